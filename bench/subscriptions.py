@@ -46,7 +46,7 @@ from subscriptions.metrics import ManagerMetrics
 _ACCOUNTS = 10_000
 _WEEK = timedelta(days=7)
 _STEP = timedelta(minutes=1)
-_LOOKS_A_MINUTE = 60
+_POLLS_A_MINUTE = 60
 _COMPARISONS_A_MINUTE = 12
 _MEGABYTE = 1024 * 1024
 
@@ -184,8 +184,8 @@ def _print(
     ours, least = sum(calls.get(kind, 0) for kind in kinds), 3 * _ACCOUNTS
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MEGABYTE
     # Here a manager polls, and compares, once a simulated minute; in production each second, and every five.
-    unseen = (_LOOKS_A_MINUTE - 1) * 2 + _COMPARISONS_A_MINUTE - 1
-    idle = _LOOKS_A_MINUTE * 2 + _COMPARISONS_A_MINUTE
+    unseen = (_POLLS_A_MINUTE - 1) * 2 + _COMPARISONS_A_MINUTE - 1
+    idle = _POLLS_A_MINUTE * 2 + _COMPARISONS_A_MINUTE
     print(f"subscriptions, {_ACCOUNTS} accounts made, then kept for a week ({seconds:.0f} s):")
     print(f"  made within {made_after.total_seconds():.0f} s of simulated time, {created_in:.0f} s of ours")
     print(f"  {alive} alive at the end")

@@ -22,10 +22,10 @@ _VARIABLE = "_MAIL_IMPORTER_COMPLETE"
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the script that has a shell complete commands, options and account names.
+    """Print the shell script that completes commands, options and account names.
 
-    Have it run when the shell starts: by ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish. Account names come from the
-    gateway database, if the settings of the shell lead to one.
+    Run it when the shell starts: by ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish. Account names are read from the
+    gateway database, if the settings of the shell name one.
     """
     script = get_completion_class(shell)
     if script is None:

@@ -23,6 +23,6 @@ def confirm(question: Phrase, *, yes: bool) -> None:
     except click.Abort as exc:
         if sys.stdin is not None and sys.stdin.isatty():
             raise  # Ctrl-C
-        raise wrong_usage(Phrase("This needs an answer, and there is no terminal to give it at: add --yes.")) from exc
+        raise wrong_usage(Phrase("This needs a confirmation, and there is no terminal: add --yes.")) from exc
     if not agreed:
         raise click.Abort

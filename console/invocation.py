@@ -109,7 +109,7 @@ def past_moment(context: click.Context, parameter: click.Parameter, text: str | 
     """Parse a time as `moment` does; a future one is wrong usage, too."""
     time = moment(context, parameter, text)
     if time is not None and time > context.ensure_object(Invocation).clock():
-        raise wrong_value(Phrase("{time:%Y-%m-%d %H:%M:%S} UTC is still to come.", time=time))
+        raise wrong_value(Phrase("{time:%Y-%m-%d %H:%M:%S} UTC is in the future.", time=time))
     return time
 
 

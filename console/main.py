@@ -37,20 +37,20 @@ class LazyCommand:
 
 
 COMMANDS: Final[Mapping[str, LazyCommand]] = {
-    "demo": LazyCommand("console.demo.commands:demo", "Watch the whole pipeline at work on this machine."),
+    "demo": LazyCommand("console.demo.commands:demo", "Show the whole pipeline at work on this machine."),
     "run": LazyCommand("console.run:run", "Run all roles, or one of them, until stopped."),
     "db": LazyCommand("console.db.commands:db", "Bring the schema of the gateway database up to date."),
     "accounts": LazyCommand(
         "console.accounts.commands:accounts", "Add, change, show, enable, disable and remove accounts."
     ),
     "verify": LazyCommand("console.messages.verify:verify", "Compare a mailbox's folder with the database."),
-    "import": LazyCommand("console.messages.import_:import_", "Fetch now what a mailbox holds and the database lacks."),
+    "import": LazyCommand("console.messages.import_:import_", "Fetch now what a mailbox has and the database lacks."),
     "export": LazyCommand("console.messages.export:export", "Write a message to a file: its original, or as JSON."),
     "trace": LazyCommand("console.messages.trace:trace", "Locate an e-mail: every step of it."),
-    "certificates": LazyCommand("console.certificates.commands:certificates", "Look at and make certificates."),
-    "queue": LazyCommand("console.queue.commands:queue", "Look into the queue and replay dead letters."),
+    "certificates": LazyCommand("console.certificates.commands:certificates", "Show and create certificates."),
+    "queue": LazyCommand("console.queue.commands:queue", "Inspect the queue and replay dead letters."),
     "completion": LazyCommand("console.completion:completion", "Complete commands and account names in a shell."),
-    "simulator": LazyCommand("console.demo.simulator:simulator", "Stand in for Microsoft Graph, to try things."),
+    "simulator": LazyCommand("console.demo.simulator:simulator", "Simulate Microsoft Graph, to try things."),
 }
 
 _EXPECTED: Final = (

@@ -22,20 +22,20 @@ from processor.mailbox_fairness import PROCESSOR
 def run() -> None:
     """Run all roles, or one of them, until stopped.
 
-    SIGTERM stops cleanly: no new work is taken, what is in hand is finished or handed back. SIGHUP makes the receiver
+    SIGTERM stops cleanly: no new work is begun, what is in flight is finished or abandoned. SIGHUP makes the receiver
     read its TLS certificate again. Logs go to standard output.
     """
 
 
 @run.command(name="all", epilog=example("mail-importer run all"))
 def run_all() -> None:
-    """Receiver, processor and subscription manager in one process."""
+    """Run receiver, processor and subscription manager in one process."""
     _run(*ALL)
 
 
 @run.command(epilog=example("mail-importer run receiver"))
 def receiver() -> None:
-    """Take change notifications and put them in the queue."""
+    """Receive change notifications and queue them."""
     _run(RECEIVER)
 
 

@@ -130,7 +130,7 @@ def _key(value: SecretStr) -> SecretStr:
     if len(value.get_secret_value()) < SECRET_LENGTH:
         raise ValueError(
             Phrase(
-                "is shorter than {least} characters; make one with: openssl rand -base64 48",
+                "is shorter than {least} characters; create one with: openssl rand -base64 48",
                 least=SECRET_LENGTH,
             )
         )

@@ -12,7 +12,7 @@ from phrases import Phrase
 Isolation = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "SNAPSHOT"]
 
 _DRIVERS: Final = {"mssql": "pyodbc", "postgresql": "psycopg", "sqlite": "pysqlite"}
-"""The driver of each kind of database, by SQLAlchemy's names: it knows more, but their errors are not known here."""
+"""The driver of each kind of database, by SQLAlchemy's names; it has more, but their errors are not classified here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class _Sighting:
+class _Observed:
     """The last observed change of a row, and the end of its validity, by the monotonic clock here."""
 
     heartbeat: datetime
@@ -63,7 +63,7 @@ class Heartbeat:
         self._clock = clock
         self._monotonic = monotonic
         self._next_beat = self._good_until = monotonic()
-        self._seen: dict[str, _Sighting] = {}
+        self._seen: dict[str, _Observed] = {}
         self._alive: tuple[KnownProcess, ...] = ()
         self._trouble: DatabaseUnavailable | None = None
 
@@ -71,7 +71,7 @@ class Heartbeat:
     async def kept(self) -> AsyncIterator["Heartbeat"]:
         """Be known as alive as long as the context lasts; the row is removed at its end.
 
-        Entered once the first row is written and the others are read. Without the database it is entered all the same,
+        Entered once the first row is written and the others are read. Without the database it is entered as well,
         and `alive` raises until it is back.
         """
         with contextlib.suppress(DatabaseUnavailable):
@@ -126,7 +126,7 @@ class Heartbeat:
                         lambda connection: processes.beat(connection, self.process, now=now, until=now + LEASE)
                     )
                 found = await self._database.read(processes.every)
-                self._sight(found, began, now)
+                self._observe(found, began, now)
                 await self._remove_old(found, began)
         except (DatabaseUnavailable, TimeoutError) as exc:
             trouble = exc if isinstance(exc, DatabaseUnavailable) else _no_answer()
@@ -140,21 +140,21 @@ class Heartbeat:
             if self._trouble is not None:
                 log.info("heartbeat_resumed")
             self._trouble = None
-        self._learn(found, began, now)
+        self._update(found, began, now)
 
-    def _sight(self, found: list[KnownProcess], began: float, now: datetime) -> None:
+    def _observe(self, found: list[KnownProcess], began: float, now: datetime) -> None:
         """Record which rows changed. A new one counts as long as its own lease."""
         before, self._seen = self._seen, {}
         for each in found:
             seen = before.get(each.process.name)
             if seen is None:
                 left = min(each.lease_until - now, LEASE).total_seconds() if each.is_alive(now) else 0.0
-                seen = _Sighting(each.heartbeat, began + left)
+                seen = _Observed(each.heartbeat, began + left)
             elif seen.heartbeat != each.heartbeat:
-                seen = _Sighting(each.heartbeat, began + LEASE.total_seconds())
+                seen = _Observed(each.heartbeat, began + LEASE.total_seconds())
             self._seen[each.process.name] = seen
 
-    def _learn(self, found: list[KnownProcess], began: float, now: datetime) -> None:
+    def _update(self, found: list[KnownProcess], began: float, now: datetime) -> None:
         others = [each for each in found if each.process.name != self.process.name]
         alive = [each for each in others if began < self._seen[each.process.name].alive_until]
         alive.append(KnownProcess(self.process, heartbeat=now, lease_until=now + LEASE))
@@ -180,8 +180,8 @@ class Heartbeat:
 def _no_answer() -> DatabaseUnavailable:
     return DatabaseUnavailable(
         Phrase(
-            "The gateway database did not answer within {seconds:g} seconds. Look whether its server hangs, and at the "
-            "network between.",
+            "The gateway database did not answer within {seconds:g} seconds. Check its server, and the network "
+            "between.",
             seconds=_ANSWER_SECONDS,
         )
     )

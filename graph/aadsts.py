@@ -28,7 +28,7 @@ _CONSENT: Final = Phrase(
     "Grant admin consent: Entra portal, App registrations, the application, API permissions, 'Grant admin consent' "
     "for Mail.Read (type Application)."
 )
-_SCOPE: Final = Phrase("The permission asked for is unknown in this cloud: check that graph_url and authority_url fit.")
+_SCOPE: Final = Phrase("The requested permission is unknown in this cloud: check that graph_url and authority_url fit.")
 _ASSERTION: Final = Phrase(
     "The signed assertion was not accepted: check that the account's client id is that of the application to which "
     "the certificate was uploaded, and that authority_url is the sign-in service's own address."

@@ -325,7 +325,7 @@ class GraphClient:
         if not _PLAIN_LINK.fullmatch(url):
             raise RequestRejected(
                 Phrase(
-                    "A link of Graph for {mailbox} holds characters no address has; it is not followed.",
+                    "A link of Graph for {mailbox} has characters no address has; it is not followed.",
                     mailbox=mailbox,
                 )
             )
@@ -621,7 +621,7 @@ def _other_content(call: _Call, response: aiohttp.ClientResponse) -> GraphUnavai
     return GraphUnavailable(
         Phrase(
             "{operation} for {mailbox} was answered {status}, but with {kind} in place of the content. If this lasts, "
-            "check for a proxy that changes answers.",
+            "check for a proxy that changes responses.",
             operation=call.operation,
             mailbox=call.mailbox,
             status=response.status,

@@ -57,7 +57,7 @@ class ClientStateKeys:
         """Return the account id in a genuine state; None for any other value from the JSON. Never raises."""
         if not isinstance(state, str) or len(state) > _MAX_LENGTH:
             return None
-        # The look-up compares texts only when their randomised 64-bit hashes are equal: a forger learns nothing by it.
+        # The look-up compares texts only when their randomised 64-bit hashes are equal: it reveals nothing to a forger.
         known = self._verified.get(state)
         if known is not None:
             return known

@@ -118,7 +118,7 @@ def _following(page: Mapping[str, Any], mailbox: Mailbox) -> tuple[str, bool]:
         what = Phrase("neither a nextLink nor a deltaLink")
     raise GraphUnavailable(
         Phrase(
-            "A page of the changes of {mailbox} bears {what}, so it is not known where they go on. Try again later.",
+            "A page of the changes of {mailbox} has {what}, so the next page is unknown. Try again later.",
             mailbox=mailbox,
             what=what,
         )

@@ -122,7 +122,8 @@ class GraphUnavailable(GraphError):
         asked_longer = retry_after is not None and retry_after > MAX_RETRY_AFTER
         if asked_longer:
             text = Phrase(
-                "{text} It asked to wait {asked:.0f} seconds; the next attempt comes after {most:.0f} at the latest.",
+                "{text} It demanded a pause of {asked:.0f} seconds; the next attempt is after {most:.0f} at the "
+                "latest.",
                 text=text,
                 asked=retry_after,
                 most=MAX_RETRY_AFTER,

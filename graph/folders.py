@@ -111,7 +111,7 @@ class MailFolders:
 
     @contextmanager
     def followed(self, mailbox: Mailbox, folder: str) -> Iterator[None]:
-        """Forget the folder when a call to it does not find it: another one may have its path by now.
+        """Drop the cached folder when a call does not find it: another one may have its path by now.
 
         Raises:
             FolderNotFound: passed on.
@@ -250,7 +250,7 @@ def _not_there(mailbox: Mailbox, name: str, path: str) -> FolderNotFound:
 def _not_made(mailbox: Mailbox, name: str, path: str, error: RequestRejected) -> FolderNotFound:
     return FolderNotFound(
         Phrase(
-            "The folder '{path}' of {mailbox} is not there, and its part '{name}' cannot be made: {why}",
+            "The folder '{path}' of {mailbox} does not exist, and its part '{name}' cannot be created: {why}",
             path=path,
             mailbox=mailbox,
             name=name,

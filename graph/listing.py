@@ -62,8 +62,8 @@ def entries_in(page: Mapping[str, Any], mailbox: Mailbox) -> list[Any]:
     if not isinstance(value, list):
         raise GraphUnavailable(
             Phrase(
-                "Graph's answer for {mailbox} holds no list where one belongs. Try again later; if this lasts, look "
-                "for a proxy that changes answers.",
+                "Graph's response for {mailbox} lacks its list. Try again later; if this lasts, check for a proxy "
+                "that changes responses.",
                 mailbox=mailbox,
             )
         )
@@ -81,7 +81,7 @@ def link_in(page: Mapping[str, Any], name: str) -> str | None:
         return None
     if not isinstance(link, str):
         raise GraphUnavailable(
-            Phrase("A page of Graph bears a link that is no text ({name}). Try again later.", name=name)
+            Phrase("A page of Graph has a link that is no text ({name}). Try again later.", name=name)
         )
     return link
 

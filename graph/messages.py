@@ -169,7 +169,7 @@ class MailReader:
         if not _TELLING_FIELDS & found.keys():
             raise GraphUnavailable(
                 Phrase(
-                    "Graph's answer holds nothing of a message of {mailbox} but its id. Try again later.",
+                    "Graph's response has nothing of a message of {mailbox} but its id. Try again later.",
                     mailbox=mailbox,
                 )
             )
@@ -281,7 +281,7 @@ class MailReader:
         folder_id = answer.get("parentFolderId")
         if not isinstance(folder_id, str) or not folder_id:
             raise GraphUnavailable(
-                Phrase("Graph did not say in which folder a message of {mailbox} is. Try again later.", mailbox=mailbox)
+                Phrase("Graph did not report the folder of a message of {mailbox}. Try again later.", mailbox=mailbox)
             )
         return folder_id
 
@@ -300,7 +300,7 @@ class MailReader:
         found = answer.get("id")
         if not isinstance(found, str) or not found:
             raise GraphUnavailable(
-                Phrase("Graph did not say which id a message of {mailbox} has. Try again later.", mailbox=mailbox)
+                Phrase("Graph did not report the id of a message of {mailbox}. Try again later.", mailbox=mailbox)
             )
         return found
 
@@ -497,8 +497,8 @@ def id_in(answer: Mapping[str, Any], mailbox: Mailbox) -> str:
     if not isinstance(found, str) or not found:
         raise GraphUnavailable(
             Phrase(
-                "Graph's answer for {mailbox} bears no id. Try again later; if this lasts, look for a proxy that "
-                "changes answers.",
+                "Graph's response for {mailbox} has no id. Try again later; if this lasts, check for a proxy that "
+                "changes responses.",
                 mailbox=mailbox,
             )
         )
@@ -514,8 +514,8 @@ def _check_id(answer: Mapping[str, Any], asked: str, mailbox: Mailbox) -> None:
     if _one_alphabet(id_in(answer, mailbox)) != _one_alphabet(asked):
         raise GraphUnavailable(
             Phrase(
-                "Graph's answer for {mailbox} is about another item than the one asked for. Try again later; if this "
-                "lasts, look for a proxy that answers from its memory.",
+                "Graph's response for {mailbox} is about another item than the requested one. Try again later; if "
+                "this lasts, check for a proxy that caches.",
                 mailbox=mailbox,
             )
         )

@@ -156,7 +156,8 @@ def error_from_response(
         )
     if answer.codes & _UNCONVERTIBLE_CODES:
         return ItemUnconvertible(
-            Phrase("{text} Exchange cannot convert this item; asking again gives the same answer.", text=text), **facts
+            Phrase("{text} Exchange cannot convert this item; another attempt gives the same result.", text=text),
+            **facts,
         )
     if answer.status == HTTPStatus.GONE or answer.codes & _RESYNC_CODES:
         return SyncStateLost(

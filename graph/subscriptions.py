@@ -226,11 +226,11 @@ def _subscription(answer: object, asked: str | None = None) -> GraphSubscription
     """The subscription in a response; `asked`: the id it must have, in any letter case (a GUID)."""
     if not isinstance(answer, Mapping) or not isinstance(answer.get("id"), str) or not answer["id"]:
         raise GraphUnavailable(
-            Phrase("Graph's answer about a subscription bears no id. Try again later."), outcome_unknown=True
+            Phrase("Graph's response about a subscription has no id. Try again later."), outcome_unknown=True
         )
     if asked is not None and answer["id"].lower() != asked.lower():
         raise GraphUnavailable(
-            Phrase("Graph answered about another subscription than {asked}. Try again later.", asked=asked)
+            Phrase("Graph responded about another subscription than {asked}. Try again later.", asked=asked)
         )
     try:
         expires = read_time(answer.get("expirationDateTime"))

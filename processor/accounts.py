@@ -125,7 +125,7 @@ def mail_filter_of(settings: accounts.AccountSettings) -> MailFilter:
         raise FiltersInvalid(
             Phrase("The filters of account {name!r} cannot be used: {why}", name=settings.name, why=exc.args[0]),
             advice=Phrase(
-                "Correct them, or take them away: mail-importer accounts update {name} --no-filters", name=settings.name
+                "Correct or remove them: mail-importer accounts update {name} --no-filters", name=settings.name
             ),
         ) from exc
 

@@ -176,7 +176,7 @@ class AfterImport(DeliveryObserver):
         """
         if kind in {None, ActionKind.NONE} or self._closing or self._waiting >= _MAX_WAITING:
             return
-        self._add(Action(account_id, message_id, str(kind), 0, committed_after + LEASE), look_first=False)
+        self._add(Action(account_id, message_id, str(kind), 0, committed_after + LEASE), locate_first=False)
 
     def withheld(self, mailbox: Mailbox, message_id: str, kind: str | None, lacking: str) -> None:
         """Report a message committed with content missing, and its action as failed; see `db.queries.after_import`."""
@@ -225,14 +225,14 @@ class AfterImport(DeliveryObserver):
         )
         await self._accounts.refresh({each.account_id for each in claimed})
         for action in claimed:
-            self._add(action, look_first=True)
+            self._add(action, locate_first=True)
         return len(claimed)
 
     # Acting.
 
-    def _add(self, action: Action, *, look_first: bool) -> None:
+    def _add(self, action: Action, *, locate_first: bool) -> None:
         lane = self._lanes.setdefault(action.account_id, _Lane())
-        lane.waiting.append((action, look_first))
+        lane.waiting.append((action, locate_first))
         self._waiting += 1
         if lane.workers < _OF_ONE_MAILBOX:
             lane.workers += 1
@@ -243,26 +243,26 @@ class AfterImport(DeliveryObserver):
     async def _work(self, account_id: int, lane: _Lane) -> None:
         try:
             while lane.waiting:
-                action, look_first = lane.waiting.popleft()
+                action, locate_first = lane.waiting.popleft()
                 self._waiting -= 1
-                await self._do(action, look_first=look_first)
+                await self._do(action, locate_first=locate_first)
         finally:
             lane.workers -= 1
             if not lane.workers and not lane.waiting:
                 self._lanes.pop(account_id, None)
 
-    async def _do(self, action: Action, *, look_first: bool) -> None:
+    async def _do(self, action: Action, *, locate_first: bool) -> None:
         if is_over(action.due - _ENOUGH_TIME, self._clock(), longest=LEASE):
             return  # it waited here for too long, and is soon claimed by a process that finds it due
         try:
-            ended = await self._tried(action, look_first=look_first)
+            ended = await self._tried(action, locate_first=locate_first)
             await self._notes.submit([ended])
         except DatabaseUnavailable as exc:
             log.warning("after_import_not_noted", error=str(exc))
         except Exception as exc:  # noqa: BLE001  # it stays due; the others must not wait for it
             _log_outage(exc, message=action.graph_id)
 
-    async def _tried(self, action: Action, *, look_first: bool) -> Ended:
+    async def _tried(self, action: Action, *, locate_first: bool) -> Ended:
         await self._accounts.refresh([action.account_id])
         try:
             mailbox = self._accounts.mailbox(action.account_id)
@@ -279,7 +279,7 @@ class AfterImport(DeliveryObserver):
             self._accounts.require_usable(action.account_id)
             async with self._within_lease(action, mailbox):
                 state, detail = await self._actions.apply(
-                    mailbox, settings, action.kind, action.graph_id, look_first=look_first
+                    mailbox, settings, action.kind, action.graph_id, locate_first=locate_first
                 )
             self._refusals.done(action)
             await self._backoff.release(mailbox)

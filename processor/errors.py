@@ -23,7 +23,7 @@ class AccountUnusable(AccountError):
 
 
 class ScanInProgress(Exception):
-    """Defender still scans attachments of the message: placeholders stand in their place. Fetch again after `delay`."""
+    """Defender still scans attachments of the message: placeholders replace them. Fetch again after `delay`."""
 
     def __init__(self, description: Phrase, delay: timedelta) -> None:
         super().__init__(description)

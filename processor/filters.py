@@ -5,7 +5,7 @@ of all domains below, at any depth, and not of this one). Letter case is ignored
 in its ASCII form (`müller.de`, `xn--mller-kva.de`). The senders are `from` and, where it differs, `sender`: an entry
 fits when it fits one of the two.
 
-Subjects are texts that stand somewhere in the subject, in any letter case; `*` stands for anything, or nothing. They
+Subjects are texts contained in the subject, in any letter case; `*` stands for anything, or nothing. They
 are no regular expressions: those of the wrong kind take hours for a crafted subject.
 
 A denial overrides every permission. Facts that Graph does not state (a size, whether there are attachments, the SMTP
@@ -179,7 +179,7 @@ class _Subject:
         # Parts in this order, anywhere: found one after the other, in time that grows with the subject.
         self._parts = [_comparable(part) for part in text.split("*") if part.strip()]
         if not self._parts:
-            raise BadFilter(Phrase("{entry!r} fits every subject: it holds no text.", entry=text))
+            raise BadFilter(Phrase("{entry!r} fits every subject: it has no text.", entry=text))
 
     def fits(self, subject: str) -> bool:
         place = 0

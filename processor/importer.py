@@ -27,7 +27,7 @@ from processor.content.body_text import BodyTexts
 from processor.content.byte_budget import ByteBudget
 from processor.content.headers import NAMES, Kept
 from processor.content.isolated_unpacking import PRELOAD
-from processor.content.mapping import Json, Texts, facts_of, files_among, message_record, seen_record
+from processor.content.mapping import Json, Texts, facts_of, files_among, filtered_record, message_record
 from processor.content.raw_mime import IN_MEMORY as ORIGINAL_IN_MEMORY
 from processor.content.raw_mime import OriginalFetcher
 from processor.content.spool import spooling_threads
@@ -110,7 +110,7 @@ def message_id_of(notification: Notification) -> str:
     if not notification.message_id.isprintable():
         raise Unprocessable(
             "MalformedNotification",
-            Phrase("The message id holds what is no character to print, as no id of Graph does."),
+            Phrase("The message id has an unprintable character, as no id of Graph does."),
         )
     return notification.message_id
 
@@ -164,7 +164,7 @@ class Importer:
         without_original: bool = False,
         first_seen: datetime | None = None,
     ) -> ImportResult:
-        """Fetch the message with everything below it, and commit it whole. `progress` is told how far that came.
+        """Fetch the message with everything below it, and commit it whole. `progress` records the stages reached.
 
         A message that `mail_filter` leaves out is recorded, and known from then on. An imported one stays as it is;
         with `replacing` it becomes what the mailbox holds now, and with `include_duplicates` a copy of another message
@@ -283,7 +283,7 @@ class Importer:
     async def _wait_for_scan(
         self, mailbox: Mailbox, message_id: str, message: Json, first_seen: datetime | None
     ) -> ImportResult | None:
-        """Have it asked for again, or return when it waited for long enough: None to import it as it is.
+        """Demand another delivery, or return when it waited for long enough: None to import it as it is.
 
         An outcome where there is nothing to do: it is imported so already, or the scanned message is.
 
@@ -310,7 +310,7 @@ class Importer:
         return None
 
     async def _left_out(self, mailbox: Mailbox, message_id: str, message: Json, why: LeftOut) -> ImportResult:
-        record = seen_record(mailbox.account_id, message_id, message, why, seen=self._clock())
+        record = filtered_record(mailbox.account_id, message_id, message, why, seen=self._clock())
         outcome = await self.store.note_filtered(record)
         if outcome is not Outcome.FILTERED:
             return ImportResult(outcome, received=record.received)

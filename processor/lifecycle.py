@@ -31,7 +31,7 @@ def lifecycle_event_of(notification: Notification) -> LifecycleEvent:
     """The event of a lifecycle notification.
 
     Raises:
-        Unprocessable: it is none that this program knows.
+        Unprocessable: this program does not support it.
     """
     try:
         return LifecycleEvent(notification.lifecycle_event or "")
@@ -39,8 +39,8 @@ def lifecycle_event_of(notification: Notification) -> LifecycleEvent:
         raise Unprocessable(
             "UnknownLifecycleEvent",
             Phrase(
-                "Lifecycle event {lifecycle_event!r} is not known to this version. Replay it with a version that "
-                "knows it; the sweeps import whatever is missing meanwhile.",
+                "Lifecycle event {lifecycle_event!r} is unknown to this version. Replay it with a version that "
+                "supports it; the sweeps import whatever is missing meanwhile.",
                 lifecycle_event=notification.lifecycle_event,
             ),
         ) from None

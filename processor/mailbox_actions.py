@@ -21,9 +21,7 @@ _DONE: Final[Verdict] = (ActionState.DONE, None)
 _DELETED: Final[Verdict] = (ActionState.GONE, Phrase("The message is no longer in the mailbox."))
 _ELSEWHERE: Final[Verdict] = (
     ActionState.GONE,
-    Phrase(
-        "Somebody moved the message out of the account's folder, or it was imported from elsewhere; it was left alone."
-    ),
+    Phrase("The message was moved out of the account's folder, or imported from elsewhere; it was left alone."),
 )
 
 
@@ -47,7 +45,7 @@ class MailboxActions:
         self._folders = MailFolders(client, self._reader, clock=clock)
 
     async def apply(
-        self, mailbox: Mailbox, settings: AccountSettings, kind: str, message_id: str, *, look_first: bool
+        self, mailbox: Mailbox, settings: AccountSettings, kind: str, message_id: str, *, locate_first: bool
     ) -> Verdict:
         """Do it; an action that is done already, or whose message is gone, is no error.
 
@@ -71,7 +69,7 @@ class MailboxActions:
             raise ActionRefused(
                 Phrase("The account names no folder to move to: mail-importer accounts update NAME --move-to")
             )
-        if look_first and (found := await self._verdict_before(mailbox, settings, target, message_id)) is not None:
+        if locate_first and (found := await self._verdict_before(mailbox, settings, target, message_id)) is not None:
             return found
         if kind == ActionKind.DELETE:
             return await self._verdict_of(mailbox, message_id, lambda: self._actions.move(mailbox, message_id, target))

@@ -152,7 +152,7 @@ class MailboxFairness:
         return share.returns - now
 
     def _forget(self) -> None:
-        """Forget the mailboxes without anything to remember, now and then."""
+        """Drop the entries of mailboxes without state, now and then."""
         if len(self._shares) < self._forget_at:
             return
         now = self._clock()

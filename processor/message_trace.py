@@ -70,7 +70,7 @@ class TraceWriter(DeliveryObserver):
         metrics: ProcessorMetrics,
         limits: TraceLimits | None = None,
     ) -> None:
-        """`host`: the name by which an operator knows this machine."""
+        """`host`: the operators' name of this machine."""
         self._database = database
         self._host = host
         self._clock = clock
@@ -126,7 +126,7 @@ class TraceWriter(DeliveryObserver):
         reason: str | None = None,
         detail: str | None = None,
     ) -> None:
-        """Take what became of a message that an operator asked for, without the queue. As `settled`."""
+        """Record the outcome of a message that an operator requested, without the queue. As `settled`."""
         self.record(
             TraceRow(
                 account_id=account_id,
@@ -214,7 +214,7 @@ class TraceWriter(DeliveryObserver):
         """Whether a row of it was written within the hour; if not, one is written now."""
         recorded = self._repeats.pop(key, None)
         repeated = recorded is not None and age(recorded, now) < _REPEATS_APART
-        # Inserted anew, so that the entries without news for the longest time come first.
+        # Inserted again, so that the entries without news for the longest time come first.
         self._repeats[key] = recorded if repeated and recorded is not None else now
         if len(self._repeats) > _MAX_REMEMBERED:
             del self._repeats[next(iter(self._repeats))]

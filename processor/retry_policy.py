@@ -41,7 +41,7 @@ _MAYBE_THE_ITEM: Final = frozenset({500, 502, 504})
 
 
 def decide(error: Exception, delivery: Delivery, *, now: datetime, random: Random) -> DeadLetter | Abandon:
-    """Decide. Trouble of a whole account is not decided here but by `processor.accounts.AccountBackoff`."""
+    """Decide. Failures of a whole account are decided by `processor.accounts.AccountBackoff`."""
     reason = type(error).__name__
     if isinstance(error, Unprocessable | UnreadableNotification):
         return DeadLetter(error.reason, Phrase.of(error), error)

@@ -43,7 +43,7 @@ from threads import DaemonThreads
 
 _RECEIVE_WAIT: Final = timedelta(seconds=20)
 _HOLDS_SHARED_EVERY: Final = timedelta(minutes=1)
-_RENEWAL_LOOK_SECONDS: Final = 1.0
+_RENEWAL_POLL_SECONDS: Final = 1.0
 _CANCEL_SECONDS: Final = 1.0
 """For a cancelled task to end, handing back what it has; a queue that does not answer must not keep the process."""
 _WAIT_FOR_DATABASE: Final = Abandon(Outcome.RETRIED, timedelta(seconds=5), cause="DatabaseUnavailable")
@@ -127,7 +127,7 @@ class Processor:
         observers: Sequence[DeliveryObserver],
         context: WorkerContext,
     ) -> None:
-        """`observers`: learn of the end of each delivery; they start and close with the processor."""
+        """`observers`: are called at the end of each delivery; they start and close with the processor."""
         self._queue = queue
         self._importer = importer
         self._store = importer.store
@@ -418,7 +418,7 @@ class Processor:
 
     async def _keep_locks(self) -> None:
         while True:
-            await asyncio.sleep(_RENEWAL_LOOK_SECONDS)
+            await asyncio.sleep(_RENEWAL_POLL_SECONDS)
             now = self._clock()
             due = [work for work in self._in_flight if not work.is_settling and work.needs_renewal(now)]
             await asyncio.gather(*(self._renew(work) for work in due))

@@ -2,7 +2,7 @@
 
 The response to a delivery is 202 once its genuine items are durable in the queue, 503 when they cannot be queued: then
 Graph keeps them and retries for up to 4 hours (docs/graph.md, section 3). Forged items do not change the response, so
-that a forger learns nothing.
+that a forger gets no information.
 """
 
 import asyncio

@@ -79,7 +79,7 @@ class Intake:
                 await self._group.submit(notifications)
         except TimeoutError as exc:
             raise QueueUnavailable(
-                Phrase("The queue did not come to it within {seconds:.1f} s.", seconds=seconds)
+                Phrase("The queue did not reach it within {seconds:.1f} s.", seconds=seconds)
             ) from exc
 
     async def _put(self, notifications: list[Notification]) -> list[None]:

@@ -36,7 +36,7 @@ class Classified:
     genuine: Sequence[Notification]
     forged: int
     malformed: int
-    """Genuine, but lacking what processing needs; queued all the same."""
+    """Genuine, but lacking what processing needs; queued nevertheless."""
     dropped: bool = False
     """True: the body began with 100 forged items, or proved nothing at all; the rest of it was not read."""
 

@@ -104,7 +104,7 @@ class Listener:
             damage = None
             try:
                 if self._faults:
-                    await self._suffer(request, admission.subject)
+                    await self._inject_fault(request, admission.subject)
                 answer = await self._graph.answer(admission)
                 damage = self._faults.strike_call(admission.subject, _IN_BODY)
             except GraphError as exc:
@@ -121,7 +121,7 @@ class Listener:
         self.calls[operation] += 1
         subject = Subject(operation)
         try:
-            await self._suffer(request, subject)
+            await self._inject_fault(request, subject)
         except GraphError as exc:
             return await self._send(request, Answer(exc.status, b"", None, exc.headers), None)
         refused = self._faults.strike(FaultKind.SIGN_IN_REFUSED, subject) if operation is Operation.TOKEN else None
@@ -134,7 +134,7 @@ class Listener:
             answer = self._sign_in.discovery(tenant_id, call)
         return await self._send(request, answer, self._faults.strike_call(subject, _IN_BODY))
 
-    async def _suffer(self, request: web.BaseRequest, subject: Subject) -> None:
+    async def _inject_fault(self, request: web.BaseRequest, subject: Subject) -> None:
         """Inject the faults that come before an answer."""
         latency = self._faults.strike(FaultKind.LATENCY, subject)
         if latency:

@@ -313,9 +313,9 @@ def _detail(received: list[datetime], recreating: bool) -> Phrase:
         n=len(received),
         last=received[-1],
     )
-    then = Phrase("If it happens again, the subscription is made anew.")
+    then = Phrase("If it happens again, the subscription is recreated.")
     if recreating:
-        then = Phrase("It happened before, so the subscription is made anew.")
+        then = Phrase("It happened before, so the subscription is recreated.")
     read = Phrase("If this persists, check the receiver's response times (its metrics) and the proxy in front of it.")
     return Phrase.joined(found, then, read)
 

@@ -182,8 +182,9 @@ class CertificateWatch:
 
 def _fallen_back(current: str, follower: str, account: str) -> Phrase:
     return Phrase(
-        "Sign-in falls back on the next certificate, {follower}: the current one, {current}, is no longer taken. Make "
-        "it the current one: mail-importer accounts update {account!r} --thumbprint {follower} --no-next-thumbprint",
+        "Sign-in falls back on the next certificate, {follower}: the current one, {current}, is no longer accepted. "
+        "Make it the current one: mail-importer accounts update {account!r} --thumbprint {follower} "
+        "--no-next-thumbprint",
         current=current,
         follower=follower,
         account=account,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from db.queries.subscriptions import HeldSubscription, Orders
+from db.queries.subscriptions import HeldSubscription, LifecycleRequests
 from graph.subscriptions import GraphSubscription
 
 
@@ -56,7 +56,7 @@ def plan(
     held: HeldSubscription | None,
     actual: Sequence[GraphSubscription],
     *,
-    orders: Orders,
+    requests: LifecycleRequests,
     now: datetime,
 ) -> list[Action]:
     """The actions for one account, in the order of execution.
@@ -65,16 +65,16 @@ def plan(
         wanted: None when the account shall have none (disabled, removed).
         held: the row of `tblGraphSubscription`.
         actual: Graph's list for this account and this installation's address; empty when it was not requested.
-        orders: among them the key of an attempt to create one that was never noted. Only after an attempt with the
+        requests: among them the key of an attempt to create one that was never noted. Only after an attempt with the
             present key is a subscription adopted that is found but not held: Graph does not show its `clientState`.
         now: aware, UTC.
     """
     if wanted is None:
         gone = {held.subscription_id} if held else set()
         return [Delete(each) for each in sorted(gone | {each.id for each in actual})]
-    keep = held if held is not None and not orders.recreate and _holds_good(held, wanted, now) else None
+    keep = held if held is not None and not requests.recreate and _holds_good(held, wanted, now) else None
     adopted = None
-    if keep is None and orders.attempt_fingerprint == wanted.key_fingerprint:
+    if keep is None and requests.attempt_fingerprint == wanted.key_fingerprint:
         fitting = [each for each in actual if fits(each, wanted, now)]
         adopted = max(fitting, key=lambda each: each.expires, default=None)
     kept_id = keep.subscription_id if keep else adopted.id if adopted else None
@@ -89,7 +89,7 @@ def plan(
     actions: list[Action] = [Delete(each) for each in sorted(surplus & in_the_way)]
     if keep is not None:
         # One call for both: a renewal reauthorizes (docs/graph.md, section 4).
-        if orders.reauthorize is not None or now >= renewal_due(keep.granted, keep.expires, jitter=1.0):
+        if requests.reauthorize is not None or now >= renewal_due(keep.granted, keep.expires, jitter=1.0):
             actions.append(Renew(keep.subscription_id))
     elif adopted is not None:
         # Its age is unknown; a renewal makes its life known.

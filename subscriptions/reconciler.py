@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from db.engine import Database
 from db.queries import accounts, subscriptions
 from db.queries.schedule import FOLDERS, MAX_WAIT, SUBSCRIPTIONS, Lease, Schedule
-from db.queries.subscriptions import HeldSubscription, Orders
+from db.queries.subscriptions import HeldSubscription, LifecycleRequests
 from graph.client_state import ClientStateKeys
 from graph.errors import (
     AccessDenied,
@@ -127,7 +127,9 @@ class SubscriptionReconciler:
         """
         mailbox = Mailbox.of(account.account_id, account.settings)
         await self._database.write(lambda connection: self._schedule_sweeps(connection, account))
-        held, orders = await self._database.read(lambda connection: _held_and_orders(connection, account.account_id))
+        held, requests = await self._database.read(
+            lambda connection: _held_and_requests(connection, account.account_id)
+        )
         wanted = await self._wanted(mailbox, account)
         if wanted is None:
             await self._remove(mailbox, held)
@@ -135,9 +137,9 @@ class SubscriptionReconciler:
                 await self._database.write(lambda connection: accounts.purge(connection, account.account_id))
             return self._clock() + _LOOK_AGAIN
         # Only an attempt whose outcome was not noted can have left one that is not held.
-        unnoted = held is None and orders.attempt_fingerprint is not None
+        unnoted = held is None and requests.attempt_fingerprint is not None
         actual = await self._found(mailbox, wanted) if unnoted else []
-        for action in plan(wanted, held, actual, orders=orders, now=self._clock()):
+        for action in plan(wanted, held, actual, requests=requests, now=self._clock()):
             match action:
                 case Delete(subscription_id):
                     await self._delete_if_possible(mailbox, subscription_id)
@@ -145,10 +147,10 @@ class SubscriptionReconciler:
                     held = await self._hold(account.account_id, wanted, found, "subscription_adopted")
                 case Renew():
                     assert held is not None  # noqa: S101  # only a held or just adopted one is renewed
-                    held = await self._renew(lease, orders, mailbox, wanted, held)
+                    held = await self._renew(lease, requests, mailbox, wanted, held)
                 case Create():
                     with self._folders.followed(mailbox, account.settings.folder):
-                        held = await self._create(lease, orders, mailbox, wanted, replaced=held)
+                        held = await self._create(lease, requests, mailbox, wanted, replaced=held)
         assert held is not None  # noqa: S101  # every plan for a wanted subscription ends in one
         return renewal_due(held.granted, held.expires, jitter=self._random.random())
 
@@ -211,7 +213,12 @@ class SubscriptionReconciler:
         await self._database.write(lambda connection: subscriptions.drop(connection, subscription_id))
 
     async def _renew(
-        self, lease: Lease, orders: Orders, mailbox: Mailbox, wanted: DesiredSubscription, held: HeldSubscription
+        self,
+        lease: Lease,
+        requests: LifecycleRequests,
+        mailbox: Mailbox,
+        wanted: DesiredSubscription,
+        held: HeldSubscription,
     ) -> HeldSubscription:
         subscription_id = held.subscription_id
         try:
@@ -219,13 +226,13 @@ class SubscriptionReconciler:
         except SubscriptionGone:
             log.warning("subscription_gone", subscription=subscription_id)
             await self._drop(subscription_id)
-            return await self._create(lease, orders, mailbox, wanted)
+            return await self._create(lease, requests, mailbox, wanted)
         except (AccessDenied, RequestRejected, SubscriptionExists, GraphUnavailable) as refusal:
             if isinstance(refusal, GraphUnavailable) and not self._ends_soon(held):
                 raise
             # A new one replaces it, if Graph accepts it beside this one.
             try:
-                made = await self._attempt(lease, orders, mailbox, wanted)
+                made = await self._attempt(lease, requests, mailbox, wanted)
             except SubscriptionExists:
                 raise refusal from None
             renewed = await self._hold(mailbox.account_id, wanted, made, "subscription_created")
@@ -242,7 +249,7 @@ class SubscriptionReconciler:
             "subscription_renewed",
             subscription=subscription_id,
             expires=expires.isoformat(),
-            reauthorized=orders.reauthorize is not None,
+            reauthorized=requests.reauthorize is not None,
         )
         return replace(held, expires=expires, granted=now)
 
@@ -252,34 +259,34 @@ class SubscriptionReconciler:
     async def _create(
         self,
         lease: Lease,
-        orders: Orders,
+        requests: LifecycleRequests,
         mailbox: Mailbox,
         wanted: DesiredSubscription,
         replaced: HeldSubscription | None = None,
     ) -> HeldSubscription:
         try:
-            made = await self._attempt(lease, orders, mailbox, wanted)
+            made = await self._attempt(lease, requests, mailbox, wanted)
         except SubscriptionExists as exc:
             found = await self._in_the_way(mailbox, wanted, exc)
             if found is None:
                 raise
-            ours = orders.attempt_fingerprint == wanted.key_fingerprint and fits(found, wanted, self._clock())
+            ours = requests.attempt_fingerprint == wanted.key_fingerprint and fits(found, wanted, self._clock())
             if ours and (replaced is None or found.id != replaced.subscription_id):
                 return await self._hold(mailbox.account_id, wanted, found, "subscription_adopted")
             # Its clientState may be one that the receiver refuses, or it delivers elsewhere.
             await self._delete(mailbox, found.id)
-            made = await self._attempt(lease, orders, mailbox, wanted)
+            made = await self._attempt(lease, requests, mailbox, wanted)
         return await self._hold(mailbox.account_id, wanted, made, "subscription_created")
 
     async def _attempt(
-        self, lease: Lease, orders: Orders, mailbox: Mailbox, wanted: DesiredSubscription
+        self, lease: Lease, requests: LifecycleRequests, mailbox: Mailbox, wanted: DesiredSubscription
     ) -> GraphSubscription:
         await self._note_attempt(lease, wanted.key_fingerprint)
         try:
             return await self._ask_for_one(mailbox, wanted)
         except SubscriptionExists:
             # Nothing was made with the present key: an existing one must not be taken for the outcome of this attempt.
-            await self._note_attempt(lease, orders.attempt_fingerprint)
+            await self._note_attempt(lease, requests.attempt_fingerprint)
             raise
 
     async def _note_attempt(self, lease: Lease, fingerprint: str | None) -> None:
@@ -340,5 +347,5 @@ class SubscriptionReconciler:
         return held
 
 
-def _held_and_orders(connection: Connection, account_id: int) -> tuple[HeldSubscription | None, Orders]:
-    return subscriptions.held(connection, [account_id]).get(account_id), subscriptions.orders(connection, account_id)
+def _held_and_requests(connection: Connection, account_id: int) -> tuple[HeldSubscription | None, LifecycleRequests]:
+    return subscriptions.held(connection, [account_id]).get(account_id), subscriptions.requests(connection, account_id)

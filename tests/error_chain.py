@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Iterator
 
 
-def told(exc: BaseException) -> str:
+def error_text(exc: BaseException) -> str:
     """The text of the error and those of its causes."""
     return "".join(
         "".join(each.format_exception_only()) for each in _causes(traceback.TracebackException.from_exception(exc))

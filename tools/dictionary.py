@@ -64,7 +64,7 @@ def _diagram() -> Iterator[str]:
 
 
 def _is_unique(column: Column[Any]) -> bool:
-    """True if a value stands in one row at most."""
+    """True if a value is in one row at most."""
     keys = [
         column.table.primary_key,
         *(each for each in column.table.constraints if isinstance(each, UniqueConstraint)),

@@ -43,13 +43,13 @@ _LOST: Final = (sdk.MessageLockLostError, sdk.MessageAlreadySettled, sdk.Message
 _EXPLAINED: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[QueueRef], Phrase], float | None], ...]] = (
     (
         (sdk.ServiceBusServerBusyError,),
-        lambda place: Phrase("{place} is throttled: it asks to wait.", place=place),
+        lambda place: Phrase("{place} is throttled: it demands a pause.", place=place),
         _BUSY_SECONDS,
     ),
     (
         (sdk.MessagingEntityNotFoundError,),
         lambda place: Phrase(
-            "{place} does not exist. Create it (mail-importer queue check says how), or correct servicebus_queue.",
+            "{place} does not exist. Create it (mail-importer queue check shows how), or correct servicebus_queue.",
             place=place,
         ),
         _FOR_A_PERSON_SECONDS,
@@ -79,7 +79,7 @@ _EXPLAINED: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[QueueRe
     ),
     (
         (sdk.MessageSizeExceededError,),
-        lambda place: Phrase("{place} takes no message as large as this one.", place=place),
+        lambda place: Phrase("{place} accepts no message as large as this one.", place=place),
         None,
     ),
     (

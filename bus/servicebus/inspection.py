@@ -102,7 +102,7 @@ _RULES: Final = (
         lambda each: each.requires_session,
         lambda found: not found,
         Phrase("no; can only be chosen when the queue is made"),
-        Phrase("No message of mail-importer has a session: none would be taken."),
+        Phrase("No message of mail-importer has a session: none would be received."),
     ),
     _Rule(
         Phrase("message size in KB"),
@@ -180,5 +180,5 @@ def _unreadable(why: Phrase) -> Finding:
         Phrase("may not be read ({why})", why=why),
         Phrase("read with the right Manage, or the role Azure Service Bus Data Owner"),
         State.UNKNOWN,
-        Phrase("Sending and receiving need less; look in the portal, or run this with another identity."),
+        Phrase("Sending and receiving need less; check the portal, or run this with another identity."),
     )

@@ -105,17 +105,17 @@ def _exported(account: table.Account) -> dict[str, Any]:
 )
 @click.argument("file", type=click.File("rb"))
 @click.option("--format", "form", type=click.Choice(files.FORMATS), help="Else as the name of the file ends.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Report what would be done, and change nothing.")
 @prints_data
 @pass_invocation
 def import_(invocation: Invocation, file: BinaryIO, form: str | None, dry_run: bool) -> Listing:
-    """Add and change many accounts, as a file says: all of them, or none.
+    """Add and change the accounts of a file: all of them, or none.
 
     FILE is CSV with a heading, or TOML with a table [[account]] for each, with the names that `accounts export` writes.
-    In CSV the entries of a list, such as senders, stand in one cell, a line each.
+    In CSV the entries of a list, such as senders, are in one cell, a line each.
 
     An account of that name is changed, any other is added. Settings that the file does not name stay as they are. An
-    empty cell takes away what an account can do without, such as filters; otherwise it is as if it were not there.
+    empty cell removes an optional setting, such as a filter; any other empty cell is ignored.
     """
     accounts = _FileCheck().of(_read(file, form))
     rows: list[_Row] = []
@@ -139,7 +139,7 @@ def import_(invocation: Invocation, file: BinaryIO, form: str | None, dry_run: b
 def _read(file: BinaryIO, form: str | None) -> list[Entry]:
     form = form or files.format_of(Path(file.name))
     if form is None:
-        raise wrong_usage(Phrase("The name of the file does not tell its format. Add --format csv, or toml."))
+        raise wrong_usage(Phrase("The name of the file shows no format. Add --format csv, or toml."))
     try:
         return files.read(file.read(), form)
     except UnreadableFile as exc:
@@ -229,7 +229,7 @@ class _FileCheck:
             if other is not desired:
                 self._problems.append(
                     Phrase(
-                        "{place}: the name {name!r} stands in {other}, too.",
+                        "{place}: the name {name!r} is in {other}, too.",
                         place=desired.place,
                         name=desired.name,
                         other=other.place,

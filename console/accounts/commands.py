@@ -98,14 +98,14 @@ def update(
 ) -> None:
     """Change settings of an account; those not given stay.
 
-    The running subscription manager and processors take them up within seconds. Filters hold for mail that is looked at
-    from then on: what they left out before is looked at again by `mail-importer import`.
+    The running subscription manager and processors apply them within seconds. Filters apply to mail that is processed
+    from then on; `mail-importer import` applies them again to what they left out before.
     """
     given = {key: value for key, value in given.items() if value not in {None, ()}}
     if no_next_thumbprint and "next_thumbprint" in given:
         raise wrong_usage(Phrase("--next-thumbprint and --no-next-thumbprint exclude each other."))
     if not given and not no_next_thumbprint and not no_filters:
-        raise wrong_usage(Phrase("Say what to change. See: mail-importer accounts update --help"))
+        raise wrong_usage(Phrase("Name the settings to change. See: mail-importer accounts update --help"))
     if no_next_thumbprint:
         given["next_thumbprint"] = None
     if no_filters:
@@ -117,7 +117,7 @@ def update(
         tell(why)
     tell(
         Phrase(
-            "Account {name!r} is changed. A running subscription manager takes it up within seconds.",
+            "Account {name!r} is changed. A running subscription manager applies it within seconds.",
             name=settings.name,
         )
     )
@@ -146,7 +146,7 @@ def _warn_of_missing_certificates(invocation: Invocation, settings: table.Accoun
 @prints_data
 @pass_invocation
 def list_accounts(invocation: Invocation) -> Listing:
-    """List the accounts and how each fares."""
+    """List the accounts and their state."""
     settings = invocation.settings
     with invocation.gateway() as engine:
         rows = run_reading(engine, lambda connection: views.rows(connection, table.every(connection), settings))
@@ -163,7 +163,7 @@ def list_accounts(invocation: Invocation) -> Listing:
 @prints_data
 @pass_invocation
 def show(invocation: Invocation, name: str) -> Record:
-    """Show all there is to know of an account."""
+    """Show all details of an account."""
     settings = invocation.settings
     with invocation.gateway() as engine:
         rows = run_reading(
@@ -180,19 +180,19 @@ def show(invocation: Invocation, name: str) -> Record:
 )
 @pass_invocation
 def retry_actions(invocation: Invocation, name: str, even_incomplete: bool) -> None:
-    """Try again what --after-import says and could not be done.
+    """Retry actions of --after-import that failed.
 
-    Messages of which it failed for good are marked, moved or deleted by the running processors, as if they had just
-    been imported; nothing is imported again. Each tells its reason in mail-importer trace.
+    The running processors mark, move or delete the messages whose action failed for good, as if they had just been
+    imported; nothing is imported again. mail-importer trace shows the reason of each.
 
-    Messages of which something is not in the database are left alone in the mailbox, where it may be had still: import
-    them anew (mail-importer import NAME --id ID --force), and the action follows.
+    Messages of which something is not in the database are left alone in the mailbox, which may still have it: import
+    them again (mail-importer import NAME --id ID --force), and the action follows.
     """
     done, incomplete = run_async(_retried(invocation, name, even_incomplete))
     tell(
         Phrase.counted(
             "{n} action of account {name!r} is due again. A running processor takes it up within seconds.",
-            "{n} actions of account {name!r} are due again. A running processor takes them up within seconds.",
+            "{n} actions of account {name!r} are due again. A running processor performs them within seconds.",
             n=done,
             name=name,
         )
@@ -201,7 +201,7 @@ def retry_actions(invocation: Invocation, name: str, even_incomplete: bool) -> N
         tell(
             Phrase.counted(
                 "{n} message is not all in the database and was left out. Import it anew, or add --even-incomplete.",
-                "{n} messages are not all in the database and were left out. Import them anew, or add "
+                "{n} messages are not all in the database and were left out. Import them again, or add "
                 "--even-incomplete.",
                 n=incomplete,
             )
@@ -239,9 +239,9 @@ async def _retried(invocation: Invocation, name: str, even_incomplete: bool) -> 
 @click.argument("name", callback=as_stored, shell_complete=account_names)
 @pass_invocation
 def enable(invocation: Invocation, name: str) -> None:
-    """Switch an account on.
+    """Enable an account.
 
-    The running subscription manager makes its subscription at once.
+    The running subscription manager creates its subscription at once.
     """
     _switch(invocation, name, True)
     tell(Phrase("Account {name!r} is enabled.", name=name))
@@ -251,7 +251,7 @@ def enable(invocation: Invocation, name: str) -> None:
 @click.argument("name", callback=as_stored, shell_complete=account_names)
 @pass_invocation
 def disable(invocation: Invocation, name: str) -> None:
-    """Switch an account off.
+    """Disable an account.
 
     The running subscription manager deletes its subscription; its settings and messages stay.
     """
@@ -269,12 +269,12 @@ def _switch(invocation: Invocation, name: str, enabled: bool) -> None:
 
 @accounts.command(epilog=example("mail-importer accounts remove laboratory"))
 @click.argument("name", callback=as_stored, shell_complete=account_names)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not prompt.")
 @pass_invocation
 def remove(invocation: Invocation, name: str, yes: bool) -> None:
     """Remove an account; its messages stay.
 
-    Asks first: its settings are gone then. The running subscription manager deletes its subscription at Microsoft
+    Prompts first: its settings are deleted. The running subscription manager deletes its subscription at Microsoft
     Graph.
     """
     with invocation.gateway() as engine:

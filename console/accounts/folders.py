@@ -27,9 +27,9 @@ from phrases import Phrase
 def folders(invocation: Invocation, name: str, in_json: bool) -> None:
     """List the folders of an account's mailbox as a tree.
 
-    --folder and --move-to take the path of a folder, as it is shown in the mailbox's own language, or its id. Messages
-    are those directly in the folder. The JSON has the whole path; it is null where a name holds a slash, and the id is
-    to be used.
+    --folder and --move-to accept the path of a folder, in the mailbox's own language as shown, or its id. Messages are
+    those directly in the folder. The JSON has the whole path; it is null where a name contains a slash: use the id
+    then.
     """
     found = run_async(_listed(invocation, name))
     if in_json:

@@ -59,10 +59,10 @@ _SETTINGS: Final = {
 @prints_data
 @pass_invocation
 def show_history(invocation: Invocation, name: str | None) -> Listing:
-    """Show who changed the settings of accounts, when, and to what.
+    """Show the changes of account settings: operator, time and values.
 
-    NAME is an account, also one that was removed; without it, all accounts. What another program wrote into
-    tblEmailAccountSettings is found by a running subscription manager, or by this command, and has the time of that.
+    NAME is an account, also one that was removed; without it, all accounts. Changes that another program wrote into
+    tblEmailAccountSettings are found by a running subscription manager, or by this command, and have the time of that.
     """
     now = invocation.clock()
 

@@ -47,7 +47,7 @@ def account_options(*, adding: bool) -> list[click.Option]:
         click.Option(
             ["--next-thumbprint"],
             callback=thumbprint_argument,
-            help="Of the certificate that takes over when Entra no longer takes the current one.",
+            help="Of the certificate that replaces the current one when Entra no longer accepts it.",
         ),
         click.Option(
             ["--secure-certificate-access/--no-secure-certificate-access"],
@@ -72,13 +72,13 @@ def account_options(*, adding: bool) -> list[click.Option]:
             metavar="FOLDER",
             callback=_text(450),
             help="Where --after-import move puts it: a well-known name such as archive, the id of a folder, or a path "
-            "such as Inbox/Imported/2026, which is made where it is missing.",
+            "such as Inbox/Imported/2026, which is created where it is missing.",
         ),
         click.Option(
             ["--import-since"],
             metavar="now|all|DATE",
             callback=_since,
-            help="Import what the mailbox received since then (ISO 8601; UTC unless it says otherwise).",
+            help="Import what the mailbox received since then (ISO 8601; UTC unless stated otherwise).",
             **default("now"),
         ),
         *_filter_options(),

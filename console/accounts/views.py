@@ -229,7 +229,7 @@ def _condition(condition: dict[str, Any]) -> Phrase:
     if condition["since"] is None:
         return Phrase.joined(Phrase.of(condition["detail"]))
     return Phrase(
-        "{role}: {reason} since {since}: {detail} Looked at again at {next_attempt}.",
+        "{role}: {reason} since {since}: {detail} Next attempt at {next_attempt}.",
         role=word(condition["role"]),
         reason=condition["reason"],
         since=shown(condition["since"]),

@@ -32,7 +32,7 @@ KEY_BITS: Final = 3072
 
 @click.group(cls=Group, epilog=example("mail-importer certificates list"))
 def certificates() -> None:
-    """Look at, make and convert certificates.
+    """Show, create and convert certificates.
 
     An account signs in to Microsoft with a certificate of the store (setting certificate_store), named by thumbprint.
     """
@@ -45,7 +45,7 @@ certificates.add_command(convert)
 @prints_data
 @pass_invocation
 def list_certificates(invocation: Invocation) -> Listing:
-    """List the certificates in the store, and the files in it that are of no use."""
+    """List the certificates in the store, and the files in it that cannot be used."""
     store = certificate_store(invocation.settings)
     now, roots = invocation.clock(), _roots(invocation.settings)
     rows = [facts(entry, now, roots) for entry in store.list()]
@@ -87,10 +87,10 @@ def show(invocation: Invocation, thumbprint: str) -> Record:
 @prints_data
 @pass_invocation
 def new(invocation: Invocation, subject: str) -> Record:
-    """Make a self-signed certificate with its key in the store.
+    """Create a self-signed certificate with its key in the store.
 
-    RSA of 3,072 bits, good for 2 years. Upload the .cer file to the application registration in the Entra portal, give
-    the SHA-1 thumbprint to `accounts add`. The .pem file holds the private key: it stays on this host.
+    RSA of 3,072 bits, valid for 2 years. Upload the .cer file to the application registration in the Entra portal, and
+    give the SHA-1 thumbprint to `accounts add`. The .pem file contains the private key: it stays on this host.
     """
     store = certificate_store(invocation.settings)
     if not isinstance(store, FolderStore):

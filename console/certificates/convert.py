@@ -52,15 +52,15 @@ def convert(
     legacy: bool,
     force: bool,
 ) -> None:
-    """Write the certificate of IN to OUT, in the form that the names ask for.
+    """Write the certificate of IN to OUT, in the form of the file names.
 
-    .pfx and .p12: certificate, private key and issuers. .pem: whatever there is. .cer and .crt: the certificate alone,
-    to upload. .key: the private key alone.
+    .pfx and .p12: certificate, private key and issuers. .pem: all that IN has. .cer and .crt: the certificate alone, to
+    upload. .key: the private key alone.
 
-    No password is ever given on the command line. What is encrypted opens with the first line of --password-file, or
-    else with the setting certificate_password, or else you are asked; OUT is encrypted with that of
-    --new-password-file, or else with the same setting, by which the store opens its files, or else you are asked. A
-    file with a private key can be read by you alone (mode 0600).
+    No password is ever given on the command line. IN is decrypted with the first line of --password-file, else with the
+    setting certificate_password, else the command prompts for it. OUT is encrypted with that of --new-password-file,
+    else with the same setting, by which the store opens its files, else the command prompts for it. A file with a
+    private key can be read by you alone (mode 0600).
     """
     encrypted = _checked(target, der=der, encrypt=encrypt, new_password=new_password_file, legacy=legacy)
     if target.exists() and not force:
@@ -104,7 +104,7 @@ def _checked(target: Path, *, der: bool, encrypt: bool | None, new_password: Pat
     if legacy and suffix not in PKCS12_SUFFIXES:
         raise wrong_usage(Phrase("--legacy is for {suffixes}.", suffixes=_listed(PKCS12_SUFFIXES)))
     if suffix in PUBLIC_SUFFIXES and (encrypt or new_password is not None):
-        raise wrong_usage(Phrase("A {suffix} file holds no private key; there is nothing to encrypt.", suffix=suffix))
+        raise wrong_usage(Phrase("A {suffix} file has no private key; there is nothing to encrypt.", suffix=suffix))
     if new_password is not None:
         if encrypt is False:
             raise wrong_usage(Phrase("--no-encrypt and --new-password-file exclude each other."))
@@ -129,7 +129,7 @@ def _asked_new(target: Path) -> str:
     if not sys.stdin.isatty():
         raise wrong_usage(
             Phrase(
-                "{path} is to be encrypted: give --new-password-file, set certificate_password, or say --no-encrypt.",
+                "{path} is to be encrypted: give --new-password-file or --no-encrypt, or set certificate_password.",
                 path=target,
             )
         )

@@ -32,9 +32,9 @@ def db() -> None:
 def upgrade(invocation: Invocation, as_script: bool) -> None:
     """Bring the schema up to date.
 
-    Makes the tables and the secret that authenticates notifications where there are none. Safe to repeat: tables that
-    are there already keep their rows, and the columns of others. With --sql: the same for an administrator to run, on
-    SQL Server with sqlcmd or Management Studio, on PostgreSQL with psql.
+    Creates the tables, and the secret that authenticates notifications, where they are missing. Safe to repeat:
+    existing tables keep their rows, and the columns of others. With --sql: the same for an administrator to run, on SQL
+    Server with sqlcmd or Management Studio, on PostgreSQL with psql.
     """
     if as_script:
         click.echo(_script(invocation), nl=False)
@@ -82,7 +82,7 @@ def _script(invocation: Invocation) -> str:
 @prints_data
 @pass_invocation
 def current(invocation: Invocation) -> Record:
-    """Say where the schema is and where this version needs it.
+    """Show the revision of the schema and the one that this version needs.
 
     Exit status 1 when an upgrade is needed.
     """
@@ -112,9 +112,9 @@ def current(invocation: Invocation) -> Record:
 @prints_data
 @pass_invocation
 def check(invocation: Invocation) -> Listing:
-    """Compare the tables with what this version would have made.
+    """Compare the tables with those that this version would create.
 
-    Tables and columns of others are left out. Exit status 1 when something is not as it should be; what is marked
+    Tables and columns of others are ignored. Exit status 1 when something has to be corrected; what is marked
     "accepted" or "advice" works as it is.
     """
     with invocation.gateway(current=True) as engine:

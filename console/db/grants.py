@@ -24,19 +24,19 @@ from phrases import Phrase
 def grants(invocation: Invocation, names: tuple[str, ...]) -> None:
     """Print the script that grants each role the least rights it needs.
 
-    In the language of the database that database_url names, for the owner of the tables to run after `db upgrade`.
-    It connects to nothing, and makes database roles, mail_importer_receiver and so on; its end says how to let a login
-    work in one.
+    In the language of the database that database_url names, for the owner of the tables to run after `db upgrade`. It
+    connects to nothing, and creates database roles, mail_importer_receiver and so on; its end shows how to add a login
+    to one.
 
-    Roles are those of `mail-importer run`; operator is who runs the other commands, reader is another program that
-    reads the messages.
+    Roles are those of `mail-importer run`; operator runs the other commands, reader is another program that reads the
+    messages.
     """
     settings = invocation.settings
     backend = settings.database_backend
     if backend not in BACKENDS:
         raise failure(
             Phrase(
-                "SQLite knows no logins, so there is nothing to grant: whoever may read and write the file "
+                "SQLite has no logins, so there is nothing to grant: any user that may read and write the file "
                 "({database}) and its folder may do everything. Set their permissions.",
                 database=settings.shown_database_url,
             )

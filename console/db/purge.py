@@ -103,7 +103,7 @@ class _Request:
     "--account", metavar="NAME", callback=as_stored, shell_complete=account_names, help="Only messages of this account."
 )
 @click.option("--dry-run", is_flag=True, help="Only count what it would be.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not prompt.")
 @click.option("--why", metavar="TEXT", callback=as_stored, help="Why, for the record (tblQueueAudit).")
 @prints_data
 @pass_invocation
@@ -118,18 +118,18 @@ def purge(
 ) -> Record:
     """Delete old messages from the database for good.
 
-    A message is as old as the time it was received (dtReceived), or imported where that is not known; those of
-    removed accounts are deleted, too. It counts first, and asks. It deletes few at a time, each message whole, so
-    that the work of others goes on meanwhile; broken off (Ctrl-C), it can be run again and goes on.
+    The age of a message is the time since it was received (dtReceived), or imported where that is not known; those of
+    removed accounts are deleted, too. The command counts first, and prompts. It deletes in small batches, each message
+    whole, so that other work continues meanwhile; interrupted (Ctrl-C), it can be run again and continues.
 
-    What is deleted does not come back while the mailbox has it still: mail that was received before then is no longer
-    imported by the accounts concerned (--import-since). Who asks for it gets it: by `mail-importer import` with its id
-    or an earlier --since, by `accounts update --import-since`, or by moving it into the folder anew.
+    Deleted mail does not come back while the mailbox still has it: mail that was received before then is no longer
+    imported by the accounts concerned (--import-since), but on request: by `mail-importer import` with its id or an
+    earlier --since, by `accounts update --import-since`, or by moving it into the folder again.
 
     With --attachments-only, messages and the rows of their attachments stay, with name, size, type and SHA-256; only
-    biContent becomes null. Other programs tell such an attachment by that: biContent is null, nSize is more than 0 and
-    sState is 'stored'; what never was in the database (too large, unreadable, gone, a link) has another sState.
-    Originals (keep_mime) hold the attachments once more, so theirs goes with it.
+    biContent becomes null. Other programs recognise such an attachment by that: biContent is null, nSize is more than 0
+    and sState is 'stored'; an attachment that never was in the database (too large, unreadable, gone, a link) has
+    another sState. Originals (keep_mime) contain the attachments once more, so their contents are deleted with them.
     """
     request = _Request(before, account, attachments_only)
     with counting() as show:

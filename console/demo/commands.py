@@ -34,9 +34,9 @@ _FAULTS_SHOWN = 10
 )
 @prints_data
 def demo(messages: int, mailboxes: int, directory: Path) -> Listing:
-    """Watch the whole pipeline at work on this machine.
+    """Show the whole pipeline at work on this machine.
 
-    Starts a simulator of Microsoft Graph, makes a certificate, adds accounts, creates subscriptions, lets mail arrive
+    Starts a simulator of Microsoft Graph, creates a certificate, adds accounts, creates subscriptions, lets mail arrive
     and imports it through receiver, queue and processor. Exit status 0 only when every message is in the database
     exactly once.
     """
@@ -102,7 +102,7 @@ def _shown(result: DemoResult, messages: int, place: Place) -> Listing:
     else:
         fault = None
         tell(Phrase("Every message is in the database exactly once: {database}", database=result.database))
-        tell(Phrase("Look at them, for example:"))
+        tell(Phrase("Query them, for example:"))
         for line in (f'sqlite3 -box "{result.database}" \\', *_QUERY.splitlines()):
             tell(Phrase.verbatim(f"  {line}"))
     return Listing(

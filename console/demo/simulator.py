@@ -23,14 +23,14 @@ from simulator.process import Ready, serve
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where its certificate authority and uploads are; a new temporary folder unless given.",
+    help="Where its certificate authority and uploads are (default: a new temporary folder).",
 )
-@click.option("--mailboxes", type=click.IntRange(1, 10_000), help="How many mailboxes to make.")
+@click.option("--mailboxes", type=click.IntRange(1, 10_000), help="Number of mailboxes to create.")
 @click.option("--json", "as_json", is_flag=True, help="Print what is ready as one line of JSON.")
 def simulator(port: int, directory: Path | None, mailboxes: int | None, as_json: bool) -> None:
-    """Stand in for Microsoft Graph on this machine, to try the product without a tenant.
+    """Simulate Microsoft Graph on this machine, to try the product without a tenant.
 
-    Runs until stopped. It says which settings and accounts to use.
+    Runs until stopped. Prints the settings and accounts to use.
     """
     logs.configure(sys.stderr)
     # Absolute: the paths it prints are for another terminal.
@@ -90,7 +90,7 @@ def _for_people(ready: Ready) -> str:
         "    --no-secure-certificate-access --thumbprint THE_THUMBPRINT_PRINTED_ABOVE",
         "  mail-importer run all",
         "",
-        said(Phrase("Mail arrives when you ask for it:")),
+        said(Phrase("To let mail arrive:")),
         f"  curl --cacert {ready.ca_file} -X POST {ready.url}/simulator/traffic -d '{{\"messages\": 20}}'",
         "",
         said(Phrase("Mailboxes:")),

@@ -65,9 +65,9 @@ def _id(context: click.Context, parameter: click.Parameter, text: str) -> str:
 def export(invocation: Invocation, name: str, wanted: str, kind: str, output: Path | None, force: bool) -> None:
     """Write an imported message to a file, or to standard output.
 
-    eml is the original, byte for byte as Microsoft Graph gave it; there is one where the setting keep_mime was true
-    when the message was imported. json is all that the database holds of the message: every field, recipients, internet
-    headers, and attachments with state, reason and content (base64).
+    eml is the original, byte for byte as Microsoft Graph returned it, if the setting keep_mime was true when the
+    message was imported. json is all that the database has of the message: every field, recipients, internet headers,
+    and attachments with state, reason and content (base64).
 
     Exit status 1 when there is no such message, or no original of it.
     """
@@ -86,8 +86,7 @@ def _found(connection: Connection, name: str, wanted: str) -> Found:
     if not found:
         raise failure(
             Phrase(
-                "Account {name!r} has no imported message with that id. What became of it tells: mail-importer trace "
-                "{wanted}",
+                "Account {name!r} has no imported message with that id. See: mail-importer trace {wanted}",
                 name=name,
                 wanted=wanted,
             )
@@ -97,7 +96,7 @@ def _found(connection: Connection, name: str, wanted: str) -> Found:
         more = "" if len(found) <= _MAX_NAMED else ", …"
         raise failure(
             Phrase(
-                "Several messages of account {name!r} have that internet message id. Say which by nMessageID: "
+                "Several messages of account {name!r} have that internet message id. Select one by nMessageID: "
                 "{numbers}",
                 name=name,
                 numbers=numbers + more,

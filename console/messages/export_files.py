@@ -136,7 +136,7 @@ def _damaged(found: Found) -> CannotExport:
     return CannotExport(
         Phrase(
             "The original of message {number} is not what was stored: it was changed or purged meanwhile, or is "
-            "damaged. What was written is of no use.",
+            "damaged. The written file cannot be used.",
             number=found.message_id,
         )
     )
@@ -145,7 +145,7 @@ def _damaged(found: Found) -> CannotExport:
 def _changed(found: Found) -> CannotExport:
     return CannotExport(
         Phrase(
-            "Message {number} was changed or deleted while it was read; what was written is of no use. Run it again.",
+            "Message {number} was changed or deleted while it was read; the written file cannot be used. Run it again.",
             number=found.message_id,
         )
     )

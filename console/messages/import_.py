@@ -127,10 +127,10 @@ def _id(text: str, longest: int) -> str:
     "--since",
     metavar="T",
     callback=past_moment,
-    help="Messages of the folder received at this time or later (ISO 8601; UTC unless it says otherwise).",
+    help="Messages of the folder received at this time or later (ISO 8601; UTC unless stated otherwise).",
 )
 @click.option("--force", is_flag=True, help="Fetch imported messages as well, and replace what is stored.")
-@click.option("--yes", is_flag=True, help="Do not ask, where --force is for more than one message.")
+@click.option("--yes", is_flag=True, help="Do not prompt, where --force is for more than one message.")
 @click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")
 @pass_invocation
 def import_(
@@ -143,25 +143,25 @@ def import_(
     yes: bool,
     in_json: bool,
 ) -> None:
-    """Fetch now what a mailbox holds and the database lacks.
+    """Fetch now what a mailbox has and the database lacks.
 
     Without --id, --internet-message-id and --since that is everything in the account's folder, also what was received
-    before the account imports (--import-since), but not what is so old that it was purged (db purge). It is done by
-    this command, without the queue; a processor may be at work meanwhile. With --force each message keeps its
-    nMessageID, and readers see the old message or the new one. Where the mailbox does not give something now that is
-    stored, the stored message stays as it is, and counts as failed. A copy of an imported message (the same internet
+    before the account imports (--import-since), but not what is so old that it was purged (db purge). This command
+    imports by itself, without the queue; a processor may work at the same time. With --force each message keeps its
+    nMessageID, and readers see the old message or the new one. Where the mailbox does not return something that is
+    stored, the stored message is unchanged, and counts as failed. A copy of an imported message (the same internet
     message id, time of receipt and content under another Graph id) is imported only with --id and --force: then as a
-    message of its own. So is what the account's filters leave out; what they left out before they were changed is
-    looked at again.
+    message of its own. The same holds for what the account's filters leave out; what they left out before they were
+    changed is filtered again.
 
-    A message whose attachments Defender still scans (Dynamic Delivery) waits for up to half an hour, and is imported by
-    a running processor then. What --after-import says is done by a running processor, a few minutes later, to what is
+    A message whose attachments Defender still scans (Dynamic Delivery) waits for up to half an hour; then a running
+    processor imports it. A running processor performs the action of --after-import, a few minutes later, on what is
     still in the folder.
 
     Exit status 1 when a message could not be imported.
     """
     if (bool(ids), internet_message_id is not None, since is not None).count(True) > 1:
-        raise wrong_usage(Phrase("Say which messages: by --id, or --internet-message-id, or --since."))
+        raise wrong_usage(Phrase("Select messages: by --id, --internet-message-id or --since."))
     request = _Request(name, Selection(ids, internet_message_id, since), force)
     if force and not yes and len(set(ids)) != 1:
         _ask(invocation, request)
@@ -179,8 +179,7 @@ def _ask(invocation: Invocation, request: _Request) -> None:
     if count > 1:
         confirm(
             Phrase(
-                "Fetch {count} messages of account {name!r} anew that are imported already, and put each in the place "
-                "of the stored one?",
+                "Fetch {count} imported messages of account {name!r} again, and replace each stored message?",
                 count=count,
                 name=request.name,
             ),
@@ -222,7 +221,7 @@ async def _imported(invocation: Invocation, request: _Request, on_progress: OnPr
     async with _importing(invocation, request.name) as (opened, importer, selector), AsyncExitStack() as resources:
         account, database = opened.account, opened.database
         if not account.enabled:
-            tell(Phrase("The account {name!r} is disabled. This imports all the same.", name=request.name))
+            tell(Phrase("The account {name!r} is disabled. This imports anyway.", name=request.name))
         trace = TraceWriter(database, host=host_name(), clock=clock, metrics=ProcessorMetrics(CollectorRegistry()))
         trace.start()
         resources.push_async_callback(trace.close)
@@ -286,12 +285,12 @@ def _failure(account: Account, request: _Request, tally: Tally) -> Phrase | None
     if request.force and tally.gone:
         return Phrase.counted(
             "{n} message is not in the mailbox any more; what is stored of it stays as it is.",
-            "{n} messages are not in the mailbox any more; what is stored of them stays as it is.",
+            "{n} messages are not in the mailbox any more; what is stored of them is unchanged.",
             n=tally.gone,
         )
     if request.selection.internet_message_id is not None and not tally.selected:
         return Phrase(
-            "The folder {folder!r} of account {name!r} holds no message with that internet message id. One that was "
+            "The folder {folder!r} of account {name!r} has no message with that internet message id. One that was "
             "moved to another folder can be imported by its Graph id (--id).",
             folder=account.settings.folder,
             name=request.name,

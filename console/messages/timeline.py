@@ -26,7 +26,7 @@ _SOURCES: Final = {
     "graph": Phrase("notified by Graph"),
     "sweep": Phrase("found by a sweep, its notification being overdue"),
     "catch-up": Phrase("found in the folder by catch-up"),
-    "operator": Phrase("asked for by an operator"),
+    "operator": Phrase("requested by an operator"),
 }
 _OUTCOMES: Final[Mapping[str, Phrase]] = {
     "queued": Phrase("queued"),
@@ -43,7 +43,7 @@ _OUTCOMES: Final[Mapping[str, Phrase]] = {
     Outcome.DEFERRED: Phrase("handed back: four calls of its mailbox are in progress"),
     Outcome.REPLAYED: Phrase("replayed from the dead letters"),
     Outcome.PURGED: Phrase("deleted from the queue"),
-    Outcome.DEAD_LETTERED: Phrase("put aside as a dead letter"),
+    Outcome.DEAD_LETTERED: Phrase("set aside as a dead letter"),
     Outcome.HANDED_BACK: Phrase("handed back: the process was stopping"),
     Outcome.NOT_SETTLED: Phrase("not settled with the queue, which delivers it again"),
     Outcome.FAILED: Phrase("failed"),
@@ -89,7 +89,7 @@ class TimelineEvent:
             case "queued" | "fetched":
                 return _OUTCOMES[self.step]
             case "unrecorded":
-                return self._in_attempt(Phrase("no outcome was recorded; the process that had it ended"))
+                return self._in_attempt(Phrase("no outcome was recorded; its process ended"))
             case "started":
                 return self._begun()
             case "committed":
@@ -226,7 +226,7 @@ def _of_attempt(row: TraceRow) -> Iterator[tuple[datetime, TimelineEvent]]:
 def _unrecorded(attempts: Sequence[TraceRow]) -> Iterator[tuple[TraceRow, TimelineEvent]]:
     """Attempts that the queue counted and no process recorded, each before the one that came next.
 
-    The count begins anew when an operator replays a dead letter; an uncounted attempt returns with the same number.
+    The count restarts when an operator replays a dead letter; an uncounted attempt returns with the same number.
     """
     counted: dict[str | None, int] = {}
     for row in attempts:

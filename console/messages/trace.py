@@ -26,9 +26,9 @@ from phrases import Phrase
 _MAX_MESSAGES: Final = 20
 _MAX_LENGTH: Final = 1000
 _NOTHING: Final = Phrase(
-    "No message fits. What is not imported yet is known by its ids only, not by its subject: what waits in the queue "
-    "is in mail-importer queue list (put aside: --dead-letters), and mail-importer verify NAME tells whether the "
-    "folder holds messages that were never heard of."
+    "No message fits. Mail that is not imported yet is known by its ids only, not by its subject: mail-importer queue "
+    "list shows what waits in the queue (dead letters: --dead-letters), and mail-importer verify NAME shows messages "
+    "that were never reported."
 )
 
 
@@ -112,7 +112,7 @@ def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) ->
 
     SUBJECT-OR-ID is part of the subject in any letter case, or the whole of a Graph id, an internet message id, the
     message id that `queue list` shows, or the correlation id of a log line. Steps are kept for the setting trace_days;
-    that a message is imported is told for as long as it is in the database. Exit status 1 when nothing fits.
+    the import of a message is shown for as long as it is in the database. Exit status 1 when nothing fits.
     """
     with invocation.gateway() as engine:
         found = run_reading(engine, lambda connection: _read(connection, text, name))
@@ -120,7 +120,7 @@ def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) ->
         found = found[:_MAX_MESSAGES]
         tell(
             Phrase(
-                "These are the newest {most}; there are more. Say more of the subject, or give an id.",
+                "These are the newest {most}; there are more. Give more of the subject, or an id.",
                 most=_MAX_MESSAGES,
             )
         )
@@ -190,7 +190,7 @@ def _lines(found: _Found) -> Iterator[Phrase]:
         command = (
             f"mail-importer import {shlex.join([found.account, '--id', found.left_out.graph_message_id, '--force'])}"
         )
-        yield Phrase("  It is imported all the same by: {command}", command=command)
+        yield Phrase("  It is imported anyway by: {command}", command=command)
     if not found.attempts and found.committed is not None:
         yield Phrase("  Its steps before that are not kept (trace_days).")
 

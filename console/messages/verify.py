@@ -32,7 +32,7 @@ from subscriptions.verification import Tally, Verification
     "--since",
     metavar="T",
     callback=past_moment,
-    help="Only messages received at this time or later (ISO 8601; UTC unless it says otherwise).",
+    help="Only messages received at this time or later (ISO 8601; UTC unless stated otherwise).",
 )
 @click.option("--repair", is_flag=True, help="Queue the missing messages, for the processor to import.")
 @click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")

@@ -6,7 +6,7 @@ from console.confirmation import confirm
 from console.invocation import Invocation, example, pass_invocation
 from console.output import Column, Record, prints_data, wrong_usage
 from console.queue.maintenance import BatchProgress
-from console.queue.selection import Order, selecting
+from console.queue.selection import Criteria, selecting
 from console.queue.session import maintained, maintained_on_record
 from console.translation.help import Command
 from phrases import Phrase
@@ -23,32 +23,32 @@ from phrases import Phrase
 @prints_data
 @selecting
 @pass_invocation
-def replay(invocation: Invocation, rate: float | None, dry_run: bool, why: str | None, order: "Order") -> Record:
+def replay(invocation: Invocation, rate: float | None, dry_run: bool, why: str | None, criteria: "Criteria") -> Record:
     """Put dead letters back into the queue, their attempts counted from 0.
 
-    Say which: with --all, or with --id, --reason, --account, --since and --until, which narrow each other. Do it once
-    their cause is gone. Replaying what is imported already is harmless. Broken off, it can be run again.
+    Select them by --all, or by --id, --reason, --account, --since and --until, which narrow each other. Replay them
+    once their cause is corrected. Replaying imported messages is harmless. Interrupted, it can be run again.
     """
     if dry_run:
-        counted = maintained(invocation, order, lambda queue, selection: queue.count(selection, dead_letters=True))
-        failure = _no_such_reason(order, counted)
+        counted = maintained(invocation, criteria, lambda queue, selection: queue.count(selection, dead_letters=True))
+        failure = _no_such_reason(criteria, counted)
         return _record(counted, "would_be_replayed", Phrase("Would be replayed"), counted.selected, failure)
     progress = BatchProgress()
     maintained_on_record(
         invocation,
-        order,
+        criteria,
         progress,
         "replay",
         Phrase("Replaying"),
         why,
         lambda queue, selection, show: queue.replay(selection, progress, rate=rate, why=why, on_progress=show),
     )
-    failure = _no_such_reason(order, progress)
-    if progress.done < len(order.entries):
+    failure = _no_such_reason(criteria, progress)
+    if progress.done < len(criteria.entries):
         failure = Phrase.counted(
             "{n} of the entries named is no dead letter that fits. See: mail-importer queue list --dead-letters",
             "{n} of the entries named are no dead letters that fit. See: mail-importer queue list --dead-letters",
-            n=len(order.entries) - progress.done,
+            n=len(criteria.entries) - progress.done,
         )
     return _record(progress, "replayed", Phrase("Replayed"), progress.done, failure)
 
@@ -60,7 +60,7 @@ def replay(invocation: Invocation, rate: float | None, dry_run: bool, why: str |
     ),
 )
 @click.option("--dead-letters", is_flag=True, help="Dead letters instead of what waits.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not prompt.")
 @prints_data
 @selecting
 @pass_invocation
@@ -70,17 +70,19 @@ def purge(
     yes: bool,
     dry_run: bool,
     why: str | None,
-    order: "Order",
+    criteria: "Criteria",
 ) -> Record:
     """Delete messages from the queue for good.
 
-    Mail that is not imported by then is found again by the next sweep of its folder only if it is caught up with at
-    all; see `mail-importer verify`. What a processor has in hand is left out.
+    Mail that is not imported by then is found again only if the next sweep of its folder catches up with it; see
+    `mail-importer verify`. Messages in flight are left out.
     """
-    if not dead_letters and (order.reason is not None or order.since is not None or order.until is not None):
+    if not dead_letters and (criteria.reason is not None or criteria.since is not None or criteria.until is not None):
         raise wrong_usage(Phrase("--reason, --since and --until are of dead letters: add --dead-letters."))
-    counted = maintained(invocation, order, lambda queue, selection: queue.count(selection, dead_letters=dead_letters))
-    failure = _no_such_reason(order, counted)
+    counted = maintained(
+        invocation, criteria, lambda queue, selection: queue.count(selection, dead_letters=dead_letters)
+    )
+    failure = _no_such_reason(criteria, counted)
     if dry_run:
         return _record(counted, "would_be_purged", Phrase("Would be purged"), counted.selected, failure)
     progress = BatchProgress()
@@ -88,7 +90,7 @@ def purge(
         confirm(_question(counted.selected, dead_letters), yes=yes)
         maintained_on_record(
             invocation,
-            order,
+            criteria,
             progress,
             "purge",
             Phrase("Purging"),
@@ -100,13 +102,13 @@ def purge(
     return _record(progress, "purged", Phrase("Purged"), progress.done, failure)
 
 
-def _no_such_reason(order: "Order", progress: BatchProgress) -> Phrase | None:
+def _no_such_reason(criteria: "Criteria", progress: BatchProgress) -> Phrase | None:
     """The failure for a reason, most likely misspelt, that no dead letter has."""
-    if order.reason is None or progress.selected:
+    if criteria.reason is None or progress.selected:
         return None
     return Phrase(
         "No dead letter with the reason {reason!r} fits. Their reasons: mail-importer queue list --dead-letters",
-        reason=order.reason,
+        reason=criteria.reason,
     )
 
 

@@ -13,7 +13,7 @@ from console.invocation import Invocation, account_names, as_stored, example, pa
 from console.loop import run_async
 from console.output import Column, Listing, Record, prints_data, shown, span, tell, wrong_usage
 from console.queue.bulk import purge, replay
-from console.queue.selection import Order
+from console.queue.selection import Criteria
 from console.queue.session import at_queue, maintained
 from console.settings import Settings
 from console.translation.help import Group
@@ -30,9 +30,9 @@ _MAX_LISTED: Final = 1000  # an account each, at worst: SQL Server allows 2,100 
 
 @click.group(cls=Group, epilog=example("mail-importer queue status"))
 def queue() -> None:
-    """Look into the queue and replay dead letters.
+    """Inspect the queue and replay dead letters.
 
-    A dead letter is a notification that could not be processed and was put aside with its reason.
+    A dead letter is a notification that could not be processed and was set aside with its reason.
     """
 
 
@@ -40,7 +40,7 @@ def queue() -> None:
 @prints_data
 @pass_invocation
 def status(invocation: Invocation) -> Record:
-    """Count what waits, what is in work, and the dead letters."""
+    """Count the messages that wait, those in flight, and the dead letters."""
     found = at_queue(invocation, lambda each, _: each.status())
     now = invocation.clock()
     names = _account_names(invocation, {each.account_id for each in found.accounts if each.account_id is not None})
@@ -95,7 +95,7 @@ def _numbers(now: datetime, *, right: bool = False) -> list[Column]:
 @prints_data
 @pass_invocation
 def check(invocation: Invocation) -> Listing:
-    """Check that the queue takes messages, and that it is made as it has to be."""
+    """Check that the queue accepts messages, and that it has the required properties."""
     settings = invocation.settings
     columns = [
         Column("name", Phrase("What")),
@@ -155,14 +155,14 @@ async def _examined(settings: Settings, invocation: Invocation) -> list[dict[str
 def list_messages(
     invocation: Invocation, dead_letters: bool, limit: int, account: str | None, reason: str | None
 ) -> Listing:
-    """List what is in the queue, oldest first.
+    """List the messages in the queue, oldest first.
 
-    ENTRY is what `queue replay --id` takes.
+    `queue replay --id` takes the value of ENTRY.
     """
     if reason is not None and not dead_letters:
         raise wrong_usage(Phrase("--reason is of dead letters: add --dead-letters."))
-    order = Order((), reason, account, None, None)
-    found = maintained(invocation, order, lambda queue, selection: queue.messages(selection, limit, dead_letters))
+    criteria = Criteria((), reason, account, None, None)
+    found = maintained(invocation, criteria, lambda queue, selection: queue.messages(selection, limit, dead_letters))
     names = _account_names(invocation, {each.account_id for each in found if each.account_id is not None})
     now = invocation.clock()
     rows = [_row(each, names, now) for each in found]
@@ -224,10 +224,10 @@ def _account_names(invocation: Invocation, account_ids: set[int]) -> dict[int, s
 @prints_data
 @pass_invocation
 def list_audit(invocation: Invocation, limit: int) -> Listing:
-    """List what operators did to many messages at once (tblQueueAudit).
+    """List the bulk operations of operators (tblQueueAudit).
 
-    That is replaying, purging (of the queue and, `db purge`, of the database), and importing. One without an end goes
-    on, or its process died in the middle.
+    These are replays, purges (of the queue and, `db purge`, of the database), and imports. One without an end still
+    runs, or its process died in the middle.
     """
     with invocation.gateway() as engine:
         found = run_reading(engine, lambda connection: audit.latest(connection, limit=limit))

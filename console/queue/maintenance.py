@@ -73,7 +73,7 @@ class QueueMaintenance:
     async def replay(
         self,
         selection: Selection,
-        mended: BatchProgress,
+        progress: BatchProgress,
         *,
         rate: float | None,
         why: str | None,
@@ -82,24 +82,24 @@ class QueueMaintenance:
         """Replay the dead letters of the selection, at most `rate` a second, and record it in the trace of each.
 
         Raises:
-            QueueUnavailable, DatabaseUnavailable: `mended` has the progress.
+            QueueUnavailable, DatabaseUnavailable: `progress` has the progress.
         """
         at_once = _AT_ONCE if rate is None else max(1, min(_AT_ONCE, int(rate)))
         async for page in self._pages(selection, dead_letters=True):
-            mended.selected += len(page)
-            mended.known += await self._known(page)
+            progress.selected += len(page)
+            progress.known += await self._known(page)
             by_entry = {each.entry: each for each in page}
             async for batch in self._queue.replay(list(by_entry), at_once=at_once):
-                mended.done += len(batch)
+                progress.done += len(batch)
                 await self._note([by_entry[entry] for entry in batch], "replayed", why)
-                on_progress(mended.done)
+                on_progress(progress.done)
                 if rate is not None:
                     await self._sleep(len(batch) / rate)
 
     async def purge(
         self,
         selection: Selection,
-        mended: BatchProgress,
+        progress: BatchProgress,
         *,
         dead_letters: bool,
         why: str | None,
@@ -108,15 +108,15 @@ class QueueMaintenance:
         """Delete the messages of the selection for good, and record it in the trace of each.
 
         Raises:
-            QueueUnavailable, DatabaseUnavailable: `mended` has the progress.
+            QueueUnavailable, DatabaseUnavailable: `progress` has the progress.
         """
         async for page in self._pages(selection, dead_letters=dead_letters):
-            mended.selected += len(page)
+            progress.selected += len(page)
             by_entry = {each.entry: each for each in page}
             async for batch in self._queue.purge(list(by_entry), dead_letters=dead_letters, at_once=_AT_ONCE):
-                mended.done += len(batch)
+                progress.done += len(batch)
                 await self._note([by_entry[entry] for entry in batch], "purged", why)
-                on_progress(mended.done)
+                on_progress(progress.done)
 
     async def _pages(self, selection: Selection, *, dead_letters: bool) -> AsyncIterator[list[QueuedMessage]]:
         after = None
@@ -152,8 +152,8 @@ class QueueMaintenance:
 
 def _asked_by(who: str, why: str | None) -> Phrase:
     if why is None:
-        return Phrase("Asked for by {who}.", who=who)
-    return Phrase("Asked for by {who}: {why}", who=who, why=why)
+        return Phrase("Requested by {who}.", who=who)
+    return Phrase("Requested by {who}: {why}", who=who, why=why)
 
 
 def _key_of(message: QueuedMessage) -> MessageKey | None:

@@ -17,7 +17,7 @@ _MAX_IDS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Criteria:
     """A selection of queue messages by the options."""
 
     entries: tuple[int, ...]
@@ -41,27 +41,27 @@ class Order:
         return ", ".join(parts) or "all"
 
 
-def order_of(selected: Mapping[str, Any]) -> Order:
+def criteria_of(selected: Mapping[str, Any]) -> Criteria:
     """Build the selection from the values of the options; one that selects nothing, or too much, is wrong usage."""
     facts = {key: value for key, value in selected.items() if key != "everything"}
-    order = Order(**{**facts, "entries": tuple(sorted(set(facts["entries"])))})
-    if selected["everything"] == (str(order) != "all"):
+    criteria = Criteria(**{**facts, "entries": tuple(sorted(set(facts["entries"])))})
+    if selected["everything"] == (str(criteria) != "all"):
         raise wrong_usage(
-            Phrase("Say which messages: either --all, or some of --id, --reason, --account, --since and --until.")
+            Phrase("Select messages: either --all, or some of --id, --reason, --account, --since and --until.")
         )
-    if len(order.entries) > _MAX_IDS:
+    if len(criteria.entries) > _MAX_IDS:
         raise wrong_usage(Phrase("At most {most_ids} entries at a time; or choose them otherwise.", most_ids=_MAX_IDS))
-    return order
+    return criteria
 
 
 def selecting(function: Callable[..., Record]) -> Callable[..., Record]:
-    """Add the options that select messages to a command; it receives them as `order`."""
+    """Add the options that select messages to a command; it receives them as `criteria`."""
 
     @functools.wraps(function)
     def command(*args: object, **given: Any) -> Record:  # noqa: ANN401  # the options, and those of the command
         names = ("entries", "reason", "account", "since", "until", "everything")
-        order = order_of({name: given.pop(name) for name in names})
-        return function(*args, order=order, **given)
+        criteria = criteria_of({name: given.pop(name) for name in names})
+        return function(*args, criteria=criteria, **given)
 
     wrapped: Callable[..., Record] = command
     for option in reversed(
@@ -86,9 +86,9 @@ def selecting(function: Callable[..., Record]) -> Callable[..., Record]:
                 "--since",
                 metavar="T",
                 callback=moment,
-                help="Dead letters put aside at this time or later (ISO 8601; UTC unless it says otherwise).",
+                help="Dead letters set aside at this time or later (ISO 8601; UTC unless stated otherwise).",
             ),
-            click.option("--until", metavar="T", callback=moment, help="Dead letters put aside before this time."),
+            click.option("--until", metavar="T", callback=moment, help="Dead letters set aside before this time."),
             click.option("--all", "everything", is_flag=True, help="All of them."),
             click.option("--dry-run", is_flag=True, help="Only count what it would be."),
             click.option("--why", metavar="TEXT", callback=as_stored, help="Why, for the record (tblQueueAudit)."),

@@ -9,7 +9,7 @@ from console.invocation import Invocation
 from console.loop import run_async
 from console.progress import counting
 from console.queue.maintenance import BatchProgress, OnProgress, QueueMaintenance
-from console.queue.selection import Order
+from console.queue.selection import Criteria
 from console.wiring.host import host_name
 from console.wiring.queue import open_queue
 from db.engine import Database
@@ -32,20 +32,22 @@ def at_queue(invocation: Invocation, work: Callable[[NotificationQueue, Database
     return run_async(run())
 
 
-def maintained(invocation: Invocation, order: Order, work: Callable[[QueueMaintenance, Selection], Awaitable[T]]) -> T:
+def maintained(
+    invocation: Invocation, criteria: Criteria, work: Callable[[QueueMaintenance, Selection], Awaitable[T]]
+) -> T:
     """Run `work` with the maintenance of the queue and the selection that the order gives."""
 
     async def run(queue: NotificationQueue, database: Database) -> T:
         account_id = None
-        if order.account is not None:
-            name = order.account
+        if criteria.account is not None:
+            name = criteria.account
             account_id = (await database.read(lambda connection: accounts.by_name(connection, name))).account_id
         selection = Selection(
-            entries=[str(each) for each in order.entries] or None,
+            entries=[str(each) for each in criteria.entries] or None,
             account_id=account_id,
-            reason=order.reason,
-            since=order.since,
-            until=order.until,
+            reason=criteria.reason,
+            since=criteria.since,
+            until=criteria.until,
         )
         maintenance = QueueMaintenance(queue, database, who=who(), host=host_name(), clock=invocation.clock)
         return await work(maintenance, selection)
@@ -55,7 +57,7 @@ def maintained(invocation: Invocation, order: Order, work: Callable[[QueueMainte
 
 def maintained_on_record(
     invocation: Invocation,
-    order: Order,
+    criteria: Criteria,
     progress: BatchProgress,
     action: str,
     activity: Phrase,
@@ -70,7 +72,7 @@ def maintained_on_record(
         recorded = audited(
             maintenance.database,
             action=action,
-            selection=str(order),
+            selection=str(criteria),
             done=lambda: progress.done,
             clock=invocation.clock,
             queue=named,
@@ -80,4 +82,4 @@ def maintained_on_record(
             with counting() as show:
                 await work(maintenance, selection, lambda done: show(activity, done))
 
-    maintained(invocation, order, run)
+    maintained(invocation, criteria, run)

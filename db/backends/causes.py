@@ -97,7 +97,7 @@ NOT_ONLINE: Final = ErrorClass(
     reconnect=True,
 )
 DAMAGED: Final = ErrorClass(
-    Phrase("the server cannot read or write the database's files; its own log says which, and the disk needs a look"),
+    Phrase("the server cannot read or write the database's files; see its own log, and check the disk"),
     reconnect=True,
 )
 READ_ONLY: Final = ErrorClass(
@@ -113,7 +113,7 @@ THROTTLED: Final = ErrorClass(
 SIGN_IN: Final = ErrorClass(
     Phrase(
         "the sign-in was refused; check the user and password of database_url, or database_client_id and its user in "
-        "the database; the server's own log says more"
+        "the database; the server's own log has more"
     )
 )
 DISABLED: Final = ErrorClass(Phrase("the login is disabled or locked; an administrator of the server must enable it"))
@@ -146,9 +146,7 @@ NOT_ALLOWED: Final = ErrorClass(
 NO_MEMORY: Final = ErrorClass(
     Phrase("the server has not enough memory or other resources; if this lasts, give it more")
 )
-TOO_MANY: Final = ErrorClass(
-    Phrase("the server takes no more connections; lower database_pool_size, or let it take more")
-)
+TOO_MANY: Final = ErrorClass(Phrase("the server accepts no more connections; lower database_pool_size, or allow more"))
 CHANGED: Final = ErrorClass(Phrase("a table or column is not as this version needs it; see: mail-importer db check"))
 NO_SNAPSHOTS: Final = ErrorClass(
     Phrase(
@@ -158,13 +156,13 @@ NO_SNAPSHOTS: Final = ErrorClass(
 )
 ISOLATION: Final = ErrorClass(Phrase("database_isolation does not go with the locks of the queue; set READ COMMITTED"))
 UNKNOWN: Final = ErrorClass(
-    Phrase("it answered with an error that is not known here; the server's own log may say more")
+    Phrase("it answered with an error that is not known here; the server's own log may have more")
 )
 
 # https://www.sqlite.org/rescode.html: the primary code is the low byte of the extended one.
 SQLITE: Final[Mapping[int, ErrorClass]] = {
     sqlite3.SQLITE_BUSY: ErrorClass(
-        Phrase("another process holds its lock; if this lasts, find who keeps a transaction open")
+        Phrase("another process holds its lock; if this lasts, find the process that keeps a transaction open")
     ),
     sqlite3.SQLITE_LOCKED: ErrorClass(Phrase("another connection holds its lock")),
     sqlite3.SQLITE_FULL: ErrorClass(Phrase("its disk, or its size limit, is full; free some room")),

@@ -19,7 +19,7 @@ _MICROSOFTS: Final = re.compile(r"ODBC Driver (\d+) for SQL Server", re.IGNORECA
 _PACKAGE: Final = "mssql_python_odbc"
 """Microsoft publishes its driver as a package for mssql-python; it is the same driver."""
 _FOLDERS: Final = {"linux": "linux/*", "darwin": "macos"}
-"""The drivers' folders in it, where they can be named by path: Windows knows only registered drivers."""
+"""The drivers' folders in it, where they can be named by path: Windows finds registered drivers only."""
 _MISSING: Final = re.compile(r"(lib[\w+.-]+\.so[\w.]*): cannot open shared object file")
 _DEBIAN: Final = {
     "libodbc": "unixodbc",
@@ -63,7 +63,7 @@ def driver_for_pyodbc(named: str | None) -> str:
                 install=_advice(),
             )
         )
-    elif sys.platform.startswith("linux"):  # elsewhere the driver manager knows where its drivers are
+    elif sys.platform.startswith("linux"):  # elsewhere the driver manager finds its drivers
         load(_registered_library(chosen))
     return chosen
 
@@ -153,7 +153,7 @@ def _not_loaded(what: Phrase, exc: OSError) -> DriverMissing:
 
 
 def _advice() -> Phrase:
-    if sys.platform == "win32":  # it knows only registered drivers
+    if sys.platform == "win32":  # it finds registered drivers only
         return Phrase(
             "Install Microsoft's: ODBC Driver 18 for SQL Server "
             "(https://learn.microsoft.com/sql/connect/odbc/download-odbc-driver-for-sql-server)."

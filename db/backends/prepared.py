@@ -2,7 +2,7 @@
 
 By default, pyodbc declares a text by the length of its value, so that each length is a plan of its own in the server's
 cache; it queries the server for the type of a NULL (`sp_describe_undeclared_parameters`) before each statement that has
-one; and it forgets what was prepared with each cursor (`sp_unprepare`), of which SQLAlchemy uses one a statement. Each
+one; and it drops what was prepared with each cursor (`sp_unprepare`), of which SQLAlchemy uses one a statement. Each
 of the last two is a round trip.
 """
 

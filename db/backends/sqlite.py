@@ -57,7 +57,7 @@ class _OpenedFile:
             self._path, self._identity = path, _identity(path)
 
     def forget(self) -> None:
-        """Forget the file; no connection is open."""
+        """Accept another file from now on; no connection is open."""
         self._identity = None
 
     def check(self) -> None:

@@ -103,7 +103,7 @@ class Account:
             return None
         return Phrase(
             "The row of account {name!r} (number {number}) in tblEmailAccountSettings cannot be used: {why}. Correct "
-            "it, or give the settings anew: mail-importer accounts update {name}",
+            "it, or set all settings again: mail-importer accounts update {name}",
             name=self.settings.name,
             number=self.account_id,
             why=Phrase.joined(*self.unreadable.values(), by="; "),
@@ -287,7 +287,7 @@ def set_enabled(
 
 
 def mark_removed(connection: Connection, name: str, *, now: datetime, author: Author | None = None) -> None:
-    """Take an account out of use and free its name. Its messages stay.
+    """Remove an account and free its name. Its messages stay.
 
     The row itself stays until the subscription manager has deleted the subscription at Graph.
 
@@ -489,8 +489,8 @@ def _refuse_same_folder(connection: Connection, settings: AccountSettings, *, bu
         if other.account_id != but and _same_folder(other.settings, settings):
             raise AccountExists(
                 Phrase(
-                    "The account {name!r} imports this folder of this mailbox already; a second one would take its "
-                    "subscription away. Choose another folder, or remove that account.",
+                    "The account {name!r} imports this folder of this mailbox already; a second one would remove its "
+                    "subscription. Choose another folder, or remove that account.",
                     name=other.settings.name,
                 )
             )

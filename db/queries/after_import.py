@@ -3,7 +3,7 @@
 An action is written with its message, in one transaction, and is due when the importing process should have done it.
 A process that claims a due action moves the time ahead: no other does the same meanwhile, and if it dies, another
 claims it. An incomplete message (a part was listed and not stored) is left alone in its mailbox, which may still have
-that part: its action is `failed` from the start, until it is imported anew or an operator requests it all the same.
+that part: its action is `failed` from the start, until it is imported again or an operator forces it.
 
 Every function takes the connection of a transaction; see `db.engine`.
 """
@@ -96,9 +96,8 @@ def wanted(kind: str | None, now: datetime, *, lacking: str | None = None) -> di
 
 def _left_alone(lacking: str) -> Phrase:
     return Phrase(
-        "Not all of the message is in the database ({lacking}), so it was left alone in the mailbox. Import it anew "
-        "(mail-importer import NAME --force --id ID); `accounts retry-actions NAME --even-incomplete` does it all the "
-        "same.",
+        "Not all of the message is in the database ({lacking}), so it was left alone in the mailbox. Import it again "
+        "(mail-importer import NAME --force --id ID), or force it by `accounts retry-actions NAME --even-incomplete`.",
         lacking=lacking,
     )
 

@@ -36,8 +36,8 @@ PIECE_BYTES: Final = 128 * 8040
 (https://learn.microsoft.com/sql/t-sql/queries/update-transact-sql, Updating Large Value Data Types)."""
 
 READ_BYTES: Final = 6 * 1024 * 1024
-"""Bytes of a piece that is read. PostgreSQL unpacks a value anew for each, so they are not small; 3 divides it, so that
-pieces in base64 are one text when joined."""
+"""Bytes of a piece that is read. PostgreSQL unpacks the whole value for each, so they are not small; 3 divides it, so
+that pieces in base64 are one text when joined."""
 
 
 class ContentDiffers(Exception):

@@ -1,6 +1,6 @@
 """Duplicates of an e-mail, recognized by common features when their Graph ids differ.
 
-Even an immutable id is given anew by a drag in Outlook, a restore or a re-import (docs/graph.md, section 11). A message
+Even an immutable id changes by a drag in Outlook, a restore or a re-import (docs/graph.md, section 11). A message
 is a copy of an imported one of its account when both have the same internet message id, second of receipt, sender,
 sent time, subject and body, and attachments of the same names, sizes and bytes. Loggers and relays reuse any few of
 these for different mails, so features that cannot be compared are not equal: a message of which an attachment was not
@@ -215,7 +215,7 @@ def claim(connection: Connection, messages: Sequence[tuple[int, DuplicateKey]]) 
 
 
 def claim_anew(connection: Connection, message_id: int, features: DuplicateKey) -> None:
-    """Like `claim_unless_taken`, of a message that was replaced, or that is a copy imported all the same."""
+    """Like `claim_unless_taken`, of a message that was replaced, or that is a copy imported by force."""
     connection.execute(delete(message_identity).where(message_identity.c.nMessageID == message_id))
     claim_unless_taken(connection, message_id, features)
 
@@ -246,7 +246,7 @@ def note(connection: Connection, copies: Sequence[Duplicate]) -> None:
 
 
 def forget(connection: Connection, account_id: int, graph_id: str) -> None:
-    """Forget this copy: it is imported all the same."""
+    """Delete the record of this copy: it is imported by force."""
     connection.execute(delete(duplicate).where(_copy.nAccountID == account_id, _copy.sGraphMessageID == graph_id))
 
 

@@ -49,7 +49,7 @@ def note(connection: Connection, records: Sequence[FilteredMessage]) -> None:
 
 
 def forget(connection: Connection, keys: Collection[tuple[int, str]]) -> None:
-    """Forget these: they are imported after all."""
+    """Delete the records of these: they are imported after all."""
     for account_id, graph_id in keys:
         connection.execute(delete(seen).where(_row.nAccountID == account_id, _row.sGraphMessageID == graph_id))
 

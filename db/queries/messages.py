@@ -490,7 +490,7 @@ class _Sorted:
     ) -> None:
         self.features = features
         self._originals = originals
-        self._even_copies = include_duplicates
+        self._include_duplicates = include_duplicates
         self.new: list[MessageRecord] = []
         self.copies: list[tuple[MessageRecord, MessageKey]] = []
         """Each with the key of its equal."""
@@ -504,7 +504,7 @@ class _Sorted:
         if record.key in self._keys:
             return Outcome.KNOWN  # written since we looked
         features = self.features[record.key]
-        equal = None if self._even_copies else self._first.get(features)
+        equal = None if self._include_duplicates else self._first.get(features)
         if equal is not None:
             self.copies.append((record, equal))
             return Outcome.DUPLICATE
@@ -726,7 +726,7 @@ def _replace(connection: Connection, record: MessageRecord, now: datetime, *, in
         [saved] = _save(connection, [record], now, include_duplicates=include_duplicates)
         if not record.has_placeholders:
             scans.forget(connection, record.key)
-        # Noted before, or by somebody else just now.
+        # Noted before, or by another process just now.
         return Outcome.DUPLICATE if saved is Outcome.KNOWN and duplicates.of_ids(connection, [record.key]) else saved
     message_id = connection.scalars(select(row.nMessageID).where(key)).one()
     _write_long_texts(connection, message_id, record)
@@ -760,8 +760,8 @@ def _check_stored_content(connection: Connection, message_id: int, new: MessageR
     if reasons:
         raise StoredContentKept(
             Phrase(
-                "The mailbox does not give now what is stored of the message: {what}. The stored message stays as it "
-                "is. Try again later.",
+                "The mailbox does not return what is stored of the message: {what}. The stored message is unchanged. "
+                "Try again later.",
                 what=Phrase.joined(*reasons, by=", "),
             )
         )

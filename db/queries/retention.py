@@ -40,7 +40,7 @@ class MessagesInUse(DatabaseError):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Limits of one transaction's deletions; a single item above them is deleted all the same.
+    """Limits of one transaction's deletions; a single item above them is deleted nevertheless.
 
     SQL Server locks the whole table once a statement holds 5,000 locks on it, and allows 2,100 parameters at most
     (https://learn.microsoft.com/sql/relational-databases/sql-server-transaction-locking-and-row-versioning-guide).

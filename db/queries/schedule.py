@@ -158,7 +158,7 @@ class Schedule:
         return bool(connection.execute(update(self.table).where(self._mine(lease)).values(**freed)).rowcount)
 
     def _mine(self, lease: Lease) -> ColumnElement[bool]:
-        # By its end, too: after a long pause the same process may have leased the account anew.
+        # By its end, too: after a long pause the same process may have leased the account again.
         row = self.table.c
         return and_(
             row.nAccountID == lease.account_id, row.sOwner == lease.owner, row.dtLeaseUntil == lease.lease_until

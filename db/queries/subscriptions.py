@@ -1,4 +1,4 @@
-"""The stored subscriptions (`tblGraphSubscription`), and the orders for them beside their regular renewal."""
+"""The stored subscriptions (`tblGraphSubscription`), and the requests for them beside their regular renewal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ class HeldSubscription:
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
-    """Orders for the next turn of an account beside its settings and its subscription.
+class LifecycleRequests:
+    """Requests for the next turn of an account beside its settings and its subscription.
 
     `attempt_fingerprint`: the key of an attempt to create a subscription whose outcome was never recorded.
     `reauthorize`: time of Graph's request to reauthorize the one held. `recreate`: it lives and does not notify.
@@ -45,14 +45,18 @@ class Orders:
     recreate: bool = False
 
 
-def orders(connection: Connection, account_id: int) -> Orders:
-    """The orders for the account."""
+def requests(connection: Connection, account_id: int) -> LifecycleRequests:
+    """The requests for the account."""
     row = connection.execute(
         select(_schedule.sAttemptFingerprint, _schedule.dtReauthorize, _schedule.bRecreate).where(
             _schedule.nAccountID == account_id
         )
     ).one_or_none()
-    return Orders() if row is None else Orders(row.sAttemptFingerprint, row.dtReauthorize, row.bRecreate)
+    return (
+        LifecycleRequests()
+        if row is None
+        else LifecycleRequests(row.sAttemptFingerprint, row.dtReauthorize, row.bRecreate)
+    )
 
 
 def note_attempt(connection: Connection, lease: Lease, *, fingerprint: str | None, now: datetime) -> bool:

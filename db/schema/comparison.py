@@ -105,7 +105,7 @@ def _unseen(connection: Connection, table: Table, item: str, wanted: Phrase) -> 
     """An object that may exist: without the right to see it that is unknown."""
     place = connection.dialect.identifier_preparer.quote_identifier(reflection.schema_of(connection) or "dbo")
     remedy = Phrase(
-        "Look as the owner of the tables, or have this granted: GRANT VIEW DEFINITION ON SCHEMA::{place} TO …; see: "
+        "Check as the owner of the tables, or have this granted: GRANT VIEW DEFINITION ON SCHEMA::{place} TO …; see: "
         "mail-importer db grants",
         place=place,
     )
@@ -224,7 +224,7 @@ class _Comparison:
         if self._is_sqlite:
             return Phrase("Copy the rows into a table with such a column.")
         if column is self._table.autoincrement_column:
-            return Phrase("A column that is there cannot be made to: copy the rows into a table with such a column.")
+            return Phrase("An existing column cannot be changed to it: copy the rows into a table with such a column.")
         made = column.type.compile(self._dialect)
         if self._dialect.name == "mssql":
             change = f"{made} {'NULL' if column.nullable else 'NOT NULL'}"

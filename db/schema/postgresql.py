@@ -140,7 +140,7 @@ class PostgreSQLScript(Script):
         return f"SELECT FROM information_schema.columns WHERE {where}"
 
     def _column_is_missing(self, column: Column[Any]) -> str:
-        # Not ADD COLUMN IF NOT EXISTS: of a serial column it creates the sequence all the same.
+        # Not ADD COLUMN IF NOT EXISTS: of a serial column it creates the sequence nevertheless.
         return f"NOT EXISTS ({self._is_column(column)})"
 
     def _default_is_missing(self, column: Column[Any]) -> str:

@@ -38,7 +38,7 @@ class FoundColumn:
 
     def __str__(self) -> str:
         size = self.digits if self.length is None else "max" if self.length == UNLIMITED else self.length
-        # Types without size in their name, on the servers that report one all the same.
+        # Types without size in their name, on the servers that report one nevertheless.
         plain = size is None or self.type in {"text", "blob", "bytea", "timestamp without time zone", "ntext", "image"}
         return self.type if plain else f"{self.type}({size})"
 

@@ -159,7 +159,7 @@ def _refused(found: SchemaState) -> SchemaNotCurrent:
     if found.current not in _known():
         return SchemaNotCurrent(
             Phrase(
-                "The gateway database is at revision {current}, which this version of mail-importer does not know: it "
+                "The gateway database is at revision {current}, which is unknown to this version of mail-importer: it "
                 "was upgraded by a newer one. Install that version here.",
                 current=found.current,
             )

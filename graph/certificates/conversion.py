@@ -141,7 +141,7 @@ def _only_key(files: Sequence[CertificateFile]) -> Key | None:
         return key
     raise CertificateError(
         Phrase("The private key in {files} is neither RSA nor of an elliptic curve.", files=_names(files)),
-        advice=Phrase("Entra ID takes RSA certificates only: make another with 'mail-importer certificates new'."),
+        advice=Phrase("Entra ID accepts RSA certificates only: create another with 'mail-importer certificates new'."),
         fault=CertificateFault.KEY_NOT_RSA,
     )
 

@@ -195,7 +195,7 @@ def _read_pkcs12(path: Path, data: bytes, password: bytes | None) -> Certificate
             store = pkcs12.load_pkcs12(data, attempt)
         except UnsupportedAlgorithm:
             return _useless(
-                path, Phrase("is encrypted in a way that is no longer supported; export it anew with AES-256")
+                path, Phrase("is encrypted in a way that is no longer supported; export it again with AES-256")
             )
         except (ValueError, TypeError):
             continue

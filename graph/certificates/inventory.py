@@ -28,6 +28,6 @@ def not_rsa(thumbprint: str, where: str) -> CertificateError:
     """The error for a key that Entra ID does not accept."""
     return CertificateError(
         Phrase("Certificate {thumbprint} in {where} has a key that is not RSA.", thumbprint=thumbprint, where=where),
-        advice=Phrase("Entra ID takes RSA certificates only: make another with 'mail-importer certificates new'."),
+        advice=Phrase("Entra ID accepts RSA certificates only: create another with 'mail-importer certificates new'."),
         fault=CertificateFault.KEY_NOT_RSA,
     )

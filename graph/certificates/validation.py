@@ -67,7 +67,7 @@ def check_usable(
         raise CertificateError(
             Phrase("{name} expired on {moment} UTC.", name=name, moment=_MINUTE.format(certificate.not_after)),
             advice=Phrase(
-                "Make or order a new one, upload it to the application registration and set its thumbprint on the "
+                "Create or order a new one, upload it to the application registration and set its thumbprint on the "
                 "account."
             ),
             fault=CertificateFault.EXPIRED,

@@ -70,8 +70,8 @@ _NO_ITEM: Final = (b"<", b"{")
 _LEAST_SHARE, _MAX_SHARE = 0.7, 1.5
 _SPARE_BYTES: Final = 16 * 1024
 _BESIDE_BYTES: Final = 1024
-"""Bytes that Graph lists beside those of a usual file, an empty one too. Where there are more of them, an icon say, the
-file is requested in the other way as well."""
+"""Bytes that Graph lists beside those of a usual file, an empty one too. Where there are more of them, such as an icon,
+the file is requested in the other way as well."""
 _NOT_LISTED: Final = "NotListed: Graph says that the message has attachments, and lists none."
 
 
@@ -84,7 +84,7 @@ class AttachmentLimits:
 
 
 class PlaceholdersFound(Exception):
-    """Placeholders stand in the place of attachments that Defender still scans."""
+    """Placeholders replace attachments that Defender still scans."""
 
 
 class _NoId(Exception):
@@ -355,7 +355,7 @@ class _AttachmentsOfMessage:
             raise _TooLarge(f"With those before it, more than message_limit_mb ({self._limits.message_mb}).")
 
     async def _ids_now(self, gone: ItemGone) -> set[object]:
-        """The ids that are listed now, if the message is there and has no other attachments: else it is begun anew.
+        """The ids that are listed now, if the message is there with the same attachments: otherwise the fetch restarts.
 
         Exchange replaces files by others, for instance when it delivers before it has scanned them.
         """
@@ -374,7 +374,7 @@ def is_placeholder(entry: Json) -> bool:
 
 
 def _missing(mailbox: Mailbox, *, is_last: bool) -> AttachmentRecord:
-    """The row that stands for attachments that Graph does not list.
+    """The row in place of attachments that Graph does not list.
 
     Raises:
         GraphUnavailable: it is not the last attempt.
@@ -382,7 +382,7 @@ def _missing(mailbox: Mailbox, *, is_last: bool) -> AttachmentRecord:
     if not is_last:
         raise GraphUnavailable(
             Phrase(
-                "Graph says that a message of {mailbox} has attachments, and lists none. It is tried again.",
+                "Graph reports that a message of {mailbox} has attachments, and lists none. It is tried again.",
                 mailbox=mailbox,
             ),
             status=HTTPStatus.OK,
@@ -393,8 +393,8 @@ def _missing(mailbox: Mailbox, *, is_last: bool) -> AttachmentRecord:
 def _not_the_content(mailbox: Mailbox, what: str) -> GraphUnavailable:
     return GraphUnavailable(
         Phrase(
-            "For an attachment of a message of {mailbox} Graph gave {what}. It is tried again; if this lasts, look for "
-            "a proxy that changes answers.",
+            "For an attachment of a message of {mailbox} Graph gave {what}. It is tried again; if this lasts, check "
+            "for a proxy that changes responses.",
             mailbox=mailbox,
             what=what,
         ),

@@ -51,7 +51,7 @@ class _LongWrapped:
     facts: LongTextFacts
 
 
-_Stowed: TypeAlias = list[tuple[AttachmentRecord, "bytes | _Extent | None"]]
+_Written: TypeAlias = list[tuple[AttachmentRecord, "bytes | _Extent | None"]]
 """Records without their content, and the content of each."""
 
 
@@ -68,7 +68,7 @@ class IsolatedUnpacker:
     ) -> list[AttachmentRecord]:
         """Like `Unpacker.unpacked`. One that takes too much time or memory stays as it is, stated in `state_detail`.
 
-        Those beside it are unpacked all the same, unless several take too much. `mailbox`: the owner of the message;
+        Those beside it are still unpacked, unless several take too much. `mailbox`: the owner of the message;
         one mailbox does not keep the others waiting.
         """
         given_up: dict[int, str] = {}
@@ -99,16 +99,16 @@ class IsolatedUnpacker:
         size = sum(each.size for each in packed)
         with ExitStack() as own:
             records = _with_content_of(listed, packed)
-            folder, stowed = await scratch_folder(
-                own, self._spooling, lambda folder: _stowed(records, folder / _LISTED)
+            folder, written = await scratch_folder(
+                own, self._spooling, lambda folder: _written(records, folder / _LISTED)
             )
             try:
                 found, text, replaced, shortened = await self._processes.run(
-                    _unpack, stowed, folder, mailbox=mailbox, size=size, scratch=folder
+                    _unpack, written, folder, mailbox=mailbox, size=size, scratch=folder
                 )
             except LimitExceeded as exc:
                 raise _GivenUp(_begun_last(folder, packed), exc) from None
-            rows = _restored(found, folder / _FOUND, own)
+            rows = _read_back(found, folder / _FOUND, own)
             if text is not None:
                 wrapped = LongText(taken_from_scratch(folder / _TEXT, own), text.facts)
                 rows[text.position] = replace(rows[text.position], wrapped_text=wrapped)
@@ -148,17 +148,17 @@ def _begun_last(folder: Path, packed: Sequence[AttachmentRecord]) -> int:
         return packed[0].position
 
 
-def _unpack(stowed: _Stowed, folder: Path) -> tuple[_Stowed, _LongWrapped | None, int, int]:
+def _unpack(written: _Written, folder: Path) -> tuple[_Written, _LongWrapped | None, int, int]:
     """Unpack in the worker process; return all rows, those that were listed without content; the text that one of them
     wraps, where it is long; characters replaced, texts shortened.
     """
     texts = Texts()
     with ExitStack() as files:
-        listed = _restored(stowed, folder / _LISTED, files)
+        listed = _read_back(written, folder / _LISTED, files)
         rows = Unpacker().unpacked(listed, files, texts, on_begin=lambda position: _note(folder / _AT, position))
         unpacked = [replace(row, content=None) for row in rows[: len(listed)]] + rows[len(listed) :]
         text = _long_wrapped(unpacked, folder / _TEXT)
-        return _stowed(unpacked, folder / _FOUND), text, texts.replaced, texts.shortened
+        return _written(unpacked, folder / _FOUND), text, texts.replaced, texts.shortened
 
 
 def _long_wrapped(rows: list[AttachmentRecord], path: Path) -> _LongWrapped | None:
@@ -184,33 +184,33 @@ def _note(path: Path, position: int) -> None:
     path.write_text(str(position), "ascii")
 
 
-def _stowed(records: Iterable[AttachmentRecord], path: Path) -> _Stowed:
+def _written(records: Iterable[AttachmentRecord], path: Path) -> _Written:
     """The records; contents that exceed `IN_MEMORY` together are in the file."""
-    stowed: _Stowed = []
+    written: _Written = []
     left = IN_MEMORY
     with path.open("wb") as file:
         for record in records:
             content = record.content
             if isinstance(content, bytes) and len(content) <= left:
                 left -= len(content)
-                stowed.append((replace(record, content=None), content))
+                written.append((replace(record, content=None), content))
             elif content is None:
-                stowed.append((record, None))
+                written.append((record, None))
             else:
                 offset = file.tell()
                 source: IO[bytes] = BytesIO(content) if isinstance(content, bytes) else content
                 source.seek(0)
                 shutil.copyfileobj(source, file, IN_MEMORY)
-                stowed.append((replace(record, content=None), _Extent(offset, file.tell() - offset)))
-    return stowed
+                written.append((replace(record, content=None), _Extent(offset, file.tell() - offset)))
+    return written
 
 
-def _restored(stowed: _Stowed, path: Path, files: ExitStack) -> list[AttachmentRecord]:
+def _read_back(written: _Written, path: Path, files: ExitStack) -> list[AttachmentRecord]:
     """The records with their contents, for as long as `files` are open."""
     file = taken_from_scratch(path, files)
     return [
         replace(
             record, content=section_of(file, content.offset, content.size) if isinstance(content, _Extent) else content
         )
-        for record, content in stowed
+        for record, content in written
     ]

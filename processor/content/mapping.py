@@ -115,7 +115,7 @@ def message_record(
     )
 
 
-def seen_record(
+def filtered_record(
     account_id: int, graph_message_id: str, message: Json, why: LeftOut, *, seen: datetime
 ) -> FilteredMessage:
     """The row of a message that is not imported."""

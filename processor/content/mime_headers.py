@@ -171,7 +171,7 @@ def _loss(value: _Value) -> tuple[bool, ...]:
 
 
 def _values(header: bytes | None, name: str) -> list[_Value]:
-    """Values of the parameter of that name, in its order, the one that stands in pieces joined."""
+    """Values of the parameter of that name, in its order, one in pieces joined."""
     plain: list[_Value] = []
     pieces: dict[int, tuple[bytes, bool]] = {}
     for key, value in _parameters(header or b""):

@@ -87,7 +87,7 @@ class OriginalFetcher:
         except _TooLarge:
             return self._too_large()
         except ItemGone as exc:
-            # The fetched message is whole all the same: it vanished while its attachments were fetched, or its type has
+            # The fetched message is whole nevertheless: it vanished while its attachments were fetched, or its type has
             # no MIME.
             return OriginalRecord(ContentState.GONE, detail_of(exc))
         except ItemDenied as exc:

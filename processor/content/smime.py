@@ -75,7 +75,7 @@ def _signed(content: bytes) -> bytes:
         whole = cms.ContentInfo.load(_binary(content))
         kind = whole["content_type"].native
         inside = whole["content"]["encap_content_info"]["content"] if kind in _OPEN else None
-        # The library parses a structure that it knows; the bytes are wanted as they stand there.
+        # The library would parse a known structure; the raw bytes are needed.
         signed = bytes(inside) if isinstance(inside, core.OctetString | core.ParsableOctetString) else None
     except (ValueError, TypeError, KeyError, RecursionError) as exc:
         raise NotUnpacked("It cannot be read as S/MIME.") from exc

@@ -194,7 +194,7 @@ class Unpacker:
         return found, f"{'Unpacked in part' if found else 'Not unpacked'}. {problem}"
 
     def _missing(self, position: int, count: int, room: int, parent: int, origin: str) -> AttachmentRecord:
-        """The row that stands for those that have none; there was room for `room` bytes."""
+        """The row in place of those that have none; there was room for `room` bytes."""
         number = f"{count:,}" if count < _MAX_COUNTED else f"{_MAX_COUNTED:,} or more"
         bounds = f"at most {self._bounds.rows} are unpacked, of {room // _MEGABYTE} MB together"
         return AttachmentRecord(

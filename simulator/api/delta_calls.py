@@ -56,7 +56,7 @@ class DeltaCalls:
         """Answer one page.
 
         Raises:
-            GraphError: as Graph refuses it; with 410 and `Location` the round is to begin anew.
+            GraphError: as Graph refuses it; with 410 and `Location` the round is to restart.
         """
         options = dict(parse_qsl(call.query, keep_blank_values=True))
         if folder is None:

@@ -1,4 +1,4 @@
-"""The bytes of attachments: held, or made anew from a seed each time they are read."""
+"""The bytes of attachments: held, or generated from a seed at each read."""
 
 import hashlib
 from collections.abc import Iterator

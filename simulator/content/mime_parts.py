@@ -18,7 +18,7 @@ from simulator.content.transfer_encodings import encoding, plain
 
 _END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
 _TOLERANT: Final = Tolerant()
-# Unchanged: nothing is folded anew.
+# Unchanged: nothing is folded again.
 _AS_IT_STANDS: Final = SMTP.clone(refold_source="none")
 _SMIME: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _USUAL_NAMES: Final = {

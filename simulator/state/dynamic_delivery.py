@@ -1,6 +1,6 @@
 """Dynamic Delivery of Defender for Office 365: a mail arrives before its attachments are scanned.
 
-Placeholders stand in the place of the files until then
+Placeholders replace the files until then
 (https://learn.microsoft.com/defender-office-365/safe-attachments-about); their names are those of KB 4522769 and of
 microsoftgraph/msgraph-sdk-dotnet#2416. The scanned mail takes their place in the same message, or comes as another one
 with the same internet message id: both have been reported.

@@ -84,7 +84,7 @@ class Message:
     """A message in a folder.
 
     `entered`: the place of its arrival in the folder's log. `rendered` is the last JSON made of it, with the view
-    it was made for. `unreleased`: the mail with its files, while placeholders stand in their place.
+    it was made for. `unreleased`: the mail with its files, while placeholders replace them.
     """
 
     immutable_id: str

@@ -238,8 +238,8 @@ def set_up_host(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test of a site on every kind of database: all on SQLite and SQL Server, some on PostgreSQL."""
-    told = {each.args[0] for each in metafunc.definition.iter_markers("parametrize")}
-    if "site" in metafunc.fixturenames and "database_kind" not in told:
+    reported = {each.args[0] for each in metafunc.definition.iter_markers("parametrize")}
+    if "site" in metafunc.fixturenames and "database_kind" not in reported:
         representative = metafunc.definition.get_closest_marker("representative") is not None
         kinds = [each for each in EVERY_BACKEND if each != "postgresql" or representative]
         metafunc.parametrize("database_kind", kinds, indirect=True)

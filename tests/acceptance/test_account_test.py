@@ -39,7 +39,7 @@ async def test_monitoring_reads_one_object_and_the_exit_status(site: Site) -> No
 
 
 @as_root
-async def test_a_key_file_that_belongs_to_somebody_else(site: Site) -> None:
+async def test_a_key_file_that_belongs_to_another_user(site: Site) -> None:
     """The service runs as a user other than the certificate's creator: no permission on the private key."""
     home = Path("/tmp") / f"mail-importer-{os.getpid()}"
     shutil.copytree(site.directory, home)

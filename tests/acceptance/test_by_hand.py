@@ -42,7 +42,7 @@ def instructions(tmp_path: Path) -> Iterator[str]:
 
 def test_what_the_simulator_prints_can_be_pasted(instructions: str, tmp_path: Path) -> None:
     """Its output alone leads to imported mail; only the thumbprint is filled in, and here the port."""
-    steps, _, last = instructions.partition("Mail arrives when you ask for it:")
+    steps, _, last = instructions.partition("To let mail arrive:")
     commands = "\n".join(line for line in steps.splitlines() if line.startswith("  "))
     port = str(free_port())
     commands = commands.replace("127.0.0.1:8080", f"127.0.0.1:{port}").replace("mail-importer run all", "")

@@ -122,7 +122,7 @@ async def test_disabled_account_loses_its_subscription_at_graph(site: Site) -> N
     assert [each["name"] for each in listed] == ["station 0", "station 2"]
 
 
-async def test_probes_and_metrics_tell_the_truth(site: Site) -> None:
+async def test_probes_and_metrics_are_correct(site: Site) -> None:
     """Health, metrics and log of a running host report its true state."""
     port = free_port()
     running = site.start("run", "all", MAIL_IMPORTER_METRICS_PORT=str(port))
@@ -191,7 +191,7 @@ async def test_a_renewed_certificate_is_served_without_a_restart(site: Site, tmp
 
 
 @_on_sqlite
-def test_a_receiver_whose_certificate_cannot_be_read_says_so(site: Site) -> None:
+def test_a_receiver_whose_certificate_cannot_be_read_is_reported(site: Site) -> None:
     """The error is not that it cannot listen; it names the file."""
     refused = site.call(
         *("run", "receiver"),
@@ -204,7 +204,7 @@ def test_a_receiver_whose_certificate_cannot_be_read_says_so(site: Site) -> None
 
 
 @_on_sqlite
-def test_a_receiver_whose_private_key_is_encrypted_says_so(site: Site, tmp_path: Path) -> None:
+def test_a_receiver_whose_private_key_is_encrypted_is_reported(site: Site, tmp_path: Path) -> None:
     """The error has the reason alone, without the form of the exception that carries it."""
     pair = Authority(tmp_path, datetime.now(UTC)).issue("receiver")
     key = load_pem_private_key(pair.key_file.read_bytes(), None)
@@ -222,7 +222,7 @@ def test_a_receiver_whose_private_key_is_encrypted_says_so(site: Site, tmp_path:
 
 
 async def test_a_site_without_an_inbound_address_imports_by_sweeps(site: Site) -> None:
-    """No subscription, no reachable receiver: the role reports it, and the mail is imported all the same."""
+    """No subscription, no reachable receiver: the role reports it, and the mail is imported nevertheless."""
     await site.control.start_traffic(10)
     site.start("run", "all", MAIL_IMPORTER_NOTIFICATION_URL="")
     for name in ("station 0", "station 1", "station 2"):
@@ -237,7 +237,7 @@ async def test_a_site_without_an_inbound_address_imports_by_sweeps(site: Site) -
 
 
 @pytest.mark.representative
-async def test_verify_tells_and_repairs_what_is_missing(site: Site) -> None:
+async def test_verify_shows_and_repairs_what_is_missing(site: Site) -> None:
     """Exit status 1 with its ids, 0 once it is imported, for any cause of the loss."""
     running = site.start("run", "all")
     await site.subscribed()
@@ -259,7 +259,7 @@ async def test_verify_tells_and_repairs_what_is_missing(site: Site) -> None:
     assert [site.call("verify", name).returncode for name in names] == [0, 0, 0]
 
 
-def test_taken_port_is_told_in_a_sentence(site: Site) -> None:
+def test_taken_port_is_reported_in_a_sentence(site: Site) -> None:
     """Two receivers on one address: the second names the address."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -271,7 +271,7 @@ def test_taken_port_is_told_in_a_sentence(site: Site) -> None:
     assert "Traceback" not in refused.stderr
 
 
-def test_unreadable_ca_bundle_is_told_in_a_sentence(site: Site) -> None:
+def test_unreadable_ca_bundle_is_reported_in_a_sentence(site: Site) -> None:
     """A misspelt path in ca_bundle names the setting's file."""
     refused: subprocess.CompletedProcess[str] = site.call("run", "processor", MAIL_IMPORTER_CA_BUNDLE="/nowhere.pem")
     assert refused.returncode in {1, 2}

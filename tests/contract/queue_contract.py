@@ -112,7 +112,7 @@ class QueueContract:
 
     # Putting.
 
-    async def test_what_was_put_outlives_who_put_it(self, backend: QueueBackend) -> None:
+    async def test_what_was_put_outlives_its_sender(self, backend: QueueBackend) -> None:
         """Messages put are there for a client that comes later, each with its id, body and account."""
         first = await backend.open()
         names = [f"m{number}" for number in range(250)]
@@ -230,7 +230,7 @@ class QueueContract:
         await queue.put(messages("abcde"))
         assert 1 <= len(await queue.receive(2, wait=SOON)) <= 2
 
-    async def test_delivery_is_nobody_elses(self, backend: QueueBackend) -> None:
+    async def test_delivery_belongs_to_one_consumer(self, backend: QueueBackend) -> None:
         """A delivery that one consumer has locked goes to no other."""
         first, second = await backend.open(), await backend.open()
         await first.put([message("m")])
@@ -345,7 +345,7 @@ class QueueContract:
 
     # Dead letters.
 
-    async def test_dead_letter_tells_why(self, backend: QueueBackend) -> None:
+    async def test_dead_letter_has_its_reason(self, backend: QueueBackend) -> None:
         """A dead letter is not delivered any more; an operator finds it with its reason, description and time."""
         queue = await backend.open()
         await queue.put([message("m")])
@@ -539,7 +539,7 @@ class QueueContract:
         await queue.put(messages("def"))
         assert [each.message_id for each in await queue.peek(limit=4)] == list("abcd")
 
-    async def test_peek_tells_who_is_locked(self, backend: QueueBackend) -> None:
+    async def test_peek_shows_locked_messages(self, backend: QueueBackend) -> None:
         """An operator sees the locked messages of a queue that shows them, and all messages in any case."""
         queue = await backend.open()
         await queue.put(messages("ab"))
@@ -660,7 +660,7 @@ class QueueContract:
 
     # Outages.
 
-    async def test_outage_is_told_and_loses_nothing(self, backend: QueueBackend) -> None:
+    async def test_outage_is_reported_and_loses_nothing(self, backend: QueueBackend) -> None:
         """While the queue cannot be reached every call raises an error; afterwards the state is as before."""
         queue = await backend.open()
         await queue.put(messages("ab"))

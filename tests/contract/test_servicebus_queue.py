@@ -259,7 +259,7 @@ async def test_a_slow_answer_is_waited_for(backend: ServiceBusBackend) -> None:
 
 
 async def test_closing_does_not_wait_for_a_settlement_without_answer(backend: ServiceBusBackend) -> None:
-    """The process ends in time, and says what it left; the lock of the delivery ends by itself."""
+    """The process ends in time, and reports what it left; the lock of the delivery ends by itself."""
     queue = await backend.open()
     await queue.put([message("m")])
     delivery = await take_one(queue)
@@ -308,7 +308,7 @@ async def test_the_sign_in_by_certificate_is_a_credential(backend: ServiceBusBac
     assert asked
 
 
-async def test_a_sign_in_that_fails_tells_its_own_reason(backend: ServiceBusBackend) -> None:
+async def test_a_sign_in_that_fails_shows_its_own_reason(backend: ServiceBusBackend) -> None:
     """The error of the certificate's sign-in reaches the operator, not the SDK's wrapping of it."""
 
     async def issue() -> tuple[str, float]:

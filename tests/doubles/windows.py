@@ -175,21 +175,21 @@ class Windows:
     def _sign(
         self, key: int, pss: int, digest: int, digest_size: int, out: int | None, room: int, size: int, flags: int
     ) -> int:
-        told = _Pss.from_address(pss)
-        self.calls.append(("NCryptSignHash", told.name, told.salt, f"{flags:#x}"))
+        reported = _Pss.from_address(pss)
+        self.calls.append(("NCryptSignHash", reported.name, reported.salt, f"{flags:#x}"))
         held = self._keys[key]
         assert held.key is not None
         if held.signing_fails:
             return _status(held.signing_fails)
         length = held.key.key_size // 8
         _DWORD.from_address(size).value = length
-        if flags != _PSS | _SILENT or told.name != "SHA256":
+        if flags != _PSS | _SILENT or reported.name != "SHA256":
             return _status(NOT_SUPPORTED)
         if out is None:
             return 0
         if room < length:
             return _status(BUFFER_TOO_SMALL)
-        pad = padding.PSS(padding.MGF1(hashes.SHA256()), told.salt)
+        pad = padding.PSS(padding.MGF1(hashes.SHA256()), reported.salt)
         signature = held.key.sign(ctypes.string_at(digest, digest_size), pad, Prehashed(hashes.SHA256()))
         ctypes.memmove(out, signature, length)
         return 0

@@ -71,7 +71,7 @@ class Desk:
         return {step["name"]: step for step in outcome["steps"]}
 
     async def failing(self, name: str, code: str, *says: str, options: tuple[str, ...] = ()) -> dict[str, Step]:
-        """Check that this step failed for that reason, with cause and cure; its text holds `says`."""
+        """Check that this step failed for that reason, with cause and remedy; its text contains `says`."""
         steps = await self.steps(*options)
         step = steps[name]
         assert (step["result"], step["code"]) == ("failed", code), step
@@ -258,7 +258,7 @@ async def test_only_the_public_part_was_installed(desk: Desk) -> None:
     assert steps["certificate_found"]["result"] == "passed"
 
 
-async def test_an_invisible_character_in_the_thumbprint_is_passed_over_and_said(desk: Desk) -> None:
+async def test_an_invisible_character_in_the_thumbprint_is_ignored_and_reported(desk: Desk) -> None:
     await desk.change(sCertificateThumbprint=f"\u200e{desk.world.certificate.thumbprint.lower()}")
     steps = await desk.steps()
     assert steps["certificate_found"]["result"] == "passed"
@@ -342,14 +342,14 @@ async def test_a_name_that_dns_does_not_know(desk: Desk) -> None:
     assert [steps[name]["result"] for name in ("sign_in_tls", "clock", "token")] == ["not_tried"] * 3
 
 
-async def test_nobody_listens_there(desk: Desk) -> None:
+async def test_no_listener_there(desk: Desk) -> None:
     desk.changed = {"graph_url": f"https://127.0.0.1:{closed_port()}"}
     steps = await desk.failing("graph_reached", "connectionRefused", "firewall")
     assert steps["permissions"]["result"] == "not_tried"
     assert steps["sign_in_reached"]["result"] == "passed"
 
 
-async def test_a_firewall_that_drops_packets_is_told_within_seconds(desk: Desk) -> None:
+async def test_a_firewall_that_drops_packets_is_reported_within_seconds(desk: Desk) -> None:
     with dropping() as port:
         desk.changed = {"graph_url": f"https://127.0.0.1:{port}"}
         steps = await desk.failing("graph_reached", "connectionTimedOut", "firewall drops")
@@ -491,7 +491,7 @@ async def test_rbac_for_applications_is_proved_by_doing(desk: Desk) -> None:
 
 
 async def test_a_grant_without_scope_beside_a_scope_is_named(desk: Desk) -> None:
-    """Test-ServicePrincipalAuthorization does not show it: the grant in Entra opens every mailbox all the same."""
+    """Test-ServicePrincipalAuthorization does not show it: the grant in Entra opens every mailbox nevertheless."""
     desk.world.application.roles = ("Mail.Read",)
     desk.world.application.scoped = {desk.mailbox.user_id: ("Mail.Read",)}
     step = (await desk.steps())["scope"]
@@ -515,7 +515,7 @@ async def test_a_grant_without_scope_is_named_beside_other_faults_of_the_grant(d
     assert steps["scope"]["evidence"]["unscoped"] == ["Mail.ReadWrite"]
 
 
-async def test_a_scope_that_is_too_wide_is_told_apart_from_a_grant(desk: Desk) -> None:
+async def test_a_scope_that_is_too_wide_is_distinguished_from_a_grant(desk: Desk) -> None:
     other = desk.world.new_mailbox("director")
     desk.world.application.roles = ()
     desk.world.application.scoped = {each.user_id: ("Mail.Read",) for each in (desk.mailbox, other)}
@@ -572,7 +572,7 @@ async def test_a_mailbox_that_is_not_a_users(purpose: str, code: str, desk: Desk
     desk.world.application.roles = ("Mail.Read", "MailboxSettings.Read")
     desk.mailbox.purpose = purpose
     steps = await desk.failing("mailbox_kind", code, "licence")
-    assert steps["message"]["result"] == "passed"  # it can be read all the same
+    assert steps["message"]["result"] == "passed"  # it can be read nevertheless
 
 
 async def test_a_shared_mailbox_passes_where_it_is_meant_to_be_one(desk: Desk) -> None:
@@ -612,7 +612,7 @@ async def test_a_forbidden_user_who_does_not_exist_proves_nothing(desk: Desk) ->
     )
 
 
-async def test_an_outage_of_graph_is_told_as_one(desk: Desk) -> None:
+async def test_an_outage_of_graph_is_reported_as_one(desk: Desk) -> None:
     desk.world.fault(FaultKind.UNAVAILABLE, status=503)
     steps = await desk.steps()
     assert steps["user"]["result"] == "failed"
@@ -704,7 +704,7 @@ async def test_an_address_that_only_ca_bundle_trusts_is_a_warning(desk: Desk, ro
     assert (step["result"], step["code"]) == ("warned", "trustedHereOnly")
 
 
-async def test_a_subscription_that_cannot_be_removed_is_told(office: Office, office_desk: Desk) -> None:
+async def test_a_subscription_that_cannot_be_removed_is_reported(office: Office, office_desk: Desk) -> None:
     office.world.fault(FaultKind.FORBIDDEN, operation=Operation.DELETE_SUBSCRIPTION)
     async with office.receiving():
         step = (await office_desk.steps())["subscription"]
@@ -834,7 +834,7 @@ async def test_an_account_that_fails_is_not_added(desk: Desk, add: Callable[...,
     assert await names(desk) == [NAME]
 
 
-async def test_an_account_that_is_there_already_is_told_as_such(
+async def test_an_account_that_is_there_already_is_reported_as_such(
     desk: Desk, add: Callable[..., Awaitable[Result]]
 ) -> None:
     result = await add(desk.mailbox)

@@ -157,7 +157,7 @@ async def test_a_folder_can_be_named_by_its_id(world: World) -> None:
     assert world.calls(Operation.LIST_FOLDERS) == 0
 
 
-async def test_a_folder_that_was_deleted_is_made_anew(world: World) -> None:
+async def test_a_folder_that_was_deleted_is_recreated(world: World) -> None:
     """The cached id is no longer valid: Graph's 404 is about it, not about the message."""
     mailbox, account = await account_that(world, "move", "Fertig")
     await world.notify(account, await world.deliver(mailbox, 1))
@@ -247,7 +247,7 @@ async def test_a_message_is_not_deleted_twice_when_the_answer_is_lost(world: Wor
     assert row.state == "done"
 
 
-async def test_what_somebody_filed_meanwhile_is_left_alone(world: World) -> None:
+async def test_what_was_filed_elsewhere_meanwhile_is_left_alone(world: World) -> None:
     """The mailbox's owner moved it into a folder of his own before its turn came."""
     mailbox, _account = await account_that(world, "delete")
     filed, kept = await world.deliver(mailbox, 2)
@@ -417,8 +417,8 @@ async def test_failed_actions_are_shown_and_retried(world: World, command: Calla
     assert '"failed": 2' in shown.output
     assert "2 failed" in (await command("accounts", "list")).output
     await set_action(world, "Laboratoire", "delete", None)
-    told = await command("accounts", "retry-actions", "Laboratoire")
-    assert "2 actions" in told.output
+    reported = await command("accounts", "retry-actions", "Laboratoire")
+    assert "2 actions" in reported.output
     await world.import_and_act()
     assert changes(world) == {"move_message": 2}
     shown = await command("accounts", "show", "Laboratoire", "--json")
@@ -429,7 +429,7 @@ async def test_failed_actions_are_shown_and_retried(world: World, command: Calla
 async def test_what_is_not_all_stored_is_left_in_the_mailbox(
     world: World, command: Callable[..., Any], lacks: str
 ) -> None:
-    """It may still be had there. Once imported whole, it is acted on; or an operator requests it all the same."""
+    """It may still be there. Once imported whole, it is acted on; or an operator forces the action."""
     mailbox, account = await account_that(world, "delete")
     mail = Mail(attachments=(file_attachment("a.csv", b"1"), file_attachment("b.csv", b"2")))
     [poor, whole] = [*await world.deliver(mailbox, 1, mail), *await world.deliver(mailbox, 1)]
@@ -447,9 +447,9 @@ async def test_what_is_not_all_stored_is_left_in_the_mailbox(
     assert f"({lacks}{' 2' if lacks == 'attachment' else ''}: unreadable)" in (action.detail or "")
     assert "1 failed" in (await command("accounts", "list")).output
     assert "Not all of the message is in the database" in (await command("trace", poor.message_id)).output
-    told = await command("accounts", "retry-actions", "Laboratoire")
-    assert "0 actions" in told.output
-    assert "1 message is not all in the database" in told.output
+    reported = await command("accounts", "retry-actions", "Laboratoire")
+    assert "0 actions" in reported.output
+    assert "1 message is not all in the database" in reported.output
     await world.notify(account, [whole])
     world.simulator.faults.clear()
     await world.import_and_act()
@@ -473,8 +473,8 @@ async def test_what_is_not_all_stored_is_acted_on_when_an_operator_wants_it(
     assert [each.state for each in await world.actions()] == ["failed"]
     assert "after_import_withheld" in [each["event"] for each in events]
     assert changes(world) == {}
-    told = await command("accounts", "retry-actions", "Laboratoire", "--even-incomplete")
-    assert "1 action of" in told.output
+    reported = await command("accounts", "retry-actions", "Laboratoire", "--even-incomplete")
+    assert "1 action of" in reported.output
     await world.import_and_act()
     assert [each.state for each in await world.actions()] == ["done"]
 

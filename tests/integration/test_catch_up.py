@@ -174,7 +174,7 @@ async def _renewed_after_waiting(office: Office, subscription_id: str) -> bool:
     return subscription_id in office.world.simulator.renewed
 
 
-async def test_a_removed_subscription_is_made_anew_and_the_gap_caught_up_with(office: Office) -> None:
+async def test_a_removed_subscription_is_recreated_and_the_gap_caught_up_with(office: Office) -> None:
     """It holds while access is gone for a time, too: the account shows the reason, and the waits grow."""
     mailbox, account = await office.world.account_of("Nord")
     world = office.world
@@ -381,7 +381,7 @@ async def test_a_pass_goes_on_where_a_killed_manager_left_it(office: Office) -> 
 # Missed notifications.
 
 
-async def test_silence_is_told_and_if_it_goes_on_the_subscription_is_made_anew(office: Office) -> None:
+async def test_silence_is_reported_and_if_it_goes_on_the_subscription_is_recreated(office: Office) -> None:
     """Logged, counted, shown on the account; the subscription is recreated when it recurs, not before."""
     mailbox, account = await office.world.account_of("Nord")
     world = office.world
@@ -394,20 +394,20 @@ async def test_silence_is_told_and_if_it_goes_on_the_subscription_is_made_anew(o
             sent = await silently(office, mailbox, 3)
             world.clock.advance(minutes=17)
             await until(lambda: imported(office, sent))
-            await until(lambda: _told_after_waiting(office, 3))
+            await until(lambda: _reported_after_waiting(office, 3))
             assert office.at_graph() == [old]
             (condition,) = await world.conditions()
             assert (condition.role, condition.reason) == ("notifications", "NotificationsMissed")
             sent += await silently(office, mailbox, 2)
             world.clock.advance(minutes=17)
-            await until(lambda: _told_after_waiting(office, 5))
+            await until(lambda: _reported_after_waiting(office, 5))
             await until(lambda: office.at_graph() not in ([old], []))
             (condition,) = await world.conditions()
-            assert "made anew" in condition.detail
+            assert "recreated" in condition.detail
             world.clock.advance(days=1, minutes=30)
             await until(lambda: _no_trouble(office))
-    told = [event for event in events if event["event"] == "notifications_missed"]
-    assert [(each["account"], each["count"], each["recreating"]) for each in told] == [
+    reported = [event for event in events if event["event"] == "notifications_missed"]
+    assert [(each["account"], each["count"], each["recreating"]) for each in reported] == [
         ("Nord", 3, False),
         ("Nord", 2, True),
     ]
@@ -415,7 +415,7 @@ async def test_silence_is_told_and_if_it_goes_on_the_subscription_is_made_anew(o
     assert await imported(office, sent)
 
 
-async def _told_after_waiting(office: Office, count: int) -> bool:
+async def _reported_after_waiting(office: Office, count: int) -> bool:
     office.world.clock.advance(seconds=20)
     await until(office.at_rest)
     found = await office.world.database.read(missed.summaries)
@@ -573,7 +573,7 @@ async def test_another_certificate_is_tried_at_once(office: Office) -> None:
         await until(lambda: _no_trouble(office))
 
 
-async def test_a_folder_that_was_made_anew_under_its_path_is_swept(office: Office) -> None:
+async def test_a_folder_that_was_recreated_under_its_path_is_swept(office: Office) -> None:
     """Its id is cached for an hour; the loss of the old one is noticed at once."""
     world = office.world
     mailbox = world.new_mailbox("Nord")

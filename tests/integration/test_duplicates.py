@@ -61,8 +61,8 @@ async def test_a_message_that_was_dragged_is_not_imported_again(world: World) ->
     assert await world.imported_ids() == [before]
     [copy] = await recorded(world)
     assert (copy.account_id, copy.graph_id, copy.message_id, copy.reason) == (account, after, 1, SAME)
-    told = [each["event"] for each in events if each["event"].startswith("message_")]
-    assert told == ["message_duplicate", "message_known", "message_known"]
+    reported = [each["event"] for each in events if each["event"].startswith("message_")]
+    assert reported == ["message_duplicate", "message_known", "message_known"]
     assert world.calls(Operation.GET_MESSAGE) == 2
 
 
@@ -274,7 +274,7 @@ async def test_a_copy_is_left_in_the_mailbox(world: World) -> None:
 # Operators.
 
 
-async def test_trace_tells_of_both(world: World, command: Callable[..., Any]) -> None:
+async def test_trace_shows_both(world: World, command: Callable[..., Any]) -> None:
     """Queried for the copy: the message it equals. Queried for the message: that a copy of it was met."""
     mailbox, account = await world.account_of("Laboratoire")
     [delivered] = await world.deliver(mailbox, 1)
@@ -302,9 +302,15 @@ async def test_verify_misses_no_copy(world: World, command: Callable[..., Any]) 
     second = await world.simulator.deliver(mailbox, mail, received=first.message.received)
     await imported(world, account, [second])
     done = await command("verify", "Laboratoire", "--json")
-    told = json.loads(done.output)
-    assert (done.exit_code, told["missing"], told["copies"], told["in_folder"], told["in_database"]) == (0, 0, 1, 2, 1)
-    [copy] = told["differences"]
+    reported = json.loads(done.output)
+    assert (
+        done.exit_code,
+        reported["missing"],
+        reported["copies"],
+        reported["in_folder"],
+        reported["in_database"],
+    ) == (0, 0, 1, 2, 1)
+    [copy] = reported["differences"]
     facts = ("state", "message_id", "copy_of", "copy_of_number", "reason")
     assert [copy[each] for each in facts] == ["copy", second.message_id, first.message_id, 1, SAME]
     lines = (await command("verify", "Laboratoire")).output.splitlines()

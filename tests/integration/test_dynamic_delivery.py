@@ -92,8 +92,8 @@ async def test_a_message_whose_file_is_put_in_its_place_is_imported_once(
         await until(world.actions_ended)
     assert (await contents(world), await rows(world)) == (WHOLE, 0)
     assert len(mailbox.folders["deleteditems"].messages) == 1
-    told = (await command("trace", first.message_id)).output
-    assert "Defender still scans its attachments (ScanInProgress)" in told
+    reported = (await command("trace", first.message_id)).output
+    assert "Defender still scans its attachments (ScanInProgress)" in reported
 
 
 @pytest.mark.parametrize("removed", [True, False])
@@ -250,9 +250,9 @@ async def test_a_command_leaves_what_waits_to_the_processors(world: World, comma
     mailbox = world.new_mailbox("Laboratoire")
     await world.add_account(mailbox)
     first = world.simulator.deliver_unscanned(mailbox, MAIL)
-    told = await command("import", "Laboratoire", "--id", first.message_id)
-    assert told.exit_code == 0, told.output
-    assert "Dynamic Delivery" in told.output
+    reported = await command("import", "Laboratoire", "--id", first.message_id)
+    assert reported.exit_code == 0, reported.output
+    assert "Dynamic Delivery" in reported.output
     listed = json.loads((await command("import", "Laboratoire", "--json")).output)
     assert (listed["scanning"], listed["failed"], listed["not_imported"][0]["outcome"]) == (1, 0, "scanning")
     assert "Wait for Defender's scan" in (await command("accounts", "show", "Laboratoire")).output

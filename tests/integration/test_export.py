@@ -144,7 +144,7 @@ async def test_a_large_attachment_needs_little_memory(world: World, command: Com
     delivered = await imported(world, Mail(attachments=(Attachment("scan.tif", large),)))
     target = tmp_path / "out.json"
     tracemalloc.start()
-    # Not by its number: a busy database may have made the import begin anew, which takes another one.
+    # Not by its number: a busy database may have restarted the import, which takes another one.
     result = await command("export", "Nord", "--id", delivered.message_id, "--format", "json", "--output", str(target))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -169,7 +169,7 @@ async def test_an_original_that_was_not_kept_is_not_made_up(world: World, comman
     assert (await command(*eml("--id", "1"))).stdout_bytes == mime(delivered.message.mail)
 
 
-async def test_one_that_could_not_be_had_or_was_purged_says_so(world: World, command: Command) -> None:
+async def test_one_that_could_not_be_had_or_was_purged_is_reported(world: World, command: Command) -> None:
     world.fault(FaultKind.CORRUPT, operation=Operation.GET_MIME)
     await imported(world, keep_mime=True)
     result = await command(*eml("--id", "1"))
@@ -210,7 +210,7 @@ async def test_contents_that_change_while_they_are_read_are_no_file(
     assert not (tmp_path / "out.json").exists()
 
 
-async def test_what_nobody_imported_is_told_in_a_sentence(world: World, command: Command) -> None:
+async def test_what_was_never_imported_is_reported_in_a_sentence(world: World, command: Command) -> None:
     """A message that another account imported is missing, too."""
     delivered = await imported(world, keep_mime=True)
     await world.account_of("Sud")
@@ -226,7 +226,7 @@ async def test_what_nobody_imported_is_told_in_a_sentence(world: World, command:
     assert (await command("export", "Nord", "--id", " ", "--format", "eml")).exit_code == 2
 
 
-async def test_an_internet_message_id_of_several_is_told_apart(world: World, command: Command) -> None:
+async def test_an_internet_message_id_of_several_is_distinguished(world: World, command: Command) -> None:
     mailbox, account = await world.account_of("Nord")
     delivered = [
         *await world.deliver(mailbox, 1, MAIL),
@@ -236,7 +236,7 @@ async def test_an_internet_message_id_of_several_is_told_apart(world: World, com
     await world.import_all()
     result = await command("export", "Nord", "--id", "<befund-7@labor.example>", "--format", "json")
     assert result.exit_code == 1
-    assert "Say which by nMessageID: 1, 2" in result.stderr
+    assert "Select one by nMessageID: 1, 2" in result.stderr
 
 
 # Files.
@@ -259,7 +259,7 @@ async def test_a_file_that_is_there_stays_unless_it_is_forced(world: World, comm
 
 
 @pytest.mark.parametrize("place", ["missing/out.eml", "file/out.eml"])
-async def test_a_place_that_cannot_be_written_to_is_told(
+async def test_a_place_that_cannot_be_written_to_is_reported(
     world: World, command: Command, tmp_path: Path, place: str
 ) -> None:
     await imported(world, keep_mime=True)

@@ -41,7 +41,7 @@ async def test_a_mailbox_is_imported_completely_and_byte_for_byte(world: World) 
     assert sum(len(row.parts) for row in rows.values()) > 20
 
 
-async def test_all_that_graph_tells_of_a_message_is_kept(world: World) -> None:
+async def test_all_that_graph_returns_of_a_message_is_kept(world: World) -> None:
     """One call gives it: the body as it was sent and as text, its senders, its categories, and its origin."""
     mailbox, account = await world.account_of("Laboratoire")
     body = "<p>Nitrate&nbsp;: <b>3,2</b> mg/l</p><script>alert(1)</script>"

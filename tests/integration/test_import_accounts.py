@@ -48,7 +48,7 @@ _READY = _state(MailboxState.READY)
         pytest.param(_state(MailboxState.NO_INBOX), _READY, "MailboxNotFound", id="404-no-inbox"),
     ],
 )
-async def test_a_mailbox_nobody_may_open_waits_until_it_opens(
+async def test_a_mailbox_without_access_waits_until_it_opens(
     world: World, break_it: Trouble, mend_it: Trouble, reason: str
 ) -> None:
     """Held, reported in a condition, no attempt spent; imported and the condition gone once access is back."""
@@ -139,7 +139,7 @@ async def test_a_hold_spares_graph_the_calls(world: World) -> None:
     assert world.simulator.statistics()["answers"]["403"] == asked
 
 
-async def test_a_processor_that_starts_anew_keeps_the_hold(world: World) -> None:
+async def test_a_processor_that_starts_again_keeps_the_hold(world: World) -> None:
     """The hold recorded by an earlier process is in force, and its condition goes when the account works again."""
     closed, account = await world.account_of("Fermee")
     delivered = await world.deliver(closed, 2)
@@ -163,7 +163,7 @@ async def test_a_processor_that_starts_anew_keeps_the_hold(world: World) -> None
     assert not await world.conditions()
 
 
-async def test_repeated_refusals_are_told_once_and_spread_out(world: World) -> None:
+async def test_repeated_refusals_are_reported_once_and_spread_out(world: World) -> None:
     """The waits grow, and `since` gives the beginning."""
     closed, account = await world.account_of("Fermee")
     delivered = await world.deliver(closed, 1)

@@ -144,7 +144,7 @@ async def test_inline_pictures_come_where_graph_says_there_are_no_attachments(wo
     assert (part.content, part.inline, part.content_id) == (b"PNG", True, "map@1")
 
 
-async def test_a_file_that_is_said_to_be_inline_comes_though_no_body_shows_it(world: World) -> None:
+async def test_a_file_that_is_marked_as_inline_comes_though_no_body_shows_it(world: World) -> None:
     """Some programs send files this way: hasAttachments is false, and no text names the file."""
     report = inline_attachment("Befund.pdf", b"%PDF", "application/pdf", "")
     message = await _delivered(world, report, body="Befund anbei")
@@ -178,8 +178,8 @@ async def test_a_corrupt_attachment_costs_itself_only(world: World) -> None:
     assert [(part.state, part.content) for part in parts] == [("stored", b"a"), ("unreadable", None), ("stored", b"c")]
     assert parts[1].detail == "ErrorCorruptData: Data is corrupt."
     assert parts[1].size > 0
-    (told,) = [event for event in events if event["event"] == "attachment_not_stored"]
-    assert (told["account"], told["position"], told["state"]) == ("Laboratoire", 1, "unreadable")
+    (reported,) = [event for event in events if event["event"] == "attachment_not_stored"]
+    assert (reported["account"], reported["position"], reported["state"]) == ("Laboratoire", 1, "unreadable")
 
 
 async def test_an_attachment_that_can_be_opened_later_is_stored(world: World) -> None:
@@ -227,7 +227,7 @@ async def test_a_fault_of_exchange_that_stays_is_the_attachments_own_in_the_end(
     assert (parts[0].detail or "").startswith("InternalServerError")
 
 
-async def test_an_attachment_that_exchange_never_converts_is_told_at_once(world: World) -> None:
+async def test_an_attachment_that_exchange_never_converts_is_reported_at_once(world: World) -> None:
     """The result is the same for every call; the others have their bytes."""
     message = await _delivered(world, file_attachment("odd.eml", b"x"), file_attachment("a.csv", b"a"))
     world.fault(
@@ -243,7 +243,7 @@ async def test_an_attachment_that_exchange_never_converts_is_told_at_once(world:
     assert world.calls(Operation.GET_ATTACHMENT_CONTENT) == 2
 
 
-async def test_an_attachment_that_vanishes_meanwhile_is_told(world: World) -> None:
+async def test_an_attachment_that_vanishes_meanwhile_is_reported(world: World) -> None:
     """Graph listed it, so it has its row; the message is imported at once."""
     scan = Attachment("scan.tif", GeneratedContent(4_000_000, seed=1))
     message = await _delivered(world, scan, file_attachment("a.csv", b"a"))
@@ -279,7 +279,7 @@ async def test_a_message_that_vanishes_meanwhile_is_gone(world: World) -> None:
     assert [event["event"] for event in events].count("message_gone") == 1
 
 
-async def test_what_is_too_large_is_told_and_not_kept(world: World) -> None:
+async def test_what_is_too_large_is_reported_and_not_kept(world: World) -> None:
     """Too large by itself, or with those before it; small ones have their bytes."""
     await _delivered(
         world,

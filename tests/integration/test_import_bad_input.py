@@ -27,7 +27,9 @@ _LONG = "A" * 1000
         ({"account_id": 4711}, "AccountUnknown", "4711"),
     ],
 )
-async def test_a_notification_nobody_can_import(world: World, changed: dict[str, Any], reason: str, said: str) -> None:
+async def test_a_notification_that_cannot_be_imported(
+    world: World, changed: dict[str, Any], reason: str, said: str
+) -> None:
     """One dead letter with a fixed reason and a sentence for the operator; no call of Graph."""
     _, account = await world.account_of("Laboratoire")
     facts: dict[str, Any] = {"account_id": account, "message_id": "AAk" * 20, **changed}
@@ -70,7 +72,7 @@ _WHOLE: dict[str, Any] = {
         pytest.param(json.dumps({**_WHOLE, "received": "2027-03-01T08:15:00"}), "Incomplete", id="naive-time"),
     ],
 )
-async def test_a_queue_message_nobody_can_read(world: World, body: str, reason: str) -> None:
+async def test_an_unreadable_queue_message(world: World, body: str, reason: str) -> None:
     """It is dead-lettered with its reason, not retried, and it blocks nothing."""
     mailbox, account = await world.account_of("Laboratoire")
     await world.put_body(body)
@@ -110,5 +112,5 @@ async def test_half_characters_in_a_mail_are_replaced_and_counted(world: World) 
         await world.import_all()
     [imported] = await world.imported()
     assert imported.subject == "Nitrate \ufffd 3 mg/l\ufffd"
-    [told] = [event for event in events if event["event"] == "characters_replaced"]
-    assert (told["characters"], told["account"]) == (2, "Laboratoire")
+    [reported] = [event for event in events if event["event"] == "characters_replaced"]
+    assert (reported["characters"], reported["account"]) == (2, "Laboratoire")

@@ -123,7 +123,7 @@ async def test_an_internet_message_id_that_is_not_there_fails_with_advice(world:
     await world.account_of("Nord")
     result = await command("import", "Nord", "--internet-message-id", "nobody@example.com")
     assert result.exit_code == 1
-    assert "holds no message with that internet message id" in result.stderr
+    assert "has no message with that internet message id" in result.stderr
     assert "--id" in result.stderr
 
 
@@ -140,7 +140,7 @@ async def test_force_replaces_what_is_there_and_keeps_its_number(world: World, c
 
     asked = await command("import", "Nord", "--force", "--json")
     assert (asked.exit_code, asked.stdout) == (2, "")
-    assert "Fetch 2 messages of account 'Nord' anew" in asked.stderr
+    assert "Fetch 2 imported messages of account 'Nord' again" in asked.stderr
     assert "--yes" in asked.stderr
     assert (await world.imported_ids()) == ids(sent)
     result = await command("import", "Nord", "--force", "--yes", "--json")
@@ -179,9 +179,9 @@ async def test_force_keeps_what_the_mailbox_does_not_give_now(world: World, comm
     kept = await command("import", "Nord", "--id", sent.message_id, "--force", "--json", **changed)
 
     assert (kept.exit_code, counts(kept)) == (1, {"selected": 1, "failed": 1})
-    (told,) = json.loads(kept.stdout)["not_imported"]
-    assert told["reason"] == "StoredContentKept"
-    assert "1 attachment" in told["detail"]
+    (reported,) = json.loads(kept.stdout)["not_imported"]
+    assert reported["reason"] == "StoredContentKept"
+    assert "1 attachment" in reported["detail"]
     assert await world.imported() == before
     sent.message.attachments = whole
     world.simulator.faults.clear()
@@ -218,9 +218,9 @@ async def test_a_message_that_cannot_be_imported_keeps_no_other_from_it(world: W
     assert result.exit_code == 1
     assert "1 of 8 messages could not be imported" in result.stderr
     assert counts(result) == {"selected": 8, "imported": 6, "gone": 1, "failed": 1}
-    told = {each["message_id"]: each for each in json.loads(result.stdout)["not_imported"]}
-    assert (told["no-id"]["outcome"], told["no-id"]["reason"]) == ("failed", "RequestRejected")
-    assert told[gone.message_id]["outcome"] == "gone"
+    reported = {each["message_id"]: each for each in json.loads(result.stdout)["not_imported"]}
+    assert (reported["no-id"]["outcome"], reported["no-id"]["reason"]) == ("failed", "RequestRejected")
+    assert reported[gone.message_id]["outcome"] == "gone"
     assert await world.imported_ids() == ids(good)
     in_words = await command("import", "Nord", "--id", "no-id")
     assert "failed  no-id  RequestRejected: " in in_words.stdout
@@ -229,15 +229,15 @@ async def test_a_message_that_cannot_be_imported_keeps_no_other_from_it(world: W
     assert (row.outcome, row.reason, row.source) == ("failed", "RequestRejected", "operator")
 
 
-async def test_a_message_whose_id_no_database_keys_is_told(world: World, command: Command) -> None:
+async def test_a_message_whose_id_no_database_keys_is_reported(world: World, command: Command) -> None:
     """It is reported like one that comes through the queue."""
     mailbox, _ = await world.account_of("Nord")
     (good,) = await world.deliver(mailbox, 1)
     await world.simulator.deliver(mailbox, Mail(subject="x"), immutable_id="A" * 800)
     result = await command("import", "Nord", "--json")
     assert (result.exit_code, counts(result)) == (1, {"selected": 2, "imported": 1, "failed": 1})
-    (told,) = json.loads(result.stdout)["not_imported"]
-    assert (told["message_id"], told["reason"]) == ("A" * 800, "MessageIdTooLong")
+    (reported,) = json.loads(result.stdout)["not_imported"]
+    assert (reported["message_id"], reported["reason"]) == ("A" * 800, "MessageIdTooLong")
     assert await world.imported_ids() == [good.message_id]
 
 
@@ -261,9 +261,9 @@ async def test_what_was_done_is_audited_and_traced(world: World, command: Comman
         ("replaced", "operator", "Letter 0"),
     ]
     assert all(each.fetched for each in rows)
-    told = await command("trace", sent.message_id)
-    assert "import by an operator" in told.stdout
-    assert "replaced by what the mailbox holds now" in told.stdout
+    reported = await command("trace", sent.message_id)
+    assert "import by an operator" in reported.stdout
+    assert "replaced by what the mailbox holds now" in reported.stdout
 
 
 async def test_one_call_at_a_time_for_the_mailbox(world: World, command: Command) -> None:
@@ -291,7 +291,7 @@ async def test_a_processor_at_work_meanwhile_does_no_harm(world: World, command:
     assert await world.imported_ids() == ids(sent)
 
 
-async def test_a_disabled_account_is_imported_all_the_same_and_that_is_said(world: World, command: Command) -> None:
+async def test_a_disabled_account_is_imported_nevertheless_which_is_reported(world: World, command: Command) -> None:
     mailbox, _ = await world.account_of("Nord")
     await world.deliver(mailbox, 1)
     await world.set_enabled("Nord", False)
@@ -305,14 +305,14 @@ async def test_a_disabled_account_is_imported_all_the_same_and_that_is_said(worl
     ("arguments", "status", "said"),
     [
         (["nobody"], 1, "no account named 'nobody'"),
-        (["Nord", "--since", "2999-01-01"], 2, "still to come"),
-        (["Nord", "--id", "x", "--since", "2026-01-01"], 2, "by --id, or --internet-message-id, or --since"),
+        (["Nord", "--since", "2999-01-01"], 2, "in the future"),
+        (["Nord", "--id", "x", "--since", "2026-01-01"], 2, "by --id, --internet-message-id or --since"),
         (["Nord", "--id", " "], 2, "empty"),
         (["Nord", "--id", "x" * 701], 2, "701 characters"),
         (["Nord", "--internet-message-id", "a\nb"], 2, "cannot be seen"),
     ],
 )
-async def test_what_cannot_be_asked_for_is_told(
+async def test_what_cannot_be_requested_is_reported(
     arguments: list[str], status: int, said: str, world: World, command: Command
 ) -> None:
     await world.account_of("Nord")
@@ -344,7 +344,7 @@ async def test_an_account_without_access_ends_with_its_reason(world: World, comm
     assert [(each.messages, each.ended is None) for each in await audits(world)] == [(0, False), (0, False)]
 
 
-async def test_a_folder_or_a_certificate_that_is_not_there_is_told_in_a_sentence(
+async def test_a_folder_or_a_certificate_that_is_not_there_is_reported_in_a_sentence(
     world: World, command: Command
 ) -> None:
     mailbox = world.new_mailbox("Nord")

@@ -27,7 +27,7 @@ pytestmark = on_every_database
 @pytest.fixture
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Check locks often enough for locks of two seconds."""
-    monkeypatch.setattr(worker, "_RENEWAL_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "_RENEWAL_POLL_SECONDS", 0.1)
 
 
 @pytest.mark.usefixtures("quick_looks")

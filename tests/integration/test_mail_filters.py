@@ -109,8 +109,8 @@ async def test_what_does_not_match_is_recorded_with_the_reason(
     assert found.received == delivered.message.received.replace(microsecond=0)
     assert found.size is not None
     assert found.rule is not None
-    told = [(each["event"], each.get("reason")) for each in events if each["event"].startswith("message_")]
-    assert told == [("message_left_out", reason), ("message_known", None), ("message_known", None)]
+    reported = [(each["event"], each.get("reason")) for each in events if each["event"].startswith("message_")]
+    assert reported == [("message_left_out", reason), ("message_known", None), ("message_known", None)]
     made = world.simulator.statistics()["calls"]
     assert {name: count for name, count in made.items() if name not in {"token", "discovery"}} == {"get_message": 1}
     assert not delivered.message.is_read
@@ -136,7 +136,7 @@ async def test_inline_pictures_alone_are_no_attachments(world: World) -> None:
     assert [reason for _, reason in await left_out(world)] == ["HasNoAttachments"]
 
 
-async def test_a_file_that_is_said_to_be_inline_is_an_attachment(world: World) -> None:
+async def test_a_file_that_is_marked_as_inline_is_an_attachment(world: World) -> None:
     """Apple Mail sends PDF so, and shows them in its text."""
     report = inline_attachment("Befund.pdf", b"%PDF", "application/pdf", "befund")
     mail = Mail(body='<object data="cid:befund">', is_html=True, attachments=(report,))
@@ -311,31 +311,37 @@ async def test_verify_misses_none_of_it(world: World, command: Command) -> None:
     mailbox, account = await account_with(world, FROM_LABOR, import_since=accounts.EVERYTHING)
     await process(world, account, await deliver(world, mailbox, WANTED, UNWANTED))
     done = await command("verify", "Nord", "--json")
-    told = json.loads(done.stdout)
-    assert (done.exit_code, told["missing"], told["seen"], told["in_folder"], told["in_database"]) == (0, 0, 1, 2, 1)
+    reported = json.loads(done.stdout)
+    assert (done.exit_code, reported["missing"], reported["seen"], reported["in_folder"], reported["in_database"]) == (
+        0,
+        0,
+        1,
+        2,
+        1,
+    )
     assert "Left out by filters" in (await command("verify", "Nord")).stdout
 
 
-async def test_trace_tells_where_it_is(world: World, command: Command) -> None:
+async def test_trace_shows_where_it_is(world: World, command: Command) -> None:
     """It is found by every name, also after its steps are deleted; the trace names the command that imports it."""
     mailbox, account = await account_with(world, FROM_LABOR)
     [delivered] = await deliver(world, mailbox, UNWANTED)
     await process(world, account, [delivered])
     for name in (delivered.message_id, "Angebot", delivered.message.internet_message_id):
-        told = (await command("trace", str(name))).stdout
-        assert "seen, and not imported: the account's filters leave it out (SenderNotAllowed)" in told
-        assert "left out by the account's filters (SenderNotAllowed)" in told
-        assert "--allow-sender" in told
+        reported = (await command("trace", str(name))).stdout
+        assert "seen, and not imported: the account's filters leave it out (SenderNotAllowed)" in reported
+        assert "left out by the account's filters (SenderNotAllowed)" in reported
+        assert "--allow-sender" in reported
     await world.database.write(lambda c: c.execute(delete(message_trace)))
     for name in (delivered.message_id, str(delivered.message.internet_message_id).strip("<>")):
-        told = (await command("trace", name)).stdout
-        assert "left out by the account's filters (SenderNotAllowed)" in told
-        assert f"mail-importer import Nord --id {delivered.message_id} --force" in told
+        reported = (await command("trace", name)).stdout
+        assert "left out by the account's filters (SenderNotAllowed)" in reported
+        assert f"mail-importer import Nord --id {delivered.message_id} --force" in reported
     [found] = json.loads((await command("trace", delivered.message_id, "--json")).stdout)
     assert (found["message_id"], found["imported"], found["received"] is None) == (None, None, False)
 
 
-async def test_show_tells_how_many_there_are(world: World, command: Command) -> None:
+async def test_show_has_their_number(world: World, command: Command) -> None:
     mailbox, account = await account_with(world, FROM_LABOR)
     await process(world, account, await deliver(world, mailbox, UNWANTED))
     shown = json.loads((await command("accounts", "show", "Nord", "--json")).stdout)
@@ -370,7 +376,7 @@ async def test_a_changed_filter_does_not_bring_it_in_by_itself_but_an_import_doe
 
 
 async def test_what_filters_leave_out_is_imported_when_it_is_named_and_forced(world: World, command: Command) -> None:
-    """Forcing the whole folder does not include it, but fetches imported mail anew."""
+    """Forcing the whole folder does not include it, but fetches imported mail again."""
     mailbox, account = await account_with(world, NONE)
     [first] = await deliver(world, mailbox, UNWANTED)
     await process(world, account, [first])

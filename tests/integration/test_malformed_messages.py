@@ -106,7 +106,7 @@ async def test_a_body_of_many_megabytes(world: World) -> None:
 
 
 async def test_a_body_of_which_no_text_is_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is kept all the same, and the log names the missing part."""
+    """It is kept nevertheless, and the log names the missing part."""
     monkeypatch.setattr(body_text, "MAX_READ", 300_000)
     body = "<p>Befund</p>" * 30_000
 
@@ -114,8 +114,8 @@ async def test_a_body_of_which_no_text_is_made(world: World, monkeypatch: pytest
         row = await _imported(world, Mail(body=body, is_html=True))
 
     assert (row["sBody"], row["sBodyText"]) == (body, None)
-    [told] = [event for event in events if event["event"] == "body_text_left_out"]
-    assert (told["account"], told["characters"], told["most"]) == ("Laboratoire", len(body), 300_000)
+    [reported] = [event for event in events if event["event"] == "body_text_left_out"]
+    assert (reported["account"], reported["characters"], reported["most"]) == ("Laboratoire", len(body), 300_000)
 
 
 CALENDAR: dict[str, datetime | None] = {
@@ -235,8 +235,8 @@ async def test_texts_longer_than_their_columns(world: World) -> None:
     cut = {"sInternetMessageID": INTERNET_ID_LENGTH, "sConversationID": GRAPH_ID_LENGTH, "sImportance": 20}
     # Each of these characters counts for two.
     assert {name: row[name] for name in cut} == {name: "😀" * (length // 2) for name, length in cut.items()}
-    [told] = [event for event in events if event["event"] == "texts_shortened"]
-    assert told["texts"] == 4
+    [reported] = [event for event in events if event["event"] == "texts_shortened"]
+    assert reported["texts"] == 4
     [part] = [each for found in await world.imported() for each in found.parts]
     assert (part.file_name, part.content) == (long, b"1;2")
 

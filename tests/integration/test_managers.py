@@ -169,7 +169,7 @@ async def test_several_managers_renew_each_account_once(make_office: MakeOffice)
 # Certificates.
 
 
-async def test_a_certificate_that_ends_is_told_a_month_before(office: Office, clock: Clock) -> None:
+async def test_a_certificate_that_ends_is_reported_a_month_before(office: Office, clock: Clock) -> None:
     """It is reported in log, metrics and on every account that has it; no more once the next one is there."""
     world = office.world
     short = make_self_signed("short", now=datetime.now(UTC), key_bits=2048, days=40)
@@ -192,8 +192,8 @@ async def test_a_certificate_that_ends_is_told_a_month_before(office: Office, cl
             assert "--next-thumbprint" in conditions[0].detail
             await world.database.write(_give_next(world.certificate.thumbprint, clock()))
             await until(lambda: _reasons_after_waiting(office, 0))
-    told = [each for each in events if each["event"] == "certificate_needs_attention"]
-    assert [(each["reason"], each["accounts"]) for each in told] == [("CertificateExpires", 2)]
+    reported = [each for each in events if each["event"] == "certificate_needs_attention"]
+    assert [(each["reason"], each["accounts"]) for each in reported] == [("CertificateExpires", 2)]
     ends = office.registry.get_sample_value(
         "mail_importer_certificate_expires_timestamp_seconds", {"thumbprint": short.thumbprint}
     )
@@ -225,7 +225,7 @@ async def _reasons_after_waiting(office: Office, count: int) -> bool:
     return await _reasons(office, count)
 
 
-async def test_an_account_that_fell_back_on_its_next_certificate_says_so(office: Office) -> None:
+async def test_an_account_that_fell_back_on_its_next_certificate_is_reported(office: Office) -> None:
     """It works on; the administrator makes the next one the current one."""
     world = office.world
     mailbox = world.new_mailbox("Nord")
@@ -240,7 +240,7 @@ async def test_an_account_that_fell_back_on_its_next_certificate_says_so(office:
         assert world.certificate.thumbprint in condition.detail
 
 
-async def test_a_graph_that_hangs_is_told_after_a_while(
+async def test_a_graph_that_hangs_is_reported_after_a_while(
     make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is reported later, since most of it passes by itself; with the time of the next attempt."""
@@ -284,7 +284,7 @@ async def _traced(office: Office, wanted: list[str]) -> bool:
     return found == wanted
 
 
-async def test_a_wait_of_a_day_is_told_and_not_waited(make_office: MakeOffice) -> None:
+async def test_a_wait_of_a_day_is_reported_and_not_waited(make_office: MakeOffice) -> None:
     """A fault of seconds that requests a day: reported at once, and retried within ten minutes."""
     office = await make_office()
     world = office.world
@@ -398,7 +398,9 @@ def _count(events: Sequence[MutableMapping[str, Any]], name: str) -> int:
     return sum(each["event"] == name for each in events)
 
 
-async def test_a_refused_connection_is_told_as_that(make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refused_connection_is_reported_as_that(
+    make_office: MakeOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It holds where the turn's own time ends before the call gives up, too: nothing was too slow."""
     monkeypatch.setattr(scheduler, "_TASK_SECONDS", 1.0)
     office = await make_office()

@@ -77,7 +77,7 @@ async def test_the_original_is_kept_byte_for_byte(world: World) -> None:
     assert world.calls(Operation.LIST_ATTACHMENTS) == 1
 
 
-async def test_without_the_setting_nobody_asks_for_it(world: World) -> None:
+async def test_without_the_setting_it_is_not_requested(world: World) -> None:
     await delivered_one(world)
     await world.import_all()
     assert await kept(world) == []
@@ -97,7 +97,7 @@ async def test_a_large_one_goes_through_a_file(world: World) -> None:
 
 @pytest.mark.parametrize("seen_before", [True, False])
 async def test_what_is_larger_than_a_message_may_be_is_not_kept(world: World, seen_before: bool) -> None:
-    """No call is made if Graph's size is too large; base64 may exceed the limit all the same."""
+    """No call is made if Graph's size is too large; base64 may exceed the limit nevertheless."""
     size = 3 * MEBIBYTE if seen_before else 2 * MEBIBYTE - 200_000
     await delivered_one(world, Mail(attachments=(Attachment("scan.tif", GeneratedContent(size, seed=4)),)))
     await world.import_all(keep_mime=True, kept=AttachmentLimits(attachment_mb=2, message_mb=2))
@@ -155,7 +155,7 @@ async def test_one_that_is_never_ready_in_time_is_done_without(world: World) -> 
     assert not await world.dead_letters()
 
 
-async def test_what_exchange_never_converts_is_told_at_once(world: World) -> None:
+async def test_what_exchange_never_converts_is_reported_at_once(world: World) -> None:
     """Signed and encrypted mail has no MIME: one call, one attempt, and everything else of it is imported."""
     delivered = await delivered_one(world)
     world.fault(

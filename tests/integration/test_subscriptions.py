@@ -101,7 +101,7 @@ async def test_one_that_is_gone_at_its_renewal_is_made_again(office: Office) -> 
     assert office.world.calls(Operation.UPDATE_SUBSCRIPTION) == 1
 
 
-async def test_one_that_expired_while_nobody_ran_is_made_again(office: Office) -> None:
+async def test_one_that_expired_while_no_manager_ran_is_made_again(office: Office) -> None:
     """The host was off for a long time."""
     await office.world.account_of("Nord")
     async with office.receiving():
@@ -132,7 +132,7 @@ async def test_one_that_vanished_is_found_at_start_up(office: Office) -> None:
 
 @pytest.mark.parametrize("warm", [True, False], ids=["refused-409", "found-by-list"])
 async def test_one_that_a_crash_left_unnoted_is_adopted(office: Office, warm: bool) -> None:
-    """Made with the present key, as the last attempt proves: no mail is missed in between, none is made anew.
+    """Made with the present key, as the last attempt proves: no mail is missed in between, none is recreated.
 
     `warm`: the manager's list was made before it, so that only Graph's 409 shows it.
     """

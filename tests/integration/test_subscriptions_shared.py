@@ -60,7 +60,7 @@ async def test_a_killed_managers_accounts_are_served_after_its_lease(office: Off
         await until(lambda: office.in_step(1))
 
 
-async def test_a_receiver_that_does_not_answer_is_told_and_tried_again(office: Office) -> None:
+async def test_a_receiver_that_does_not_answer_is_reported_and_tried_again(office: Office) -> None:
     """The waits grow; once it runs, the subscription is made and the condition gone."""
     _, account = await office.world.account_of("Nord")
     waits: list[float] = []
@@ -84,7 +84,7 @@ async def test_a_receiver_that_does_not_answer_is_told_and_tried_again(office: O
             await until(lambda: _no_condition(office))
 
 
-async def test_a_receiver_that_echoes_wrongly_is_told(office: Office) -> None:
+async def test_a_receiver_that_echoes_wrongly_is_reported(office: Office) -> None:
     """A login page in front sends 200 too, but without the token."""
     await office.world.account_of("Nord")
     office.world.fault(FaultKind.VALIDATION_WRONG_TOKEN)
@@ -111,7 +111,7 @@ async def test_an_account_without_its_certificate_does_not_delay_the_others(offi
     assert (condition.account_id, condition.reason) == (bad, "CertificateError")
 
 
-async def test_a_mailbox_without_access_is_told_and_served_once_access_is_given(office: Office) -> None:
+async def test_a_mailbox_without_access_is_reported_and_served_once_access_is_given(office: Office) -> None:
     """The others have theirs meanwhile."""
     world = office.world
     closed, account = await world.account_of("Fermee")
@@ -128,7 +128,7 @@ async def test_a_mailbox_without_access_is_told_and_served_once_access_is_given(
         await until(lambda: _no_condition(office))
 
 
-async def test_a_short_outage_of_graph_is_not_told(office: Office) -> None:
+async def test_a_short_outage_of_graph_is_not_reported(office: Office) -> None:
     """It passes by itself; the subscription is made a little later."""
     _, account = await office.world.account_of("Nord")
     number = office.world.fault(FaultKind.UNAVAILABLE, operation=Operation.CREATE_SUBSCRIPTION, status=504)

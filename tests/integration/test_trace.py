@@ -53,7 +53,7 @@ async def test_an_import_leaves_its_steps(world: World) -> None:
     assert row.queue_message_id is not None
 
 
-async def test_a_failed_attempt_tells_why_and_the_next_one_follows(world: World) -> None:
+async def test_a_failed_attempt_has_its_reason_and_the_next_one_follows(world: World) -> None:
     """The subject is known once the message was fetched, although its attachment was not."""
     mailbox, account = await world.account_of("Laboratoire")
     mail = Mail(subject="Scan", attachments=(Attachment("scan.tif", GeneratedContent(4_000_000, seed=2)),))
@@ -80,7 +80,7 @@ async def test_a_failed_attempt_tells_why_and_the_next_one_follows(world: World)
     assert (done.attempt, done.outcome, done.correlation) == (2, "imported", failed.correlation)
 
 
-async def test_what_is_known_or_gone_says_so(world: World) -> None:
+async def test_what_is_known_or_gone_is_reported(world: World) -> None:
     mailbox, account = await world.account_of("Laboratoire")
     gone, kept = await world.deliver(mailbox, 2)
     world.simulator.remove_message(mailbox, gone.message_id)
@@ -94,7 +94,7 @@ async def test_what_is_known_or_gone_says_so(world: World) -> None:
     assert [each.outcome for each in await traced(world, account, kept)] == ["imported", "known"]
 
 
-async def test_a_message_of_a_held_account_waits_and_says_so_once_an_hour(world: World) -> None:
+async def test_a_message_of_a_held_account_waits_and_is_reported_once_an_hour(world: World) -> None:
     """The message is checked more often meanwhile."""
     mailbox, account = await world.account_of("Laboratoire")
     (delivered,) = await world.deliver(mailbox, 1)
@@ -116,7 +116,7 @@ async def test_a_message_of_a_held_account_waits_and_says_so_once_an_hour(world:
     assert (done.attempt, done.outcome) == (1, "imported")
 
 
-async def test_a_dead_letter_that_nobody_could_read_is_found_by_its_queue_id(world: World) -> None:
+async def test_a_dead_letter_that_was_unreadable_is_found_by_its_queue_id(world: World) -> None:
     await world.put_body("Dear reader", "odd", 1)
     async with world.processing():
         await until(world.dead_letters)

@@ -202,23 +202,23 @@ def verify(command: Callable[..., Any]) -> Verify:
     return lambda *arguments: command("verify", *arguments)
 
 
-async def test_the_command_tells_repairs_and_ends_with_0_once_all_is_there(world: World, verify: Verify) -> None:
+async def test_the_command_reports_repairs_and_ends_with_0_once_all_is_there(world: World, verify: Verify) -> None:
     mailbox, account = await world.account_of("Nord")
     sent = await world.deliver(mailbox, 3)
     await import_mail(world, account, sent[:2])
     world.simulator.move_message(mailbox, sent[0].message_id, "archive")
 
-    told = await verify("Nord")
-    assert told.exit_code == 1
-    assert "1 message of the folder is not in the database" in told.stderr
-    lines = told.stdout.splitlines()
+    reported = await verify("Nord")
+    assert reported.exit_code == 1
+    assert "1 message of the folder is not in the database" in reported.stderr
+    lines = reported.stdout.splitlines()
     (missing,) = (line for line in lines if sent[2].message_id in line)
     assert missing.startswith("missing ")
     assert missing.endswith("perhaps under way")
     (moved,) = (line for line in lines if sent[0].message_id in line)
     assert moved.startswith("moved ")
     assert moved.endswith("now in Archive")
-    assert sent[1].message_id not in told.stdout
+    assert sent[1].message_id not in reported.stdout
     assert await world.queue_is_empty()
 
     repaired = await verify("Nord", "--repair", "--json")
@@ -236,7 +236,7 @@ async def test_the_command_tells_repairs_and_ends_with_0_once_all_is_there(world
     assert (clean.exit_code, clean.stderr) == (0, "")
 
 
-async def test_the_command_says_what_it_does_not_look_up_and_leaves_out(world: World, verify: Verify) -> None:
+async def test_the_command_reports_what_it_does_not_look_up_and_leaves_out(world: World, verify: Verify) -> None:
     mailbox = world.new_mailbox("Nord")
     since = world.clock() - timedelta(days=1)
     account = await world.add_account(mailbox, after_import="delete", import_since=since)
@@ -251,9 +251,9 @@ async def test_the_command_says_what_it_does_not_look_up_and_leaves_out(world: W
 
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
-    [(["nobody"], 1, "no account named 'nobody'"), (["Nord", "--since", "2999-01-01"], 2, "still to come")],
+    [(["nobody"], 1, "no account named 'nobody'"), (["Nord", "--since", "2999-01-01"], 2, "in the future")],
 )
-async def test_what_cannot_be_compared_is_told(
+async def test_what_cannot_be_compared_is_reported(
     arguments: list[str], status: int, said: str, world: World, verify: Verify
 ) -> None:
     await world.account_of("Nord")

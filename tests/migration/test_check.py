@@ -110,7 +110,7 @@ def test_what_was_changed_is_found_and_put_right_by_what_is_said(kind: str, own_
 
 
 @SERVERS
-def test_another_default_is_told(own_engine: Engine) -> None:
+def test_another_default_is_reported(own_engine: Engine) -> None:
     """It may be intended, so it is not called missing."""
     if own_engine.dialect.name == "mssql":
         do(own_engine, 'ALTER TABLE {}"tblFolderSync" DROP CONSTRAINT "DF_tblFolderSync_nFailures"')
@@ -122,7 +122,7 @@ def test_another_default_is_told(own_engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("database_kind", [pytest.param("mssql", marks=pytest.mark.mssql)], indirect=True)
-def test_an_id_that_does_not_see_case_is_told(own_engine: Engine) -> None:
+def test_an_id_that_does_not_see_case_is_reported(own_engine: Engine) -> None:
     """Two messages would be one."""
     do(
         own_engine,
@@ -139,7 +139,7 @@ def test_tables_and_columns_of_others_are_left_out(own_engine: Engine) -> None:
     assert wrong(own_engine) == []
 
 
-def test_a_missing_table_is_told(own_engine: Engine) -> None:
+def test_a_missing_table_is_reported(own_engine: Engine) -> None:
     """The finding names the remedy."""
     do(own_engine, 'DROP TABLE {}"tblQueueAudit"')
     [found] = wrong(own_engine)
@@ -167,12 +167,12 @@ def test_what_a_login_may_not_see_is_not_called_missing(own_engine: Engine, monk
 
     monkeypatch.setattr(reflection, "read", seen)
     monkeypatch.setattr(reflection, "sees_everything", lambda _: False)
-    told = revisions.check(own_engine)
-    assert ("tblCallBudget", "") in {(each.table, each.item) for each in told}
-    assert ("tblEmailRecipient", "CK_tblEmailRecipient_sKind") in {(each.table, each.item) for each in told}
-    assert {each.weight for each in told} == {Weight.ADVICE}
-    assert {str(each.found) for each in told} == {"not visible to this login"}
-    assert all("GRANT VIEW DEFINITION ON SCHEMA::" in str(each.remedy) for each in told)
+    reported = revisions.check(own_engine)
+    assert ("tblCallBudget", "") in {(each.table, each.item) for each in reported}
+    assert ("tblEmailRecipient", "CK_tblEmailRecipient_sKind") in {(each.table, each.item) for each in reported}
+    assert {each.weight for each in reported} == {Weight.ADVICE}
+    assert {str(each.found) for each in reported} == {"not visible to this login"}
+    assert all("GRANT VIEW DEFINITION ON SCHEMA::" in str(each.remedy) for each in reported)
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)

@@ -125,7 +125,7 @@ def test_an_account_without_name_gets_one(fresh: Engine) -> None:
     assert wrong(fresh) == []
 
 
-def test_all_problems_are_told_at_once(fresh: Engine) -> None:
+def test_all_problems_are_reported_at_once(fresh: Engine) -> None:
     """Table, column, state found, state wanted, remedy: of every column that cannot be used."""
     make(
         fresh,
@@ -151,7 +151,7 @@ def test_all_problems_are_told_at_once(fresh: Engine) -> None:
         assert "ALTER COLUMN" in text
 
 
-def test_a_row_without_value_is_told(fresh: Engine) -> None:
+def test_a_row_without_value_is_reported(fresh: Engine) -> None:
     """Only the administrator knows the value."""
     columns = (Column("sAccountName", Unicode(200), nullable=False), Column("sUserID", Unicode(320)))
     make(fresh, ACCOUNTS, number(), *columns, rows=[{"sAccountName": "a"}, {"sAccountName": "b"}])
@@ -166,7 +166,7 @@ def test_a_column_that_allows_null_and_has_none_is_used(fresh: Engine) -> None:
     assert f"{ACCOUNTS}.sUserID" in wrong(fresh)
 
 
-def test_a_column_that_allows_no_null_where_we_write_one_is_told(fresh: Engine) -> None:
+def test_a_column_that_allows_no_null_where_we_write_one_is_reported(fresh: Engine) -> None:
     """An account that moves no mail has no folder to move it to."""
     columns = (
         Column("sAccountName", Unicode(200), nullable=False),
@@ -176,14 +176,14 @@ def test_a_column_that_allows_no_null_where_we_write_one_is_told(fresh: Engine) 
     assert f"{ACCOUNTS}.sMoveToFolder: found not null, wanted null allowed" in problems(fresh)
 
 
-def test_names_in_more_than_one_row_are_told(fresh: Engine) -> None:
+def test_names_in_more_than_one_row_are_reported(fresh: Engine) -> None:
     """The key cannot be added before one of them is renamed."""
     name = Column("sAccountName", Unicode(200), nullable=False)
     make(fresh, ACCOUNTS, number(), name, rows=[{"sAccountName": each} for each in ("same", "same", "other")])
     assert f"UQ_{ACCOUNTS}_sAccountName: found 1 values in more than one row" in problems(fresh)
 
 
-def test_values_that_we_would_not_write_are_told(fresh: Engine) -> None:
+def test_values_that_we_would_not_write_are_reported(fresh: Engine) -> None:
     """The check cannot be added over them."""
     columns = (
         Column("sAccountName", Unicode(200), nullable=False),
@@ -193,7 +193,7 @@ def test_values_that_we_would_not_write_are_told(fresh: Engine) -> None:
     assert f"CK_{ACCOUNTS}_sAfterImport: found other values in 1 rows, wanted one of none, read" in problems(fresh)
 
 
-def test_a_number_that_the_database_does_not_give_is_told(fresh: Engine) -> None:
+def test_a_number_that_the_database_does_not_give_is_reported(fresh: Engine) -> None:
     """Such a column cannot be made to number its rows."""
     column = Column("nAccountID", BigInteger, primary_key=True, autoincrement=False)
     make(fresh, ACCOUNTS, column, Column("sAccountName", Unicode(200), nullable=False))
@@ -212,7 +212,7 @@ def test_a_number_that_is_no_key_becomes_one(fresh: Engine) -> None:
 
 
 @SERVERS
-def test_another_primary_key_is_left_and_told(fresh: Engine) -> None:
+def test_another_primary_key_is_left_and_reported(fresh: Engine) -> None:
     """It belongs to the other program; the number needs a unique key beside it, and the text has the statement."""
     name = Column("sAccountName", Unicode(200), primary_key=True)
     make(fresh, ACCOUNTS, Column("nAccountID", BigInteger, Identity(), nullable=False), name)
@@ -262,7 +262,7 @@ def test_keys_and_indexes_are_added_to_any_table_of_ours(fresh: Engine) -> None:
     assert wrong(fresh) == []
 
 
-def test_a_column_that_no_value_can_be_guessed_for_is_told(fresh: Engine) -> None:
+def test_a_column_that_no_value_can_be_guessed_for_is_reported(fresh: Engine) -> None:
     """A message that names no account."""
     columns = (Column("nMessageID", identity(), primary_key=True), Column("sSubject", Unicode(100)))
     make(fresh, "tblEmailMessage", *columns, rows=[{"sSubject": "x"}])
@@ -271,7 +271,7 @@ def test_a_column_that_no_value_can_be_guessed_for_is_told(fresh: Engine) -> Non
     assert "tblEmailMessage.nAccountID: found no column" in text
 
 
-def test_a_type_that_cannot_be_compared_is_told_all_the_same(fresh: Engine) -> None:
+def test_a_type_that_cannot_be_compared_is_still_reported(fresh: Engine) -> None:
     """The rows of such a column cannot be checked against the checks and keys."""
     columns = (Column("sAccountName", LargeBinary), Column("sAfterImport", Integer, nullable=False))
     make(fresh, ACCOUNTS, number(), *columns, rows=[{"sAccountName": b"a", "sAfterImport": 1}])
@@ -280,7 +280,7 @@ def test_a_type_that_cannot_be_compared_is_told_all_the_same(fresh: Engine) -> N
     assert f"{ACCOUNTS}.sAfterImport: found int" in text
 
 
-def test_rows_that_refer_to_a_table_that_is_not_there_are_told(fresh: Engine) -> None:
+def test_rows_that_refer_to_a_table_that_is_not_there_are_reported(fresh: Engine) -> None:
     """The table will be made, and be empty."""
     columns = [
         Column("nMessageID", identity(), primary_key=True, autoincrement=False),
@@ -313,7 +313,7 @@ def test_columns_that_the_database_fills_itself_need_nothing(fresh: Engine) -> N
 
 
 @SERVERS
-def test_rows_that_refer_to_none_are_told(fresh: Engine) -> None:
+def test_rows_that_refer_to_none_are_reported(fresh: Engine) -> None:
     """The key cannot be added over them."""
     columns = (
         Column("nMessageID", BigInteger, primary_key=True, autoincrement=False),

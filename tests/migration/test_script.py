@@ -69,7 +69,7 @@ def run(engine: Engine, script: str) -> None:
 def test_the_script_for_sql_server_is_the_one_that_was_reviewed() -> None:
     """A change of it shows the text that an administrator will see.
 
-    To write it anew: mail-importer db upgrade --sql > tests/migration/sql_server.sql
+    To rewrite it: mail-importer db upgrade --sql > tests/migration/sql_server.sql
     (with MAIL_IMPORTER_DATABASE_URL=mssql+pyodbc://host/gateway).
     """
     assert_reviewed(of_sql_server(), REVIEWED)
@@ -179,7 +179,7 @@ def test_the_script_keeps_the_accounts_of_another_program(fresh: Engine) -> None
 
 @POSTGRESQL
 @pytest.mark.parametrize(
-    ("column", "told"),
+    ("column", "reported"),
     [
         (
             '"sAccountName" varchar(20) NOT NULL',
@@ -194,11 +194,11 @@ def test_the_script_keeps_the_accounts_of_another_program(fresh: Engine) -> None
         ('"sAccountName" text, "sUserID" text', "sUserID: found rows with null"),
     ],
 )
-def test_the_script_refuses_what_it_cannot_use(fresh: Engine, column: str, told: str) -> None:
+def test_the_script_refuses_what_it_cannot_use(fresh: Engine, column: str, reported: str) -> None:
     """It applies the same rules as the program, and changes nothing."""
     _accounts_of_others(fresh, column)
     before = past.description(fresh)
-    with pytest.raises(Exception, match=told) as refusal:
+    with pytest.raises(Exception, match=reported) as refusal:
         run(fresh, script_for(fresh))
     assert "nothing was changed" in str(refusal.value)
     assert past.description(fresh) == before
@@ -264,7 +264,7 @@ def test_two_schemas_of_one_database_are_two_gateways(empty_gateway: Gateway) ->
 
 
 @POSTGRESQL
-def test_a_schema_that_is_not_there_is_told(empty_gateway: Gateway) -> None:
+def test_a_schema_that_is_not_there_is_reported(empty_gateway: Gateway) -> None:
     """The error of program and script has the statement that makes it."""
     engine = Gateway(empty_gateway.url, "gateway").engine()
     with pytest.raises(Exception, match=r"no such schema.*CREATE SCHEMA gateway"):

@@ -45,10 +45,12 @@ _FORBIDDEN: Final = _Meaning(
 )
 _OLD_PROVIDER: Final = _Meaning(
     CertificateFault.KEY_UNREADABLE,
-    Phrase("is kept by a cryptographic service provider of the old kind (CSP), which does not sign as Entra ID asks"),
     Phrase(
-        "Import the .pfx file anew into a key storage provider: certutil -csp "
-        '"Microsoft Software Key Storage Provider" -importpfx FILE.pfx'
+        "is kept by a cryptographic service provider of the old kind (CSP), which does not sign as Entra ID requires"
+    ),
+    Phrase(
+        'Import the .pfx file again into a key storage provider: certutil -csp "Microsoft Software Key Storage '
+        'Provider" -importpfx FILE.pfx'
     ),
 )
 _MEANINGS: Final = {
@@ -74,12 +76,12 @@ _MEANINGS: Final = {
     ),
     NTE_SILENT_CONTEXT: _Meaning(
         CertificateFault.KEY_UNREADABLE,
-        Phrase("asks for a PIN or for consent at every use, which a service cannot answer"),
-        Phrase("Import it without strong protection, or let the device sign without asking."),
+        Phrase("requires a PIN or consent at every use, which a service cannot answer"),
+        Phrase("Import it without strong protection, or allow the device to sign without a prompt."),
     ),
     NTE_NOT_SUPPORTED: _Meaning(
         CertificateFault.SIGNING_FAILED,
-        Phrase("is kept by a provider that cannot sign by RSASSA-PSS with SHA-256, as Entra ID asks"),
+        Phrase("is kept by a provider that cannot sign by RSASSA-PSS with SHA-256, as Entra ID requires"),
         Phrase(
             "Use a key of the Microsoft Software Key Storage Provider or of the Microsoft Platform Crypto Provider, or "
             "a newer provider for the device."

@@ -180,8 +180,8 @@ class WindowsStore:
                     other=other,
                 ),
                 advice=Phrase(
-                    "Import the .pfx file into {store} (a service wants LocalMachine), or set certificate_store to "
-                    "{other} where the service runs as the user who imported it.",
+                    "Import the .pfx file into {store} (a service needs LocalMachine), or set certificate_store to "
+                    "{other} where the service runs as the user that imported it.",
                     store=self.name,
                     other=other,
                 ),

@@ -185,8 +185,8 @@ class Session(asyncio.Protocol):
         elif kind == "messages":
             self._receiving.append(link)
 
-    def _end(self, link: Proton, told: tuple[str, str]) -> None:
-        link.condition = Condition(told[0], told[1], {symbol("x-opt-broker"): "test"})
+    def _end(self, link: Proton, reported: tuple[str, str]) -> None:
+        link.condition = Condition(reported[0], reported[1], {symbol("x-opt-broker"): "test"})
         link.close()
 
     # Incoming.
@@ -350,10 +350,10 @@ class Session(asyncio.Protocol):
         if fault is not None and fault.kind == "drop_on_management":
             self.abort()
             return
-        status, told, body = (503, _BUSY, None) if fault is not None else self._managed(entity, request)
-        properties: dict[str, Any] = {"statusCode": proton.int32(status), "statusDescription": told[1]}
+        status, reported, body = (503, _BUSY, None) if fault is not None else self._managed(entity, request)
+        properties: dict[str, Any] = {"statusCode": proton.int32(status), "statusDescription": reported[1]}
         if status >= 300:
-            properties["errorCondition"] = symbol(told[0])
+            properties["errorCondition"] = symbol(reported[0])
         self._reply(link, request, properties, body)
         asyncio.get_running_loop().call_soon(self._broker.deliver)
 
@@ -432,9 +432,9 @@ def _dispose(entity: Entity, token: uuid.UUID, status: str, asked: dict[str, Any
         entity.abandon(token)
 
 
-def _refuse(delivery: Proton, told: tuple[str, str]) -> None:
+def _refuse(delivery: Proton, reported: tuple[str, str]) -> None:
     # In full: the SDK reads the third part, and hangs when there is none.
-    delivery.local.condition = Condition(told[0], told[1], {symbol("x-opt-broker"): "test"})
+    delivery.local.condition = Condition(reported[0], reported[1], {symbol("x-opt-broker"): "test"})
     delivery.update(Delivery.REJECTED)
     delivery.settle()
 

@@ -53,10 +53,10 @@ def test_the_script_of_each_shell_asks_the_command(shell: str, run: Run) -> None
 
 def test_bash_takes_its_script(run: Run) -> None:
     script = run("completion", "bash").stdout
-    told = subprocess.run(
+    reported = subprocess.run(
         ["bash", "-c", f"{script}\ncomplete -p mail-importer"], capture_output=True, text=True, check=True
     )
-    assert "_mail_importer_completion" in told.stdout
+    assert "_mail_importer_completion" in reported.stdout
 
 
 def test_commands_and_options_are_completed(complete: Complete) -> None:

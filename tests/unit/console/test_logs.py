@@ -56,7 +56,7 @@ def test_a_terminal_gets_readable_lines_unless_json_is_asked_for() -> None:
     assert lines(terminal)[0]["event"] == "message_imported"
 
 
-def test_a_terminal_of_a_person_who_wants_no_colours_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_without_colours_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     logs.configure(terminal)
     log.info("message_imported")

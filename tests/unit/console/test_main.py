@@ -113,7 +113,7 @@ def test_an_error_written_for_operators_ends_with_1_and_its_sentence(
     assert (result.exit_code, result.stderr) == (1, f"Error: {error}\n")
 
 
-def test_an_error_nobody_expected_is_not_dressed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_not_dressed_up(monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(group_that_raises(ZeroDivisionError(), monkeypatch), ["fail"])
     assert isinstance(result.exception, ZeroDivisionError)
 
@@ -172,7 +172,7 @@ def test_the_installed_command_adds_and_lists_an_account(run_process: RunProcess
         (["accounts", "list"], {"MAIL_IMPORTER_SWEEP_INTERVALL": "1"}, 2),
     ],
 )
-def test_the_exit_status_tells_done_failed_and_wrong_apart(
+def test_the_exit_status_distinguishes_done_failed_and_wrong(
     arguments: list[str], environment: dict[str, str], status: int, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment.items():

@@ -35,7 +35,7 @@ def test_as_json_a_listing_is_an_array_with_all_there_is() -> None:
     assert rows == [{"name": "[bold]a\x1b[31m", "when": "2026-03-31T00:00:00Z", "bytes": 1, "file": "x"}]
 
 
-def test_an_empty_listing_prints_no_data_and_says_so_on_standard_error() -> None:
+def test_an_empty_listing_prints_no_data_and_is_reported_on_standard_error() -> None:
     result = printed(Listing(COLUMNS, [], empty=Phrase("None.")))
     assert (result.stdout, result.stderr) == ("", "None.\n")
 
@@ -63,7 +63,7 @@ def test_an_object_with_rows_that_come_one_by_one_is_what_json_makes_of_it_at_on
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]])
-def test_a_failure_is_told_after_the_data(arguments: list[str]) -> None:
+def test_a_failure_is_reported_after_the_data(arguments: list[str]) -> None:
     result = printed(Record(COLUMNS, ROW, failure=Phrase("It failed.")), *arguments)
     assert result.exit_code == 1
     assert result.stdout

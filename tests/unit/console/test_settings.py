@@ -216,7 +216,7 @@ def test_a_right_notification_url_is_kept_without_path(given: str, kept: str) ->
     assert Settings(notification_url=given).notification_url == kept
 
 
-def test_everything_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAIL_IMPORTER_QEUE", "database")
     monkeypatch.setenv("MAIL_IMPORTER_SWEEP_INTERVAL", "often")
     FILE.write_text('lgo_format = "json"\nreceiver_port = "x"\nreceiver_tls_cert = "c.pem"\ncloud = "mars"\n')
@@ -348,7 +348,7 @@ def test_snapshot_is_a_level_of_sql_server(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("left_out", SIGNS_IN)
-def test_who_signs_in_to_the_database_is_told_whole(monkeypatch: pytest.MonkeyPatch, left_out: str) -> None:
+def test_a_partial_sign_in_to_the_database_is_reported(monkeypatch: pytest.MonkeyPatch, left_out: str) -> None:
     monkeypatch.setenv("MAIL_IMPORTER_DATABASE_URL", SQL_SERVER)
     for key, value in SIGNS_IN.items():
         if key != left_out:

@@ -18,7 +18,7 @@ from db.tables import importer_secret
 from tests.doubles.clock import SettableClock
 from tests.doubles.one_result import UnreadRows
 from tests.doubles.outages import FULL, GONE, LOCKED, READ_ONLY, FragileDatabase
-from tests.error_chain import told
+from tests.error_chain import error_text
 
 NOW: Final = SettableClock()()
 LARGE: Final = "x" * 200_000
@@ -268,7 +268,7 @@ def test_errors_do_not_carry_the_values(database_engine: Engine) -> None:
     """An error of a statement, which may end in a log, has no mail in it."""
     with pytest.raises(DBAPIError) as refusal:
         run_writing(database_engine, lambda c: put_twice(c, "Befund"))
-    assert "Befund" not in told(refusal.value)
+    assert "Befund" not in error_text(refusal.value)
 
 
 async def test_disk_that_gets_full_in_a_shared_commit_is_named(database_file: Path) -> None:

@@ -146,7 +146,7 @@ async def test_hosts_whose_clocks_differ_by_hours_share_all_the_same(hosts: Host
         assert names(right) == ["right"]  # it has not changed for as long as a lease
 
 
-async def test_a_process_whose_row_was_removed_counts_itself_and_writes_it_anew(hosts: Hosts) -> None:
+async def test_a_process_whose_row_was_removed_counts_itself_and_writes_it_again(hosts: Hosts) -> None:
     one = await hosts.start("one")
     await hosts.database.write(lambda c: processes.remove(c, ["one"]))
     await one._read_rows()
@@ -218,7 +218,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_heartbeat_that_fails_in_a_way_nobody_foresaw_is_told_and_tried_again(
+async def test_a_heartbeat_that_fails_unexpectedly_is_reported_and_tried_again(
     hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No work begins, like with the database away; the log has the reason, and once it passes all goes on."""

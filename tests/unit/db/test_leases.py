@@ -1,4 +1,4 @@
-"""Bounds on times in the future that are believed."""
+"""Bounds on accepted times in the future."""
 
 from datetime import timedelta
 

@@ -29,7 +29,7 @@ _MADE: Final = ("certificates/",)
 
 
 def test_readme_is_short() -> None:
-    """It says what this is and where to read on; all else is in docs."""
+    """It describes the product and links to the rest, which is in docs."""
     assert len((ROOT / "README.md").read_bytes()) <= _README_BYTES
 
 
@@ -48,7 +48,7 @@ def test_links_lead_to_files_and_headings(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in _NAMES if name != "CHANGELOG.md"])
 def test_paths_that_a_document_names_exist(name: str) -> None:
-    """Modules move; the documents move with them. (The changelog tells of its time.)"""
+    """Modules move; the documents move with them. (The changelog keeps its old names.)"""
     named = {path for path in _PATH.findall((ROOT / name).read_text("utf-8")) if not path.startswith(_MADE)}
     ours = {path for path in named if path.partition("/")[0] in _FOLDERS}
     assert [path for path in sorted(ours) if not (ROOT / path).exists()] == []

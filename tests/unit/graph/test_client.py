@@ -174,7 +174,7 @@ async def test_retry_after_is_waited_out(client: GraphClient, server: Script, ma
     assert clock.slept == [pytest.approx(7.7), 21.0]
 
 
-async def test_retry_after_beyond_the_deadline_is_told_at_once(
+async def test_retry_after_beyond_the_deadline_is_reported_at_once(
     client: GraphClient, server: Script, mailbox: Mailbox, clock: Clock
 ) -> None:
     server.say(fail(429, "TooManyRequests", Retry_After="300"))

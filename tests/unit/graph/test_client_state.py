@@ -65,7 +65,7 @@ def test_a_short_key_is_refused_by_the_name_of_its_setting(current: str, previou
     assert "short" not in str(caught.value)
 
 
-def test_no_repr_or_fingerprint_tells_the_key() -> None:
+def test_no_repr_or_fingerprint_shows_the_key() -> None:
     keys = ClientStateKeys(KEY)
     assert KEY not in repr(keys)
     assert keys.fingerprint() == ClientStateKeys(KEY.encode()).fingerprint() != ClientStateKeys(OLD).fingerprint()

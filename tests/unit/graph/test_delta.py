@@ -125,8 +125,8 @@ async def test_a_time_is_utc_or_none(
         ({"value": []}, "neither a nextLink nor a deltaLink"),
         ({"value": [], "@odata.nextLink": "https://x/1", "@odata.deltaLink": "https://x/2"}, "both"),
         ({"value": [], "@odata.nextLink": None, "@odata.deltaLink": ""}, "neither"),
-        ({"@odata.deltaLink": "https://x/2"}, "holds no list"),
-        ({"value": {}, "@odata.deltaLink": "https://x/2"}, "holds no list"),
+        ({"@odata.deltaLink": "https://x/2"}, "lacks its list"),
+        ({"value": {}, "@odata.deltaLink": "https://x/2"}, "lacks its list"),
         ([], "list where an object"),
     ],
 )
@@ -160,10 +160,10 @@ async def test_a_page_that_leads_to_itself_is_transient(reader: DeltaReader, ser
         fail(414),
     ],
 )
-async def test_a_link_that_is_no_longer_good_is_told_at_once(
+async def test_a_link_that_is_no_longer_good_is_reported_at_once(
     answer: Answer, reader: DeltaReader, server: Script, mailbox: Mailbox
 ) -> None:
-    """The caller gets one error for every code of Graph: begin anew."""
+    """The caller gets one error for every code of Graph: restart."""
     server.say(answer)
     with pytest.raises(SyncStateLost, match="new delta round"):
         await reader.page(mailbox, "inbox", f"{server.url}{STORED}")
@@ -190,7 +190,7 @@ MISSING: list[tuple[list[Answer], type[GraphError], int]] = [
 
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize(("answers", "kind", "calls"), MISSING)
-async def test_a_missing_folder_is_told_from_a_missing_mailbox(
+async def test_a_missing_folder_is_distinguished_from_a_missing_mailbox(
     answers: list[Answer],
     kind: type[GraphError],
     calls: int,
@@ -227,7 +227,7 @@ async def test_a_folder_that_answers_after_all_is_not_missing(
 
 
 async def test_a_beginning_is_never_a_lost_link(reader: DeltaReader, server: Script, mailbox: Mailbox) -> None:
-    """Beginning anew must not raise the error that demands it: a lost state is transient there, a refusal stays one."""
+    """A restart must not raise the error that demands it: a lost state is transient there, a refusal stays one."""
     server.say(fail(410))
     with pytest.raises(GraphUnavailable, match="beginning"):
         await reader.page(mailbox, "inbox", None)

@@ -92,7 +92,7 @@ def test_an_answer_becomes_the_error_that_decides_what_to_do(
 
 
 @pytest.mark.parametrize("status", [400, 404, 423, 500, 503])
-def test_a_mailbox_that_is_down_is_told_from_an_item_that_fails(status: int) -> None:
+def test_a_mailbox_that_is_down_is_distinguished_from_an_item_that_fails(status: int) -> None:
     """Its code decides: a status of 500 alone may be the item's."""
     for code in ("ErrorMailboxMoveInProgress", "ErrorMailboxStoreUnavailable"):
         error = answer(status, code)
@@ -174,7 +174,7 @@ def test_no_more_than_ten_minutes_are_waited_because_an_answer_asks(asked: str) 
     assert isinstance(error, GraphUnavailable)
     assert error.retry_after == 600
     assert error.asked_longer
-    assert "It asked to wait" in str(error)
+    assert "It demanded a pause" in str(error)
     enough = answer(503, headers={"Retry-After": "600"})
     assert isinstance(enough, GraphUnavailable)
     assert not enough.asked_longer
@@ -200,7 +200,7 @@ def test_an_error_survives_copying(error: GraphError) -> None:
         assert vars(twin) == vars(error)
 
 
-def test_an_account_error_says_what_to_do() -> None:
+def test_an_account_error_reports_what_to_do() -> None:
     error = answer(403, "ErrorAccessDenied")
     assert isinstance(error, AccessDenied)
     assert "Mail.Read" in error.advice

@@ -143,9 +143,7 @@ async def test_a_list_of_attachments_that_is_none_is_transient(
         await reader.attachments(mailbox, "m", with_content=True)
 
 
-async def test_a_page_behind_which_nobody_can_look_is_transient(
-    reader: MailReader, server: Script, mailbox: Mailbox
-) -> None:
+async def test_a_page_without_a_usable_link_is_transient(reader: MailReader, server: Script, mailbox: Mailbox) -> None:
     server.say(ok({"value": [], "@odata.nextLink": 7}))
     for asked in (
         reader.attachments(mailbox, "m", with_content=False),
@@ -221,7 +219,7 @@ async def test_a_missing_inbox_is_a_missing_mailbox(
     assert server.requests[0].path.endswith("/mailFolders/inbox")
 
 
-async def test_a_missing_folder_is_told_from_a_missing_mailbox(
+async def test_a_missing_folder_is_distinguished_from_a_missing_mailbox(
     reader: MailReader, server: Script, mailbox: Mailbox
 ) -> None:
     server.say(fail(400, "ErrorInvalidIdMalformed"), FOUND)
@@ -299,7 +297,7 @@ async def test_the_folder_of_a_message_is_asked_for_alone(reader: MailReader, se
     server.say(ok({"id": "m/1", "parentFolderId": "AAMk="}), ok({"id": "m/1", "parentFolderId": None}))
     assert await reader.parent_folder(mailbox, "m/1") == "AAMk="
     assert server.requests[0].raw_path == f"/v1.0/users/{mailbox.user_id}/messages/m%2F1?$select=parentFolderId"
-    with pytest.raises(GraphUnavailable, match="which folder"):
+    with pytest.raises(GraphUnavailable, match="report the folder"):
         await reader.parent_folder(mailbox, "m/1")
 
 
@@ -385,7 +383,7 @@ async def test_messages_are_found_by_their_internet_message_id(
 
 
 @pytest.mark.parametrize(("answers", "kind"), FOLDER_FAULTS)
-async def test_a_folder_that_cannot_be_searched_is_told_as_one_that_cannot_be_listed(
+async def test_a_folder_that_cannot_be_searched_is_reported_as_one_that_cannot_be_listed(
     answers: list[Answer], kind: type[GraphError], reader: MailReader, server: Script, mailbox: Mailbox
 ) -> None:
     server.say(*answers)
@@ -400,7 +398,7 @@ async def test_the_immutable_id_of_a_message_is_asked_for_alone(
     server.say(ok({"id": "immutable"}), ok({}), fail(404, "ErrorItemNotFound"))
     assert await reader.immutable_id(mailbox, "default/id") == "immutable"
     assert dict(server.requests[0].query) == {"$select": "id"}
-    with pytest.raises(GraphUnavailable, match="which id"):
+    with pytest.raises(GraphUnavailable, match="report the id"):
         await reader.immutable_id(mailbox, "default/id")
     with pytest.raises(ItemGone):
         await reader.immutable_id(mailbox, "default/id")

@@ -164,7 +164,7 @@ async def test_a_renewal_gives_what_graph_granted(
 async def test_a_200_about_another_subscription_renews_none(
     body: object, subscriptions: SubscriptionClient, server: Script, mailbox: Mailbox
 ) -> None:
-    """A subscription that is wrongly believed renewed ends without notice."""
+    """A subscription that wrongly counts as renewed ends without notice."""
     server.say(ok(body))
     with pytest.raises(GraphUnavailable):
         await subscriptions.renew(mailbox, "s-1", EXPIRES)
@@ -176,7 +176,7 @@ async def test_a_200_about_another_subscription_renews_none(
 async def test_a_list_that_is_none_does_not_mean_that_there_are_no_subscriptions(
     body: object, subscriptions: SubscriptionClient, server: Script, mailbox: Mailbox
 ) -> None:
-    """All would be made anew."""
+    """All would be recreated."""
     server.say(ok(body))
     with pytest.raises(GraphUnavailable):
         await subscriptions.list(mailbox)

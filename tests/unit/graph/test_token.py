@@ -318,7 +318,7 @@ async def test_no_connection_is_unavailable(world: World) -> None:
         await world.tokens(authority_url="https://127.0.0.1:1").token(world.mailbox.application)
 
 
-def test_a_bad_bundle_is_told_at_once(world: World, tmp_path: Path) -> None:
+def test_a_bad_bundle_is_reported_at_once(world: World, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="ca_bundle"):
         world.tokens(ca_bundle=tmp_path / "none.pem")
 
@@ -438,7 +438,7 @@ async def test_each_number_about_the_certificate_leads_to_the_next(code: int, pa
 
 
 @pytest.mark.parametrize("code", [90002, 700016, 7000112, 700024, 424242])
-async def test_what_another_certificate_would_not_cure_is_told_at_once(code: int, pair: Pair) -> None:
+async def test_what_another_certificate_would_not_correct_is_reported_at_once(code: int, pair: Pair) -> None:
     """A wrong tenant, a disabled application, a wrong clock: the next certificate is not wasted on them."""
     pair.registered(pair.current, pair.following)
     pair.world.simulator.faults.add(Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN, code=code))
@@ -487,7 +487,7 @@ async def test_when_the_next_one_stops_serving_the_other_is_tried_again(pair: Pa
 
 
 @pytest.mark.parametrize("served", ["neither", "the next one"])
-async def test_when_neither_serves_the_error_tells_of_both(served: str, pair: Pair) -> None:
+async def test_when_neither_serves_the_error_names_both(served: str, pair: Pair) -> None:
     """One text names both certificates; number and advice are the current one's, whichever was tried first."""
     tokens = pair.world.tokens()
     if served == "the next one":
@@ -564,7 +564,7 @@ async def test_an_expired_token_says_nothing_of_certificates(pair: Pair) -> None
 
 
 async def test_a_fresh_token_after_a_401_may_come_by_the_next_certificate(pair: Pair) -> None:
-    """The call goes on all the same if Graph no longer accepts a token, and Entra no longer its certificate."""
+    """The call still continues if Graph no longer accepts a token, and Entra no longer its certificate."""
     pair.registered(pair.current)
     tokens = pair.world.tokens()
     first = await tokens.token(pair.mailbox.application)
@@ -666,7 +666,7 @@ async def test_a_short_lived_token_is_renewed_at_half_its_life(odd: Odd, world: 
     assert await tokens.token(world.mailbox.application) == "t1"
 
 
-async def test_a_failure_that_accounts_share_is_told_to_each_as_its_own(odd: Odd, world: World) -> None:
+async def test_a_failure_that_accounts_share_is_reported_to_each_as_its_own(odd: Odd, world: World) -> None:
     """One sign-in serves them all; the text of none names another account."""
     odd.token = lambda _: web.json_response({"error": "invalid_client", "error_codes": [700027]}, status=401)
     tokens = world.tokens(authority_url=odd.url)
@@ -762,7 +762,7 @@ async def test_an_endless_answer_is_not_read_to_its_end(odd: Odd, world: World) 
         await world.tokens(authority_url=odd.url).token(world.mailbox.application)
 
 
-async def test_a_certificate_store_that_hangs_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_certificate_store_that_hangs_is_reported(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The store may be on a network share, or a device that holds the key."""
     release = threading.Event()
     monkeypatch.setattr("graph.token._STORE_SECONDS", 0.05)

@@ -80,7 +80,7 @@ def test_a_value_is_exchanged_wherever_it_went_in() -> None:
     """It is exchanged within the phrases that a phrase was made of, too, and in every language."""
     who = Phrase("account {name!r}", name="one")
     why = Phrase.joined(Phrase("Sign-in for {who} was refused.", who=who), Phrase("Ask {n}.", n=1))
-    told = why.exchanged(who, Phrase("account {name!r}", name="two"))
-    assert told == "Sign-in for account 'two' was refused. Ask 1."
+    reported = why.exchanged(who, Phrase("account {name!r}", name="two"))
+    assert reported == "Sign-in for account 'two' was refused. Ask 1."
     assert why == "Sign-in for account 'one' was refused. Ask 1."
-    assert told.said_by(gettext.NullTranslations()) == told
+    assert reported.said_by(gettext.NullTranslations()) == reported

@@ -75,7 +75,7 @@ def test_what_is_denied_is_denied_whatever_allows_it() -> None:
     assert reason(filters, of("labor@example.com")) is None
 
 
-def test_without_a_sender_nobody_is_allowed_and_nobody_denied() -> None:
+def test_without_a_sender_no_sender_filter_fits() -> None:
     assert reason(Filters(senders_allowed=("example.com",)), of()) == "SenderNotAllowed"
     assert reason(Filters(senders_denied=("example.com",)), of()) is None
 

@@ -134,7 +134,7 @@ async def test_while_the_database_is_away_rows_wait(desk: Desk, kind: str) -> No
     assert desk.lost == 0
 
 
-async def test_over_the_bound_rows_are_lost_counted_and_told_once(desk: Desk) -> None:
+async def test_over_the_bound_rows_are_lost_counted_and_reported_once(desk: Desk) -> None:
     """Memory is bounded; imports go on."""
     log = desk.new_log(waiting=3, every_seconds=3600)
     with structlog.testing.capture_logs() as events:
@@ -147,7 +147,7 @@ async def test_over_the_bound_rows_are_lost_counted_and_told_once(desk: Desk) ->
     assert len(await desk.written()) == 3
 
 
-async def test_a_process_that_ends_while_the_database_is_away_says_what_it_loses(desk: Desk) -> None:
+async def test_a_process_that_ends_while_the_database_is_away_reports_what_it_loses(desk: Desk) -> None:
     log = desk.new_log(every_seconds=3600)
     log.start()
     log.settled(desk.attempt("a"), IMPORTED)

@@ -64,12 +64,15 @@ async def test_an_error_of_the_work_is_raised_here(pool: ProcessPool) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits neither")
 @pytest.mark.parametrize(
-    ("work", "told"), [(worker_tasks.computing, "0.2 s of computing time"), (worker_tasks.hungry, "256 MB of memory")]
+    ("work", "reported"),
+    [(worker_tasks.computing, "0.2 s of computing time"), (worker_tasks.hungry, "256 MB of memory")],
 )
-async def test_work_that_takes_too_much_is_given_up(work: Callable[[], object], told: str, pool: ProcessPool) -> None:
+async def test_work_that_takes_too_much_is_given_up(
+    work: Callable[[], object], reported: str, pool: ProcessPool
+) -> None:
     """The process is replaced; the next work does not notice."""
     before = await pool.run(worker_tasks.process_id, mailbox="a", size=0)
-    with pytest.raises(LimitExceeded, match=told):
+    with pytest.raises(LimitExceeded, match=reported):
         await pool.run(work, mailbox="a", size=0)
     assert await pool.run(worker_tasks.process_id, mailbox="a", size=0) != before
 
@@ -167,7 +170,7 @@ async def test_a_process_has_no_secrets_and_imports_nothing_from_here(
     assert "" not in paths
 
 
-async def test_a_process_that_does_not_start_is_told(pool: ProcessPool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_that_does_not_start_is_reported(pool: ProcessPool, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the machine's fault, not the mail's."""
     monkeypatch.setattr("processor.process_pool.sys.executable", "/bin/false")
     with pytest.raises(PoolUnusable, match="/bin/false"):
@@ -219,7 +222,7 @@ async def test_processes_that_were_killed_while_idle_cost_no_work(pool: ProcessP
     assert await pool.run(worker_tasks.process_id, mailbox="a", size=0)
 
 
-async def test_a_machine_that_starts_no_process_is_told(pool: ProcessPool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_machine_that_starts_no_process_is_reported(pool: ProcessPool, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> object:
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 

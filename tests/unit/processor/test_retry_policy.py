@@ -44,7 +44,7 @@ def test_what_no_attempt_can_mend_is_put_aside_at_once(error: Exception, reason:
 @pytest.mark.parametrize("count", [1, MAX_ATTEMPTS, 9])
 @pytest.mark.parametrize("status", [None, 408, 429, 503, 509])
 def test_an_outage_is_not_held_against_the_message(status: int | None, count: int) -> None:
-    """Handed back uncounted, however often, for a day."""
+    """Abandoned uncounted, however often, for a day."""
     decision = _decision(GraphUnavailable(Phrase("down"), status=status), count, timedelta(hours=23))
 
     assert isinstance(decision, Abandon)
@@ -175,8 +175,8 @@ def test_a_missing_message_that_waited_in_the_queue_is_asked_for_again_too(age: 
     assert len(retries) <= 3
 
 
-def test_an_error_nobody_foresaw_is_not_quoted() -> None:
-    """Its text may be mail; the log says where it happened."""
+def test_an_unexpected_error_is_not_quoted() -> None:
+    """Its text may be mail; the log names the place."""
     decision = _decision(ValueError("could not read: Dear Ms Lefèvre"), MAX_ATTEMPTS)
 
     assert isinstance(decision, DeadLetter)

@@ -139,7 +139,7 @@ class TestSlowQueue:
         made[0].let.set()
         assert (await endpoint.deliver(item(endpoint.state()))).status == 202
 
-    async def test_nobody_waits_for_all_who_came_before(self, endpoints: Endpoints, held: Held) -> None:
+    async def test_no_request_waits_for_all_earlier_ones(self, endpoints: Endpoints, held: Held) -> None:
         """Each put has its time; twenty that fail one after the other do not add up to the wait of the last."""
         limits = IntakeLimits(items_in_one_put=1, put_seconds=0.2)
         endpoint = await endpoints.start(queue_of=held, intake=limits)
@@ -191,7 +191,7 @@ def _locked(disk: Disk) -> Callable[[], None]:
 
 class TestUnavailable:
     @pytest.mark.parametrize("trouble", [_locked, _read_only, _full])
-    async def test_a_database_that_takes_nothing_is_told_to_graph_and_nothing_is_lost(
+    async def test_a_database_that_takes_nothing_is_reported_to_graph_and_nothing_is_lost(
         self, endpoint: Endpoint, trouble: Callable[[Disk], Callable[[], None]]
     ) -> None:
         """503 with Retry-After; the items that Graph sends again are accepted. Forged items are not counted twice."""
@@ -235,7 +235,7 @@ class TestDeath:
         connection.close()
         assert sorted(str(Notification.from_json(body).message_id) for (body,) in rows) == [f"m-{n}" for n in range(10)]
 
-    async def test_a_sender_that_leaves_during_the_put_harms_nobody(self, endpoints: Endpoints, held: Held) -> None:
+    async def test_a_sender_that_leaves_during_the_put_harms_no_other(self, endpoints: Endpoints, held: Held) -> None:
         """Its item is written or not; Graph sends it again; the receiver lives."""
         endpoint = await endpoints.start(queue_of=held, intake=IntakeLimits(put_seconds=15))
         body = collection(item(endpoint.state(), "left"))

@@ -59,11 +59,11 @@ async def test_a_large_body_that_holds_a_proof_is_decoded_and_refused(endpoint: 
     assert await endpoint.queued() == []
 
 
-@pytest.mark.parametrize(("body", "told"), REFUSED.values(), ids=REFUSED.keys())
-async def test_what_is_no_collection_is_refused_with_the_reason(endpoint: Endpoint, body: bytes, told: str) -> None:
+@pytest.mark.parametrize(("body", "reported"), REFUSED.values(), ids=REFUSED.keys())
+async def test_what_is_no_collection_is_refused_with_the_reason(endpoint: Endpoint, body: bytes, reported: str) -> None:
     """400, a sentence, no word of the body; and the next delivery is accepted on the same connection."""
     answer = await endpoint.post(body)
-    assert (answer.status, answer.text) == (400, told)
+    assert (answer.status, answer.text) == (400, reported)
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert (await endpoint.deliver(item(endpoint.state()))).status == 202
     assert await endpoint.queued_ids() == ["AAkALg-1"]

@@ -398,7 +398,7 @@ class TestTls:
         with pytest.raises(FileNotFoundError):
             tls_context(pair[0], tmp_path / "missing.key")
 
-    def test_an_encrypted_key_is_an_error_and_asks_nobody(self, tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    def test_an_encrypted_key_is_an_error_without_a_prompt(self, tmp_path: Path, pair: tuple[Path, Path]) -> None:
         """OpenSSL would prompt for the password at the terminal, and the service would wait for ever."""
         key = ec.generate_private_key(ec.SECP256R1())
         encrypted = tmp_path / "encrypted.key"
@@ -481,7 +481,7 @@ class TestCertificateInUse:
             await until(served, "the new certificate is served")
 
     @pytest.mark.parametrize("fault", ["another key", "no certificate", "gone"])
-    async def test_a_pair_that_cannot_be_used_changes_nothing_and_is_told(
+    async def test_a_pair_that_cannot_be_used_changes_nothing_and_is_reported(
         self, endpoints: Endpoints, tmp_path: Path, pair: tuple[Path, Path], fault: str
     ) -> None:
         """The receiver keeps the present pair, the log has the reason, once; and the corrected pair is loaded."""
@@ -515,9 +515,9 @@ class TestCertificateInUse:
             await until(served, "the corrected certificate is served")
 
     @pytest.mark.parametrize(
-        ("days", "told"), [(31, None), (29, "receiver_certificate_ends"), (-1, "receiver_certificate_ended")]
+        ("days", "reported"), [(31, None), (29, "receiver_certificate_ends"), (-1, "receiver_certificate_ended")]
     )
-    async def test_its_end_is_told_in_time(self, tmp_path: Path, days: int, told: str | None) -> None:
+    async def test_its_end_is_reported_in_time(self, tmp_path: Path, days: int, reported: str | None) -> None:
         """A month before, and each day; Graph delivers nothing to an endpoint whose certificate has ended."""
         end = (NOW + timedelta(days=days)).replace(microsecond=0)
         metrics = ReceiverMetrics(registry := CollectorRegistry())
@@ -526,6 +526,6 @@ class TestCertificateInUse:
         with capture_logs() as logged:
             async with _watched(certificate):
                 await clock.several_looks()
-        assert [line["event"] for line in logged] == ([told] if told else [])
+        assert [line["event"] for line in logged] == ([reported] if reported else [])
         name = "mail_importer_receiver_certificate_expires_timestamp_seconds"
         assert registry.get_sample_value(name) == end.timestamp()

@@ -52,7 +52,7 @@ class TestGenuine:
         assert (await endpoint.deliver()).status == 202
 
     async def test_what_is_delivered_twice_is_queued_once(self, endpoint: Endpoint) -> None:
-        """Graph delivers again items it thinks lost; also twice in one body."""
+        """Graph delivers again items that seem lost; also twice in one body."""
         same = item(endpoint.state())
         assert (await endpoint.deliver(same, same)).status == 202
         assert (await endpoint.deliver(same)).status == 202
@@ -183,12 +183,12 @@ class TestForged:
                 await endpoint.deliver(item(endpoint.state(), "postponed-id"))
             finally:
                 lock.close()
-        told = repr(logs)
+        reported = repr(logs)
         assert {"notification_forged", "notification_malformed", "delivery_refused", "delivery_postponed"} <= {
             entry["event"] for entry in logs
         }
         for never in ("forged-state", "forged-id", "forged-body", "mi1.", endpoint.state()[6:], "the-key"):
-            assert never not in told
+            assert never not in reported
 
 
 def _with_data(data: object) -> dict[str, object]:
@@ -239,7 +239,7 @@ class TestMalformed:
 
     @pytest.mark.parametrize("without", ["subscriptionId", "changeType", "tenantId", "resource", "resourceData"])
     async def test_what_lacks_a_property_is_queued(self, endpoint: Endpoint, without: str) -> None:
-        """A property that Graph calls required may be missing all the same."""
+        """A property that Graph calls required may be missing nevertheless."""
         sent = item(endpoint.state())
         del sent[without]
         assert (await endpoint.deliver(sent)).status == 202

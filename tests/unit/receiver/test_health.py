@@ -35,7 +35,7 @@ async def test_it_lives_but_is_not_ready_while_the_database_is_unavailable(endpo
 
 
 async def test_it_is_not_ready_while_stopping(endpoint: Endpoint) -> None:
-    """Load balancers send elsewhere; items that come all the same are still accepted."""
+    """Load balancers send elsewhere; items that still come are accepted."""
     endpoint.receiver.stop_accepting()
     answer = await endpoint.request("GET", "/health/ready")
     assert (answer.status, json.loads(answer.body)) == (503, {"status": "stopping"})
@@ -107,7 +107,7 @@ async def test_no_other_method_validates(endpoint: Endpoint, method: str) -> Non
 
 
 async def test_it_is_not_ready_while_another_role_of_the_process_can_do_nothing(endpoint: Endpoint) -> None:
-    """A delivery that comes all the same is accepted."""
+    """A delivery that still comes is accepted."""
     endpoint.receiver._is_useless = lambda: True
     answer = await endpoint.request("GET", "/health/ready")
     assert (answer.status, json.loads(answer.body)) == (503, {"status": "unavailable"})

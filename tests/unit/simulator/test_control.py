@@ -79,8 +79,10 @@ async def test_mail_of_a_colleague_names_people_by_the_directory(
     external, internal = (each["emailAddress"]["address"] for each in found["toRecipients"])
     assert external == "a@example.org"
     assert internal.endswith("-B")
-    told = {each["id"]: each["value"] for each in found["singleValueExtendedProperties"]}
-    assert told == (dict.fromkeys(("String 0x5d01", "String 0x5d02"), "labor@example.com") if smtp_properties else {})
+    reported = {each["id"]: each["value"] for each in found["singleValueExtendedProperties"]}
+    assert reported == (
+        dict.fromkeys(("String 0x5d01", "String 0x5d02"), "labor@example.com") if smtp_properties else {}
+    )
 
 
 async def test_who_trusts_it_trusts_it_after_a_restart(tmp_path: Path) -> None:
@@ -294,7 +296,7 @@ async def test_subscriptions_lifecycle_messages_and_tokens(
         assert response.status == 401
 
 
-async def test_wrong_control_calls_say_what_is_wrong(control: SimulatorControl, sim: Simulator) -> None:
+async def test_wrong_control_calls_report_what_is_wrong(control: SimulatorControl, sim: Simulator) -> None:
     """400 for a wrong body, 404 for a missing object."""
     with pytest.raises(ControlRefused, match="address is missing"):
         await control.add_mailbox("")

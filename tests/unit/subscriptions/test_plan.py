@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from db.queries.subscriptions import HeldSubscription, Orders
+from db.queries.subscriptions import HeldSubscription, LifecycleRequests
 from graph.subscriptions import GraphSubscription
 from subscriptions.plan import (
     Action,
@@ -36,9 +36,9 @@ def _plan(
     held: HeldSubscription | None = None,
     *actual: GraphSubscription,
     attempt: str | None = None,
-    orders: Orders | None = None,
+    requests: LifecycleRequests | None = None,
 ) -> list[Action]:
-    return plan(wanted, held, actual, orders=orders or Orders(attempt_fingerprint=attempt), now=NOW)
+    return plan(wanted, held, actual, requests=requests or LifecycleRequests(attempt_fingerprint=attempt), now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -62,16 +62,20 @@ def test_an_enabled_account_gets_exactly_one(
 
 
 @pytest.mark.parametrize(
-    ("orders", "expected"),
+    ("requests", "expected"),
     [
-        pytest.param(Orders(reauthorize=NOW), [Renew("s-held")], id="to be reauthorized: renewed, which is both"),
-        pytest.param(Orders(recreate=True), [Delete("s-held"), Create()], id="does not notify"),
-        pytest.param(Orders(reauthorize=NOW, recreate=True), [Delete("s-held"), Create()], id="both"),
+        pytest.param(
+            LifecycleRequests(reauthorize=NOW), [Renew("s-held")], id="to be reauthorized: renewed, which is both"
+        ),
+        pytest.param(LifecycleRequests(recreate=True), [Delete("s-held"), Create()], id="does not notify"),
+        pytest.param(LifecycleRequests(reauthorize=NOW, recreate=True), [Delete("s-held"), Create()], id="both"),
     ],
 )
-def test_what_graph_or_its_silence_asks_for_is_done_at_once(orders: Orders, expected: list[Action]) -> None:
+def test_what_graph_or_its_silence_asks_for_is_done_at_once(
+    requests: LifecycleRequests, expected: list[Action]
+) -> None:
     """The action comes long before the due time."""
-    assert _plan(WANTED, HELD, orders=orders) == expected
+    assert _plan(WANTED, HELD, requests=requests) == expected
 
 
 @pytest.mark.parametrize(
@@ -93,7 +97,7 @@ def test_one_that_stands_in_the_way_is_deleted_first(held: HeldSubscription) -> 
         pytest.param(replace(HELD, expires=NOW), id="expired"),
     ],
 )
-def test_one_that_stands_in_nobodys_way_is_deleted_once_its_successor_is_there(held: HeldSubscription) -> None:
+def test_one_that_is_not_in_the_way_is_deleted_once_its_successor_is_there(held: HeldSubscription) -> None:
     """Nothing falls between then, and nothing depends on the deletion."""
     assert _plan(WANTED, held, attempt=KEY) == [Create(), Delete("s-held")]
 
@@ -109,7 +113,7 @@ def test_one_that_stands_in_nobodys_way_is_deleted_once_its_successor_is_there(h
     ],
 )
 def test_one_that_does_not_fit_is_not_adopted(found: GraphSubscription) -> None:
-    """It is deleted, and made anew."""
+    """It is deleted and recreated."""
     assert _plan(WANTED, None, found, attempt=KEY) == [Delete("s-found"), Create()]
 
 

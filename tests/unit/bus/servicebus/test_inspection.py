@@ -64,7 +64,7 @@ def test_what_is_wrong_is_named(changed: dict[str, Any], name: str) -> None:
 
 
 def test_what_the_template_makes_is_right() -> None:
-    """The infrastructure template creates what the check wants."""
+    """The infrastructure template creates what the check requires."""
     template = json.loads((ROOT / "deploy" / "servicebus" / "azuredeploy.json").read_text("utf-8"))
     [queue] = [each for each in template["resources"] if each["type"].endswith("namespaces/queues")]
     found = queue["properties"]
@@ -132,14 +132,14 @@ async def test_properties_are_read_over_http(served: Callable[[Answer], Awaitabl
     assert found["time to live"] is State.UNKNOWN
 
 
-async def test_an_identity_that_may_not_read_them_is_told(served: Callable[[Answer], Awaitable[str]]) -> None:
+async def test_an_identity_that_may_not_read_them_is_reported(served: Callable[[Answer], Awaitable[str]]) -> None:
     async def answer(_: web.Request) -> web.Response:
         return web.Response(status=401, text="<Error><Code>401</Code><Detail>Manage</Detail></Error>")
 
     assert await findings_of(await served(answer)) == {"properties": State.UNKNOWN}
 
 
-async def test_a_queue_that_is_missing_is_told_with_how_to_create_it(
+async def test_a_queue_that_is_missing_is_reported_with_how_to_create_it(
     served: Callable[[Answer], Awaitable[str]],
 ) -> None:
     async def answer(_: web.Request) -> web.Response:

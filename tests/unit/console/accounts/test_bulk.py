@@ -37,8 +37,8 @@ def test_a_file_adds_what_is_not_there_and_changes_what_is(run: Run, stored: Sto
     assert run("accounts", "import", csv_file(HEADING, LABORATORY)).exit_code == 0
     result = run("accounts", "import", csv_file(f"{HEADING},folder", f"{LABORATORY},Archive", f"{FIELD},"), "--json")
     assert result.exit_code == 0, result.stderr
-    told = {each["name"]: (each["place"], each["action"]) for each in json.loads(result.stdout)}
-    assert told == {"laboratory": ("line 2", "changed"), "field": ("line 3", "added")}
+    reported = {each["name"]: (each["place"], each["action"]) for each in json.loads(result.stdout)}
+    assert reported == {"laboratory": ("line 2", "changed"), "field": ("line 3", "added")}
     field, laboratory = stored()
     assert (laboratory.settings.folder, laboratory.settings.user_id, laboratory.enabled) == ("Archive", USER, True)
     assert (field.settings.folder, field.settings.user_id) == ("Inbox", OTHER)
@@ -62,7 +62,7 @@ def test_an_empty_cell_takes_away_what_need_not_be_and_leaves_the_rest(run: Run,
     assert (account.settings.next_thumbprint, account.settings.filters.senders_denied) == (None, ())
 
 
-def test_a_dry_run_tells_the_same_and_changes_nothing(run: Run, stored: Stored) -> None:
+def test_a_dry_run_shows_the_same_and_changes_nothing(run: Run, stored: Stored) -> None:
     result = run("accounts", "import", csv_file(HEADING, LABORATORY), "--dry-run")
     assert result.exit_code == 0
     assert "laboratory" in result.stdout
@@ -70,7 +70,7 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(run: Run, stored: Stored) 
     assert stored() == []
 
 
-def test_all_that_is_wrong_is_told_with_its_line_and_nothing_is_changed(run: Run, stored: Stored) -> None:
+def test_all_that_is_wrong_is_reported_with_its_line_and_nothing_is_changed(run: Run, stored: Stored) -> None:
     file = csv_file(
         f"{HEADING},colour,tested",
         f"{LABORATORY},,",
@@ -94,7 +94,7 @@ def test_all_that_is_wrong_is_told_with_its_line_and_nothing_is_changed(run: Run
 @pytest.mark.parametrize(
     ("second", "said"),
     [
-        (LABORATORY.replace("laboratory", "LABORATORY"), "line 3: the name 'LABORATORY' stands in line 2, too."),
+        (LABORATORY.replace("laboratory", "LABORATORY"), "line 3: the name 'LABORATORY' is in line 2, too."),
         (LABORATORY.replace("laboratory", "field"), "line 3, account 'field': The account 'laboratory' imports this"),
         (FIELD.replace("field", "field").replace(TENANT, CLIENT), "--tenant-id and --client-id are the same"),
     ],
@@ -143,7 +143,7 @@ def test_what_is_exported_can_be_imported_elsewhere(run: Run, stored: Stored, fo
 
 
 @pytest.mark.usefixtures("engine")
-def test_an_export_does_not_overwrite_unless_told_to(run: Run) -> None:
+def test_an_export_does_not_overwrite_unless_forced(run: Run) -> None:
     Path("all.csv").write_text("mine")
     result = run("accounts", "export", "--output", "all.csv")
     assert (result.exit_code, Path("all.csv").read_text()) == (1, "mine")
@@ -163,7 +163,7 @@ def test_an_export_does_not_overwrite_unless_told_to(run: Run) -> None:
         ("accounts.toml", "[[account]\n", 1, "It is not TOML"),
         ("accounts.toml", "[accounts]\nname = 'x'\n", 1, "something else in it than tables [[account]]"),
         ("accounts.toml", "account = 'x'\n", 1, "something else in it than tables [[account]]"),
-        ("accounts.txt", "name\n", 2, "does not tell its format"),
+        ("accounts.txt", "name\n", 2, "shows no format"),
     ],
 )
 def test_a_file_of_another_form_is_refused_with_its_reason(
@@ -174,7 +174,7 @@ def test_a_file_of_another_form_is_refused_with_its_reason(
     assert (result.exit_code, said in result.stderr) == (status, True), result.stderr
 
 
-def test_history_tells_who_changed_what_also_of_removed_accounts(
+def test_history_shows_who_changed_what_also_of_removed_accounts(
     run: Run, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "120")
@@ -268,6 +268,6 @@ def test_history_shows_a_time_that_cannot_be_read_as_it_is_stored(run: Run, engi
 
 
 @pytest.mark.usefixtures("engine")
-def test_history_of_nothing_says_so(run: Run) -> None:
+def test_history_of_nothing_is_reported(run: Run) -> None:
     assert "no account named 'nobody'" in run("accounts", "history", "nobody").stderr
     assert "There are no accounts" in run("accounts", "history").stderr

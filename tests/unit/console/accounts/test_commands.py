@@ -74,7 +74,7 @@ def test_add_stores_every_option(add: Run, stored: Stored) -> None:
 
 
 @pytest.mark.parametrize("mark", ["\u200e", "\ufeff", "\u00a0"])
-def test_a_thumbprint_with_something_invisible_is_stored_bare_and_it_is_said(
+def test_a_thumbprint_with_something_invisible_is_stored_bare_which_is_reported(
     mark: str, add: Run, stored: Stored
 ) -> None:
     spaced = " ".join(THUMBPRINT[at : at + 2] for at in range(0, 40, 2)).lower()
@@ -153,7 +153,7 @@ def test_a_second_account_of_a_name_is_refused(add: Run, stored: Stored) -> None
     assert [account.settings.user_id for account in stored()] == [USER]
 
 
-def test_list_and_show_of_nothing_say_so(run: Run, engine: Engine) -> None:
+def test_list_and_show_of_nothing_are_reported(run: Run, engine: Engine) -> None:
     result = run("accounts", "list")
     assert (result.exit_code, result.stdout) == (0, "")
     assert "no accounts" in result.stderr
@@ -278,7 +278,7 @@ def test_add_takes_from_when_on_to_import(add: Run, stored: Stored, given: str, 
 
 
 @pytest.mark.parametrize(("given", "said"), [("2026-04-01", "in the future"), ("yesterday", "is no time")])
-def test_a_date_nobody_can_mean_is_refused(add: Run, given: str, said: str) -> None:
+def test_an_impossible_date_is_refused(add: Run, given: str, said: str) -> None:
     """The error names the fault of the date."""
     result = add("--import-since", given)
     assert result.exit_code == 2
@@ -317,7 +317,7 @@ def test_an_earlier_date_leads_to_a_full_pass(add: Run, run: Run, engine: Engine
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "Say what to change"),
+        ([], "Name the settings to change"),
         (["--after-import", "move"], "go together"),
         (["--move-to", "Done"], "go together"),
         (["--client-id", TENANT], "are the same"),
@@ -345,14 +345,14 @@ def test_the_next_certificate_made_the_current_one_is_the_next_no_more(add: Run,
 
 
 @pytest.mark.usefixtures("engine")
-def test_update_of_no_account_says_so(run: Run) -> None:
+def test_update_of_no_account_is_reported(run: Run) -> None:
     """It reports it like the other commands."""
     result = run("accounts", "update", "nobody", "--folder", "Archive")
     assert result.exit_code == 1
     assert "no account named 'nobody'" in result.stderr
 
 
-def test_show_tells_of_sweeps_and_silence(add: Run, run: Run, engine: Engine) -> None:
+def test_show_has_sweeps_and_silence(add: Run, run: Run, engine: Engine) -> None:
     """It shows if the account has a webhook, the time of the last sweep, and the notifications that Graph missed."""
     add()
     [account] = run_reading(engine, table.every)
@@ -546,7 +546,7 @@ def test_a_command_that_cannot_use_all_of_a_row_names_the_value_and_the_remedy(
     run_writing(engine, lambda connection: connection.execute(spoil))
     why = (
         "The row of account 'laboratory' (number 1) in tblEmailAccountSettings cannot be used: sFolder holds "
-        "\"b'\\\\xff'\", which is not text. Correct it, or give the settings anew: mail-importer accounts update "
+        "\"b'\\\\xff'\", which is not text. Correct it, or set all settings again: mail-importer accounts update "
         "laboratory"
     )
 

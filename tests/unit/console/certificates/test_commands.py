@@ -54,7 +54,7 @@ def test_new_refuses_a_name_no_certificate_can_have(subject: str, run: Run) -> N
     assert not Path("certificates").exists()
 
 
-def test_new_says_when_the_store_cannot_be_written(run: Run) -> None:
+def test_new_reports_when_the_store_cannot_be_written(run: Run) -> None:
     Path("certificates").write_text("a file is in the way")
     result = run("certificates", "new", "--subject", "x")
     assert result.exit_code == 1
@@ -76,7 +76,7 @@ def test_list_shows_certificates_and_files_of_no_use(run: Run, certificate: Cert
     assert max(len(line) for line in listed.stdout.splitlines()) <= 80
 
 
-def test_list_tells_what_is_wrong_with_each(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_shows_what_is_wrong_with_each(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     old = make_self_signed("old", now=datetime(2020, 1, 1, tzinfo=UTC), days=1, key_bits=2048)
     write_pair(old, Path("certificates"), "old")
     early = make_self_signed("early", now=NOW + timedelta(days=2), key_bits=2048)

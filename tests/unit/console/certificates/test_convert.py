@@ -89,7 +89,7 @@ def test_every_form_with_a_key_is_private_and_found_by_the_store(
 
 @pytest.mark.parametrize("form", ["cer", "crt"])
 @pytest.mark.parametrize("der", [True, False])
-def test_the_public_part_has_no_key_and_that_is_said(
+def test_the_public_part_has_no_key_which_is_reported(
     form: str, der: bool, run: Run, source: Path, made: Certificate
 ) -> None:
     """Otherwise an administrator with the .cer alone would find the key missing on the server."""
@@ -134,11 +134,11 @@ def test_openssl_reads_a_pfx_and_finds_it_encrypted_as_promised(
     converts(run, str(source), "a.pfx", "--new-password-file", str(secret), *options)
     openssl_password = Path("plain")
     openssl_password.write_text(SECRET, "utf-8")
-    told = openssl("pkcs12", "-in", "a.pfx", "-passin", f"file:{openssl_password}", "-info", "-nodes", *reads)
-    assert told.count(algorithm) == 2
-    assert mac in told
-    assert "friendlyName: laboratory" in told
-    assert "BEGIN PRIVATE KEY" in told
+    reported = openssl("pkcs12", "-in", "a.pfx", "-passin", f"file:{openssl_password}", "-info", "-nodes", *reads)
+    assert reported.count(algorithm) == 2
+    assert mac in reported
+    assert "friendlyName: laboratory" in reported
+    assert "BEGIN PRIVATE KEY" in reported
 
 
 def test_what_openssl_wrote_is_read(run: Run, source: Path, secret: Path, made: Certificate) -> None:
@@ -221,7 +221,7 @@ def test_the_password_of_the_store_serves_both_ways(
 
 @pytest.mark.parametrize("form", ["a.pfx", "a.pem", "a.key"])
 @pytest.mark.parametrize(("password", "said"), [(None, "no password is set"), ("wrong", "wrong password")])
-def test_what_does_not_open_is_said_and_nothing_is_written(
+def test_what_does_not_open_is_reported_and_nothing_is_written(
     password: str | None, said: str, form: str, run: Run, source: Path, secret: Path
 ) -> None:
     converts(run, str(source), form, "--new-password-file", str(secret))
@@ -251,7 +251,7 @@ def test_what_does_not_open_is_said_and_nothing_is_written(
         (["in.pem", "out.pem", "--password-file", "binary"], "binary cannot be read"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_full(
+def test_what_cannot_be_done_is_reported_in_full(
     arguments: list[str], said: str, run: Run, source: Path, made: Certificate
 ) -> None:
     assert source.exists()

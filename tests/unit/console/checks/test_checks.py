@@ -62,7 +62,7 @@ async def test_a_warning_holds_nothing_up() -> None:
     assert results(steps) == {"a": Result.WARNED, "b": Result.PASSED}
 
 
-async def test_a_check_that_takes_too_long_is_ended_and_told() -> None:
+async def test_a_check_that_takes_too_long_is_ended_and_reported() -> None:
     [step] = await run_checks([check("slow", forever, seconds=0.05)])
     assert (step.finding.result, step.finding.code) == (Result.FAILED, "timedOut")
 
@@ -98,7 +98,7 @@ async def test_a_fault_of_the_program_is_not_hidden() -> None:
         await run_checks([check("a", raising(ZeroDivisionError()))])
 
 
-async def test_each_is_told_as_it_ends() -> None:
-    told: list[str] = []
-    await run_checks([check("a"), check("b")], on_end=lambda step: told.append(step.name))
-    assert told == ["a", "b"]
+async def test_each_is_reported_as_it_ends() -> None:
+    reported: list[str] = []
+    await run_checks([check("a"), check("b")], on_end=lambda step: reported.append(step.name))
+    assert reported == ["a", "b"]

@@ -21,7 +21,7 @@ def test_upgrade_makes_the_schema_and_may_be_repeated(run: Run) -> None:
     assert "is up to date" in again.stderr
 
 
-def test_current_fails_before_the_upgrade_and_says_what_to_do(run: Run) -> None:
+def test_current_fails_before_the_upgrade_and_reports_what_to_do(run: Run) -> None:
     result = run("db", "current", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["revision"] is None
@@ -59,7 +59,7 @@ def test_check_finds_nothing_after_the_upgrade(run: Run, engine: Engine) -> None
     assert json.loads(run("db", "check", "--json").stdout) == []
 
 
-def test_check_tells_what_differs_and_what_to_do(run: Run, engine: Engine) -> None:
+def test_check_shows_what_differs_and_what_to_do(run: Run, engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text('DROP INDEX "IX_tblMessageTrace_dtEnded"'))
     result = run("db", "check", "--json")
@@ -104,7 +104,7 @@ def test_sqlite_needs_no_script(run: Run) -> None:
     assert "mail-importer db upgrade" in result.stderr
 
 
-def test_an_upgrade_tells_all_that_is_in_its_way(run: Run, tmp_path: Path) -> None:
+def test_an_upgrade_shows_all_that_is_in_its_way(run: Run, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "mail-importer.db") as connection:
         connection.execute('CREATE TABLE "tblEmailAccountSettings" ("nAccountID" text, "sFolder" varchar(9))')
     result = run("db", "upgrade")

@@ -45,14 +45,14 @@ def test_the_schema_of_the_settings_is_named(run: Run, monkeypatch: pytest.Monke
 def test_on_sqlite_there_is_nothing_to_grant(run: Run) -> None:
     result = run("db", "grants")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "SQLite knows no logins" in result.stderr
+    assert "SQLite has no logins" in result.stderr
 
 
 def test_a_role_that_is_none_is_wrong_usage(run: Run) -> None:
     assert run("db", "grants", "--role", "admin").exit_code == 2
 
 
-def test_with_service_bus_nobody_needs_the_table_of_the_queue(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_service_bus_no_role_needs_the_table_of_the_queue(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAIL_IMPORTER_DATABASE_URL", "mssql+pyodbc://u:pw@nowhere.invalid/MonitorPro")
     monkeypatch.setenv("MAIL_IMPORTER_QUEUE", "servicebus")
     monkeypatch.setenv("MAIL_IMPORTER_SERVICEBUS_CONNECTION_STRING", "Endpoint=sb://x")

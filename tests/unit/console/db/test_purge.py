@@ -70,7 +70,7 @@ def test_a_dry_run_counts_and_changes_nothing(run: Run, engine: Engine, filled: 
     assert run_reading(engine, lambda c: audit.latest(c, limit=1)) == []
 
 
-def test_it_asks_first_and_says_what_it_would_be(run: Run, engine: Engine, filled: int) -> None:
+def test_it_asks_first_and_reports_what_it_would_be(run: Run, engine: Engine, filled: int) -> None:
     refused = run("db", "purge", "--older-than", "9600h", typed="n\n")
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "Delete 2 messages from before 2025-02-24 12:00:00 UTC with 4 attachments" in refused.stderr
@@ -80,7 +80,7 @@ def test_it_asks_first_and_says_what_it_would_be(run: Run, engine: Engine, fille
     assert count(engine) == 1
 
 
-def test_what_was_purged_is_told_and_on_record(run: Run, engine: Engine, filled: int) -> None:
+def test_what_was_purged_is_reported_and_on_record(run: Run, engine: Engine, filled: int) -> None:
     """The account imports no mail of that age from then on."""
     options = ("--older-than", "400d", "--yes", "--why", "ticket 7", "--json")
     result = run("db", "purge", *options)

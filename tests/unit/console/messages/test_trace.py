@@ -93,7 +93,7 @@ def test_every_step_is_printed_in_the_order_of_time(run: Run, engine: Engine) ->
         "  2026-03-31 12:00:02.000 UTC  attempt 1 started on gateway-1\n"
         "  2026-03-31 12:00:04.000 UTC  attempt 1: failed, to be tried again (GraphUnavailable)\n"
         "                               Graph answered 504.\n"
-        "                               attempt 2: no outcome was recorded; the process that had it ended\n"
+        "                               attempt 2: no outcome was recorded; its process ended\n"
         "  2026-03-31 12:01:00.000 UTC  attempt 3 started on gateway-2\n"
         "  2026-03-31 12:01:01.000 UTC  fetched\n"
         "  2026-03-31 12:01:01.500 UTC  committed as message 1\n"
@@ -103,7 +103,7 @@ def test_every_step_is_printed_in_the_order_of_time(run: Run, engine: Engine) ->
 
 @pytest.mark.usefixtures("account")
 def test_headings_of_other_languages_stand_off_their_values(run: Run, engine: Engine) -> None:
-    """French is longer; the values begin in one column all the same."""
+    """French is longer; the values begin in one column nevertheless."""
     commit(engine, sInternetMessageID="<abc@example.com>")
     lines = run("--language", "fr", "trace", "prüf").stdout.splitlines()
     assert lines[1:4] == [
@@ -163,7 +163,7 @@ def test_an_imported_message_is_found_when_its_trace_is_gone(run: Run, engine: E
 
 
 @pytest.mark.usefixtures("account")
-def test_a_replayed_dead_letter_counts_its_attempts_anew(run: Run, engine: Engine) -> None:
+def test_a_replayed_dead_letter_counts_its_attempts_again(run: Run, engine: Engine) -> None:
     """An uncounted delivery comes again with the same number: neither leaves a gap."""
     rows = [
         replace(FIRST, attempt=number, started=NOW + place * SECOND, ended=NOW + place * SECOND, outcome=outcome)
@@ -178,7 +178,7 @@ def test_a_replayed_dead_letter_counts_its_attempts_anew(run: Run, engine: Engin
 
 
 @pytest.mark.usefixtures("account")
-def test_a_message_of_a_held_account_says_where_to_look(run: Run, engine: Engine) -> None:
+def test_a_message_of_a_held_account_shows_where_to_look(run: Run, engine: Engine) -> None:
     record(engine, replace(FIRST, outcome="waiting", reason=None, detail=None))
     assert "accounts show laboratory" in run("trace", "<abc@example.com>").stdout
 
@@ -216,7 +216,7 @@ def test_an_account_narrows_the_search(run: Run, engine: Engine, account: int) -
 
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize(("arguments", "out"), [([], ""), (["--json"], "[]\n")])
-def test_what_nobody_heard_of_fails_with_advice(arguments: list[str], out: str, run: Run) -> None:
+def test_what_was_never_reported_fails_with_advice(arguments: list[str], out: str, run: Run) -> None:
     result = run("trace", "Kontoauszug", *arguments)
     assert (result.exit_code, result.stdout) == (1, out)
     assert "queue list" in result.stderr
@@ -237,7 +237,7 @@ def test_what_came_with_the_mail_cannot_steer_the_terminal(run: Run, engine: Eng
 
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "reported"),
     [
         ({"sAfterImportState": "done"}, "after import: moving is done"),
         (
@@ -251,12 +251,14 @@ def test_what_came_with_the_mail_cannot_steer_the_terminal(run: Run, engine: Eng
         ({"sAfterImportState": "gone"}, "after import: moving had nothing left to be done"),
     ],
 )
-def test_what_is_done_in_the_mailbox_is_told_last(run: Run, engine: Engine, columns: dict[str, Any], told: str) -> None:
+def test_what_is_done_in_the_mailbox_is_reported_last(
+    run: Run, engine: Engine, columns: dict[str, Any], reported: str
+) -> None:
     """It has its reason, and the time of the next attempt."""
     commit(engine, sAfterImport="move", **columns)
     lines = run("trace", "AAkALg").output.splitlines()
     [line] = [each for each in lines if "after import" in each]
-    assert line.endswith(told)
+    assert line.endswith(reported)
     assert ("Graph says no." in lines[-1] or "Graph says no." in lines[-2]) == (
         columns["sAfterImportState"] == "failed"
     )

@@ -114,7 +114,7 @@ def test_list_shows_dead_letters_with_reason_and_age_within_80_columns(run: Run)
 
 
 @pytest.mark.usefixtures("filled")
-def test_list_stops_at_its_limit_and_says_so(run: Run) -> None:
+def test_list_stops_at_its_limit_and_reports_it(run: Run) -> None:
     result = run("queue", "list", "--dead-letters", "--limit", "1", "--json")
     assert len(json.loads(result.stdout)) == 1
     assert "may be more" in result.stderr
@@ -122,7 +122,7 @@ def test_list_stops_at_its_limit_and_says_so(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "text"), [([], "empty"), (["--dead-letters"], "no dead letters")])
-def test_list_of_nothing_says_so(arguments: list[str], text: str, run: Run, engine: Engine) -> None:
+def test_list_of_nothing_is_reported(arguments: list[str], text: str, run: Run, engine: Engine) -> None:
     result = run("queue", "list", *arguments)
     assert (result.exit_code, result.stdout) == (0, "")
     assert text in result.stderr
@@ -232,7 +232,7 @@ def test_purge_of_what_waits_by_what_only_dead_letters_have_is_wrong_usage(run: 
 
 
 @pytest.mark.usefixtures("filled")
-def test_status_tells_of_each_account(run: Run) -> None:
+def test_status_shows_each_account(run: Run) -> None:
     rows = json.loads(run("queue", "status", "--json").stdout)["accounts"]
     assert [(row["account"], row["waiting"], row["scheduled"], row["dead"]) for row in rows] == [
         (None, 0, 1, 0),
@@ -286,7 +286,7 @@ def test_replay_of_an_entry_that_is_no_dead_letter_fails_after_the_others_are_re
         ["--reason", "\udcff"],
     ],
 )
-def test_replay_that_does_not_say_what_is_wrong_usage(arguments: list[str], run: Run, engine: Engine) -> None:
+def test_replay_without_a_selection_is_wrong_usage(arguments: list[str], run: Run, engine: Engine) -> None:
     result = run("queue", "replay", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert engine is not None

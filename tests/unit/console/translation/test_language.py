@@ -65,7 +65,7 @@ def test_a_language_that_is_not_here_is_wrong_settings_which_name_the_choices(
         assert part in result.stderr
 
 
-def test_wrong_usage_is_told_in_the_language_of_the_locale_before_the_option_is_read(
+def test_wrong_usage_is_reported_in_the_language_of_the_locale_before_the_option_is_read(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MAIL_IMPORTER_LANGUAGE")
@@ -74,7 +74,7 @@ def test_wrong_usage_is_told_in_the_language_of_the_locale_before_the_option_is_
     assert "Option manquante" in run("--language", "fr", "accounts", "add", "--name", "x").stderr
 
 
-def test_wrong_settings_are_told_in_french(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_settings_are_reported_in_french(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAIL_IMPORTER_QEUE", "database")
     monkeypatch.setenv("MAIL_IMPORTER_RECEIVER_PORT", "70000")
     monkeypatch.setenv("MAIL_IMPORTER_CLOUD", "moon")
@@ -103,7 +103,7 @@ def test_tables_are_in_french_and_json_never_is(run: Run, engine: Engine) -> Non
     assert record["enabled"] is True
 
 
-def test_each_invocation_chooses_anew(run: Run) -> None:
+def test_each_invocation_chooses_again(run: Run) -> None:
     run("--language", "fr", "--help")
     assert "Usage:" in run("--help").stdout
     assert "Error: Missing option" in run("accounts", "add").stderr

@@ -20,7 +20,7 @@ from graph.certificates import make_self_signed
 from phrases import Phrase
 from tests.databases import Gateway, PostgreSQL
 from tests.doubles.tds import HangUp, ServerError, Silence, TdsServer, tls_with
-from tests.error_chain import told
+from tests.error_chain import error_text
 
 NOW: Final = datetime.now(UTC)
 QUICK: Final = ConnectionOptions(login_seconds=2, statement_seconds=1)
@@ -61,7 +61,7 @@ def refused(engine: Engine, work: Callable[[Connection], Any] = insert) -> str:
     assert sentence.startswith("The gateway database cannot be used: ")
     for hidden in ("S3cret", SECRET, "INSERT", "PWD", "None"):
         assert hidden not in sentence
-    assert "S3cret" not in told(outage.value)
+    assert "S3cret" not in error_text(outage.value)
     return sentence
 
 
@@ -110,7 +110,7 @@ OUTAGES: Final = [
 
 
 @pytest.mark.parametrize(("number", "says", "word"), OUTAGES)
-def test_outage_that_the_server_tells(engine: Engine, server: TdsServer, number: int, says: str, word: str) -> None:
+def test_outage_that_the_server_reports(engine: Engine, server: TdsServer, number: int, says: str, word: str) -> None:
     """Work waits for it, and the sentence names its cause. When it is over, work goes on."""
     server.answer = on_insert(lambda: ServerError(number, says))
     assert word in refused(engine)
@@ -119,7 +119,7 @@ def test_outage_that_the_server_tells(engine: Engine, server: TdsServer, number:
 
 
 @pytest.mark.parametrize(("number", "says", "word"), OUTAGES)
-def test_outage_is_told_by_its_number(engine: Engine, server: TdsServer, number: int, says: str, word: str) -> None:
+def test_outage_is_reported_by_its_number(engine: Engine, server: TdsServer, number: int, says: str, word: str) -> None:
     """An administrator can search for it; the server's language does not matter."""
     server.answer = on_insert(lambda: ServerError(number, f"Meldung in einer anderen Sprache: {says}"))
     sentence = refused(engine)
@@ -223,7 +223,7 @@ def test_values_of_rows_are_in_no_error(engine: Engine, server: TdsServer, numbe
     server.answer = on_insert(lambda: ServerError(number, says, severity=14))
     with pytest.raises((DBAPIError, DatabaseUnavailable)) as refusal:
         run_writing(engine, insert)
-    assert SECRET not in told(refusal.value)
+    assert SECRET not in error_text(refusal.value)
 
 
 def test_wrong_statement_is_a_bug(engine: Engine, server: TdsServer) -> None:
@@ -252,7 +252,7 @@ def test_connection_lost_in_a_statement(engine: Engine, server: TdsServer) -> No
     run_writing(engine, insert)
 
 
-def test_connections_lost_while_nobody_used_them(engine: Engine, server: TdsServer) -> None:
+def test_connections_lost_while_unused(engine: Engine, server: TdsServer) -> None:
     """A restart of the server at night loses them: there is no error."""
     run_writing(engine, insert)
     server.hang_up()
@@ -275,7 +275,7 @@ def test_demoted_server_is_left(engine: Engine, server: TdsServer) -> None:
     assert len(server.logins) == 2
 
 
-def test_nobody_listens() -> None:
+def test_no_listener() -> None:
     """The driver tries until its sign-in timeout."""
     with create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -323,7 +323,7 @@ def encrypting(tmp_path: Path) -> Iterator[TdsServer]:
         yield listening
 
 
-def test_certificate_that_nobody_trusts(encrypting: TdsServer) -> None:
+def test_certificate_that_is_not_trusted(encrypting: TdsServer) -> None:
     """The sentence names the remedy: a root for the host, or, for a trial only, no check."""
     engine = make_engine(url(encrypting.port, ""), QUICK)
     sentence = refused(engine)
@@ -344,7 +344,7 @@ def test_server_that_does_not_encrypt(server: TdsServer) -> None:
 
 
 def test_no_ticket_to_sign_in_with(server: TdsServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A URL without user means Kerberos, which wants a ticket."""
+    """A URL without user means Kerberos, which needs a ticket."""
     monkeypatch.setenv("KRB5CCNAME", "FILE:/nonexistent")
     engine = make_engine(f"mssql+pyodbc://127.0.0.1:{server.port}/gateway?Encrypt=no", QUICK)
     assert "no Kerberos ticket" in refused(engine)
@@ -515,7 +515,7 @@ def test_values_of_rows_are_in_no_error_of_postgresql(owner: Engine) -> None:
     for work in (twice, number):
         with pytest.raises(DBAPIError) as refusal:
             run_writing(owner, work)
-        assert SECRET not in told(refusal.value)
+        assert SECRET not in error_text(refusal.value)
 
 
 def test_what_is_no_error_of_a_database_is_none_of_ours(owner: Engine) -> None:

@@ -78,7 +78,7 @@ def test_folder_is_imported_once(connection: Connection) -> None:
         accounts.add(connection, replace(settings("b"), user_id="A@EXAMPLE.com"), now=NOW)
 
 
-def test_unknown_name_says_where_to_look(connection: Connection) -> None:
+def test_unknown_name_shows_where_to_look(connection: Connection) -> None:
     """Every command on a missing account names the command that lists them."""
     for call in (
         lambda: accounts.by_name(connection, "nobody"),
@@ -99,7 +99,7 @@ def test_switching_has_the_subscription_follow(connection: Connection, enabled: 
 
 
 def test_removed_account_frees_its_name_and_keeps_its_messages(connection: Connection) -> None:
-    """The name can be used anew at once; imported mail stays, under its number, which is never given again."""
+    """The name can be reused at once; imported mail stays, under its number, which is never given again."""
     old = accounts.add(connection, settings("a"), now=NOW)
     connection.execute(
         message.insert().values(nAccountID=old, sGraphMessageID="AAMk", bHasAttachments=False, dtImported=NOW)

@@ -10,7 +10,7 @@ from tests.databases import Gateway
 
 
 def test_a_slot_is_given_out_once(database_engine: Engine) -> None:
-    """It is given in parts, down to the last call; the next slot begins anew, an older one has nothing left."""
+    """It is given in parts, down to the last call; the next slot starts full, an older one has nothing left."""
 
     def reserve(slot: int, wanted: int) -> int:
         return run_writing(

@@ -41,7 +41,7 @@ def test_a_pass_goes_on_where_it_was_left(connection: Connection) -> None:
     assert folders.swept(connection) == {1: NOW}
 
 
-def test_another_folder_starts_anew(connection: Connection) -> None:
+def test_another_folder_starts_again(connection: Connection) -> None:
     """A link belongs to one folder."""
     folders.finish(connection, take(connection), resource=RESOURCE, link="delta", now=NOW)
     assert folders.state(connection, 1, resource=RESOURCE.replace("inbox", "archive")) == START
@@ -82,6 +82,6 @@ def test_a_turn_that_began_before_a_new_start_notes_nothing_more(connection: Con
     assert folders.state(connection, 1, resource=RESOURCE) == FolderState("delta", False, False, NOW)
 
 
-def test_an_account_never_swept_can_start_anew(connection: Connection) -> None:
+def test_an_account_never_swept_can_start_again(connection: Connection) -> None:
     folders.start_anew(connection, 1, now=NOW)
     assert folders.finish(connection, take(connection), resource=RESOURCE, link="delta", now=NOW)

@@ -219,14 +219,14 @@ async def test_an_attachment_is_kept_with_what_became_of_it(store: MessageStore,
     assert run_reading(database_engine, read) == [plain, tuple(facts.values()), tuple(facts.values())]
 
 
-async def test_a_state_nobody_knows_is_refused(store: MessageStore) -> None:
+async def test_an_unknown_state_is_refused(store: MessageStore) -> None:
     """Readers of the table can rely on the list of states."""
     with pytest.raises(MessageRefused):
         await store.save(record(attachments=[file_attachment(0, state="lost")]))
 
 
 async def test_second_save_changes_nothing(store: MessageStore, database_engine: Engine) -> None:
-    """The same message again is quietly not written, whatever it says now."""
+    """The same message again is not written, whatever its content now."""
     assert await store.save(record()) is Outcome.IMPORTED
     assert await store.save(record(subject="other", recipients=[], attachments=[])) is Outcome.KNOWN
     assert rows(database_engine) == (1, 3, 2)
@@ -651,7 +651,7 @@ def seen_rows(engine: Engine) -> list[tuple[str, str]]:
     return run_reading(engine, lambda c: [(each[0], each[1]) for each in c.execute(statement)])
 
 
-async def test_what_is_left_out_is_known_and_told_apart_from_what_is_imported(
+async def test_what_is_left_out_is_known_and_distinguished_from_what_is_imported(
     store: MessageStore, database_engine: Engine
 ) -> None:
     """Recorded again it has the latest reason; it may be imported still, and an imported one is never recorded."""

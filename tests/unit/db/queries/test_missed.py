@@ -21,7 +21,7 @@ def connection(database_engine: Engine) -> Iterator[Connection]:
         yield opened
 
 
-def test_each_is_told_once(connection: Connection) -> None:
+def test_each_is_reported_once(connection: Connection) -> None:
     """The number of times it is found does not matter."""
     for name in ("a", "b", "a"):
         missed.note(connection, (1, name), received=NOW, found=NOW + 5 * MINUTE)
@@ -37,7 +37,7 @@ def test_each_is_told_once(connection: Connection) -> None:
     assert not missed.reported_since(connection, 2, NOW)
 
 
-def test_what_came_in_time_is_taken_back_unless_told(connection: Connection) -> None:
+def test_what_came_in_time_is_taken_back_unless_reported(connection: Connection) -> None:
     """Message ids differ in case only, and accounts share them."""
     for key in ((1, "a"), (1, "A"), (2, "a"), (2, "told")):
         missed.note(connection, key, received=NOW, found=NOW)

@@ -287,7 +287,7 @@ async def test_killed_in_between_it_leaves_whole_messages(database: Database, ga
     assert rows(database.engine) == (0, 0, 0)
 
 
-async def test_what_another_table_refers_to_is_left_whole_and_told(database: Database) -> None:
+async def test_what_another_table_refers_to_is_left_whole_and_reported(database: Database) -> None:
     """The foreign key belongs to another program, and is unknown to the product."""
     await save(database, "old")
     with database.engine.begin() as connection:

@@ -138,7 +138,7 @@ def test_account_changed_meanwhile_stays_due(connection: Connection) -> None:
     assert claim(connection, "two") == [1]
 
 
-def test_lost_lease_is_told(connection: Connection) -> None:
+def test_lost_lease_is_reported(connection: Connection) -> None:
     """A manager that was too slow neither ends nor moves the turn of the present owner."""
     make_due(connection, 1)
     [slow] = take(connection, "one")

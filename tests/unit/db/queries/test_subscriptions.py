@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from db.queries import folders, subscriptions
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Lease
-from db.queries.subscriptions import HeldSubscription, Orders
+from db.queries.subscriptions import HeldSubscription, LifecycleRequests
 from tests.doubles.clock import SettableClock
 
 NOW: Final = SettableClock()()
@@ -39,9 +39,9 @@ def test_attempt_is_noted_for_who_comes_next(connection: Connection) -> None:
     """The key of a subscription about to be made is known after a crash, until one is held."""
     SUBSCRIPTIONS.request(connection, 1, now=NOW)
     assert subscriptions.note_attempt(connection, take(connection, "one"), fingerprint="key", now=NOW)
-    assert subscriptions.orders(connection, 1) == Orders(attempt_fingerprint="key")
+    assert subscriptions.requests(connection, 1) == LifecycleRequests(attempt_fingerprint="key")
     subscriptions.hold(connection, HELD, now=NOW)
-    assert subscriptions.orders(connection, 1) == Orders()
+    assert subscriptions.requests(connection, 1) == LifecycleRequests()
 
 
 def test_no_attempt_without_a_lease(connection: Connection) -> None:
@@ -73,13 +73,13 @@ def test_a_wish_to_reauthorize_is_heard_once(connection: Connection) -> None:
     assert not is_due(connection)
     assert ask(connection, 1, "s1", received=NOW + QUIET, quiet=QUIET)
     assert is_due(connection)
-    assert subscriptions.orders(connection, 1) == Orders(reauthorize=NOW + QUIET)
+    assert subscriptions.requests(connection, 1) == LifecycleRequests(reauthorize=NOW + QUIET)
     subscriptions.extend(connection, 1, "s1", expires=NOW + 3 * HOUR, now=NOW + QUIET)
-    assert subscriptions.orders(connection, 1) == Orders()
+    assert subscriptions.requests(connection, 1) == LifecycleRequests()
     assert not ask(connection, 1, "s1", received=NOW + QUIET + timedelta(minutes=5), quiet=QUIET)
 
 
-def test_a_removed_subscription_is_dropped_and_made_anew(connection: Connection) -> None:
+def test_a_removed_subscription_is_dropped_and_made_again(connection: Connection) -> None:
     """Only the one held is dropped; a late event of an older one changes nothing."""
     subscriptions.hold(connection, HELD, now=NOW)
     assert not subscriptions.lose(connection, 1, "older", now=NOW)
@@ -95,9 +95,9 @@ def test_one_that_does_not_notify_is_to_be_recreated_once(connection: Connection
     subscriptions.hold(connection, HELD, now=NOW)
     subscriptions.ask_to_recreate(connection, 1, now=NOW)
     assert is_due(connection)
-    assert subscriptions.orders(connection, 1) == Orders(recreate=True)
+    assert subscriptions.requests(connection, 1) == LifecycleRequests(recreate=True)
     subscriptions.hold(connection, replace(HELD, subscription_id="s2"), now=NOW)
-    assert subscriptions.orders(connection, 1) == Orders()
+    assert subscriptions.requests(connection, 1) == LifecycleRequests()
 
 
 def test_one_account_holds_one_subscription(connection: Connection) -> None:

@@ -120,7 +120,7 @@ def test_an_account_narrows_the_search(connection: Connection) -> None:
     assert found(connection, "b", 1) == []
 
 
-def test_what_nobody_could_read_is_found_by_the_id_of_its_queue_message(connection: Connection) -> None:
+def test_what_was_unreadable_is_found_by_the_id_of_its_queue_message(connection: Connection) -> None:
     """It is distinguished from others without a known Graph id."""
     trace.add(connection, [row(None, queue_message_id=name, account_id=None) for name in ("odd", "odder", "odd")])
     assert trace.find(connection, "odd", account_id=None, limit=5) == [TracedMessage(None, None, "odd")]

@@ -330,14 +330,14 @@ async def _with_subscription(desk: Desk, account_id: int) -> None:
 
 async def _listen_to_graph(desk: Desk, account_id: int) -> None:
     desk_of_lifecycle = LifecycleHandler(desk.database)
-    told = desk.notification(account_id, "", subscription_id=f"s{desk.number}")
+    reported = desk.notification(account_id, "", subscription_id=f"s{desk.number}")
     for event in (
         LifecycleEvent.MISSED,
         LifecycleEvent.REAUTHORIZATION_REQUIRED,
         LifecycleEvent.MISSED,
         LifecycleEvent.SUBSCRIPTION_REMOVED,
     ):
-        assert await desk_of_lifecycle.handle(event, told)
+        assert await desk_of_lifecycle.handle(event, reported)
     watch = MissedNotifications(desk.database)
     late = desk.notification(account_id, "missed", source=Source.SWEEP)
     await watch.imported(late, "missed", desk.now)
@@ -380,7 +380,7 @@ def _duties(desk: Desk, account_id: int, removed: int) -> list[Callable[[Connect
         lambda c: SUBSCRIPTIONS.claim(c, [account_id], owner="one", now=now, lease=HOUR),
         lambda c: accounts.settle_import_since(c, account_id, now=now),
         lambda c: SUBSCRIPTIONS.seed(c, account_id + 1_000_000, due=now),
-        lambda c: subscriptions.orders(c, account_id),
+        lambda c: subscriptions.requests(c, account_id),
         lambda c: subscriptions.note_attempt(c, lease, fingerprint="key", now=now),
         lambda c: FOLDERS.seed(c, account_id, due=now),
         lambda c: FOLDERS.at_latest(c, account_id, due=now),

@@ -75,7 +75,7 @@ def login_of(owner: Engine, gateway: Gateway, role: Role) -> Gateway:
 
 @contextmanager
 def refusals() -> Iterator[list[str]]:
-    """Statements that the server refuses meanwhile for want of a right, wherever the error is caught."""
+    """Statements that the server refuses meanwhile for lack of a right, wherever the error is caught."""
     seen: list[str] = []
 
     def note(context: ExceptionContext) -> None:
@@ -230,7 +230,7 @@ def test_the_script_may_be_repeated_and_names_its_schema(owner: Engine) -> None:
 
 
 @pytest.mark.parametrize("backend_of", sorted(BACKENDS))
-def test_without_a_queue_table_nobody_gets_rights_on_it(backend_of: str) -> None:
+def test_without_a_queue_table_no_role_gets_rights_on_it(backend_of: str) -> None:
     found = script(backend_of, roles=list(Role), queue_is_table=False)
     assert "tblNotificationQueue" not in found
     assert "receiver opens no connection" in found
@@ -238,7 +238,7 @@ def test_without_a_queue_table_nobody_gets_rights_on_it(backend_of: str) -> None
 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.READER], ids=str)
 def test_a_check_by_a_role_finds_nothing_missing(role: Role, owner: Engine, gateway: Gateway) -> None:
-    """Tables and columns without a right for the role exist all the same."""
+    """Tables and columns without a right for the role exist nevertheless."""
     engine = login_of(owner, gateway, role).engine()
     assert check(engine) == []
     run_script(owner, 'ALTER TABLE "tblEmailMessage" DROP COLUMN "sSubject"; DROP INDEX "IX_tblFolderSync_dtDue"')

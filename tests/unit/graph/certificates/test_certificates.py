@@ -381,7 +381,7 @@ def test_a_key_that_signs_for_another_certificate_is_found_out(self_signed: Cert
         (None, "no password is set", CertificateFault.PASSWORD_MISSING),
     ],
 )
-def test_a_password_that_does_not_open_is_said_without_showing_it(
+def test_a_password_that_does_not_open_is_reported_without_showing_it(
     password: str | None, said: str, fault: CertificateFault, form: str, tmp_path: Path, self_signed: Certificate
 ) -> None:
     """It holds for a .pfx file, too, of which nothing can be read without: it may be the one that is searched for."""

@@ -90,7 +90,7 @@ def test_the_name_of_a_store_is_read_as_people_write_it(text: str, name: str) ->
 
 
 @pytest.mark.parametrize("text", ["windows:", "windows:My", "windows:Machine/My", "windows:LocalMachine/", "x"])
-def test_what_names_no_store_is_told(text: str) -> None:
+def test_what_names_no_store_is_reported(text: str) -> None:
     with pytest.raises(ValueError, match="windows:LocalMachine/My"):
         StoreName.parse(text)
 
@@ -174,7 +174,7 @@ def test_the_key_of_another_certificate_is_found_out(windows: Windows, self_sign
         (0x80090020, CertificateFault.SIGNING_FAILED, "does not sign"),
     ],
 )
-def test_a_key_that_opens_and_does_not_sign_is_told(
+def test_a_key_that_opens_and_does_not_sign_is_reported(
     code: int, fault: CertificateFault, said: str, windows: Windows, self_signed: Certificate
 ) -> None:
     held = windows.put(public(self_signed), key_of(self_signed))
@@ -186,7 +186,7 @@ def test_a_key_that_opens_and_does_not_sign_is_told(
     assert "NCryptSignHash" in str(caught.value)
 
 
-def test_a_certificate_removed_since_it_was_found_is_told(windows: Windows, self_signed: Certificate) -> None:
+def test_a_certificate_removed_since_it_was_found_is_reported(windows: Windows, self_signed: Certificate) -> None:
     windows.put(public(self_signed), key_of(self_signed))
     found = store_of(windows).find(self_signed.thumbprint)
     windows.stores[MACHINE].clear()
@@ -255,6 +255,6 @@ def test_the_authorities_between_come_from_the_machine(
         )
 
 
-def test_elsewhere_than_on_windows_it_is_told_that_there_is_no_such_store() -> None:
+def test_elsewhere_than_on_windows_it_is_reported_that_there_is_no_such_store() -> None:
     with pytest.raises(ValueError, match="on Windows only"):
         native.load()

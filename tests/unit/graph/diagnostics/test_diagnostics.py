@@ -64,7 +64,7 @@ def proxied(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Host]:
     return through
 
 
-async def test_a_host_is_reached_and_tells_its_address() -> None:
+async def test_a_host_is_reached_and_shows_its_address() -> None:
     with answering() as port:
         reached = (await visit(at(port))).reached()
     assert reached.peer == "127.0.0.1"
@@ -86,11 +86,11 @@ async def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch:
     assert (await failure(Host("https://graph.microsoft.com"))).failure is Failure.NAME_SERVER_SILENT
 
 
-async def test_a_port_that_nobody_listens_at_refuses() -> None:
+async def test_a_port_without_listener_refuses() -> None:
     assert (await failure(at(closed_port()))).failure is Failure.REFUSED
 
 
-async def test_a_host_that_drops_packets_is_told_after_a_moment() -> None:
+async def test_a_host_that_drops_packets_is_reported_after_a_moment() -> None:
     with dropping() as port:
         error = await failure(Host(f"https://127.0.0.1:{port}", timeouts=SOON))
     assert error.failure is Failure.SILENT
@@ -172,7 +172,7 @@ async def test_a_server_certificate_that_has_ended(root: Issuer, trusting: ssl.S
         assert (await failure(at(port), trusting)).failure is Failure.EXPIRED
 
 
-async def test_through_a_proxy_that_asks_who_we_are(
+async def test_through_a_proxy_that_demands_a_sign_in(
     root: Issuer, trusting: ssl.SSLContext, proxied: Callable[[str], Host]
 ) -> None:
     with answering(b"HTTP/1.1 200 OK\r\n\r\n", tls=root.serving("graph.example")) as port:
@@ -248,7 +248,7 @@ async def test_a_proxy_of_tls_that_is_not_trusted(root: Issuer, proxied: Callabl
     assert "TLS with it failed" in error.summary
 
 
-async def test_a_proxy_of_a_kind_nobody_speaks(proxied: Callable[[str], Host]) -> None:
+async def test_a_proxy_of_an_unsupported_kind(proxied: Callable[[str], Host]) -> None:
     with pytest.raises(HostUnreached) as caught:
         proxied("socks5://me:secret@localhost:1080")
     assert caught.value.failure is Failure.PROXY_UNKNOWN

@@ -61,13 +61,13 @@ def test_each_of_from_and_sender_has_a_property_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("address", [DN, None, "", 7])
-def test_without_a_property_the_mail_itself_tells(address: object) -> None:
+def test_without_a_property_the_mail_itself_decides(address: object) -> None:
     message = {"from": _person("Labor", address), **_headers(("FROM", '"Labor" <labor@example.com>'))}
     assert _address(with_smtp_addresses(message), "from") == "labor@example.com"
 
 
 @pytest.mark.parametrize(
-    "told",
+    "reported",
     [
         {},
         _properties(**{"0x5d02": DN}),
@@ -78,8 +78,8 @@ def test_without_a_property_the_mail_itself_tells(address: object) -> None:
         {"internetMessageHeaders": ["From", {"name": 7}]},
     ],
 )
-def test_what_nobody_tells_stays_as_it_is(told: dict[str, Any]) -> None:
-    assert _address(with_smtp_addresses({"from": _person("Labor"), **told}), "from") == DN
+def test_what_is_unknown_stays_as_it_is(reported: dict[str, Any]) -> None:
+    assert _address(with_smtp_addresses({"from": _person("Labor"), **reported}), "from") == DN
 
 
 def test_an_address_that_is_one_stays() -> None:

@@ -227,7 +227,7 @@ async def test_a_reference_has_no_content_and_is_not_asked_for() -> None:
 
 
 @pytest.mark.parametrize("kind", ["#microsoft.graph.hologramAttachment", None, 5])
-async def test_an_unknown_kind_is_a_row_that_says_so(kind: object) -> None:
+async def test_an_unknown_kind_is_a_row_with_the_reason(kind: object) -> None:
     """The message keeps all of its attachments, and does not wait for a newer version either."""
     shelf = Shelf({**_entry(FILE, "a", contentBytes="QUJD"), "@odata.type": kind}, _entry(FILE, "b", contentBytes=""))
 
@@ -258,7 +258,7 @@ async def test_an_inline_picture_of_a_large_message_keeps_its_content_id() -> No
 
 
 @pytest.mark.parametrize("inline", [True, False])
-async def test_an_attachment_that_vanishes_is_a_row_that_says_so(inline: bool) -> None:
+async def test_an_attachment_that_vanishes_is_a_row_with_the_reason(inline: bool) -> None:
     """Graph listed it; the rest of the message is imported, and the message is checked once only."""
     shelf = Shelf(_entry(FILE, "a", isInline=inline), _entry(FILE, "b"), contents={"a": b"x", "b": b"y"})
     shelf.vanished, shelf.later = True, ()
@@ -294,7 +294,7 @@ async def test_an_attachment_in_the_place_of_another_starts_the_message_again() 
         (RequestRejected(Phrase("x"), status=405), "HTTP 405"),
     ],
 )
-async def test_what_exchange_cannot_read_is_a_row_that_says_so(error: GraphError, detail: str) -> None:
+async def test_what_exchange_cannot_read_is_a_row_with_the_reason(error: GraphError, detail: str) -> None:
     """It has Graph's code; its neighbours are imported. It is requested again before, since it may be opened later."""
     shelf = Shelf(_entry(FILE, "a"), _entry(ITEM, "b"), contents={"b": b"Subject: x\r\n\r\n"})
     shelf.errors["a"] = error
@@ -385,7 +385,7 @@ async def test_all_of_a_message_together_have_a_limit() -> None:
 
 
 async def test_limits_hold_for_what_came_with_the_list() -> None:
-    """Its bytes are here, and are dropped all the same."""
+    """Its bytes are here, and are still dropped."""
     content = b"x" * (MEBIBYTE + 1)
     entry = _entry(FILE, "a", contentBytes=_base64(content), size=len(content))
     found = await _fetch(Shelf(entry), SMALL, limits=AttachmentLimits(1, 9))
@@ -400,7 +400,7 @@ async def test_limits_hold_for_what_came_with_the_list() -> None:
         (b"\xef\xbb\xbf\r\nbegin:vcard\r\n", "contact", "Mail 1_2.vcf"),
     ],
 )
-async def test_an_item_is_told_by_how_it_begins(content: bytes, item_type: str, safe: str) -> None:
+async def test_an_item_is_recognised_by_its_beginning(content: bytes, item_type: str, safe: str) -> None:
     """One call suffices, and its name opens it."""
     shelf = Shelf(_entry(ITEM, "i", name="Mail 1/2"), contents={"i": content})
     ((record, kept),) = await _fetch(shelf, LARGE)
@@ -469,7 +469,7 @@ async def test_names_are_fit_for_the_database() -> None:
 
 
 async def test_attachments_that_graph_says_are_there_are_waited_for() -> None:
-    """An empty list is not believed at once; in the end a row names the missing ones."""
+    """An empty list is checked again; in the end a row names the missing ones."""
     with pytest.raises(GraphUnavailable, match="Laboratoire"):
         await _fetch(Shelf(), {"hasAttachments": True, **SMALL})
 

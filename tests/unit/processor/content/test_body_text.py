@@ -43,7 +43,7 @@ async def test_a_long_body(pool: ProcessPool) -> None:
     assert found.file.closed
 
 
-async def test_a_body_that_takes_too_much_is_left_out_and_told() -> None:
+async def test_a_body_that_takes_too_much_is_left_out_and_reported() -> None:
     limits = WorkLimits(seconds=0.0, seconds_a_megabyte=0.0, memory_mb=64, memory_of_size=0)
     async with ProcessPool(PRELOAD, lanes=1, limits=limits) as pool:
         with ExitStack() as files, structlog.testing.capture_logs() as events:

@@ -102,7 +102,7 @@ async def test_a_hostile_attachment_costs_nothing_but_itself() -> None:
             assert {row.state_detail for row in (rows[0], rows[2], *rows[3:])} == {None}
 
 
-async def test_what_needs_too_much_memory_says_so() -> None:
+async def test_what_needs_too_much_memory_is_reported() -> None:
     limits = WorkLimits(memory_mb=150, memory_of_size=0)
     content = signed(mail("Large", ("a.bin", b"0" * 40 * MEBIBYTE)))
     async with ProcessPool(PRELOAD, limits=limits) as pool:

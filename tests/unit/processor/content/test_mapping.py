@@ -175,7 +175,7 @@ def test_the_size_is_read_however_exchange_spells_the_property(spelling: str) ->
     "properties",
     [None, [], {}, 5, "x", [None], [5], [{"id": "Integer 0x0E09", "value": "1"}], [{"id": "Integer 0xE08"}]],
 )
-def test_a_size_nobody_tells_is_none(properties: object) -> None:
+def test_an_unknown_size_is_none(properties: object) -> None:
     """Any other value there is ignored."""
     assert mapping.size_of({"singleValueExtendedProperties": properties}) is None
 
@@ -293,7 +293,7 @@ def test_the_kind_of_an_attachment(kind: object, expected: str | None) -> None:
     assert mapping.kind_of({"@odata.type": kind}) == expected
 
 
-def test_all_that_graph_tells_has_its_place() -> None:
+def test_all_that_graph_returns_has_its_place() -> None:
     """Each field is kept unchanged; sender and author apart."""
     record = _record(
         {

@@ -27,7 +27,7 @@ def test_a_large_body_loses_its_layout_and_no_word() -> None:
     assert text.splitlines() == ["Nitrate", "3,2", "mg/l"] * 100_000
 
 
-def test_a_large_body_keeps_words_whole_and_hides_what_nobody_sees() -> None:
+def test_a_large_body_keeps_words_whole_and_hides_invisible_text() -> None:
     """Tags within a word, characters written by name, and the contents of a head or a script."""
     line = "<p>Gr&uuml;<b>&szlig;</b>e <i>aus</i>\n Z&#252;rich</p>"
     html = f"<html><head><title>T</title></head><body><script>x</script>{line * 10_000}</body></html>"

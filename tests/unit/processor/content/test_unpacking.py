@@ -240,18 +240,18 @@ def test_clear_signed_mail_is_opened() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "reported"),
     [
         pytest.param(lambda: enveloped(b"secret"), "Not unpacked. It is encrypted (enveloped-data).", id="encrypted"),
         pytest.param(lambda: b"\x30\x80rubbish", "Not unpacked. It cannot be read as S/MIME.", id="rubbish"),
         pytest.param(lambda: b"", "Not unpacked. It cannot be read as S/MIME.", id="empty"),
     ],
 )
-def test_what_cannot_be_opened_is_kept_and_says_so(make: Callable[[], bytes], told: str) -> None:
+def test_what_cannot_be_opened_is_kept_and_reported(make: Callable[[], bytes], reported: str) -> None:
     """An encrypted mail is for its recipient only."""
     content = make()
     [original] = _unpacked(_listed(0, content, "smime.p7m", "application/pkcs7-mime"))
-    assert (original.state, original.content, original.state_detail) == ("stored", content, told)
+    assert (original.state, original.content, original.state_detail) == ("stored", content, reported)
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -290,7 +290,7 @@ def test_a_signed_document_is_a_file(name: str, inner: bytes, kind: str) -> None
     assert (outer.file_name, file.file_name, file.content) == (f"{name}.p7m", name, inner)
 
 
-def test_a_signed_document_without_a_name_is_told_by_its_beginning() -> None:
+def test_a_signed_document_without_a_name_is_recognised_by_its_beginning() -> None:
     """The label `smime.p7m` does not show it."""
     [_, file] = _unpacked(_listed(0, signed(b"%PDF-1.4"), "smime.p7m"))
     assert (file.file_name, file.kind, file.content_type) == (None, "file", "application/pdf")

@@ -84,7 +84,9 @@ async def test_what_left_the_folder_is_removed_and_what_came_back_is_there(
     assert [each["id"] for each in (await walk(graph, url_of(mailbox)))[0]] == [restored.message_id]
 
 
-async def test_changes_are_told_by_their_type(sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox) -> None:
+async def test_changes_are_reported_by_their_type(
+    sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox
+) -> None:
     """The first request selects the types; the links remember them."""
     (sent,) = await fill(sim, mailbox, 1)
     _, created, _ = await walk(graph, url_of(mailbox))

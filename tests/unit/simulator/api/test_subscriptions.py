@@ -86,7 +86,7 @@ async def test_a_receiver_that_fails_the_handshake_gets_no_subscription(
 async def test_a_receiver_that_cannot_be_reached_gets_no_subscription(
     sim: Simulator, graph: aiohttp.ClientSession, subscription_body: Body
 ) -> None:
-    """There is no listener; or TLS fails, here for want of TLS."""
+    """There is no listener; or TLS fails, here for lack of TLS."""
     status, values = await _create(graph, subscription_body, notificationUrl="http://127.0.0.1:1/")
     assert "validation request failed" in values["error"]["message"]
     plain = urlsplit(subscription_body["notificationUrl"])
@@ -206,7 +206,7 @@ async def test_a_new_notification_url_is_validated_and_the_lifecycle_url_cannot_
 async def test_an_expired_subscription_vanishes(
     graph: aiohttp.ClientSession, subscription_body: Body, now: list[datetime], sim: Simulator, application: Application
 ) -> None:
-    """404 from then on, no more notifications, and the same may be made anew."""
+    """404 from then on, no more notifications, and the same may be created again."""
     _, created = await _create(graph, subscription_body)
     now[0] += timedelta(days=2, seconds=1)
     token, _ = sim.tokens.issue(application, sim.url)
