@@ -56,7 +56,9 @@ class Slots:
         self._allowance = allowance
         self._gates: dict[SlotKey, _Gate] = {}
 
-    def __len__(self) -> int:
+    @property
+    def mailboxes(self) -> int:
+        """The number of mailboxes that calls are made of, or wait for."""
         return len(self._gates)
 
     async def acquire(self, key: SlotKey) -> None:

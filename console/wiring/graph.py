@@ -46,7 +46,7 @@ async def open_graph(
             session,
             tokens,
             base_url=settings.graph_url,
-            slots=LocalSlots(1) if slots is None else slots,  # one without calls under way is empty, and false
+            slots=LocalSlots(1) if slots is None else slots,
             deadline_seconds=context.call_seconds,
             sleep=context.sleep,
             random=context.random,

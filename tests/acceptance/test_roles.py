@@ -21,6 +21,7 @@ from sqlalchemy import delete, func, select
 
 from db.tables import message, queue_message
 from simulator.authority import Authority
+from simulator.faults import Fault, FaultKind
 from tests.acceptance.conftest import Site, free_port, stop, until
 from tests.databases import Gateway
 
@@ -81,7 +82,10 @@ async def test_killed_processors_lose_and_double_nothing(site: Site) -> None:
 
 @pytest.mark.representative
 async def test_notifications_wait_while_no_processor_runs(site: Site) -> None:
-    """Notifications answered with 202 are in the queue, whichever process was killed since."""
+    """Notifications answered with 202 are in the queue, whichever process was killed since.
+
+    The processor that starts then makes the four calls at once that Graph allows for a mailbox.
+    """
     receiver = site.start("run", "receiver")
     manager = site.start("run", "subscriptions")
     await site.subscribed()
@@ -93,8 +97,10 @@ async def test_notifications_wait_while_no_processor_runs(site: Site) -> None:
     await until(all_queued, "20 messages in the queue")
     receiver.kill()
     manager.kill()
+    await site.control.add_fault(Fault(FaultKind.LATENCY, seconds=0.2))
     site.start("run", "processor")
     await site.imported_once(20)
+    assert max((await site.control.statistics())["concurrency_high_water"].values()) == 4
 
 
 async def test_restart_keeps_the_subscriptions(site: Site) -> None:

@@ -26,7 +26,7 @@ from tests.doubles.scripted_graph import Answer, Clock, FixedTokens, Script, fai
 def no_slot_is_used(client: GraphClient) -> bool:
     slots = client._slots
     assert isinstance(slots, Slots)
-    return len(slots) == 0
+    return slots.mailboxes == 0
 
 
 async def test_a_call_bears_what_graph_needs(client: GraphClient, server: Script, mailbox: Mailbox) -> None:

@@ -81,7 +81,7 @@ async def test_a_call_that_ends_lets_the_next_begin_in_order() -> None:
     slots.release(KEY)
     await third
     slots.release(KEY)
-    assert len(slots) == 0
+    assert slots.mailboxes == 0
 
 
 async def test_a_share_that_grows_is_used_and_one_that_shrinks_is_kept_to() -> None:
@@ -122,7 +122,7 @@ async def test_a_cancelled_wait_takes_nothing() -> None:
     await third_too
     assert third.exception() is None
     slots.release(KEY)
-    assert len(slots) == 0
+    assert slots.mailboxes == 0
     assert first.done()
 
 
@@ -144,5 +144,5 @@ async def test_what_the_allowance_raises_ends_every_wait() -> None:
         await slots.acquire(KEY)
     slots.release(KEY)
     assert [type(each) for each in await asyncio.gather(*waiting, return_exceptions=True)] == [OSError] * 2
-    assert len(slots) == 0
+    assert slots.mailboxes == 0
     assert first.done()
