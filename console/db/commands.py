@@ -32,9 +32,9 @@ def db() -> None:
 def upgrade(invocation: Invocation, as_script: bool) -> None:
     """Bring the schema up to date.
 
-    Creates the tables, and the secret that authenticates notifications, where they are missing. Safe to repeat:
-    existing tables keep their rows, and the columns of others. With --sql: the same for an administrator to run, on SQL
-    Server with sqlcmd or Management Studio, on PostgreSQL with psql.
+    Creates the tables, their columns and indexes, and the secret that authenticates notifications, where they are
+    missing. Safe to repeat: existing tables keep their rows, and the columns of others. With --sql: the same for an
+    administrator to run, on SQL Server with sqlcmd or Management Studio, on PostgreSQL with psql.
     """
     if as_script:
         click.echo(_script(invocation), nl=False)

@@ -35,7 +35,7 @@ class Weight(enum.Enum):
     BLOCKS = "blocks"
     """Unusable, and an upgrade cannot change it."""
     MISSING = "missing"
-    """An upgrade from an earlier revision adds it."""
+    """An upgrade adds it."""
     DIFFERS = "differs"
     """Works, and should be corrected."""
     ACCEPTED = "accepted"
@@ -93,7 +93,12 @@ def differences(connection: Connection) -> list[Difference]:
         elif all_is_seen:
             every.append(
                 Difference(
-                    table.name, "", Phrase("no table"), Phrase("the table"), _how_to_make(connection), Weight.MISSING
+                    table.name,
+                    "",
+                    Phrase("no table"),
+                    Phrase("the table"),
+                    Phrase("Run: mail-importer db upgrade"),
+                    Weight.MISSING,
                 )
             )
         else:
@@ -110,12 +115,6 @@ def _unseen(connection: Connection, table: Table, item: str, wanted: Phrase) -> 
         place=place,
     )
     return Difference(table.name, item, Phrase("not visible to this login"), wanted, remedy, Weight.ADVICE)
-
-
-def _how_to_make(connection: Connection) -> Phrase:
-    if connection.dialect.name == "sqlite":
-        return Phrase("Restore the file from a backup: an upgrade does not come to this step again.")
-    return Phrase("Run what this prints, it adds only what is missing: mail-importer db upgrade --sql")
 
 
 def _advice(connection: Connection) -> Iterator[Difference]:

@@ -176,6 +176,8 @@ def _refused(found: SchemaState) -> SchemaNotCurrent:
 def upgrade(engine: Engine, *, now: datetime) -> SchemaState:
     """Upgrade the schema and create the `client_state_secret` if there is none. Safe to repeat.
 
+    At the head, too, it adds what was lost since: a table, column, key or index.
+
     Existing tables keep their rows and unknown columns; all or nothing is changed.
 
     Raises:
@@ -190,8 +192,9 @@ def upgrade(engine: Engine, *, now: datetime) -> SchemaState:
             if found.serves:
                 return
             raise _refused(found)
-        if not found.is_current:
-            _add_what_is_missing(connection)
+        differing = differences(connection)
+        if not found.is_current or any(each.weight is Weight.MISSING for each in differing):
+            _add_what_is_missing(connection, differing)
         if stored_client_state_secret(connection) is None:
             connection.execute(
                 insert(importer_secret).values(
@@ -203,8 +206,8 @@ def upgrade(engine: Engine, *, now: datetime) -> SchemaState:
     return state(engine)
 
 
-def _add_what_is_missing(connection: Connection) -> None:
-    in_the_way = [each.phrase for each in differences(connection) if each.weight is Weight.BLOCKS]
+def _add_what_is_missing(connection: Connection, differing: list[Difference]) -> None:
+    in_the_way = [each.phrase for each in differing if each.weight is Weight.BLOCKS]
     if in_the_way:
         raise SchemaUnusable(in_the_way)
     place = schema_of(connection)

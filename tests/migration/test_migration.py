@@ -13,7 +13,7 @@ from db.errors import SchemaNotCurrent
 from db.schema import revisions
 from db.schema.comparison import Weight
 from db.schema.reflection import schema_of
-from db.tables import importer_secret
+from db.tables import importer_secret, message, message_trace
 from tests.databases import Gateway
 from tests.doubles.clock import SettableClock
 from tests.paths import ROOT
@@ -43,6 +43,25 @@ def test_upgrade_twice_is_harmless(fresh: Engine) -> None:
     assert secret is not None
     assert len(secret) >= 48
     assert run_reading(fresh, revisions.stored_client_state_secret) == secret
+
+
+def test_an_upgrade_adds_what_was_lost(database_engine: Engine) -> None:
+    """A table and an index that were dropped by hand; the rows of the others stay."""
+    index = next(each for each in message.indexes if each.name == "IX_tblEmailMessage_nAccountID_dtReceived")
+
+    def lose(connection: Connection) -> None:
+        message_trace.drop(connection)
+        index.drop(connection)
+
+    run_writing(database_engine, lose)
+    secret = run_reading(database_engine, revisions.stored_client_state_secret)
+    lost = {each.item or each.table for each in revisions.check(database_engine) if each.weight is Weight.MISSING}
+    assert lost == {message_trace.name, index.name}
+
+    assert revisions.upgrade(database_engine, now=NOW).is_current
+
+    assert [str(each) for each in revisions.check(database_engine) if each.weight is not Weight.ADVICE] == []
+    assert run_reading(database_engine, revisions.stored_client_state_secret) == secret
 
 
 def test_each_database_has_a_secret_of_its_own(fresh: Engine, database_engine: Engine) -> None:
