@@ -16,7 +16,7 @@ from simulator.content.mail import (
     reference_attachment,
 )
 from simulator.content.sample_documents import logger_csv, pdf, results_csv
-from simulator.content.sample_images import jpeg, png
+from simulator.content.sample_images import chart, photograph
 from simulator.identifiers import Identifiers
 
 _PEOPLE = (
@@ -43,17 +43,14 @@ _REMEMBERED = 40
 
 
 class SampleMail:
-    """Writes mail; the same `random` state and clock give the same mail, byte for byte.
-
-    Pictures are drawn once, from a small stock: photographs are the costly part of a mail.
-    """
+    """Writes mail; the same `random` state and clock give the same mail, byte for byte."""
 
     def __init__(self, random: Random, clock: Callable[[], datetime]) -> None:
         self._random = random
         self._clock = clock
         self._identifiers = Identifiers(random)
-        self._photographs = [jpeg(random, 16 + 4 * number, 12 + 3 * number) for number in range(4)]
-        self._charts = [png(random) for _ in range(3)]
+        self._photographs = [photograph(random) for _ in range(4)]
+        self._chart = chart()
         self._earlier: dict[str, deque[Mail]] = {}
 
     def mail_to(self, address: str, name: str) -> Mail:
@@ -115,7 +112,7 @@ class SampleMail:
             else "Level taken, pump cleaned; photographs below. Access was difficult after the storm."
         )
         content_id = f"image{self._random.randrange(1_000)}.{self._random.randrange(16**8):08X}@terrain.example"
-        inline = inline_attachment("image001.png", self._random.choice(self._charts), "image/png", content_id)
+        inline = inline_attachment("image001.png", self._chart, "image/png", content_id)
         attachments: list[Attachment] = [inline]
         for number in range(self._random.randrange(4)):
             picture = self._random.choice(self._photographs)
