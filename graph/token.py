@@ -322,7 +322,7 @@ class TokenSource:
         """A session for one sign-in, of which there is one an hour."""
         connect, read = self._timeouts
         timeout = aiohttp.ClientTimeout(total=connect + read, sock_connect=connect, sock_read=read)
-        return session_for(self._authority_url, self._tls, timeout, keep_alive=False)
+        return session_for(self._authority_url, self._tls, timeout)
 
     async def _answer(self, session: aiohttp.ClientSession, application: Application, asked: "_Request") -> "_Answer":
         try:

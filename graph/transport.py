@@ -40,11 +40,12 @@ def session_for(
     timeout: aiohttp.ClientTimeout,
     *,
     connections: int = 100,
-    keep_alive: bool = True,
     trace: Sequence[aiohttp.TraceConfig] = (),
     socket_factory: aiohttp.SocketFactoryType | None = None,
 ) -> aiohttp.ClientSession:
     """Open the HTTP session for the one service of `url`, with the proxy as set now; the caller closes it.
+
+    Its connections are kept until then: its end waits for those, and would leave others open.
 
     Sign-in, Graph and the checks of both take it from here, so that a check goes the way that it stands for. `trace`
     and `socket_factory` are for the checks: they watch, and change nothing.
@@ -53,8 +54,7 @@ def session_for(
         connector=aiohttp.TCPConnector(
             ssl=tls,
             limit=connections,
-            force_close=not keep_alive,
-            keepalive_timeout=60 if keep_alive else None,
+            keepalive_timeout=60,
             socket_factory=socket_factory,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Engine
 
 from console.translation.language import ENGLISH
@@ -26,6 +27,25 @@ def pytest_configure() -> None:
     """
     os.environ[LANGUAGE_VARIABLE] = ENGLISH
     os.environ["SSL_CERT_FILE"] = str(ROOT / "tests" / "samples" / "system_roots.pem")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_private_keys() -> Iterator[None]:
+    """Take RSA keys from a stock of eight for each size, one after the other: to make one takes 0.1 s."""
+    make = rsa.generate_private_key
+    made: dict[int, list[rsa.RSAPrivateKey]] = {}
+
+    def take(public_exponent: int, key_size: int, backend: object = None) -> rsa.RSAPrivateKey:
+        stock = made.setdefault(key_size, [])
+        if len(stock) < 8:
+            stock.append(make(public_exponent, key_size, backend))
+        else:
+            stock.append(stock.pop(0))
+        return stock[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rsa, "generate_private_key", take)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -109,6 +109,7 @@ UNNOTED: Final = "SET tests.is_noted TO off"
 """A statement before changes of a session that do not matter to the next test."""
 _IS_AS_MADE: Final = """
 SELECT (SELECT last_value = 1 AND NOT is_called FROM "tests"."changes")
+  AND (SELECT min(version_num) = :head AND count(*) = 1 FROM "tblMailImporterVersion")
   AND pg_database_size(current_database()) < 32 * 1024 * 1024
   AND NOT EXISTS (SELECT 1 FROM pg_db_role_setting AS each JOIN pg_database ON each.setdatabase = pg_database.oid
                   WHERE datname = current_database())
@@ -165,7 +166,7 @@ def _is_as_made(url: str) -> bool:
     try:
         with engine.begin() as connection:
             connection.exec_driver_sql(_DISCONNECT_OTHERS)
-            if not connection.scalar(text(_IS_AS_MADE)):
+            if not connection.scalar(text(_IS_AS_MADE), {"head": revisions.HEAD}):
                 return False
             for table in reversed(metadata.sorted_tables):
                 keep = importer_secret.c.sName != revisions.CLIENT_STATE_SECRET

@@ -176,9 +176,7 @@ class Host:
         timeout = aiohttp.ClientTimeout(total=limits.total, sock_connect=limits.connect, sock_read=limits.answer)
         steps.watch(tls)
         async with (
-            session_for(
-                self._url, tls, timeout, keep_alive=False, trace=[steps.trace()], socket_factory=steps.open_socket
-            ) as session,
+            session_for(self._url, tls, timeout, trace=[steps.trace()], socket_factory=steps.open_socket) as session,
             session.request(method, url, headers=headers, allow_redirects=False) as response,
         ):
             yield response

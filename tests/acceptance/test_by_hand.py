@@ -56,10 +56,10 @@ MAIL_IMPORTER_RECEIVER_PORT={port} mail-importer run all > run.log 2>&1 &
 role=$!
 trap 'kill $role' EXIT
 subscribed() {{ mail-importer accounts list --json | grep -q '"state": "active"'; }}
-for n in $(seq 40); do subscribed && break; done; subscribed
+for n in $(seq 40); do subscribed && break; sleep 0.5; done; subscribed
 {curl[1]}
 imported() {{ mail-importer accounts list --json | grep -qE '"imported": [1-9]'; }}
-for n in $(seq 40); do imported && break; done; imported
+for n in $(seq 40); do imported && break; sleep 0.5; done; imported
 """
     done = subprocess.run(
         ["bash", "-c", script],

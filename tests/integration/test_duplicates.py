@@ -289,7 +289,7 @@ async def test_trace_shows_both(world: World, command: Callable[..., Any]) -> No
     of_original = await command("trace", before)
     assert "a copy of it was not imported again" in of_original.output
     assert after in of_original.output
-    [found] = json.loads((await command("trace", after, "--json")).output)
+    [found] = json.loads((await command("trace", after, "--json")).stdout)
     assert found["message_id"] is None
 
 
@@ -302,7 +302,7 @@ async def test_verify_misses_no_copy(world: World, command: Callable[..., Any]) 
     second = await world.simulator.deliver(mailbox, mail, received=first.message.received)
     await imported(world, account, [second])
     done = await command("verify", "Laboratoire", "--json")
-    reported = json.loads(done.output)
+    reported = json.loads(done.stdout)
     assert (
         done.exit_code,
         reported["missing"],
@@ -327,11 +327,11 @@ async def test_an_operator_can_have_a_copy_imported(world: World, command: Calla
     second = await world.simulator.deliver(mailbox, mail, received=first.message.received)
     await imported(world, account, [second])
 
-    again = json.loads((await command("import", "Laboratoire", "--force", "--yes", "--json")).output)
+    again = json.loads((await command("import", "Laboratoire", "--force", "--yes", "--json")).stdout)
     assert (again["replaced"], again["duplicate"], again["imported"]) == (1, 1, 0)
-    plain = json.loads((await command("import", "Laboratoire", "--id", second.message_id, "--json")).output)
+    plain = json.loads((await command("import", "Laboratoire", "--id", second.message_id, "--json")).stdout)
     assert (plain["known"], plain["imported"]) == (1, 0)
-    forced = json.loads((await command("import", "Laboratoire", "--id", second.message_id, "--force", "--json")).output)
+    forced = json.loads((await command("import", "Laboratoire", "--id", second.message_id, "--force", "--json")).stdout)
     assert forced["imported"] == 1
     assert len(await world.imported_ids()) == 2
     assert await recorded(world) == []

@@ -116,7 +116,7 @@ async def test_a_message_that_is_gone_waits_no_more(world: World, command: Calla
     mailbox, _, first = await unscanned(world)
 
     async def scanning() -> int:
-        [row] = json.loads((await command("accounts", "list", "--json")).output)
+        [row] = json.loads((await command("accounts", "list", "--json")).stdout)
         return int(row["scanning"])
 
     async with world.processing():
@@ -253,7 +253,7 @@ async def test_a_command_leaves_what_waits_to_the_processors(world: World, comma
     reported = await command("import", "Laboratoire", "--id", first.message_id)
     assert reported.exit_code == 0, reported.output
     assert "Dynamic Delivery" in reported.output
-    listed = json.loads((await command("import", "Laboratoire", "--json")).output)
+    listed = json.loads((await command("import", "Laboratoire", "--json")).stdout)
     assert (listed["scanning"], listed["failed"], listed["not_imported"][0]["outcome"]) == (1, 0, "scanning")
     assert "Wait for Defender's scan" in (await command("accounts", "show", "Laboratoire")).output
     world.simulator.release(mailbox, first.message_id)

@@ -124,6 +124,7 @@ def _exists(named: str, place: str) -> bool:
     return (ROOT / path).is_file() or (ROOT / place).parent.joinpath(path).is_file()
 
 
+@pytest.mark.slow
 def test_files_named_in_texts_exist() -> None:
     """A path counts from the root or from the folder of the document; a bare name may be that of a file anywhere."""
     missing = [
@@ -157,6 +158,7 @@ _MENTION: Final = re.compile(rf"(?<![\w-])(?:{'|'.join(FACTS)})\.md")
 _CITATION: Final = re.compile(rf"docs/({'|'.join(FACTS)})\.md, sections? (\d+(?:(?:, | and )\d+)*)")
 
 
+@pytest.mark.slow
 def test_cited_sections_exist() -> None:
     headings = {name: _HEADING.findall((ROOT / "docs" / f"{name}.md").read_text("utf-8")) for name in FACTS}
     assert all(numbers == [str(each) for each in range(1, len(numbers) + 1)] for numbers in headings.values())
@@ -275,6 +277,7 @@ def _of_users() -> Iterator[Text]:
                 yield from (Text(language, each) for each in strings_of(message.string))
 
 
+@pytest.mark.slow
 def test_commands_in_texts_for_users_exist() -> None:
     found = [each for text in _of_users() for each in (*_in_sentences(*text), *_in_spans(text))]
     assert found == []
@@ -290,6 +293,7 @@ def _commands(command: click.Command = cli) -> Iterator[click.Command]:
             yield from _commands(below)
 
 
+@pytest.mark.slow
 def test_commands_in_examples_exist() -> None:
     """The epilogs, and other examples, which are not translated."""
     epilogs = [Text(str(command.name), str(command.epilog)) for command in _commands() if command.epilog]

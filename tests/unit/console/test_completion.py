@@ -65,6 +65,7 @@ def test_commands_and_options_are_completed(complete: Complete) -> None:
     assert "--dead-letters" in complete("mail-importer queue list --")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("laboratory")
 def test_the_installed_command_completes(run_process: RunProcess) -> None:
     result = run_process(**asked_of_bash("mail-importer accounts show l"))

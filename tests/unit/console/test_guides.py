@@ -63,6 +63,7 @@ def company_pfx(path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", list(GUIDES))
 def test_what_a_guide_says_to_type_can_be_typed(
     language: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
@@ -89,6 +90,7 @@ def test_the_guides_say_to_type_the_same() -> None:
     assert english == french
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", list(GUIDES))
 def test_what_a_guide_quotes_is_what_the_test_says(language: str) -> None:
     folder = ROOT / "console" / "translation" / "locale"

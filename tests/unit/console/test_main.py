@@ -140,6 +140,7 @@ def test_a_database_without_schema_is_refused_with_the_command_to_run(arguments:
 # The installed command, as a process.
 
 
+@pytest.mark.slow
 def test_the_installed_command_adds_and_lists_an_account(run_process: RunProcess, tmp_path: Path) -> None:
     assert run_process("db", "upgrade").returncode == 0
     added = run_process(*ADD)
@@ -182,6 +183,7 @@ def test_the_exit_status_distinguishes_done_failed_and_wrong(
     assert status == 0 or result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "status"), [(["--version"], 0), (["accounts", "list"], 1), (["queue", "status", "--frobnicate"], 2)]
 )
@@ -192,6 +194,7 @@ def test_the_process_ends_with_the_exit_status(arguments: list[str], status: int
     assert status == 0 or result.stderr
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_database_fails_with_a_sentence(run_process: RunProcess, tmp_path: Path) -> None:
     (tmp_path / "mail-importer.db").write_bytes(b"Dear reader, " * 500)
     result = run_process("accounts", "list")

@@ -82,6 +82,7 @@ TABLES = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("command", TABLES)
@@ -107,6 +108,7 @@ def on_terminal(folder: Path, **environment: str) -> str:
     return printed
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("busy")
 def test_a_test_of_settings_has_no_colours_for_those_who_want_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its marks are coloured by other means than tables."""
@@ -123,6 +125,7 @@ def test_a_test_of_settings_has_no_colours_for_those_who_want_none(monkeypatch: 
     assert "\x1b" not in marks()
 
 
+@pytest.mark.slow
 def test_colours_are_for_terminals_and_for_those_who_want_them(run: Run, tmp_path: Path) -> None:
     run("certificates", "new", "--subject", "x")
     assert "\x1b[1m" in on_terminal(tmp_path)

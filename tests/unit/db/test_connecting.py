@@ -183,6 +183,7 @@ def registered(folder: Path, **drivers: Path | str) -> dict[str, str]:
     return {"ODBCSYSINI": str(folder), "HOME": str(folder)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "advice"),
     [
@@ -197,6 +198,7 @@ def test_driver_manager_that_is_missing(tmp_path: Path, error: str, advice: str)
     assert advice in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "module", "command"),
     [
@@ -209,6 +211,7 @@ def test_python_driver_that_is_not_installed(tmp_path: Path, url: str, module: s
     assert made(url, **without(module, tmp_path)).rstrip().endswith(f"is not installed. Install it: {command}")
 
 
+@pytest.mark.slow
 def test_driver_that_the_url_does_not_name_is_found(tmp_path: Path) -> None:
     """The newest registered one is used, from 18 on; otherwise the one in Microsoft's Python package."""
     library = packaged_driver()
@@ -225,6 +228,7 @@ def test_driver_that_the_url_does_not_name_is_found(tmp_path: Path) -> None:
     assert made(_PYODBC, **too_old) == f"mssql pyodbc {library}\n"
 
 
+@pytest.mark.slow
 def test_driver_that_the_url_names_is_used(tmp_path: Path) -> None:
     """The URL gives its name, in any letter case, or its path."""
     library = packaged_driver()
@@ -234,6 +238,7 @@ def test_driver_that_the_url_names_is_used(tmp_path: Path) -> None:
     assert made(f"{_PYODBC}?driver={library}", **known) == f"mssql pyodbc {library}\n"
 
 
+@pytest.mark.slow
 def test_no_odbc_driver_at_all(tmp_path: Path) -> None:
     """The error has both ways to get one."""
     output = run_python(_HIDE_PACKAGE + _MAKE_ENGINE, _PYODBC, **registered(tmp_path))
@@ -251,6 +256,7 @@ def test_no_odbc_driver_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pip install" not in str(missing.value)
 
 
+@pytest.mark.slow
 def test_driver_that_is_not_registered(tmp_path: Path) -> None:
     """The error lists the registered ones."""
     url = f"{_PYODBC}?driver=ODBC+Driver+18+for+SQL+Server"
@@ -259,6 +265,7 @@ def test_driver_that_is_not_registered(tmp_path: Path) -> None:
     assert "No ODBC driver is." in made(url, **registered(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", ["", "?driver=ODBC+Driver+18+for+SQL+Server"])
 def test_registered_driver_whose_file_is_gone(tmp_path: Path, named: str) -> None:
     """An upgrade by hand has this effect: the list has a version that was removed."""
@@ -267,12 +274,14 @@ def test_registered_driver_whose_file_is_gone(tmp_path: Path, named: str) -> Non
     assert f"The ODBC driver {gone} is not there. Install Microsoft's:" in output
 
 
+@pytest.mark.slow
 def test_registered_driver_without_a_file(tmp_path: Path) -> None:
     """The list was edited by hand."""
     output = made(_PYODBC, **registered(tmp_path, ODBC_Driver_18_for_SQL_Server=""))
     assert "is registered without a library: its Driver= in odbcinst.ini is missing" in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("needed", "package"),
     [("libgssapi_krb5.so.9", "libgssapi-krb5-2"), ("libltdl.so.9", "libltdl7"), ("libodbcinst.so.9", "unixodbc")],
@@ -292,6 +301,7 @@ def test_driver_with_a_library_missing(tmp_path: Path, needed: str, package: str
     )
 
 
+@pytest.mark.slow
 def test_driver_that_is_damaged(tmp_path: Path) -> None:
     """A file that is no library is reported with the loader's own reason."""
     (tmp_path / "libmsodbcsql.so").write_text("Dear Sir or Madam")
@@ -300,6 +310,7 @@ def test_driver_that_is_damaged(tmp_path: Path) -> None:
     assert "file too short" in output or "invalid ELF header" in output
 
 
+@pytest.mark.slow
 def test_sqlite_needs_no_odbc(tmp_path: Path) -> None:
     """Nothing loads `pyodbc` as long as no `mssql` URL is used."""
     program = (
@@ -314,6 +325,7 @@ def test_sqlite_needs_no_odbc(tmp_path: Path) -> None:
     assert run_python(program, **without("pyodbc", tmp_path, "libodbc.so.2: cannot open")) == "False\n"
 
 
+@pytest.mark.slow
 def test_commands_report_what_is_missing_before_anything_else(tmp_path: Path) -> None:
     """Every role and command ends at once with exit status 1 and the sentence."""
     environment = {

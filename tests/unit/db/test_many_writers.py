@@ -51,6 +51,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_each_message_is_written_by_one_of_eight_and_read_whole(
     gateway: Gateway, database_engine: Engine

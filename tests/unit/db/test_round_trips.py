@@ -131,6 +131,7 @@ def test_a_server_that_hangs_up_each_time_is_tried_twice(server: TdsServer, engi
     assert len(met) == 2
 
 
+@pytest.mark.slow
 def test_puts_of_any_number_are_few_statements(server: TdsServer, engine: Engine) -> None:
     """One to 300 messages, with an account or without: nine texts."""
     for number in range(1, 301, 7):

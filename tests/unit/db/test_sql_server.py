@@ -282,6 +282,7 @@ def database_kind() -> str:
     return "sqlite"
 
 
+@pytest.mark.slow
 async def test_statements_are_those_that_were_reviewed(database: Database) -> None:
     """A change of the statements for SQL Server shows, and is to be reviewed in `sql_server.sql`."""
     with executed(database.engine) as statements:

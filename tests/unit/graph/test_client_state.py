@@ -10,6 +10,7 @@ KEY = "k" * 43
 OLD = "o" * 43
 
 
+@pytest.mark.slow
 @given(st.integers(1, 2**63 - 1))
 def test_every_account_comes_back_and_fits_graphs_limit(account: int) -> None:
     keys = ClientStateKeys(KEY)

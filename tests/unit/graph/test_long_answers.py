@@ -96,6 +96,7 @@ def test_what_is_no_whole_json(sent: bytes) -> None:
         read(sent, files, piece=65_536)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_a_body() -> None:
     """Thirty megabytes, an emoji among them: Python would take four bytes for each character."""
     with ExitStack() as files:

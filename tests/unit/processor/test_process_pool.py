@@ -62,6 +62,7 @@ async def test_an_error_of_the_work_is_raised_here(pool: ProcessPool) -> None:
     assert await pool.run(worker_tasks.talkative, mailbox="a", size=0) == "read"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits neither")
 @pytest.mark.parametrize(
     ("work", "reported"),
@@ -206,6 +207,7 @@ async def test_a_process_serves_on_however_large_its_parent_is(pool: ProcessPool
     assert ballast
 
 
+@pytest.mark.slow
 async def test_a_process_that_used_much_memory_is_replaced(pool: ProcessPool) -> None:
     """The next work is to have the same memory as any other."""
     before = await pool.run(worker_tasks.process_id, mailbox="a", size=0)

@@ -211,6 +211,7 @@ class TestUnavailable:
 
 
 class TestDeath:
+    @pytest.mark.slow
     async def test_what_was_answered_202_survives_kill_9(self, database_file: Path) -> None:
         """The response comes after the commit, so the process may die right behind it."""
         process = await asyncio.create_subprocess_exec(

@@ -133,6 +133,7 @@ class TestCompressed:
         assert answer.status == 202
         assert await endpoint.queued_ids() == ["AAkALg-1"]
 
+    @pytest.mark.slow
     async def test_a_decompression_bomb_costs_neither_memory_nor_time(self, endpoint: Endpoint) -> None:
         """1 GiB packed into 1 MiB stays packed."""
         packer = zlib.compressobj(9, zlib.DEFLATED, 31)
@@ -246,6 +247,7 @@ class TestSize:
         assert await endpoint.queued_ids() == [f"m-{number}" for number in range(1000)]
         assert endpoint.outcomes() == {"genuine": 1000, "forged": 99_099, "malformed": 0}
 
+    @pytest.mark.slow
     async def test_the_largest_body_of_genuine_items_is_queued_whole(self, endpoint: Endpoint) -> None:
         """A mebibyte of them goes through at the first attempt, and again at a second."""
         items = [

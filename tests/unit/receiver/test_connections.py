@@ -204,6 +204,7 @@ class TestNumber:
             assert await one.closed() == b""
             assert [await _works(two), await _works(three)] == [True, True]
 
+    @pytest.mark.slow
     async def test_the_bound_of_an_address_can_be_lifted(self, endpoints: Endpoints) -> None:
         """Behind a proxy all have its address."""
         endpoint = await endpoints.start(connections=ConnectionLimits(per_address=0))

@@ -180,6 +180,7 @@ async def test_large_mail_is_delivered(sim: Simulator, mailbox: Mailbox, control
         assert response.status == 413
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["mixed", "alternative", "related"])
 async def test_mail_of_any_depth_is_delivered(mailbox: Mailbox, control: SimulatorControl, level: str) -> None:
     """It has as many parts in one another as there may be: beyond some hundreds they are one."""

@@ -50,6 +50,7 @@ async def test_the_fifth_concurrent_call_on_a_mailbox_is_refused(
     assert await _status(graph, url) == 200
 
 
+@pytest.mark.slow
 async def test_a_call_counts_until_its_body_is_sent(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:

@@ -457,6 +457,7 @@ def test_filters_that_are_given_replace_their_kind_alone(add: Run, run: Run, sto
     assert stored()[0].settings.filters == Filters()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -489,6 +490,7 @@ def test_a_bound_that_contradicts_one_of_before_is_wrong_usage(add: Run, run: Ru
     assert stored()[0].settings.filters == Filters(size_least=2 * 1024 * 1024)
 
 
+@pytest.mark.slow
 def test_a_row_that_cannot_be_read_ends_no_command_in_a_traceback(run: Run, add: Run, engine: Engine) -> None:
     """The account shows its fault, the others are unaffected, and the command that it names repairs it."""
     add()

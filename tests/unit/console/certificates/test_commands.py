@@ -76,6 +76,7 @@ def test_list_shows_certificates_and_files_of_no_use(run: Run, certificate: Cert
     assert max(len(line) for line in listed.stdout.splitlines()) <= 80
 
 
+@pytest.mark.slow
 def test_list_shows_what_is_wrong_with_each(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     old = make_self_signed("old", now=datetime(2020, 1, 1, tzinfo=UTC), days=1, key_bits=2048)
     write_pair(old, Path("certificates"), "old")

@@ -105,6 +105,7 @@ def test_the_public_part_has_no_key_which_is_reported(
     assert "private key" not in again.stderr
 
 
+@pytest.mark.slow
 def test_a_way_through_every_form_loses_nothing(run: Run, source: Path, secret: Path, made: Certificate) -> None:
     """PEM, PFX, key in encrypted DER, put together again with its certificate."""
     password = ("--password-file", str(secret))
@@ -318,6 +319,7 @@ def typed(*arguments: str, answers: list[tuple[str, str]]) -> str:
     return shown
 
 
+@pytest.mark.slow
 def test_at_a_terminal_passwords_are_asked_for_and_not_shown(source: Path, tmp_path: Path, made: Certificate) -> None:
     (tmp_path / "end").mkdir()
     new = [("New password of a.pfx", SECRET), ("Repeat for confirmation", SECRET)]

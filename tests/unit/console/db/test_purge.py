@@ -160,6 +160,7 @@ main.main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("filled")
 def test_ctrl_c_ends_it_between_two_transactions(engine: Engine, tmp_path: Path) -> None:
     """Completed work is reported and recorded; run again it goes on."""

@@ -204,6 +204,7 @@ def test_the_newest_twenty_are_printed_and_that_there_are_more(run: Run, engine:
     assert record_of_twenty.stderr == ""
 
 
+@pytest.mark.slow
 def test_an_account_narrows_the_search(run: Run, engine: Engine, account: int) -> None:
     record(engine, replace(FIRST, account_id=account), replace(FIRST, account_id=77, graph_id="of-another"))
     (found,) = json.loads(run("trace", "thread", "--account", "laboratory", "--json").stdout)

@@ -48,6 +48,7 @@ def id_of(message: Message) -> MessageId:
     return message.id if isinstance(message.id, str) else (message.id[0], message.id[1])
 
 
+@pytest.mark.slow
 def test_every_text_of_the_code_is_in_the_catalogue_and_no_other(translated: Catalog, extracted: Catalog) -> None:
     there, wanted = ({id_of(each) for each in texts(catalog)} for catalog in (translated, extracted))
     assert wanted - there == set(), "run: make messages"

@@ -393,6 +393,7 @@ POISON: Final[dict[str, Callable[[], MessageRecord]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("poison", POISON.values(), ids=POISON.keys())
 async def test_refused_message_fails_alone(
     store: MessageStore, database_engine: Engine, poison: Callable[[], MessageRecord]
@@ -488,6 +489,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 async def test_killed_before_its_commit_leaves_nothing(gateway: Gateway) -> None:
     """A process killed when all rows are written and none committed leaves nothing; another can save the message."""
     child = await asyncio.create_subprocess_exec(

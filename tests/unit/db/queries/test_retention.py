@@ -273,6 +273,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 async def test_killed_in_between_it_leaves_whole_messages(database: Database, gateway: Gateway) -> None:
     """Recipients and attachments of the second three are deleted when the process is killed: that is never visible."""
     await save(database, *(f"m{number}" for number in range(9)))

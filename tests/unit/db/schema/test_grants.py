@@ -124,6 +124,7 @@ def statements(login: Gateway) -> Iterator[list[Statement]]:
         event.remove(Engine, "before_cursor_execute", note)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", list(Role), ids=str)
 async def test_a_role_can_do_its_work_with_nothing_less(role: Role, owner: Engine, gateway: Gateway) -> None:
     """None of its statements is refused; without any one of its rights, one of them is."""

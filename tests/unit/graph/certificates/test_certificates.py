@@ -130,6 +130,7 @@ def write_form(form: str, folder: Path, made: Certificate) -> None:
         (folder / name).write_bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "form",
     [

@@ -206,6 +206,7 @@ async def test_bytes_that_cannot_be_decoded_are_asked_for_raw(damaged: object) -
     assert (content, record.size) == (b"ABC", 3)
 
 
+@pytest.mark.slow
 async def test_an_attached_item_is_fetched_as_its_mime() -> None:
     """Graph's JSON has no bytes of it."""
     shelf = Shelf(_entry(ITEM, "mail", contentType=None), contents={"mail": b"Subject: x\r\n\r\n"})
@@ -283,6 +284,7 @@ async def test_an_attachment_in_the_place_of_another_starts_the_message_again() 
         await _fetch(shelf, LARGE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "detail"),
     [
@@ -392,6 +394,7 @@ async def test_limits_hold_for_what_came_with_the_list() -> None:
     assert [(record.state, content) for record, content in found] == [("too_large", None)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "item_type", "safe"),
     [
@@ -408,6 +411,7 @@ async def test_an_item_is_recognised_by_its_beginning(content: bytes, item_type:
     assert (kept, record.item_type, record.safe_file_name, record.file_name) == (content, item_type, safe, "Mail 1/2")
 
 
+@pytest.mark.slow
 async def test_an_attached_mail_is_unpacked_after_all_that_graph_listed() -> None:
     """Graph's order and number stay; unpacked ones have names of their own."""
     inner = mail("Inner", ("a.bin", b"deep"))
@@ -520,6 +524,7 @@ async def test_an_item_that_is_a_page_of_a_proxy_is_not_kept(begins: bytes) -> N
     assert (record.state_detail or "").startswith("NotTheContent")
 
 
+@pytest.mark.slow
 async def test_only_a_file_of_that_kind_may_come_as_html_or_json() -> None:
     """The mail, or the file's name, gives the kind; without either, any kind may come."""
     files = {

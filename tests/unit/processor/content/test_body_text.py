@@ -32,6 +32,7 @@ async def pool() -> AsyncIterator[ProcessPool]:
         yield made
 
 
+@pytest.mark.slow
 async def test_a_long_body(pool: ProcessPool) -> None:
     """Tags that the pieces cut in two are read, and so is text behind the end of the document."""
     with ExitStack() as files:

@@ -108,6 +108,7 @@ _HARD = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(_HARD | st.none(), st.sampled_from(["", ".eml", ".ics"])), max_size=12))
 def test_whatever_is_sent_can_be_written(sent: list[tuple[str | None, str]]) -> None:
     """Every promise at once, of every name, side by side."""

@@ -20,6 +20,7 @@ def test_tables_stay_in_columns_and_lists_in_lines() -> None:
     assert text.index("3,2") - text.index("Nitrate") == len("Phosphate") + 2
 
 
+@pytest.mark.slow
 def test_a_large_body_loses_its_layout_and_no_word() -> None:
     """Laying out thirty megabytes would take a minute."""
     text = plain_text(f"<html><body><style>p</style><!-- c --><table>{ROW * 100_000}</table></body></html>")
@@ -41,6 +42,7 @@ def test_styles_hide_and_do_not_indent() -> None:
     assert plain_text(hidden + shown) == "Befund"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("html", "words"),
     [

@@ -363,6 +363,7 @@ def test_what_has_no_room_is_counted_once_for_all(bounds: UnpackingBounds, first
     assert [row.state_detail is None for row in rows[:3]] == [True, False, False]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(30)
 def test_a_mail_of_countless_parts_costs_little_time() -> None:
     """Others wait for their turn meanwhile: beyond 10,000 they are not counted."""
@@ -403,6 +404,7 @@ def test_a_malformed_mail_stops_nothing(raw: bytes) -> None:
     assert len(rows) <= 21
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_damage_stops_nothing(data: st.DataObject) -> None:

@@ -58,6 +58,7 @@ async def test_a_mail_that_says_it_is_unsent_is_a_draft(sim: Simulator, mailbox:
     assert (sent.message.mail.is_draft, sent.internet_message_id) == (True, None)
 
 
+@pytest.mark.slow
 async def test_whatever_comes_is_delivered(sim: Simulator, mailbox: Mailbox) -> None:
     """Thousands of parts and of addresses, and parts in parts in parts."""
     deep = "Content-Type: text/plain\n\nx"
@@ -72,6 +73,7 @@ async def test_whatever_comes_is_delivered(sim: Simulator, mailbox: Mailbox) -> 
     assert found[1].message.mail.body == "x"
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_damage_stops_nothing(data: st.DataObject) -> None:
