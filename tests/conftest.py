@@ -68,7 +68,11 @@ def pytest_report_header() -> str | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests of a SQL Server where there is none; if they are requested by name, report it."""
+    """Deselect the tests of a SQL Server where there is none; if they are requested by name, report it.
+
+    Tests that take long come first, so that no worker begins one when the others have nothing left.
+    """
+    items.sort(key=lambda item: item.path.parent.name != "acceptance" and item.get_closest_marker("slow") is None)
     if MSSQL_VARIABLE in os.environ:
         return
     if config.option.markexpr == "mssql":

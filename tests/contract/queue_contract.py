@@ -660,6 +660,7 @@ class QueueContract:
 
     # Outages.
 
+    @pytest.mark.slow
     async def test_outage_is_reported_and_loses_nothing(self, backend: QueueBackend) -> None:
         """While the queue cannot be reached every call raises an error; afterwards the state is as before."""
         queue = await backend.open()

@@ -207,6 +207,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert sorted(got) == left
 
 
+@pytest.mark.slow
 def test_any_sequence_loses_nothing_and_doubles_nothing(databases: Databases) -> None:
     """Each message has one outcome in any order of puts, deliveries, settlements, expiries and replays."""
     machine = type("Machine", (QueueMachine,), {"databases": databases})

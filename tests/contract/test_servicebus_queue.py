@@ -220,6 +220,7 @@ async def test_a_waiting_consumer_survives_a_drop(backend: ServiceBusBackend) ->
     assert delivery.message_id == "m"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "text"),
     [

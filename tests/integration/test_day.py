@@ -163,6 +163,7 @@ async def _host(world: World, name: str) -> AsyncIterator[None]:
         await database.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("seed", [1])
 @pytest.mark.timeout(300)

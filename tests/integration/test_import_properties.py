@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, event, func, select
@@ -40,6 +41,7 @@ def _imports(draw: st.DrawFn) -> tuple[list[Sent], list[list[int]]]:
     return mails, [order[start : start + size] for start in range(0, len(order), size)]
 
 
+@pytest.mark.slow
 @on_every_database
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -62,6 +64,7 @@ async def test_what_goes_in_comes_out(
         assert await place.rows() == {graph_id: _expected(sent) for graph_id, sent in zip(ids, mails, strict=True)}
 
 
+@pytest.mark.slow
 @on_every_database
 async def test_a_stop_at_each_statement_of_an_import(world: World) -> None:
     """One after the other, until none is left: of a mail with a file that is streamed, and a mail in it."""

@@ -162,6 +162,7 @@ def live_through(databases: Databases, certificate: Certificate) -> Callable[[li
     return live
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(steps=st.lists(_steps(), min_size=10, max_size=25))
 @pytest.mark.timeout(600)

@@ -187,6 +187,7 @@ async def test_a_message_that_goes_meanwhile_is_imported_without(world: World) -
 # Operators.
 
 
+@pytest.mark.slow
 async def test_an_original_is_fetched_when_an_operator_asks(world: World, command: Command) -> None:
     """It works for a message imported without one; an existing original stays when another cannot be had."""
     delivered = await delivered_one(world)

@@ -322,6 +322,7 @@ async def _all_imported(office: Office, count: int) -> bool:
     return len(await office.world.imported_ids()) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refuse_duplicates", [False, True])
 async def test_one_that_can_be_neither_renewed_nor_deleted_is_replaced(
     make_office: MakeOffice, refuse_duplicates: bool

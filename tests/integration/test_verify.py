@@ -312,6 +312,7 @@ def _fill(connection: Connection, account: int, numbers: range, now: datetime) -
         connection.execute(insert(message), rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "missing", "moved"), [(4, 4, 4), (60_000, 60_000, 60_000)])
 async def test_memory_grows_neither_with_the_folder_nor_with_what_is_missing(
     first: int, missing: int, moved: int, world: World
