@@ -14,6 +14,7 @@ from console import logs
 from console.output import wrong_value
 from console.settings import Settings, load_settings
 from console.translation.language import block
+from console.wiring.calls import CallContext
 from console.wiring.clock import utc_now
 from console.wiring.database import open_engine
 from db.engine import Database, run_reading
@@ -30,9 +31,17 @@ _COMPLETION_SECONDS: Final = 2
 class Invocation:
     """One call of `mail-importer`. The settings are read when a command first needs them, and only once."""
 
-    def __init__(self, settings: Settings | None = None, *, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        calls: CallContext | None = None,
+    ) -> None:
         self._given = settings
         self.clock = clock
+        self.calls = CallContext(clock=clock) if calls is None else calls
+        """Time, chance and bounds of calls of Graph."""
 
     @functools.cached_property
     def settings(self) -> Settings:

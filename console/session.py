@@ -30,7 +30,7 @@ async def opened_account(invocation: Invocation, name: str) -> AsyncIterator[Ope
     """The account of this name, for as long as the context lasts; see `accounts.usable`."""
     async with invocation.database() as database:
         account = await database.read(lambda connection: accounts.usable(connection, name))
-        async with open_graph(invocation.settings) as graph:
+        async with open_graph(invocation.settings, context=invocation.calls) as graph:
             reader = MailReader(graph.client)
             yield OpenedAccount(
                 account,

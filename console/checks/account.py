@@ -19,7 +19,8 @@ from console.checks.runner import Check
 from console.checks.settings import settings_check
 from console.checks.storage import StorageChecks
 from console.settings import Settings
-from console.wiring.credentials import CallContext, naming
+from console.wiring.calls import CallContext
+from console.wiring.credentials import naming
 from console.wiring.graph import open_graph
 from db.engine import Database
 from db.outcomes import ActionKind

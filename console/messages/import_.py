@@ -209,6 +209,7 @@ async def _importing(
             ImportOptions.of_settings(invocation.settings),
             clock=invocation.clock,
             processes=processes,
+            sleep=invocation.calls.sleep,
         )
         try:
             yield opened, importer, MessageSelector(opened.reader, importer.store, opened.folders)

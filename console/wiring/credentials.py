@@ -1,18 +1,13 @@
 """Sign-in by certificate, as configured: to Graph, and to other services of Microsoft that accept an application."""
 
-import asyncio
 import contextlib
-import random
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
-from typing import Final
 
 from console.loop import run_async
 from console.settings import Settings, SettingsError
-from console.wiring.clock import utc_now
+from console.wiring.calls import USUAL, CallContext
 from graph.application import Application
 from graph.certificates import CertificateStore, FolderStore
 from graph.certificates.windows import native
@@ -33,27 +28,6 @@ def certificate_store(settings: Settings) -> CertificateStore:
     password = settings.certificate_password
     folder = Path(settings.certificate_store)
     return FolderStore(folder, password.get_secret_value() if password is not None else None)
-
-
-@dataclass(frozen=True, slots=True)
-class CallContext:
-    """Things from outside of sign-in and calls of Graph: time, chance and bounds.
-
-    `connect_seconds`: TLS included. `sign_in_seconds`, `read_seconds`: without a byte from that service.
-    `call_seconds`: of a call with all its waits. `failures_remembered_seconds`: see `TokenSource`.
-    """
-
-    clock: Callable[[], datetime] = utc_now
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    random: Callable[[], float] = random.random
-    connect_seconds: float = 10.0
-    sign_in_seconds: float = 30.0
-    read_seconds: float = 40.0
-    call_seconds: float = 60.0
-    failures_remembered_seconds: float = 5.0
-
-
-USUAL: Final = CallContext()
 
 
 def token_source(

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from console.settings import Settings
-from console.wiring.credentials import USUAL, CallContext, certificate_store, naming, token_source
+from console.wiring.calls import USUAL, CallContext
+from console.wiring.credentials import certificate_store, naming, token_source
 from graph.certificates import CertificateStore
 from graph.client import GraphClient, open_session
 from graph.slots import CallSlots, LocalSlots

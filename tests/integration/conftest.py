@@ -79,7 +79,7 @@ def command(world: World, _logs_as_before: None) -> Callable[..., Awaitable[Resu
     """Run a command beside the simulator; settings may be given by name."""
 
     async def call(*arguments: str, **changed: Any) -> Result:  # noqa: ANN401  # of any setting
-        invocation = Invocation(world.settings.model_copy(update=changed), clock=world.clock)
+        invocation = Invocation(world.settings.model_copy(update=changed), clock=world.clock, calls=world.context)
         result = await asyncio.to_thread(CliRunner().invoke, cli, list(arguments), obj=invocation)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception

@@ -19,7 +19,7 @@ from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, MessageId, QueuedMessage
 from console.settings import Settings
-from console.wiring.credentials import CallContext
+from console.wiring.calls import CallContext
 from console.wiring.graph import OpenedGraph, open_graph
 from console.wiring.processor import ImportOptions, importer_of, processor_of
 from db.engine import Database
