@@ -5,7 +5,7 @@ import sys
 import click
 
 from console.output import wrong_usage
-from console.translation.language import said
+from console.translation.language import translated
 from phrases import Phrase
 
 
@@ -19,7 +19,7 @@ def confirm(question: Phrase, *, yes: bool) -> None:
     if yes:
         return
     try:
-        agreed = click.confirm(said(question), err=True)
+        agreed = click.confirm(translated(question), err=True)
     except click.Abort as exc:
         if sys.stdin is not None and sys.stdin.isatty():
             raise  # Ctrl-C

@@ -90,12 +90,12 @@ class LazyGroup(Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # the signature is click's
         """List the commands without loading them."""
         with formatter.section(gettext("Commands")):
-            formatter.write_dl([(name, language.help_said(entry.summary)) for name, entry in self._lazy.items()])
+            formatter.write_dl([(name, language.translated_help(entry.summary)) for name, entry in self._lazy.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Offer the commands without loading them."""
         names = [
-            CompletionItem(name, help=language.help_said(entry.summary))
+            CompletionItem(name, help=language.translated_help(entry.summary))
             for name, entry in self._lazy.items()
             if name.startswith(incomplete)
         ]

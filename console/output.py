@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from console.translation.language import said
+from console.translation.language import translated
 from phrases import Phrase
 
 _STEERING: Final = frozenset({"Cc", "Cf", "Cs"})  # control characters, bidirectional marks, broken UTF-16
@@ -41,7 +41,7 @@ class Column:
 
     def text(self, row: Mapping[str, Any]) -> Text:
         """The cell, without markup and control characters: names come from users and from foreign mail."""
-        text = said((self.show or shown)(row[self.key]))
+        text = translated((self.show or shown)(row[self.key]))
         return Text("\n".join(map(printable, text.split("\n") if self.lines else [text])))
 
 
@@ -69,7 +69,7 @@ class Listing:
         table = RichTable(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for column in self.columns:
             table.add_column(
-                said(column.heading),
+                translated(column.heading),
                 overflow="fold",
                 justify="right" if column.right else "left",
                 no_wrap=column.whole,
@@ -101,7 +101,7 @@ class Record:
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
         for column in self.columns:
-            table.add_row(said(column.heading), column.text(self.row))
+            table.add_row(translated(column.heading), column.text(self.row))
         return table
 
 
@@ -150,22 +150,22 @@ def print_object(facts: Mapping[str, object], name: str, rows: Iterable[Mapping[
 
 def tell(text: Phrase) -> None:
     """Print a message for the user, on standard error, in the chosen language."""
-    click.echo(printable(said(text)), err=True)
+    click.echo(printable(translated(text)), err=True)
 
 
 def failure(reason: Phrase) -> click.ClickException:
     """The error for exit status 1, with this sentence."""
-    return click.ClickException(said(reason))
+    return click.ClickException(translated(reason))
 
 
 def wrong_usage(reason: Phrase) -> click.UsageError:
     """The error for exit status 2: the arguments do not go together."""
-    return click.UsageError(said(reason))
+    return click.UsageError(translated(reason))
 
 
 def wrong_value(reason: Phrase, *, of: str | None = None) -> click.BadParameter:
     """The error for exit status 2: a value is invalid. `of`: its option, outside of the option's own check."""
-    return click.BadParameter(said(reason), param_hint=of)
+    return click.BadParameter(translated(reason), param_hint=of)
 
 
 def printable(text: str) -> str:

@@ -14,7 +14,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from console.translation.language import said
+from console.translation.language import translated
 from phrases import Phrase
 
 OnProgress = Callable[[Phrase, int], None]
@@ -25,14 +25,14 @@ OnProgress = Callable[[Phrase, int], None]
 def counting() -> Iterator[OnProgress]:
     """Show the activity on standard error meanwhile; nothing where that is no terminal."""
     with _bar(SpinnerColumn(), TextColumn("{task.description}")) as bar:
-        task = bar.add_task(said(Phrase("Beginning")), total=None)
-        yield lambda activity, done: bar.update(task, description=said(_so_far(activity, done)))
+        task = bar.add_task(translated(Phrase("Beginning")), total=None)
+        yield lambda activity, done: bar.update(task, description=translated(_so_far(activity, done)))
 
 
 @contextmanager
 def counting_of(activity: Phrase) -> Iterator[Callable[[int, int], None]]:
     """As `counting`, for one activity on a known number of messages: called with those done, and their number."""
-    with _bar(TextColumn(said(activity)), BarColumn(), MofNCompleteColumn()) as bar:
+    with _bar(TextColumn(translated(activity)), BarColumn(), MofNCompleteColumn()) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
 

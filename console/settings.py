@@ -89,7 +89,7 @@ class SettingsError(click.ClickException):
 
     def __init__(self, *problems: Phrase) -> None:
         several = Phrase.joined(Phrase("the settings are wrong:"), *problems, by="\n  ")
-        super().__init__(language.said(problems[0] if len(problems) == 1 else several))
+        super().__init__(language.translated(problems[0] if len(problems) == 1 else several))
         self.problems = problems
 
 

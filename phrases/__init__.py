@@ -82,7 +82,7 @@ class Phrase(str):
 
     @classmethod
     def _made(cls, template: str, plural: str | None, count: int, given: Mapping[str, object]) -> Self:
-        values = {name: _told(value) for name, value in given.items()}
+        values = {name: _kept(value) for name, value in given.items()}
         used = template if plural is None or count == 1 else plural
         phrase = super().__new__(cls, used.format(**values) if values else used)
         phrase._template, phrase._plural, phrase._count, phrase._values = template, plural, count, values
@@ -109,7 +109,7 @@ class Phrase(str):
         }
         return Phrase._made(self._template, self._plural, self._count, values)
 
-    def said_by(self, catalogue: Catalogue) -> str:
+    def translated(self, catalogue: Catalogue) -> str:
         """Return the text in the catalogue's language; in English what has no translation, or none for its values."""
         if not self:
             return ""  # the empty text is the key of a catalogue's own header
@@ -117,14 +117,14 @@ class Phrase(str):
             template = catalogue.gettext(self._template)
         else:
             template = catalogue.ngettext(self._template, self._plural, self._count)
-        values = {name: _said(value, catalogue) for name, value in self._values.items()}
+        values = {name: _translated(value, catalogue) for name, value in self._values.items()}
         try:
             return template.format(**values) if values else template
         except (KeyError, ValueError, TypeError, OverflowError):  # stored values that do not suit the translation
             return "".join(self)
 
 
-def _told(value: object) -> object:
+def _kept(value: object) -> object:
     """Return a value as it is kept: of an error its text, of another object its text if that is a phrase."""
     if isinstance(value, _PLAIN):
         return value
@@ -132,5 +132,5 @@ def _told(value: object) -> object:
     return text if isinstance(text, Phrase) or isinstance(value, BaseException) else value
 
 
-def _said(value: object, catalogue: Catalogue) -> object:
-    return value.said_by(catalogue) if isinstance(value, Phrase) else value
+def _translated(value: object, catalogue: Catalogue) -> object:
+    return value.translated(catalogue) if isinstance(value, Phrase) else value

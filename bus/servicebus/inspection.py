@@ -48,10 +48,10 @@ class _Rule:
     def judge(self, properties: QueueProperties) -> Finding:
         found = self.read(properties)
         if found is None:
-            return Finding(self.name, Phrase("not told"), self.wanted, State.UNKNOWN, self.why)
+            return Finding(self.name, Phrase("not reported"), self.wanted, State.UNKNOWN, self.why)
         state = State.OK if self.fits(found) else State.WRONG
-        said = (Phrase("yes") if found else Phrase("no")) if isinstance(found, bool) else Phrase.of(found)
-        return Finding(self.name, said, self.wanted, state, self.why)
+        found_text = (Phrase("yes") if found else Phrase("no")) if isinstance(found, bool) else Phrase.of(found)
+        return Finding(self.name, found_text, self.wanted, state, self.why)
 
 
 _RULES: Final = (

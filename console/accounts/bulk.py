@@ -22,7 +22,7 @@ from console.files import written
 from console.invocation import Invocation, example, pass_invocation
 from console.output import Column, Listing, failure, prints_data, shown, tell, wrong_usage
 from console.translation.help import Command
-from console.translation.language import said
+from console.translation.language import translated
 from db.engine import run_reading, run_writing
 from db.errors import AccountExists
 from db.queries import accounts as table
@@ -287,7 +287,7 @@ def _carry_out(connection: Connection, desired: _DesiredAccount, account: table.
     after = _by_setting(table.by_name(connection, name))
     differences = {key: (before.get(key), value) for key, value in after.items() if before.get(key) != value}
     action = "added" if account is None else "changed" if differences else "unchanged"
-    return _Row(said(desired.place), name, action, differences)
+    return _Row(translated(desired.place), name, action, differences)
 
 
 def _by_setting(account: table.Account) -> dict[str, Value]:

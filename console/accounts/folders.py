@@ -11,7 +11,7 @@ from console.loop import run_async
 from console.output import printable
 from console.session import opened_account
 from console.translation.help import Command
-from console.translation.language import said
+from console.translation.language import translated
 from graph.folders import FolderEntry
 from phrases import Phrase
 
@@ -53,7 +53,7 @@ def _counts(entry: FolderEntry) -> str:
     counts = Phrase.counted("{n} message", "{n} messages", n=entry.messages)
     if entry.unread:
         counts = Phrase("{counts}, {unread} unread", counts=counts, unread=entry.unread)
-    return f"  ({said(counts)})"
+    return f"  ({translated(counts)})"
 
 
 def _data(entry: FolderEntry) -> Mapping[str, Any]:

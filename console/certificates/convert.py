@@ -10,7 +10,7 @@ import click
 from console.invocation import Invocation, example, pass_invocation
 from console.output import failure, tell, wrong_usage
 from console.translation.help import Command
-from console.translation.language import said
+from console.translation.language import translated
 from graph.certificates.conversion import LOCKED, Converted, converted, gathered
 from graph.certificates.files import PKCS12_SUFFIXES, PUBLIC_SUFFIXES, SUFFIXES, CertificateFile, read_file
 from graph.certificates.private_files import write_file
@@ -120,7 +120,7 @@ def _opened(path: Path, password: str | None, *, ask: bool) -> CertificateFile:
     """Read the file; prompt at the terminal for a password that is missing or does not fit."""
     file = read_file(path, password.encode() if password else None)
     if ask and file.problem is not None and file.problem.fault in LOCKED:
-        asked: str = click.prompt(said(Phrase("Password of {path}", path=path)), hide_input=True, err=True)
+        asked: str = click.prompt(translated(Phrase("Password of {path}", path=path)), hide_input=True, err=True)
         return read_file(path, asked.encode())
     return file
 
@@ -134,7 +134,7 @@ def _asked_new(target: Path) -> str:
             )
         )
     asked: str = click.prompt(
-        said(Phrase("New password of {path}", path=target)), hide_input=True, confirmation_prompt=True, err=True
+        translated(Phrase("New password of {path}", path=target)), hide_input=True, confirmation_prompt=True, err=True
     )
     return asked
 

@@ -112,7 +112,7 @@ class CertificateChecks:
         sentence = Phrase("{subject}, in {place}", subject=found.subject, place=place)
         invisible = invisible_signs(pasted)
         if invisible:
-            cured = Phrase("invisible characters in its thumbprint are passed over: {signs}", signs=invisible)
+            cured = Phrase("invisible characters in its thumbprint are ignored: {signs}", signs=invisible)
             return passed(Phrase.joined(sentence, cured, by="; "), {**facts, "invisible_characters": invisible})
         return passed(sentence, facts)
 

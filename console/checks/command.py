@@ -65,8 +65,8 @@ def test(
     """Test the settings of an account, step by step.
 
     From the certificate over proxy, sign-in, permissions and mailbox to the notification address and the database;
-    each step says what it found, and when it failed why and what to do. Takes about a minute at most, changes nothing,
-    and may run beside the roles. Exit status 1 if a step failed.
+    each step reports what it found, and after a failure the reason and the remedy. Takes about a minute at most,
+    changes nothing, and may run beside the roles. Exit status 1 if a step failed.
     """
     with invocation.gateway() as engine:
         account = run_reading(engine, lambda connection: accounts.usable(connection, name))

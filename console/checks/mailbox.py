@@ -123,8 +123,8 @@ class MailboxChecks:
         except SignInRefused as refused:
             # The settings that its text repeats are those of the first check; the ids at its end are among the facts.
             reason = refused.detail.partition(" Trace ID:")[0]
-            said = Phrase("The sign-in service refused: {said}.", said=reason.rstrip("."))
-            return replace(finding_of(refused), cause=said)
+            cause = Phrase("The sign-in service refused: {reason}.", reason=reason.rstrip("."))
+            return replace(finding_of(refused), cause=cause)
         self.claims = claims_of(token)
         name = self.claims.get("app_displayname") or self._mailbox.client_id
         return passed(Phrase("for the application {name}", name=name), {"claims": dict(self.claims)})
@@ -149,7 +149,7 @@ class MailboxChecks:
             return warned(
                 "tooManyPermissions",
                 Phrase("The application has permissions it does not need: {names}.", names=", ".join(more)),
-                Phrase("Remove them in the Entra portal, under API permissions: who steals the key has them all."),
+                Phrase("Remove them in the Entra portal, under API permissions: a stolen key would have them all."),
                 facts,
             )
         return passed(Phrase.verbatim(", ".join(sorted(roles))), facts)
@@ -213,7 +213,7 @@ class MailboxChecks:
         if refusal is None:
             return passed(Phrase.verbatim(user), {"user_id": user})
         if isinstance(refusal, AccessDenied):
-            return passed(Phrase("Graph does not say before it gives access"), {"user_id": user})
+            return passed(Phrase("unknown until Graph gives access"), {"user_id": user})
         if _code(refusal) in _NO_USER:
             return failed(
                 "userNotFound",

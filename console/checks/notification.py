@@ -236,9 +236,9 @@ def _in_the_way(exists: SubscriptionExists) -> Finding:
 
 
 def _not_validated(url: str, refused: EndpointNotValidated, unreached: HostUnreached | None) -> Finding:
-    said = refused.detail.lower()
+    detail = refused.detail.lower()
     # A response that Graph received proves more than a failure from this host.
-    answered = any(word in said for word in ("status code", "exactly match", "content type"))
+    answered = any(word in detail for word in ("status code", "exactly match", "content type"))
     if unreached is not None and unreached.failure in _NAMED and not answered:
         return failed(
             str(unreached.failure),
@@ -252,29 +252,29 @@ def _not_validated(url: str, refused: EndpointNotValidated, unreached: HostUnrea
         )
     return failed(
         "endpointNotValidated",
-        Phrase("Graph called {url} and did not get its validation token back: {said}.", url=url,
-               said=refused.detail.rstrip(".")),
-        _advice_for(said),
+        Phrase("Graph called {url} and did not get its validation token back: {reason}.", url=url,
+               reason=refused.detail.rstrip(".")),
+        _advice_for(detail),
         finding_of(refused).facts,
     )  # fmt: skip
 
 
-def _advice_for(said: str) -> Phrase:
-    if "timed out" in said:
+def _advice_for(detail: str) -> Phrase:
+    if "timed out" in detail:
         return Phrase(
             "Nothing answered within 10 seconds: have the firewall let TCP to this address in from the internet, and "
             "start the receiver (mail-importer run receiver)."
         )
-    if "ssl/tls" in said:
+    if "ssl/tls" in detail:
         return Phrase(
             "TLS failed: the address needs a certificate of a public authority with its whole chain, and TLS 1.2."
         )
-    if any(word in said for word in ("forbidden", "unauthorized", "redirect", "found'")):
+    if any(word in detail for word in ("forbidden", "unauthorized", "redirect", "found'")):
         return Phrase(
             "A sign-in, firewall or redirection stands in front of the receiver: let /notifications and /lifecycle "
             "through without sign-in, unchanged."
         )
-    if "exactly match" in said or "content type" in said:
+    if "exactly match" in detail or "content type" in detail:
         return Phrase("Something else than the receiver answers there: check notification_url and the proxy before it.")
     return Phrase(
         "The address must be reachable from the internet over HTTPS, and pass /notifications and /lifecycle on to the "

@@ -39,7 +39,7 @@ class StorageChecks:
         needs = (DATABASE,) if self._settings.queue == "database" else ()
         return [
             Check(DATABASE, Phrase("The database can be written to"), self._write, seconds=15),
-            Check(QUEUE, Phrase("The queue takes messages"), self._ask_queue, needs, 15),
+            Check(QUEUE, Phrase("The queue accepts messages"), self._ask_queue, needs, 15),
         ]
 
     async def _write(self) -> Finding:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from console.checks.runner import Check, Result, Step, count
 from console.output import printable
-from console.translation.language import said
+from console.translation.language import translated
 from phrases import Phrase
 
 _WIDEST: Final = 100
@@ -30,7 +30,7 @@ _MARKS: Final = {
 def begun(check: Check) -> AbstractContextManager[object]:
     """Show the running check on standard error; nothing unless it and standard output are terminals."""
     console = Console(stderr=True)
-    return console.status(said(check.title)) if console.is_terminal and sys.stdout.isatty() else nullcontext()
+    return console.status(translated(check.title)) if console.is_terminal and sys.stdout.isatty() else nullcontext()
 
 
 def ended(step: Step) -> None:
@@ -55,8 +55,8 @@ def _lines(step: Step, width: int) -> list[str]:
     word, colour = _MARKS[finding.result]
     tried = finding.result not in {Result.NOT_TRIED, Result.NOT_NEEDED}
     seconds = f"{step.seconds:6.1f} s" if tried else ""
-    title = printable(said(step.title))
-    mark = click.style(f"{printable(said(word)):<{_MARK_WIDTH}}", fg=colour, bold=finding.result is Result.FAILED)
+    title = printable(translated(step.title))
+    mark = click.style(f"{printable(translated(word)):<{_MARK_WIDTH}}", fg=colour, bold=finding.result is Result.FAILED)
     room = max(width - _MARK_WIDTH - 2 - len(seconds), len(title))
     lines = [f"{mark}  {title:<{room}}{seconds}".rstrip()]
     lines += _wrapped(finding.found, width, dim=True)
@@ -70,7 +70,7 @@ def _wrapped(text: Phrase, width: int, *, dim: bool = False) -> list[str]:
     if not text:
         return []
     lines = textwrap.wrap(
-        printable(said(text)),
+        printable(translated(text)),
         width,
         initial_indent=_INDENT,
         subsequent_indent=_INDENT,

@@ -12,7 +12,7 @@ from console.invocation import example
 from console.loop import run_async
 from console.output import Column, Listing, failure, prints_data, shown, tell
 from console.translation.help import Command
-from console.translation.language import said
+from console.translation.language import translated
 from phrases import Phrase
 
 _QUERY = """\
@@ -60,10 +60,10 @@ def _run(place: Place, messages: int, mailboxes: int) -> DemoResult:
         console=Console(stderr=True),
     )
     with bar:
-        task = bar.add_task(said(Phrase("Starting")), total=messages)
+        task = bar.add_task(translated(Phrase("Starting")), total=messages)
 
         def show(progress: DemoProgress) -> None:
-            bar.update(task, description=said(progress.activity), completed=progress.imported)
+            bar.update(task, description=translated(progress.activity), completed=progress.imported)
 
         with place.log.open("w", encoding="utf-8") as log:
             logs.configure(log, "json")

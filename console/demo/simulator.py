@@ -12,7 +12,7 @@ from console import logs
 from console.invocation import example
 from console.output import failure
 from console.translation.help import Command
-from console.translation.language import said
+from console.translation.language import translated
 from console.wiring.process import run_until_signalled
 from phrases import Phrase
 from simulator.process import Ready, serve
@@ -74,10 +74,10 @@ def _as_json(ready: Ready) -> str:
 
 def _for_people(ready: Ready) -> str:
     first = ready.mailboxes[0]
-    upload = said(Phrase("what an administrator uploads in the portal"))
+    upload = translated(Phrase("what an administrator uploads in the portal"))
     lines = [
-        said(Phrase("Microsoft Graph and its sign-in service are simulated at {url}", url=ready.url)),
-        said(Phrase("Stop it with Ctrl+C. In another terminal:")),
+        translated(Phrase("Microsoft Graph and its sign-in service are simulated at {url}", url=ready.url)),
+        translated(Phrase("Stop it with Ctrl+C. In another terminal:")),
         "",
         f"  export MAIL_IMPORTER_GRAPH_URL={ready.url} MAIL_IMPORTER_AUTHORITY_URL={ready.url}",
         f"  export MAIL_IMPORTER_CA_BUNDLE={ready.ca_file}",
@@ -90,12 +90,12 @@ def _for_people(ready: Ready) -> str:
         "    --no-secure-certificate-access --thumbprint THE_THUMBPRINT_PRINTED_ABOVE",
         "  mail-importer run all",
         "",
-        said(Phrase("To let mail arrive:")),
+        translated(Phrase("To let mail arrive:")),
         f"  curl --cacert {ready.ca_file} -X POST {ready.url}/simulator/traffic -d '{{\"messages\": 20}}'",
         "",
-        said(Phrase("Mailboxes:")),
+        translated(Phrase("Mailboxes:")),
         *(
-            said(Phrase("  {address:32} user id {user_id}", address=each.address, user_id=each.user_id))
+            translated(Phrase("  {address:32} user id {user_id}", address=each.address, user_id=each.user_id))
             for each in ready.mailboxes
         ),
     ]

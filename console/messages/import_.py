@@ -29,7 +29,7 @@ from console.progress import counting_of
 from console.session import OpenedAccount, opened_account
 from console.translation.help import Command
 from console.translation.labels import word
-from console.translation.language import said
+from console.translation.language import translated
 from console.wiring.host import host_name
 from console.wiring.processor import ImportOptions, importer_of
 from db.keys import MessageKey
@@ -269,8 +269,8 @@ def _print(account: Account, tally: Tally, *, in_json: bool) -> None:
     print_table(Record(_COLUMNS, facts).table())
     for number, each in enumerate(tally.not_imported):
         # A line each, with the id unbroken at any terminal width.
-        why = said(Phrase.joined(Phrase.of(each.reason or ""), Phrase.of(each.detail or ""), by=": "))
-        outcome = said(word(each.outcome))
+        why = translated(Phrase.joined(Phrase.of(each.reason or ""), Phrase.of(each.detail or ""), by=": "))
+        outcome = translated(word(each.outcome))
         click.echo(("" if number else "\n") + printable(f"{outcome:<6}  {each.message_id}  {why}".rstrip()))
 
 

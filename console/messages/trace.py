@@ -14,7 +14,7 @@ from console.invocation import Invocation, account_names, as_stored, example, pa
 from console.messages.timeline import TimelineEvent, steps_of
 from console.output import as_json, failure, printable, tell, wrong_value
 from console.translation.help import Command
-from console.translation.language import said
+from console.translation.language import translated
 from db.engine import run_reading
 from db.queries import accounts, duplicates, filtered
 from db.queries import trace as table
@@ -128,7 +128,8 @@ def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) ->
         click.echo(json.dumps([each.data() for each in found], indent=2, default=as_json))
     else:
         click.echo(
-            "\n\n".join("\n".join(printable(said(line)) for line in _lines(each)) for each in found), nl=bool(found)
+            "\n\n".join("\n".join(printable(translated(line)) for line in _lines(each)) for each in found),
+            nl=bool(found),
         )
     if not found:
         raise failure(_NOTHING)
@@ -176,10 +177,10 @@ def _lines(found: _Found) -> Iterator[Phrase]:
         (Phrase("Queue message"), found.message.queue_message_id),
         (Phrase("Internet message id"), found.internet_message_id),
     )
-    width = max(len(said(heading)) for heading, _ in facts)
+    width = max(len(translated(heading)) for heading, _ in facts)
     for heading, value in facts:
         if value is not None:
-            yield Phrase.verbatim(f"  {said(heading):<{width}}  {value}")
+            yield Phrase.verbatim(f"  {translated(heading):<{width}}  {value}")
     for step in found.steps:
         yield _at(_time(step.time), step.text)
         if step.detail is not None:

@@ -15,7 +15,7 @@ from console.progress import OnProgress, counting
 from console.session import opened_account
 from console.translation.help import Command
 from console.translation.labels import word
-from console.translation.language import said
+from console.translation.language import translated
 from console.wiring.queue import open_queue
 from db.queries.accounts import Account
 from phrases import Phrase
@@ -109,7 +109,7 @@ def _print(account: Account, tally: Tally, findings: FolderDiff, *, in_json: boo
     print_table(Record(_columns(account, tally), facts).table())
     for number, each in enumerate(_differences(tally, findings)):
         # A line each, with the id unbroken at any terminal width.
-        state, note = said(word(each["state"])), said(_note(each))
+        state, note = translated(word(each["state"])), translated(_note(each))
         line = f"{state:<8}  {shown(each['received']):<23}  {each['message_id']}  {note}"
         click.echo(("" if number else "\n") + printable(line.rstrip()))
 

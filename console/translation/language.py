@@ -61,20 +61,20 @@ def chosen() -> str:
     return ENGLISH if context is None else str(context.find_root().meta.get(_KEY, ENGLISH))
 
 
-def said(text: str) -> str:
+def translated(text: str) -> str:
     """The text in the chosen language, if it is a phrase; any other as it is."""
-    return text.said_by(catalogue(chosen())) if isinstance(text, Phrase) else text
+    return text.translated(catalogue(chosen())) if isinstance(text, Phrase) else text
 
 
 def reason_of(error: BaseException) -> str:
     """The text of the error, in the chosen language if it was made of a phrase."""
-    return said(Phrase.of(error))
+    return translated(Phrase.of(error))
 
 
-def help_said(text: str) -> str:
+def translated_help(text: str) -> str:
     """A help text, which is plain for click's sake, in the chosen language; a phrase as a phrase."""
     if isinstance(text, Phrase):
-        return said(text)
+        return translated(text)
     plain = unwrapped(text)
     return catalogue(chosen()).gettext(plain) if plain else ""
 

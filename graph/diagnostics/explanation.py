@@ -141,11 +141,11 @@ def _connection_fault(who: Endpoint, reason: Exception, seconds: float) -> tuple
             ),
         )
     code = getattr(reason, "errno", None)
-    said = getattr(reason, "strerror", None) if code is None else os.strerror(code)
+    text = getattr(reason, "strerror", None) if code is None else os.strerror(code)
     if code in _NO_WAY:
         return (
             Failure.NO_ROUTE,
-            Phrase("There is no way from this machine to {who}: {reason}.", who=who, reason=said),
+            Phrase("There is no route from this machine to {who}: {reason}.", who=who, reason=text),
             Phrase(
                 "Check network, gateway and firewall of this machine, or set HTTPS_PROXY where a proxy is the only way "
                 "out."
@@ -153,7 +153,7 @@ def _connection_fault(who: Endpoint, reason: Exception, seconds: float) -> tuple
         )
     return (
         Failure.FAILED,
-        Phrase("The connection to {who} failed: {reason}.", who=who, reason=said or type(reason).__name__),
+        Phrase("The connection to {who} failed: {reason}.", who=who, reason=text or type(reason).__name__),
         Phrase("Check network and firewall between this machine and the host."),
     )
 
@@ -189,7 +189,7 @@ def _proxy_refused(proxy: Proxy, target: Endpoint, status: int) -> HostUnreached
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and not proxy.has_credentials:
         return HostUnreached(
             Failure.PROXY_CREDENTIALS_MISSING,
-            Phrase("The proxy {proxy} asks for a user and password (407).", proxy=proxy.shown),
+            Phrase("The proxy {proxy} requires a user and password (407).", proxy=proxy.shown),
             Phrase(
                 "Put them into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT, with %-codes for special characters; or "
                 "have the proxy let this machine through without. Sign-in by NTLM or Kerberos is not supported."
@@ -198,10 +198,10 @@ def _proxy_refused(proxy: Proxy, target: Endpoint, status: int) -> HostUnreached
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return HostUnreached(
             Failure.PROXY_CREDENTIALS_REFUSED,
-            Phrase("The proxy {proxy} does not take the user and password of HTTPS_PROXY (407).", proxy=proxy.shown),
+            Phrase("The proxy {proxy} does not accept the user and password of HTTPS_PROXY (407).", proxy=proxy.shown),
             Phrase(
-                "Correct them, with %-codes for special characters. A proxy that wants NTLM or Kerberos takes none: "
-                "have it let this machine through without sign-in."
+                "Correct them, with %-codes for special characters. A proxy that requires NTLM or Kerberos accepts "
+                "none: have it let this machine through without sign-in."
             ),
         )
     if status in {HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED, HTTPStatus.METHOD_NOT_ALLOWED}:
@@ -230,7 +230,7 @@ def _no_answer(error: Exception, route: Route) -> HostUnreached:
         return HostUnreached(
             Failure.HTTP_TIMED_OUT,
             Phrase(
-                "{who} takes the connection, but gives no answer within {seconds:g} seconds.",
+                "{who} accepts the connection, but gives no answer within {seconds:g} seconds.",
                 who=route.named,
                 seconds=route.timeouts.answer,
             ),
@@ -249,7 +249,7 @@ async def _tls_failed(error: Exception, route: Route, tls: ssl.SSLContext, again
         return HostUnreached(
             Failure.TLS_FAILED,
             Phrase(
-                "{who} takes the connection, but does not answer to TLS within {seconds:g} seconds.",
+                "{who} accepts the connection, but does not answer to TLS within {seconds:g} seconds.",
                 who=who,
                 seconds=route.timeouts.connect,
             ),
@@ -275,7 +275,7 @@ async def _tls_failed(error: Exception, route: Route, tls: ssl.SSLContext, again
     if isinstance(reason, (ConnectionError, aiohttp.ServerDisconnectedError, ssl.SSLEOFError)):
         return HostUnreached(
             Failure.CLOSED,
-            Phrase("{who} takes the connection and closes it when TLS begins.", who=who),
+            Phrase("{who} accepts the connection and closes it when TLS begins.", who=who),
             Phrase("A firewall that judges by the host's name does this: have {who} allowed on it.", who=who),
         )
     return HostUnreached(
@@ -291,7 +291,7 @@ async def _wrong_version(who: Endpoint, tls: ssl.SSLContext, again: Again) -> Ho
     if tls.maximum_version == ssl.TLSVersion.TLSv1_2 and found == "TLSv1.3":
         return HostUnreached(
             Failure.TLS_TOO_NEW,
-            Phrase("{who} takes TLS 1.3 only; Microsoft Graph delivers by TLS 1.2.", who=who),
+            Phrase("{who} accepts TLS 1.3 only; Microsoft Graph delivers by TLS 1.2.", who=who),
             Phrase("Have the TLS proxy in front of the receiver accept TLS 1.2 as well."),
         )
     spoken = {"TLSv1": "TLS 1.0", "TLSv1.1": "TLS 1.1"}.get(found, "TLS 1.1 or older")
@@ -299,7 +299,7 @@ async def _wrong_version(who: Endpoint, tls: ssl.SSLContext, again: Again) -> Ho
         Failure.TLS_TOO_OLD,
         Phrase("{who} offers {spoken} only; TLS 1.2 or newer is needed.", who=who, spoken=spoken),
         Phrase(
-            "Microsoft's own services speak TLS 1.2 and 1.3: look for a proxy or firewall between that ends TLS and is "
+            "Microsoft's own services speak TLS 1.2 and 1.3: find the proxy or firewall between that ends TLS and is "
             "outdated. Where it is a server of your own, switch TLS 1.2 on there."
         ),
     )
@@ -377,7 +377,7 @@ def _untrusted_own(who: Endpoint, code: int, issuer: str) -> HostUnreached:
         Phrase(
             "The certificate of {who} was issued by {issuer}, which is no public authority.", who=who, issuer=issuer
         ),
-        Phrase("Order one of a public authority for the notification address: Microsoft takes no other."),
+        Phrase("Order one of a public authority for the notification address: Microsoft accepts no other."),
     )
 
 

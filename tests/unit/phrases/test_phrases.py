@@ -35,7 +35,7 @@ def test_it_is_its_english_text() -> None:
 
 def test_it_is_said_in_another_language() -> None:
     phrase = Phrase("Account {name!r} is added.", name="laboratory")
-    assert phrase.said_by(French()) == "Le compte 'laboratory' est ajouté."
+    assert phrase.translated(French()) == "Le compte 'laboratory' est ajouté."
 
 
 @pytest.mark.parametrize(
@@ -48,32 +48,32 @@ def test_it_is_said_in_another_language() -> None:
 )
 def test_each_language_counts_in_its_way(n: int, english: str, french: str) -> None:
     phrase = Phrase.counted("{n} action is due.", "{n} actions are due.", n=n)
-    assert (phrase, phrase.said_by(French())) == (english, french)
+    assert (phrase, phrase.translated(French())) == (english, french)
 
 
 def test_phrases_in_phrases_are_said_too() -> None:
     expired = Phrase.joined(Phrase("Certificate {thumbprint} expired.", thumbprint="9F"), "", Phrase("Make a new one."))
     phrase = Phrase("It failed: {reason}", reason=expired)
     assert phrase == "It failed: Certificate 9F expired. Make a new one."
-    assert phrase.said_by(French()) == "Échec : Le certificat 9F a expiré. Créez-en un nouveau."
+    assert phrase.translated(French()) == "Échec : Le certificat 9F a expiré. Créez-en un nouveau."
 
 
 def test_what_has_no_translation_stays_english() -> None:
-    assert Phrase("Nobody translated {this}.", this="me").said_by(French()) == "Nobody translated me."
-    assert Phrase("").said_by(French()) == ""
+    assert Phrase("Nobody translated {this}.", this="me").translated(French()) == "Nobody translated me."
+    assert Phrase("").translated(French()) == ""
 
 
 def test_braces_of_others_are_left_alone() -> None:
-    assert Phrase.verbatim("{not} a field").said_by(French()) == "{not} a field"
-    assert Phrase("Use {braces} as they are.").said_by(French()) == "Employez {braces} tels quels."
-    assert Phrase("It failed: {reason}", reason="{x}").said_by(French()) == "Échec : {x}"
+    assert Phrase.verbatim("{not} a field").translated(French()) == "{not} a field"
+    assert Phrase("Use {braces} as they are.").translated(French()) == "Employez {braces} tels quels."
+    assert Phrase("It failed: {reason}", reason="{x}").translated(French()) == "Échec : {x}"
 
 
 def test_copies_remember_what_they_were_made_of() -> None:
     phrase = Phrase.counted("{n} action is due.", "{n} actions are due.", n=3)
     for same in (copy.deepcopy(phrase), pickle.loads(pickle.dumps(phrase))):  # noqa: S301  # own bytes
         assert same == phrase
-        assert same.said_by(French()) == "3 actions sont dues."
+        assert same.translated(French()) == "3 actions sont dues."
 
 
 def test_a_value_is_exchanged_wherever_it_went_in() -> None:
@@ -83,4 +83,4 @@ def test_a_value_is_exchanged_wherever_it_went_in() -> None:
     reported = why.exchanged(who, Phrase("account {name!r}", name="two"))
     assert reported == "Sign-in for account 'two' was refused. Ask 1."
     assert why == "Sign-in for account 'one' was refused. Ask 1."
-    assert reported.said_by(gettext.NullTranslations()) == reported
+    assert reported.translated(gettext.NullTranslations()) == reported

@@ -44,7 +44,7 @@ def test_it_comes_back_with_what_it_was_made_of(phrase: Phrase) -> None:
     found = from_json(stored, "".join(phrase))
     assert isinstance(found, Phrase)
     assert found == phrase
-    assert found.said_by(Loud()) == phrase.said_by(Loud())
+    assert found.translated(Loud()) == phrase.translated(Loud())
 
 
 @pytest.mark.parametrize("text", [None, "", "plain", Phrase.verbatim("of others"), Phrase("x" * MAX_LENGTH)])
@@ -69,7 +69,7 @@ def test_the_number_is_there_for_languages_that_show_it() -> None:
     counted = Phrase.counted("It failed.", "{n} failed.", n=1)
     found = from_json(to_json(counted), "It failed.")
     assert isinstance(found, Phrase)
-    assert found.said_by(French()) == "1 échec"
+    assert found.translated(French()) == "1 échec"
 
 
 def test_what_the_translation_lacks_leaves_it_english() -> None:
@@ -79,7 +79,7 @@ def test_what_the_translation_lacks_leaves_it_english() -> None:
 
     found = from_json(to_json(Phrase("At {when}.", when="noon")), "At noon.")
     assert isinstance(found, Phrase)
-    assert found.said_by(French()) == "At noon."
+    assert found.translated(French()) == "At noon."
 
 
 def test_deep_phrases_are_kept_as_far_as_they_are_bounded() -> None:
@@ -89,7 +89,7 @@ def test_deep_phrases_are_kept_as_far_as_they_are_bounded() -> None:
     found = from_json(to_json(phrase), phrase)
     assert isinstance(found, Phrase)
     assert found == phrase
-    assert 1 < found.said_by(Loud()).count("<") < 20
+    assert 1 < found.translated(Loud()).count("<") < 20
 
 
 def phrase_with(**fields: Any) -> dict[str, Any]:  # noqa: ANN401  # of JSON

@@ -149,4 +149,4 @@ def test_the_parts_of_the_french_help_are_french(run: Run) -> None:
 
 def test_every_language_has_its_catalogue_and_every_catalogue_its_language() -> None:
     assert {path.name for path in FOLDER.iterdir()} == set(TRANSLATED)
-    assert Phrase("yes").said_by(catalogue("fr")) == "oui"
+    assert Phrase("yes").translated(catalogue("fr")) == "oui"

@@ -36,4 +36,4 @@ def phrases() -> Iterator[Phrase]:
 def test_a_stored_text_is_said_as_the_phrase_it_was(phrase: Phrase) -> None:
     found = from_json(to_json(phrase), "".join(phrase))
     assert isinstance(found, Phrase)
-    assert found.said_by(catalogue("fr")) == phrase.said_by(catalogue("fr")) != phrase
+    assert found.translated(catalogue("fr")) == phrase.translated(catalogue("fr")) != phrase
