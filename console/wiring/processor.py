@@ -8,6 +8,7 @@ from typing import Self
 
 from bus.queue import NotificationConsumer
 from console.settings import Settings
+from console.wiring.host import host_name
 from db.engine import Database
 from db.queries.messages import MessageStore
 from graph.client import GraphClient
@@ -16,7 +17,7 @@ from processor.accounts import AccountBackoff, AccountCache
 from processor.after_import import POLL_SECONDS, AfterImport
 from processor.content.attachments import AttachmentLimits
 from processor.content.headers import Kept
-from processor.importer import Importer
+from processor.importer import Importer, worker_processes
 from processor.lifecycle import LifecycleHandler
 from processor.mailbox_actions import MailboxActions
 from processor.message_trace import TraceWriter
@@ -102,3 +103,21 @@ def processor_of(
         observers,
         context,
     )
+
+
+async def run_processor(
+    settings: Settings,
+    queue: NotificationConsumer,
+    database: Database,
+    graph: GraphClient,
+    context: WorkerContext,
+    stop: asyncio.Event,
+) -> None:
+    """Run the workers of this process until `stop` is set."""
+    async with worker_processes() as processes:
+        options = ImportOptions.of_settings(settings)
+        importer = importer_of(MailReader(graph), database, options, clock=context.clock, processes=processes)
+        try:
+            await processor_of(queue, database, graph, importer, context, host=host_name()).run(stop)
+        finally:
+            await importer.store.close()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from random import SystemRandom
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
@@ -16,29 +16,21 @@ from console.settings import Settings
 from console.wiring.client_state import client_state_keys
 from console.wiring.clock import utc_now
 from console.wiring.database import open_engine, warning_of_modes
-from console.wiring.graph import open_graph
 from console.wiring.host import host_name, process_name, program_version
 from console.wiring.process import freeze_gc
-from console.wiring.processor import ImportOptions, importer_of, processor_of
 from console.wiring.queue import open_queue
-from console.wiring.receiver import start_receiver
-from console.wiring.subscriptions import ManagerContext, manager_of
 from db.engine import Database
 from db.heartbeat import Heartbeat
 from db.queries.processes import Process
 from db.schema import revisions
-from graph.client import GraphClient
 from graph.client_state import ClientStateKeys
-from graph.messages import MailReader
 from graph.slots import Slots
-from processor.importer import worker_processes
 from processor.mailbox_fairness import PROCESSOR, ProcessShare
-from processor.metrics import ProcessorMetrics
-from processor.process_pool import ProcessPool
-from processor.worker import WorkerContext
-from receiver.tls import ServerCertificate
-from subscriptions.metrics import ManagerMetrics
 from threads import DaemonThreads
+
+if TYPE_CHECKING:
+    from graph.client import GraphClient
+    from receiver.tls import ServerCertificate
 
 RECEIVER: Final = "receiver"
 SUBSCRIPTIONS: Final = "subscriptions"
@@ -105,7 +97,7 @@ async def _until_stopped(running: dict[str, asyncio.Task[None]], stop: asyncio.E
 
 
 class _Wiring:
-    """The state that roles of one process share.
+    """The state that roles of one process share. No role is loaded that is not run: each takes time, and memory.
 
     `database` is None where only the receiver runs, on Service Bus; `keys` where only a processor runs: a process
     without the key cannot leak it.
@@ -172,8 +164,10 @@ class _Wiring:
         heartbeat = self._heartbeat
         return heartbeat is not None and PROCESSOR in heartbeat.process.roles and heartbeat.is_late
 
-    async def receive(self, resources: AsyncExitStack) -> tuple[int, ServerCertificate | None]:
+    async def receive(self, resources: AsyncExitStack) -> "tuple[int, ServerCertificate | None]":
         """Start the receiver; see `start_receiver`. It stops first of all, so that what arrives is still queued."""
+        from console.wiring.receiver import start_receiver  # noqa: PLC0415  # of one role
+
         return await start_receiver(
             self._settings, self._queue, self._keys, self._registry, resources, is_useless=self._cannot_process
         )
@@ -185,6 +179,8 @@ class _Wiring:
         work: list[tuple[str, Coroutine[Any, Any, None]]] = []
         if PROCESSOR not in roles and SUBSCRIPTIONS not in roles:
             return work
+        from console.wiring.graph import open_graph  # noqa: PLC0415  # of two roles
+
         share = None
         if PROCESSOR in roles and self._heartbeat is not None:
             share = ProcessShare(self._heartbeat, name=self._owner)
@@ -192,9 +188,11 @@ class _Wiring:
         slots = None if share is None else Slots(share.of)
         graph = await resources.enter_async_context(open_graph(self._settings, slots))
         if share is not None:
-            processes = await resources.enter_async_context(worker_processes())
-            work.append((PROCESSOR, self._process(graph.client, share, processes, stop)))
+            work.append((PROCESSOR, self._process(graph.client, share, stop)))
         if SUBSCRIPTIONS in roles:
+            from console.wiring.subscriptions import ManagerContext, manager_of  # noqa: PLC0415  # of one role
+            from subscriptions.metrics import ManagerMetrics  # noqa: PLC0415  # of one role
+
             manager = manager_of(
                 self._settings,
                 graph,
@@ -206,14 +204,13 @@ class _Wiring:
             work.append((SUBSCRIPTIONS, manager.run(stop)))
         return work
 
-    async def _process(
-        self, graph: GraphClient, share: ProcessShare, processes: ProcessPool, stop: asyncio.Event
-    ) -> None:
-        options = ImportOptions.of_settings(self._settings)
-        importer = importer_of(MailReader(graph), self._database, options, clock=utc_now, processes=processes)
+    async def _process(self, graph: "GraphClient", share: ProcessShare, stop: asyncio.Event) -> None:
+        from console.wiring.processor import run_processor  # noqa: PLC0415  # of one role
+        from processor.metrics import ProcessorMetrics  # noqa: PLC0415  # of one role
+        from processor.worker import WorkerContext  # noqa: PLC0415  # of one role
+
         context = WorkerContext(share, utc_now, self._random, ProcessorMetrics(self._registry))
-        await processor_of(self._queue, self._database, graph, importer, context, host=host_name()).run(stop)
-        await importer.store.close()
+        await run_processor(self._settings, self._queue, self._database, graph, context, stop)
 
 
 def _needs_database(settings: Settings, roles: tuple[str, ...]) -> bool:
