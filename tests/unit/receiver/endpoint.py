@@ -198,9 +198,14 @@ class Endpoint:
         try:
             yield Connection(reader, writer)
         finally:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+            await hang_up(writer)
+
+
+async def hang_up(writer: asyncio.StreamWriter) -> None:
+    """Close a connection to its end: one with TLS would be left open when its loop ends."""
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 @dataclass(frozen=True, slots=True)

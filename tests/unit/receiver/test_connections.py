@@ -25,7 +25,17 @@ from receiver.intake import IntakeLimits
 from receiver.metrics import ReceiverMetrics
 from receiver.throttled_log import ThrottledLog
 from receiver.tls import ServerCertificate, tls_context
-from tests.unit.receiver.endpoint import NOW, Connection, Endpoint, Endpoints, HeldQueue, collection, item, until
+from tests.unit.receiver.endpoint import (
+    NOW,
+    Connection,
+    Endpoint,
+    Endpoints,
+    HeldQueue,
+    collection,
+    hang_up,
+    item,
+    until,
+)
 
 HEALTH = ("GET /health/live HTTP/1.1", "Host: x")
 
@@ -242,7 +252,7 @@ class TestNumber:
             assert sum(await asyncio.gather(*map(_works, connections))) == 5
         finally:
             for connection in connections:
-                connection.writer.close()
+                await hang_up(connection.writer)
 
 
 def _make_pair(folder: Path, name: str, *, ends: datetime = NOW + timedelta(days=3650)) -> tuple[Path, Path]:
@@ -312,7 +322,7 @@ async def _answers(endpoint: Endpoint, client: ssl.SSLContext) -> bool:
             await connection.say(*HEALTH)
             return (await connection.answer()).status == 200
         finally:
-            writer.close()
+            await hang_up(writer)
     except (OSError, asyncio.IncompleteReadError):
         return False
 
@@ -331,8 +341,7 @@ class TestTls:
             await connection.say("POST /notifications?validationToken=a+b HTTP/1.1", "Host: x", "Content-Length: 0")
             assert (await connection.answer()).text == "a b"
         finally:
-            writer.close()
-            await writer.wait_closed()
+            await hang_up(writer)
 
     async def test_tls_1_1_is_refused(self, endpoints: Endpoints, pair: tuple[Path, Path]) -> None:
         """It is broken; no client that is wanted speaks it."""
@@ -418,7 +427,7 @@ async def _shown(endpoint: Endpoint) -> bytes:
     """The certificate that a new connection gets."""
     _, writer = await asyncio.open_connection("127.0.0.1", endpoint.port, ssl=_client(ssl.TLSVersion.TLSv1_3))
     shown: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    writer.close()
+    await hang_up(writer)
     return shown
 
 
@@ -459,7 +468,7 @@ class TestCertificateInUse:
 
                 await until(served, "the new certificate is served")
             assert await _works(Connection(reader, writer))
-            writer.close()
+            await hang_up(writer)
         assert [line["event"] for line in logged] == ["receiver_certificate_reloaded"]
 
     async def test_a_hangup_reloads_at_once(
