@@ -139,6 +139,7 @@ def test_files_named_in_texts_exist() -> None:
 _LINK: Final = re.compile(r"\]\((?!\w+:)([^)#\s]+)(?:#[^)\s]*)?\)")
 
 
+@pytest.mark.slow
 def test_links_lead_to_files() -> None:
     missing = [
         f"{path.relative_to(ROOT)}: {target}"

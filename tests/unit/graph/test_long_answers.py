@@ -68,6 +68,7 @@ _JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(value=_JSON, piece=st.integers(1, 40), as_ascii=st.booleans())
 def test_any_json_cut_anywhere(value: Any, piece: int, as_ascii: bool) -> None:  # noqa: ANN401  # JSON
     """The result is that of Python's own reader."""

@@ -415,6 +415,7 @@ async def test_the_next_certificate_is_used_when_the_current_one_does_not_serve(
     assert pair.world.asked() == asked + 3  # the refused one is not tried again
 
 
+@pytest.mark.slow
 async def test_an_expired_certificate_gives_way_to_the_next(pair: Pair, world: World) -> None:
     """An expired one is not sent to Entra at all."""
     old = make_self_signed("old", now=NOW - timedelta(days=800), key_bits=2048)

@@ -128,6 +128,7 @@ async def test_the_end_of_the_pool_ends_all_work(tmp_path: Path) -> None:
         await pool.run(worker_tasks.process_id, mailbox="a", size=0)
 
 
+@pytest.mark.slow
 async def test_work_of_one_mailbox_or_of_much_size_leaves_a_lane_to_the_others(tmp_path: Path) -> None:
     """It holds for any amount of waiting work."""
     async with ProcessPool(lanes=3) as pool:
@@ -198,6 +199,7 @@ async def test_processes_end_with_their_parent_however_that_ended(tmp_path: Path
     assert not scratch.exists()
 
 
+@pytest.mark.slow
 async def test_a_process_serves_on_however_large_its_parent_is(pool: ProcessPool) -> None:
     """Memory of the parent does not count as the process's own."""
     ballast = bytearray(300 * MEBIBYTE)

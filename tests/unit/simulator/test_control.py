@@ -164,6 +164,7 @@ async def test_what_has_no_placeholders_is_not_released(mailbox: Mailbox, contro
             await control.release_message(mailbox.address, message_id, in_place=in_place)
 
 
+@pytest.mark.slow
 async def test_large_mail_is_delivered(sim: Simulator, mailbox: Mailbox, control: SimulatorControl) -> None:
     """Exchange Online takes 150 MB; calls of Graph itself take less."""
     content = bytes(range(256)) * (5 * 4096)

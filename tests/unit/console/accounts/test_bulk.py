@@ -33,6 +33,7 @@ def csv_file(*lines: str, name: str = "accounts.csv", encoding: str = "utf-8") -
     return name
 
 
+@pytest.mark.slow
 def test_a_file_adds_what_is_not_there_and_changes_what_is(run: Run, stored: Stored) -> None:
     assert run("accounts", "import", csv_file(HEADING, LABORATORY)).exit_code == 0
     result = run("accounts", "import", csv_file(f"{HEADING},folder", f"{LABORATORY},Archive", f"{FIELD},"), "--json")

@@ -29,6 +29,7 @@ def certificate() -> Certificate:
     return made
 
 
+@pytest.mark.slow
 def test_new_writes_a_pair_and_prints_both_thumbprints_and_what_to_upload(run: Run) -> None:
     result = run("certificates", "new", "--subject", "mail importer/production", "--json")
     assert result.exit_code == 0
@@ -54,6 +55,7 @@ def test_new_refuses_a_name_no_certificate_can_have(subject: str, run: Run) -> N
     assert not Path("certificates").exists()
 
 
+@pytest.mark.slow
 def test_new_reports_when_the_store_cannot_be_written(run: Run) -> None:
     Path("certificates").write_text("a file is in the way")
     result = run("certificates", "new", "--subject", "x")
@@ -110,6 +112,7 @@ def test_list_shows_what_is_wrong_with_each(run: Run, monkeypatch: pytest.Monkey
     assert (rows["CN=strange"]["fault"], rows["CN=strange"]["private_key"]) == ("keyMissing", False)
 
 
+@pytest.mark.slow
 def test_what_a_certificate_rests_on_is_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A company's own authority is trusted once ca_bundle names its root."""
     root = issue("root", ec.generate_private_key(ec.SECP256R1()), authority=True, begins=NOW, days=100)

@@ -208,6 +208,7 @@ def test_a_file_may_replace_itself(run: Run, source: Path, secret: Path, made: C
     assert in_folder(".", made, SECRET)
 
 
+@pytest.mark.slow
 def test_the_password_of_the_store_serves_both_ways(
     run: Run, source: Path, made: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,7 @@ def test_check_shows_what_differs_and_what_to_do(run: Run, engine: Engine) -> No
     assert "1 difference" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["upgrade", "check"])
 def test_a_database_file_that_others_can_read_is_warned_of(command: str, run: Run, tmp_path: Path) -> None:
     """Files of earlier versions have the mode of the umask; the advice is the command that corrects it."""

@@ -56,6 +56,7 @@ def entries(run: Run, *arguments: str) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.slow
 def test_status_counts_an_empty_queue(run: Run, engine: Engine) -> None:
     found = json.loads(run("queue", "status", "--json").stdout)
     assert found == {
@@ -253,6 +254,7 @@ def test_list_of_an_account_or_a_reason(run: Run) -> None:
     assert [row["account"] for row in entries(run, "--account", "laboratory")] == ["laboratory"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("filled")
 def test_replay_takes_the_entries_that_are_named(run: Run) -> None:
     first, second = (row["entry"] for row in entries(run, "--dead-letters"))

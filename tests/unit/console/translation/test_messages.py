@@ -71,6 +71,7 @@ def test_a_translation_has_the_values_of_its_english(translated: Catalog) -> Non
             assert fields(form) in (fields(wanted), fields(english[-1])), form
 
 
+@pytest.mark.slow
 def test_every_template_can_be_stored(extracted: Catalog) -> None:
     """What the database accepts of templates is what the code uses."""
     assert [form for each in texts(extracted) for form in strings_of(each.id) if not has_plain_fields(form)] == []
@@ -91,6 +92,7 @@ def test_what_is_compiled_is_what_is_written(language: str, translated: Catalog)
     assert messages.source_of(language).read_bytes() == messages.written(translated), "run: make messages"
 
 
+@pytest.mark.slow
 def test_the_words_of_click_are_those_that_it_says() -> None:
     folder = Path(click.__file__).parent
     said = {

@@ -69,6 +69,7 @@ def claims_in(login: bytes) -> dict[str, Any]:
     return claims
 
 
+@pytest.mark.slow
 async def test_database_is_signed_in_to_by_certificate(
     simulator: Simulator, settings: dict[str, Any], server: TdsServer
 ) -> None:
@@ -86,6 +87,7 @@ async def test_database_is_signed_in_to_by_certificate(
     assert simulator.tokens.issued == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cloud", "resource"),
     [
@@ -105,6 +107,7 @@ async def test_national_clouds_have_names_of_their_own(
     assert claims_in(server.logins[0])["aud"] == resource
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("simulator")
 @pytest.mark.parametrize(
     ("changed", "reason"),

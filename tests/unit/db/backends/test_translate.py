@@ -430,6 +430,7 @@ def asked(address: str, question: str = 'SELECT count(*) FROM "tblEmailMessage"'
         engine.dispose()
 
 
+@pytest.mark.slow
 def test_session_that_an_administrator_ends(postgresql: Gateway, owner: Engine) -> None:
     """It ends in the middle of a transaction: it is rolled back, and the next one works."""
     engine = postgresql.engine()

@@ -247,6 +247,7 @@ async def test_one_mail_of_two_accounts_is_two_messages(store: MessageStore) -> 
     assert await store.save(record(account_id=2)) is Outcome.IMPORTED
 
 
+@pytest.mark.slow
 async def test_known_of_many(store: MessageStore) -> None:
     """Exactly the existing ones of any number of keys are known."""
     saved = [record(f"m{number}") for number in range(0, 1200, 3)]
@@ -340,6 +341,7 @@ async def test_content_of_a_file(store: MessageStore, database_engine: Engine, t
     assert run_reading(database_engine, lambda c: c.scalar(content)) == wanted
 
 
+@pytest.mark.slow
 async def test_large_content_does_not_go_through_memory(
     store: MessageStore, database_engine: Engine, tmp_path: Path
 ) -> None:
@@ -425,6 +427,7 @@ async def test_trouble_of_the_database_is_no_fault_of_the_message(
     await save_in_trouble(trouble, getattr(trouble, kind)(), tmp_path, streamed=streamed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("kind", "cause"), [("read_only", READ_ONLY), ("full", FULL)])
 @pytest.mark.parametrize("streamed", [False, True])
@@ -624,6 +627,7 @@ async def test_readers_see_the_old_message_or_the_new_one(gateway: Gateway, data
     other.dispose()
 
 
+@pytest.mark.slow
 async def test_those_who_replace_and_save_one_message_at_once_leave_one(gateway: Gateway) -> None:
     """Several processes do; each message is whole."""
     databases = [Database(gateway.engine()) for _ in range(2)]

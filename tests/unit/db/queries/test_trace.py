@@ -135,6 +135,7 @@ def test_attempts_come_in_the_order_of_time_and_of_these_messages_only(connectio
     assert [each.attempt for each in trace.attempts(connection, [TracedMessage(1, "a")])] == [1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "kept"),
     [

@@ -217,6 +217,7 @@ def test_the_script_for_sql_server_is_t_sql(schema: str | None) -> None:
     assert granted == sum(len(rights(role)) for role in Role)
 
 
+@pytest.mark.slow
 def test_the_script_may_be_repeated_and_names_its_schema(owner: Engine) -> None:
     """It runs on PostgreSQL, in a schema that is not on the search path."""
     with owner.begin() as connection:
@@ -237,6 +238,7 @@ def test_without_a_queue_table_no_role_gets_rights_on_it(backend_of: str) -> Non
     assert "receiver opens no connection" in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.READER], ids=str)
 def test_a_check_by_a_role_finds_nothing_missing(role: Role, owner: Engine, gateway: Gateway) -> None:
     """Tables and columns without a right for the role exist nevertheless."""

@@ -221,6 +221,7 @@ WRAPPED = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", WRAPPED)
 def test_what_a_file_is_wrapped_in_is_removed(form: str, tmp_path: Path, self_signed: Certificate) -> None:
     """Azure Key Vault gives a PFX as base64 text; others give JSON, literal line breaks, marks, OpenSSL's own form."""
@@ -374,6 +375,7 @@ def test_a_key_that_signs_for_another_certificate_is_found_out(self_signed: Cert
         assert caught.value.fault is fault
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["encrypted pem", "pfx", "encrypted key in der"])
 @pytest.mark.parametrize(
     ("password", "said", "fault"),

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+import pytest
 from yarl import URL
 
 from simulator.content.contents import GeneratedContent
@@ -120,6 +121,7 @@ async def test_items_are_mail_event_or_contact(
     assert contents[2].startswith(b"BEGIN:VCARD\r\n")
 
 
+@pytest.mark.slow
 async def test_a_large_attachment_is_streamed_without_being_held(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox, message_url: MessageUrl
 ) -> None:

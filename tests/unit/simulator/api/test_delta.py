@@ -107,6 +107,7 @@ async def test_ids_come_in_the_format_asked_for(sim: Simulator, graph: aiohttp.C
     assert first["headers"]["Preference-Applied"] == IMMUTABLE
 
 
+@pytest.mark.slow
 async def test_a_filter_ends_after_five_thousand(
     sim: Simulator, graph: aiohttp.ClientSession, mailbox: Mailbox
 ) -> None:

@@ -31,6 +31,7 @@ def test_people_are_found(value: str, found: list[tuple[str, str]]) -> None:
     assert list(addresses(value)) == found
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("piece", ["(", ")", '"', "<", ">", "a:", "a ", "a@b,", "\\", "=?a?q?", "aaaa", '"\\"', ":;"])
 def test_time_grows_with_the_length(piece: str) -> None:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from random import Random
 
+import pytest
+
 from simulator.content.contents import GeneratedContent, HeldContent, read_all
 from simulator.content.mail import Attachment, AttachmentKind, Mail
 from simulator.content.sample_mail import SampleMail
@@ -86,6 +88,7 @@ def test_reports_are_valid_pdf() -> None:
             assert data[int(line[:10]) :].startswith(b"%d 0 obj" % number)
 
 
+@pytest.mark.slow
 def test_pictures_are_valid_png_and_jpeg() -> None:
     """PNG: checksums and pixels; JPEG: segments up to its size. Photographs differ."""
     for data in _files(".png"):
