@@ -22,7 +22,7 @@ _MAX_DEPTH: Final = 8
 _MAX_FIELDS: Final = 200
 """Fields of all templates of one JSON, so that few characters cannot make a text that fills memory."""
 _NO_PHRASE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What reading raises where the JSON, a template or a value is not as it should be."""
+"""Raised by reading where the JSON, a template or a value is not as it should be."""
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SPEC: Final = re.compile(r"|g|,?\.\df|0?\d{1,2}[Xo]?|%Y-%m-%d %H:%M(:%S)?")
 

@@ -260,7 +260,7 @@ class AfterImport(DeliveryObserver):
         except DatabaseUnavailable as exc:
             log.warning("after_import_not_noted", error=str(exc))
         except Exception as exc:  # noqa: BLE001  # it stays due; the others must not wait for it
-            _log_outage(exc, message=action.graph_id)
+            _log_failure(exc, message=action.graph_id)
 
     async def _tried(self, action: Action, *, locate_first: bool) -> Ended:
         await self._accounts.refresh([action.account_id])
@@ -336,7 +336,7 @@ class AfterImport(DeliveryObserver):
         if not isinstance(exc, GraphError | ActionRefused):
             # An unexpected error may quote its input, and that may be mail.
             detail = Phrase("Internal error; the log has the traceback (after_import_failed).")
-            _log_outage(exc, **facts)
+            _log_failure(exc, **facts)
         limit = _MAX_OUTAGES if isinstance(exc, GraphUnavailable) else _MAX_ATTEMPTS
         if isinstance(exc, ActionRefused) or attempts >= limit:
             self._count(action, "failed")
@@ -357,5 +357,5 @@ class AfterImport(DeliveryObserver):
         return [None] * len(ended)
 
 
-def _log_outage(exc: Exception, **facts: str) -> None:
+def _log_failure(exc: Exception, **facts: str) -> None:
     log.error("after_import_failed", error_type=type(exc).__name__, where=background.places_of(exc), **facts)

@@ -83,7 +83,7 @@ class DatabaseQueue:
         self._next_housekeeping = clock()
         self._kept_up_to = 0
         self._kept_at: datetime | None = None
-        self._next_correction = self._found_at = clock()
+        self._next_correction = self._previous_clock = clock()
         self._closed = False
 
     # For the receiver.
@@ -112,7 +112,7 @@ class DatabaseQueue:
         A message that cannot be put does not affect the others.
         """
         now = self._clock()
-        horizon = None if self._housekeeping_is_idle(now) else now - self._duplicate_window
+        horizon = None if self._housekeeping_is_current(now) else now - self._duplicate_window
         try:
             ignored = await self._database.write(lambda connection: statements.put(connection, messages, now, horizon))
         except DatabaseUnavailable:
@@ -186,10 +186,10 @@ class DatabaseQueue:
 
     async def _correct_times(self, now: datetime) -> None:
         """Correct, at intervals and soon after the clock was set back, times that a wrong clock set too far ahead."""
-        if now < self._found_at - CLOCK_TOLERANCE:
+        if now < self._previous_clock - CLOCK_TOLERANCE:
             # First, processes with deliveries in flight may renew locks.
             self._next_correction = now + _RENEWED_WITHIN
-        self._found_at = now
+        self._previous_clock = now
         if not is_over(self._next_correction, now, longest=_CORRECTED_EVERY):
             return
         self._next_correction = now + _CORRECTED_EVERY
@@ -274,10 +274,10 @@ class DatabaseQueue:
         self, *, limit: int, dead_letters: bool = False, selection: Selection = EVERYTHING, after: str | None = None
     ) -> list[QueuedMessage]:
         """See `NotificationQueue.peek`."""
-        read = statements.peek(
+        query = statements.peek(
             limit=limit, dead_letters=dead_letters, selection=selection, after=after, now=self._clock()
         )
-        return await _available(self._database.read(read))
+        return await _available(self._database.read(query))
 
     async def replay(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
         """See `NotificationQueue.replay`."""
@@ -311,7 +311,7 @@ class DatabaseQueue:
         for waiter in self._waiters:
             waiter.set()
 
-    def _housekeeping_is_idle(self, now: datetime) -> bool:
+    def _housekeeping_is_current(self, now: datetime) -> bool:
         """True if housekeeping lags so little that no id is refused much longer than its window."""
         return self._kept_at is not None and age(self._kept_at, now) <= 2 * _HOUSEKEEPING_EVERY
 

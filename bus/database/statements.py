@@ -159,10 +159,10 @@ def put_unknown(messages: Sequence[Message], now: datetime) -> Insert:
     known = queue_message.alias("known")
     # The collation of the column: VALUES has that of the database.
     same = known.c.sMessageID == code_by_code(new.c.sMessageID)
-    rows_wanted: Select[Any] = select(literal_column("1")).where(same, known.c.nRetired == 0)
+    query: Select[Any] = select(literal_column("1")).where(same, known.c.nRetired == 0)
     put = select(*new.c, literal("active", _row.sState.type), literal(now, _row.dtEnqueued.type)).where(
         new.c.sMessageID != literal_column("''"),
-        ~exists(locking_gaps(rows_wanted.select_from(known), known).correlate(new)),
+        ~exists(locking_gaps(query.select_from(known), known).correlate(new)),
     )
     return insert(queue_message).from_select([*names, "sState", "dtEnqueued"], put)
 
@@ -199,8 +199,8 @@ def waiting(now: datetime, limit: int) -> Select[Any]:
 
 
 def _receivable(now: datetime, limit: int) -> Select[Any]:
-    rows_wanted = select(queue_message).where(_receivable_at(now)).order_by(_row.dtVisible, _row.nSequence).limit(limit)
-    return skipping_locked(rows_wanted, queue_message)
+    query = select(queue_message).where(_receivable_at(now)).order_by(_row.dtVisible, _row.nSequence).limit(limit)
+    return skipping_locked(query, queue_message)
 
 
 def _receivable_at(now: datetime) -> ColumnElement[bool]:
@@ -348,8 +348,8 @@ def _change(settlement: Settlement, now: datetime) -> dict[str, Any]:
 
 def correct_times(connection: Connection, now: datetime) -> int:
     """Make due what a wrong clock locked or delayed beyond the maximum; return the number, CORRECTED_ROWS at most."""
-    rows_wanted = select(_row.nSequence).where(*_put_off(now)).order_by(_row.dtVisible).limit(CORRECTED_ROWS)
-    found = list(connection.scalars(skipping_locked(rows_wanted, queue_message)))
+    query = select(_row.nSequence).where(*_put_off(now)).order_by(_row.dtVisible).limit(CORRECTED_ROWS)
+    found = list(connection.scalars(skipping_locked(query, queue_message)))
     if found:
         connection.execute(
             update(queue_message).where(_row.nSequence.in_(found)).values(dtVisible=now, sLockToken=None)
@@ -445,8 +445,8 @@ def purge(chunk: list[int], *, dead_letters: bool, now: datetime) -> Callable[[C
 
 
 def _locked_rows(connection: Connection, *conditions: ColumnElement[bool]) -> list[int]:
-    rows_wanted = select(_row.nSequence).where(*conditions).order_by(_row.nSequence)
-    return list(connection.scalars(skipping_locked(rows_wanted, queue_message)))
+    query = select(_row.nSequence).where(*conditions).order_by(_row.nSequence)
+    return list(connection.scalars(skipping_locked(query, queue_message)))
 
 
 def count(now: datetime) -> Select[Any]:

@@ -118,8 +118,8 @@ def _of_pyodbc(error: BaseException) -> DriverError:
     if meaning is causes.SLOW and _CONNECTING.search(text):
         meaning = causes.UNREACHABLE
     if not server and (driver := _BY_DRIVER.match(text)):
-        wrapped = (each for start, each in causes.ODBC_TEXTS.items() if driver[1].startswith(start))
-        meaning = next(wrapped, meaning)
+        meanings = (each for start, each in causes.ODBC_TEXTS.items() if driver[1].startswith(start))
+        meaning = next(meanings, meaning)
     return DriverError(
         meaning, code if not number or number < 0 or server else f"{code}, {number}", _named(meaning, text)
     )

@@ -140,8 +140,8 @@ def anything_due(connection: Connection, *, now: datetime) -> bool:
 def claim(connection: Connection, *, now: datetime, limit: int) -> list[Action]:
     """Claim up to `limit` due actions, longest due first: they are the caller's for LEASE."""
     columns = (_row.nMessageID, _row.nAccountID, _row.sGraphMessageID, _row.sAfterImport, _row.nAfterImportAttempts)
-    rows_wanted = select(*columns).where(_is_due(now)).order_by(_row.dtAfterImportDue).limit(limit)
-    rows = connection.execute(skipping_locked(rows_wanted, message)).all()
+    query = select(*columns).where(_is_due(now)).order_by(_row.dtAfterImportDue).limit(limit)
+    rows = connection.execute(skipping_locked(query, message)).all()
     if rows:
         taken = update(message).where(_row.nMessageID.in_([each.nMessageID for each in rows]))
         connection.execute(by_row(taken.values(dtAfterImportDue=now + LEASE)))

@@ -22,8 +22,8 @@ def reserve(connection: Connection, budget: str, *, slot: int, last: int, wanted
     `slot` and `last` as from `slots`. A slot that is over has none left; one after `last` was written by a wrong clock,
     and is ignored.
     """
-    rows_wanted = select(_row.nSlot, _row.nUsed).where(_row.sBudget == budget)
-    known = connection.execute(locking(rows_wanted, call_budget)).one_or_none()
+    query = select(_row.nSlot, _row.nUsed).where(_row.sBudget == budget)
+    known = connection.execute(locking(query, call_budget)).one_or_none()
     if known is None:
         connection.execute(insert(call_budget).values(sBudget=budget, nSlot=slot, nUsed=min(wanted, limit)))
         return min(wanted, limit)

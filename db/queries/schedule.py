@@ -117,10 +117,10 @@ class Schedule:
     ) -> list[Lease]:
         """Claim those of the accounts that are still due and free. `longest_wait`: as for `due_accounts`."""
         row = self.table.c
-        rows_wanted = select(row.nAccountID, row.nFailures, row.nRequests).where(
+        query = select(row.nAccountID, row.nFailures, row.nRequests).where(
             row.nAccountID.in_(account_ids), self._free(now, longest_wait)
         )
-        rows = connection.execute(skipping_locked(rows_wanted, self.table)).all()
+        rows = connection.execute(skipping_locked(query, self.table)).all()
         until = now + lease
         if rows:
             connection.execute(

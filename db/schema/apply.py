@@ -1,5 +1,6 @@
 """An upgrade applied to a database: missing objects are added, existing ones are left as they are."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import (
@@ -21,13 +22,15 @@ from db.schema.reflection import FoundTable
 class Applied:
     """A target that makes the additions; `comparison` has found before that no existing object prevents them."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, names: Collection[str]) -> None:
+        """`names`: of the tables of the upgrade, read once."""
         self._connection = connection
+        self._found = reflection.read(connection, names)
         self._is_sqlite = connection.dialect.name == "sqlite"
 
     def table(self, table: Table) -> None:
         """Create the table, or add what it lacks."""
-        there = reflection.read(self._connection, [table.name]).get(table.name)
+        there = self._found.get(table.name)
         if there is None:
             self._connection.execute(CreateTable(table))
         else:

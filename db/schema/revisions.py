@@ -41,7 +41,7 @@ from db.schema.postgresql import PostgreSQLScript
 from db.schema.reflection import schema_of
 from db.schema.script import Script, Stamp
 from db.schema.sqlserver import SqlServerScript
-from db.tables import importer_secret, in_schema
+from db.tables import importer_secret, in_schema, metadata
 from phrases import Phrase
 
 HEAD: Final = "0012"
@@ -211,7 +211,7 @@ def _add_what_is_missing(connection: Connection, differing: list[Difference]) ->
     if in_the_way:
         raise SchemaUnusable(in_the_way)
     place = schema_of(connection)
-    _ensure(Applied(connection), place)
+    _ensure(Applied(connection, [VERSION_TABLE, *metadata.tables]), place)
     version = _version_table(place)
     if connection.scalar(select(func.count()).select_from(version)) == 0:
         connection.execute(insert(version).values(version_num=HEAD))

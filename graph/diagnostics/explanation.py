@@ -74,7 +74,7 @@ def _not_reached(error: Exception, steps: Steps, route: Route) -> HostUnreached:
         return _proxy_failed(error, route.proxy, route.named)
     if isinstance(error, ValueError):
         return _name_unknown(first)
-    return _not_connected(first, _origin(error), route.timeouts.connect)
+    return _unreached(first, *_connection_fault(first, _origin(error), route.timeouts.connect))
 
 
 def _is_of_tcp(error: Exception) -> bool:
@@ -92,11 +92,11 @@ def _origin(error: Exception) -> Exception:
 
 
 def _name_unknown(who: Endpoint) -> HostUnreached:
-    return HostUnreached(
-        Failure.PROXY_UNREACHED if who.proxied else Failure.NAME_UNKNOWN,
+    return _unreached(
+        who,
+        Failure.NAME_UNKNOWN,
         Phrase("DNS knows no host named {host}.", host=who.host),
-        _of_proxy(who)
-        or Phrase(
+        Phrase(
             "Check the spelling in the settings graph_url, authority_url, cloud or notification_url, and the DNS "
             "servers of this machine: nslookup {host}. Where only a proxy resolves names, set HTTPS_PROXY.",
             host=who.host,
@@ -105,21 +105,22 @@ def _name_unknown(who: Endpoint) -> HostUnreached:
 
 
 def _name_server_silent(who: Endpoint) -> HostUnreached:
-    return HostUnreached(
-        Failure.PROXY_UNREACHED if who.proxied else Failure.NAME_SERVER_SILENT,
+    return _unreached(
+        who,
+        Failure.NAME_SERVER_SILENT,
         Phrase("No DNS server answers when asked for {host}.", host=who.host),
-        _of_proxy(who)
-        or Phrase(
+        Phrase(
             "Check the network and the DNS servers of this machine (on Linux /etc/resolv.conf, on Windows ipconfig "
             "/all). Where only a proxy resolves names, set HTTPS_PROXY."
         ),
     )
 
 
-def _not_connected(who: Endpoint, reason: Exception, seconds: float) -> HostUnreached:
-    failure, summary, advice = _connection_fault(who, reason, seconds)
+def _unreached(who: Endpoint, failure: Failure, summary: Phrase, advice: Phrase) -> HostUnreached:
+    """The failure to reach the host, or the proxy in front of it."""
     if who.proxied:
-        return HostUnreached(Failure.PROXY_UNREACHED, summary, _of_proxy(who) or advice)
+        failure = Failure.PROXY_UNREACHED
+        advice = Phrase("It is the proxy that HTTPS_PROXY names: check its address and port, and that it runs.")
     return HostUnreached(failure, summary, advice)
 
 
@@ -156,12 +157,6 @@ def _connection_fault(who: Endpoint, reason: Exception, seconds: float) -> tuple
         Phrase("The connection to {who} failed: {reason}.", who=who, reason=text or type(reason).__name__),
         Phrase("Check network and firewall between this machine and the host."),
     )
-
-
-def _of_proxy(who: Endpoint) -> Phrase | None:
-    if not who.proxied:
-        return None
-    return Phrase("It is the proxy that HTTPS_PROXY names: check its address and port, and that it runs.")
 
 
 def _proxy_failed(error: Exception, proxy: Proxy, target: Endpoint) -> HostUnreached:

@@ -113,12 +113,18 @@ def old(context: ssl.SSLContext, version: ssl.TLSVersion) -> ssl.SSLContext:
 
 @contextmanager
 def answering(
-    head: bytes = b"", *, tls: ssl.SSLContext | None = None, hang_up: bool = False, to_anything: bool = False
+    head: bytes = b"",
+    *,
+    tls: ssl.SSLContext | None = None,
+    hang_up: bool = False,
+    to_anything: bool = False,
+    stays: bool = False,
 ) -> Iterator[int]:
     """A server that sends this head to every request, its port; without one it never sends anything.
 
-    `to_anything`: also to data that is no request.
+    `to_anything`: also to data that is no request. `stays`: it does not notice that the client closes.
     """
+    end = threading.Event()
 
     def serve(connection: socket.socket) -> None:
         if hang_up:
@@ -131,9 +137,14 @@ def answering(
             connection.sendall(head)
         else:
             connection.recv(1)
+        if stays:
+            end.wait(20)
 
     with _listening(serve, tls) as port:
-        yield port
+        try:
+            yield port
+        finally:
+            end.set()
 
 
 @dataclass

@@ -40,7 +40,7 @@ async def test_an_outage_in_the_middle_of_imports_loses_nothing(world: World, ki
             with world.fragile.broken(kind):
                 # An open file survives the move of its folder: then all goes on.
                 await until(lambda: any(_noticed(event) for event in events) or len(_done(events)) == 6)
-            await until(lambda: _drained(world))
+            await _until_drained(world)
 
     assert await world.imported_ids() == sorted(each.message_id for each in delivered)
     assert not await world.dead_letters()
@@ -57,7 +57,7 @@ async def test_an_outage_while_idle_is_waited_out(world: World, kind: str) -> No
             await world.notify(account, delivered)
             with world.fragile.broken(kind):
                 await asyncio.sleep(0.7)
-            await until(lambda: _drained(world))
+            await _until_drained(world)
 
     assert await world.imported_ids() == sorted(each.message_id for each in delivered)
     assert not await world.dead_letters()
@@ -78,7 +78,7 @@ async def test_a_processor_that_starts_before_its_database_waits_for_it(world: W
         running = asyncio.create_task(world.new_processor().run(stop))
         await asyncio.sleep(0.3)
         assert not running.done()
-    await until(lambda: _drained(world))
+    await _until_drained(world)
     stop.set()
     await asyncio.wait_for(running, 10)
 
@@ -94,15 +94,16 @@ def _done(events: list[MutableMapping[str, Any]]) -> list[str]:
     return [event["delivery"] for event in events if event["event"] == "message_imported"]
 
 
-async def _drained(world: World) -> bool:
-    """Check that the queue is empty; locks and delays end at once."""
-    status = await world.queue.status()
-    if not (status.active or status.locked or status.scheduled):
-        return True
-    if not status.active:
-        world.clock.advance(seconds=5)
-        await asyncio.sleep(0.05)
-    return False
+async def _until_drained(world: World) -> None:
+    """Wait until the queue is empty; locks and delays end at once, at a pace at which the work under way goes on."""
+
+    async def is_drained() -> bool:
+        status = await world.queue.status()
+        if not status.active and (status.locked or status.scheduled):
+            world.clock.advance(seconds=5)
+        return not (status.active or status.locked or status.scheduled)
+
+    await until(is_drained, pause=0.05)
 
 
 @pytest.mark.parametrize(

@@ -80,9 +80,12 @@ class Sleeps:
 
 
 async def until(
-    condition: Callable[[], Awaitable[object]] | Callable[[], object], seconds: float = PATIENCE_SECONDS
+    condition: Callable[[], Awaitable[object]] | Callable[[], object],
+    seconds: float = PATIENCE_SECONDS,
+    *,
+    pause: float = 0.01,
 ) -> None:
-    """Return as soon as `condition` holds; fail when it does not in time."""
+    """Return as soon as `condition` holds, polled at intervals of `pause`; fail when it does not in time."""
     deadline = time.monotonic() + seconds
     while True:
         found = condition()
@@ -92,7 +95,7 @@ async def until(
             return
         if time.monotonic() > deadline:
             raise AssertionError(f"did not come true within {seconds:g} s")
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(pause)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def test_a_translation_has_the_values_of_its_english(translated: Catalog) -> Non
 
 @pytest.mark.slow
 def test_every_template_can_be_stored(extracted: Catalog) -> None:
-    """What the database accepts of templates is what the code uses."""
+    """The templates of the code have no other fields and formats than those that the database may have."""
     assert [form for each in texts(extracted) for form in strings_of(each.id) if not has_plain_fields(form)] == []
 
 

@@ -1,4 +1,4 @@
-"""What roles store in English is said in French to those who read it there."""
+"""Texts that roles store in English, shown in French."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
