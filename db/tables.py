@@ -259,6 +259,7 @@ message = Table(
     UniqueConstraint("nAccountID", "sGraphMessageID"),
     _one_of("sAfterImportState", *ActionState),
     Index("IX_tblEmailMessage_nAccountID_dtReceived", "nAccountID", "dtReceived"),
+    Index("IX_tblEmailMessage_dtReceived", "dtReceived"),
     # Also counts those of each account that are pending or failed, without reading the rows.
     Index("IX_tblEmailMessage_sAfterImportState", "sAfterImportState", "dtAfterImportDue", "nAccountID"),
     sqlite_autoincrement=True,
@@ -389,6 +390,37 @@ seen = Table(
     Index("IX_tblEmailSeen_nAccountID_dtReceived", "nAccountID", "dtReceived"),
     sqlite_autoincrement=True,
     info={"doc": "Messages that the filters of their account left out: checked, and not imported."},
+)
+
+failure = Table(
+    "tblEmailFailure",
+    metadata,
+    Column("nFailureID", identity(), primary_key=True, autoincrement=True, doc="Number of the row."),
+    Column("nAccountID", BigInteger, nullable=False, doc="Number of the account."),
+    Column(
+        "sGraphMessageID",
+        graph_id(GRAPH_ID_LENGTH),
+        nullable=False,
+        doc="Immutable id of the message at Graph; unique per account.",
+    ),
+    Column("sState", Unicode(10), nullable=False, doc="State: retrying, dead (a dead letter)."),
+    Column("sInternetMessageID", Unicode(INTERNET_ID_LENGTH), doc="Message-ID of the mail; null: not fetched."),
+    Column("sSubject", long_text(), doc="Subject; null: not fetched, or none."),
+    Column("sFromName", long_text(), doc="Displayed name of the author; null: not fetched, or none."),
+    Column("sFromAddress", long_text(), doc="Address of the author; null: not fetched, or none."),
+    Column("dtReceived", UtcDateTime, doc="Time at which the mailbox received the message; null: not fetched."),
+    Column("nAttempts", Integer, nullable=False, doc="Failed attempts so far that count."),
+    Column("dtFirstFailed", UtcDateTime, nullable=False, doc="Time of the first failed attempt."),
+    Column("dtLastFailed", UtcDateTime, nullable=False, doc="Time of the last failed attempt."),
+    Column("dtNextAttempt", UtcDateTime, doc="Time of the next attempt; null: a dead letter, which has none."),
+    Column("sReason", Unicode(100), doc="Reason of the last failure, a fixed word."),
+    Column("sDetail", long_text(), doc="Description of the last failure, in English, never from the mail."),
+    _phrase_of("sDetail"),
+    UniqueConstraint("nAccountID", "sGraphMessageID"),
+    _one_of("sState", "retrying", "dead"),
+    Index("IX_tblEmailFailure_dtLastFailed", "dtLastFailed"),
+    sqlite_autoincrement=True,
+    info={"doc": "Messages whose import failed and that are being retried, or are dead letters."},
 )
 
 recipient = Table(
@@ -695,6 +727,16 @@ account_condition = Table(
     info={"doc": "What is wrong with an account, by the part of mail-importer that found it."},
 )
 
+mailbox_address = Table(
+    "tblMailboxAddress",
+    metadata,
+    Column("nAccountID", BigInteger, primary_key=True, autoincrement=False, doc="Number of the account."),
+    Column("sUserID", Unicode(320), nullable=False, doc="sUserID of the account for which it was learned."),
+    Column("sAddress", Unicode(320), nullable=False, doc="SMTP address of the mailbox."),
+    Column("dtLearned", UtcDateTime, nullable=False, doc="Time at which Graph last stated it."),
+    info={"doc": "Addresses of the mailboxes, as far as Graph states them; shown instead of the object ID."},
+)
+
 queue_message = Table(
     "tblNotificationQueue",
     metadata,
@@ -760,6 +802,93 @@ process = Table(
     Column("dtHeartbeat", UtcDateTime, nullable=False, doc="Last write of the row, every 4 s."),
     Column("dtLeaseUntil", UtcDateTime, nullable=False, doc="End of its lease, 20 s after the heartbeat."),
     info={"doc": "Processes that work on this database, one row each, which the process removes when it ends."},
+)
+
+service_outage = Table(
+    "tblServiceOutage",
+    metadata,
+    Column("sProcess", exact(100), primary_key=True, doc="Process that found it (tblProcess)."),
+    Column("sService", Unicode(20), primary_key=True, doc="Service: graph, signin, queue."),
+    Column("dtSince", UtcDateTime, nullable=False, doc="First failure since the service last answered."),
+    Column("dtSeen", UtcDateTime, nullable=False, doc="Last failure."),
+    Column("nAccounts", Integer, nullable=False, doc="Accounts whose work failed for it."),
+    Column("sDetail", long_text(), nullable=False, doc="Last failure and what to do, in English."),
+    _phrase_of("sDetail"),
+    info={"doc": "Services that a process cannot reach now, by process; the row is deleted once the service answers."},
+)
+
+problem = Table(
+    "tblProblem",
+    metadata,
+    Column("nProblemID", identity(), primary_key=True, autoincrement=True, doc="Number of the problem."),
+    Column("sKind", Unicode(40), nullable=False, doc="Kind, a fixed word: docs/problems.md lists them."),
+    # No foreign key: the history outlives its account.
+    Column("nAccountID", BigInteger, doc="Number of the account; null: it is not of one account."),
+    Column(
+        "sScope",
+        Unicode(450),
+        nullable=False,
+        doc="Host, application, certificate or target of alerts concerned; empty: none in particular.",
+    ),
+    Column(
+        "sKey",
+        exact(64),
+        nullable=False,
+        doc="SHA-256, hexadecimal, of kind, account and scope: one cause is open once.",
+    ),
+    Column(
+        "nClosed",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        doc="0 while the problem is open; later its nProblemID, so that the same cause can open another one.",
+    ),
+    Column("sSeverity", Unicode(10), nullable=False, doc="Severity: warning, error."),
+    Column("dtFirstSeen", UtcDateTime, nullable=False, doc="Begin of the cause, as far as it is known."),
+    Column("dtLastSeen", UtcDateTime, nullable=False, doc="Time at which the cause was last found."),
+    Column("dtCleared", UtcDateTime, doc="Time at which the cause was found to be over; null: it is not."),
+    Column("nCount", Integer, nullable=False, doc="Accounts, messages or processes concerned."),
+    Column("sText", long_text(), nullable=False, doc="What is wrong, with the last real error, in English."),
+    _phrase_of("sText"),
+    Column("sRemedy", long_text(), nullable=False, doc="What to do, in English."),
+    _phrase_of("sRemedy"),
+    Column("dtAlerted", UtcDateTime, doc="Time of the last alert of it, first or reminder; null: none."),
+    Column("dtRecoveryAlerted", UtcDateTime, doc="Time of the alert of its end; null: none."),
+    UniqueConstraint("sKey", "nClosed"),
+    _one_of("sSeverity", "warning", "error"),
+    # The open ones, and those whose end is to be alerted.
+    Index("IX_tblProblem_dtCleared", "dtCleared"),
+    sqlite_autoincrement=True,
+    info={"doc": "Problems that need a person, one for one cause; kept for 90 days after their end."},
+)
+
+alert = Table(
+    "tblAlert",
+    metadata,
+    Column("nAlertID", identity(), primary_key=True, autoincrement=True, doc="Number of the alert."),
+    Column("sTarget", exact(64), nullable=False, doc="Fingerprint of the target's URL, which holds secrets."),
+    Column("sTargetName", Unicode(200), nullable=False, doc="Target as displayed: kind and host, without secrets."),
+    Column("sState", Unicode(10), nullable=False, doc="State: pending, sent, expired (not sent within a day)."),
+    Column("sTitle", long_text(), nullable=False, doc="Title, in the language of the alerts."),
+    Column("sBody", long_text(), nullable=False, doc="Text, in the language of the alerts; nothing of any mail."),
+    Column("nAttempts", Integer, nullable=False, server_default="0", doc="Failed attempts to send it."),
+    Column("dtCreated", UtcDateTime, nullable=False, doc="Time at which it was written."),
+    Column("dtDue", UtcDateTime, nullable=False, doc="Time of the next attempt."),
+    Column("dtEnded", UtcDateTime, doc="Time at which it was sent or given up; null: neither."),
+    Column("sDetail", long_text(), doc="Reason of the last failed attempt, in English; null: none failed."),
+    _one_of("sState", "pending", "sent", "expired"),
+    Index("IX_tblAlert_sState_dtDue", "sState", "dtDue"),
+    sqlite_autoincrement=True,
+    info={"doc": "Alerts, one row a target: those to send, and those of the last 90 days."},
+)
+
+lease = Table(
+    "tblLease",
+    metadata,
+    Column("sName", exact(50), primary_key=True, doc="Work that one process does at a time: monitor."),
+    Column("sOwner", Unicode(100), nullable=False, doc="Process that has the lease (its sProcess)."),
+    Column("dtLeaseUntil", UtcDateTime, nullable=False, doc="End of the lease."),
+    info={"doc": "Leases of work that only one process of the installation does at a time."},
 )
 
 mailbox_call = Table(

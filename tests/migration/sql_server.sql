@@ -1,4 +1,4 @@
--- mail-importer: the gateway database, up to revision 0012. Safe to run again.
+-- mail-importer: the gateway database, up to revision 0013. Safe to run again.
 -- The settings that keys and checks need, whatever tool runs this; an error rolls everything back.
 SET ANSI_NULLS ON;
 SET QUOTED_IDENTIFIER ON;
@@ -27,7 +27,7 @@ BEGIN
     IF OBJECT_ID(N'[dbo].[tblMailImporterVersion]', N'U') IS NOT NULL
     BEGIN
         EXEC (N'
-        IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N''0001'', N''0002'', N''0003'', N''0004'', N''0005'', N''0006'', N''0007'', N''0008'', N''0009'', N''0010'', N''0011'', N''0012''))
+        IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N''0001'', N''0002'', N''0003'', N''0004'', N''0005'', N''0006'', N''0007'', N''0008'', N''0009'', N''0010'', N''0011'', N''0012'', N''0013''))
         BEGIN
             THROW 51000, N''The database was upgraded by a newer version of mail-importer. Run the script of that version.'', 1;
         END;
@@ -66,6 +66,17 @@ BEGIN
         (N'tblAccountCondition', N'sDetailPhrase', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblAccountCondition', N'dtSince', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblAccountCondition', N'dtNextAttempt', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblAlert', N'nAlertID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblAlert', N'sTarget', N'nvarchar', N'nvarchar', 64, NULL, 1, 0, 0, 0, N'nvarchar(64) collate Latin1_General_100_BIN2'),
+        (N'tblAlert', N'sTargetName', N'nvarchar', N'nvarchar', 200, NULL, 0, 0, 0, 0, N'nvarchar(200)'),
+        (N'tblAlert', N'sState', N'nvarchar', N'nvarchar', 10, NULL, 0, 1, 0, 0, N'nvarchar(10)'),
+        (N'tblAlert', N'sTitle', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
+        (N'tblAlert', N'sBody', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
+        (N'tblAlert', N'nAttempts', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblAlert', N'dtCreated', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblAlert', N'dtDue', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
+        (N'tblAlert', N'dtEnded', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblAlert', N'sDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblCallBudget', N'sBudget', N'nvarchar', N'nvarchar', 200, NULL, 1, 1, 0, 0, N'nvarchar(200) collate Latin1_General_100_BIN2'),
         (N'tblCallBudget', N'nSlot', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 0, N'bigint'),
         (N'tblCallBudget', N'nUsed', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
@@ -99,6 +110,22 @@ BEGIN
         (N'tblEmailAccountSettings', N'bFilterHasAttachments', N'bit', N'bit', NULL, NULL, 0, 0, 0, 1, N'bit'),
         (N'tblEmailAccountSettings', N'nFilterSizeLeast', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
         (N'tblEmailAccountSettings', N'nFilterSizeMost', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
+        (N'tblEmailFailure', N'nFailureID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblEmailFailure', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailFailure', N'sGraphMessageID', N'nvarchar', N'nvarchar', 700, NULL, 1, 1, 0, 0, N'nvarchar(700) collate Latin1_General_100_BIN2'),
+        (N'tblEmailFailure', N'sState', N'nvarchar', N'nvarchar', 10, NULL, 0, 0, 0, 0, N'nvarchar(10)'),
+        (N'tblEmailFailure', N'sInternetMessageID', N'nvarchar', N'nvarchar', 998, NULL, 0, 0, 0, 1, N'nvarchar(998)'),
+        (N'tblEmailFailure', N'sSubject', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailFailure', N'sFromName', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailFailure', N'sFromAddress', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailFailure', N'dtReceived', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblEmailFailure', N'nAttempts', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblEmailFailure', N'dtFirstFailed', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblEmailFailure', N'dtLastFailed', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
+        (N'tblEmailFailure', N'dtNextAttempt', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblEmailFailure', N'sReason', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
+        (N'tblEmailFailure', N'sDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailFailure', N'sDetailPhrase', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblEmailMessage', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
         (N'tblEmailMessage', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailMessage', N'sGraphMessageID', N'nvarchar', N'nvarchar', 700, NULL, 1, 1, 0, 0, N'nvarchar(700) collate Latin1_General_100_BIN2'),
@@ -166,6 +193,13 @@ BEGIN
         (N'tblImporterSecret', N'sName', N'nvarchar', N'nvarchar', 100, NULL, 0, 1, 0, 0, N'nvarchar(100)'),
         (N'tblImporterSecret', N'sValue', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
         (N'tblImporterSecret', N'dtCreated', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblLease', N'sName', N'nvarchar', N'nvarchar', 50, NULL, 1, 1, 0, 0, N'nvarchar(50) collate Latin1_General_100_BIN2'),
+        (N'tblLease', N'sOwner', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
+        (N'tblLease', N'dtLeaseUntil', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblMailboxAddress', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblMailboxAddress', N'sUserID', N'nvarchar', N'nvarchar', 320, NULL, 0, 0, 0, 0, N'nvarchar(320)'),
+        (N'tblMailboxAddress', N'sAddress', N'nvarchar', N'nvarchar', 320, NULL, 0, 0, 0, 0, N'nvarchar(320)'),
+        (N'tblMailboxAddress', N'dtLearned', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblMailboxCall', N'sMailbox', N'nvarchar', N'nvarchar', 425, NULL, 1, 1, 0, 0, N'nvarchar(425) collate Latin1_General_100_BIN2'),
         (N'tblMailboxCall', N'nSlot', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
         (N'tblMailboxCall', N'sOwner', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
@@ -208,6 +242,23 @@ BEGIN
         (N'tblNotificationQueue', N'sReason', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
         (N'tblNotificationQueue', N'sDescription', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblNotificationQueue', N'dtDeadLettered', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblProblem', N'nProblemID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblProblem', N'sKind', N'nvarchar', N'nvarchar', 40, NULL, 0, 0, 0, 0, N'nvarchar(40)'),
+        (N'tblProblem', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
+        (N'tblProblem', N'sScope', N'nvarchar', N'nvarchar', 450, NULL, 0, 0, 0, 0, N'nvarchar(450)'),
+        (N'tblProblem', N'sKey', N'nvarchar', N'nvarchar', 64, NULL, 1, 1, 0, 0, N'nvarchar(64) collate Latin1_General_100_BIN2'),
+        (N'tblProblem', N'nClosed', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblProblem', N'sSeverity', N'nvarchar', N'nvarchar', 10, NULL, 0, 0, 0, 0, N'nvarchar(10)'),
+        (N'tblProblem', N'dtFirstSeen', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblProblem', N'dtLastSeen', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblProblem', N'dtCleared', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 1, N'datetime2(7)'),
+        (N'tblProblem', N'nCount', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblProblem', N'sText', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
+        (N'tblProblem', N'sTextPhrase', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblProblem', N'sRemedy', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
+        (N'tblProblem', N'sRemedyPhrase', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblProblem', N'dtAlerted', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblProblem', N'dtRecoveryAlerted', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
         (N'tblProcess', N'sProcess', N'nvarchar', N'nvarchar', 100, NULL, 1, 1, 0, 0, N'nvarchar(100) collate Latin1_General_100_BIN2'),
         (N'tblProcess', N'sHost', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
         (N'tblProcess', N'sRoles', N'nvarchar', N'nvarchar', 200, NULL, 0, 0, 0, 0, N'nvarchar(200)'),
@@ -225,6 +276,13 @@ BEGIN
         (N'tblQueueAudit', N'dtStarted', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblQueueAudit', N'dtEnded', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
         (N'tblQueueAudit', N'nMessages', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblServiceOutage', N'sProcess', N'nvarchar', N'nvarchar', 100, NULL, 1, 1, 0, 0, N'nvarchar(100) collate Latin1_General_100_BIN2'),
+        (N'tblServiceOutage', N'sService', N'nvarchar', N'nvarchar', 20, NULL, 0, 1, 0, 0, N'nvarchar(20)'),
+        (N'tblServiceOutage', N'dtSince', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblServiceOutage', N'dtSeen', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblServiceOutage', N'nAccounts', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblServiceOutage', N'sDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
+        (N'tblServiceOutage', N'sDetailPhrase', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblSubscriptionSchedule', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblSubscriptionSchedule', N'dtDue', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
         (N'tblSubscriptionSchedule', N'sOwner', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
@@ -412,6 +470,90 @@ BEGIN
         )
     )
         ALTER TABLE [dbo].[tblAccountCondition] ADD CONSTRAINT [PK_tblAccountCondition] PRIMARY KEY ([nAccountID], [sRole]);
+END;
+GO
+
+-- tblAlert
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblAlert]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblAlert] (
+            [nAlertID] BIGINT NOT NULL IDENTITY,
+            [sTarget] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [sTargetName] NVARCHAR(200) NOT NULL,
+            [sState] NVARCHAR(10) NOT NULL,
+            [sTitle] NVARCHAR(max) NOT NULL,
+            [sBody] NVARCHAR(max) NOT NULL,
+            [nAttempts] INTEGER NOT NULL CONSTRAINT [DF_tblAlert_nAttempts] DEFAULT 0,
+            [dtCreated] DATETIME2(7) NOT NULL,
+            [dtDue] DATETIME2(7) NOT NULL,
+            [dtEnded] DATETIME2(7) NULL,
+            [sDetail] NVARCHAR(max) NULL,
+            CONSTRAINT [PK_tblAlert] PRIMARY KEY ([nAlertID]),
+            CONSTRAINT [CK_tblAlert_sState] CHECK ([sState] IN (N'pending', N'sent', N'expired'))
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblAlert]', N'nAlertID') IS NULL
+        ALTER TABLE [dbo].[tblAlert] ADD [nAlertID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblAlert]', N'sTarget') IS NULL
+        ALTER TABLE [dbo].[tblAlert] ADD [sTarget] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblAlert]', N'sTargetName') IS NULL
+        ALTER TABLE [dbo].[tblAlert] ADD [sTargetName] NVARCHAR(200) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblAlert]', N'sState') IS NULL
+        ALTER TABLE [dbo].[tblAlert] ADD [sState] NVARCHAR(10) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblAlert]', N'sTitle') IS NULL
+        ALTER TABLE [dbo].[tblAlert] ADD [sTitle] NVARCHAR(max) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblAlert]', N'sBody') IS NULL
+        ALTER TABLE [dbo].[tblAlert] ADD [sBody] NVARCHAR(max) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblAlert]', N'nAttempts') IS NULL
+        ALTER TABLE [dbo].[tblAlert] ADD [nAttempts] INTEGER NOT NULL CONSTRAINT [DF_tblAlert_nAttempts] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblAlert]', N'dtCreated') IS NULL
+        ALTER TABLE [dbo].[tblAlert] ADD [dtCreated] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblAlert]', N'dtDue') IS NULL
+        ALTER TABLE [dbo].[tblAlert] ADD [dtDue] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblAlert]', N'dtEnded') IS NULL
+        ALTER TABLE [dbo].[tblAlert] ADD [dtEnded] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblAlert]', N'sDetail') IS NULL
+        ALTER TABLE [dbo].[tblAlert] ADD [sDetail] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblAlert'
+        AND COLUMN_NAME = N'nAttempts' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblAlert] ADD CONSTRAINT [DF_tblAlert_nAttempts] DEFAULT 0 FOR [nAttempts];
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblAlert]', N'U') AND name = N'CK_tblAlert_sState')
+        ALTER TABLE [dbo].[tblAlert] ADD CONSTRAINT [CK_tblAlert_sState] CHECK ([sState] IN (N'pending', N'sent', N'expired'));
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblAlert]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAlertID')
+        )
+    )
+        ALTER TABLE [dbo].[tblAlert] ADD CONSTRAINT [PK_tblAlert] PRIMARY KEY ([nAlertID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblAlert]', N'U') AND name = N'IX_tblAlert_sState_dtDue')
+        CREATE INDEX [IX_tblAlert_sState_dtDue] ON [dbo].[tblAlert] ([sState], [dtDue]);
 END;
 GO
 
@@ -639,6 +781,112 @@ BEGIN
 END;
 GO
 
+-- tblEmailFailure
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailFailure]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailFailure] (
+            [nFailureID] BIGINT NOT NULL IDENTITY,
+            [nAccountID] BIGINT NOT NULL,
+            [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [sState] NVARCHAR(10) NOT NULL,
+            [sInternetMessageID] NVARCHAR(998) NULL,
+            [sSubject] NVARCHAR(max) NULL,
+            [sFromName] NVARCHAR(max) NULL,
+            [sFromAddress] NVARCHAR(max) NULL,
+            [dtReceived] DATETIME2(7) NULL,
+            [nAttempts] INTEGER NOT NULL,
+            [dtFirstFailed] DATETIME2(7) NOT NULL,
+            [dtLastFailed] DATETIME2(7) NOT NULL,
+            [dtNextAttempt] DATETIME2(7) NULL,
+            [sReason] NVARCHAR(100) NULL,
+            [sDetail] NVARCHAR(max) NULL,
+            [sDetailPhrase] NVARCHAR(max) NULL,
+            CONSTRAINT [PK_tblEmailFailure] PRIMARY KEY ([nFailureID]),
+            CONSTRAINT [CK_tblEmailFailure_sState] CHECK ([sState] IN (N'retrying', N'dead')),
+            CONSTRAINT [UQ_tblEmailFailure_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailFailure]', N'nFailureID') IS NULL
+        ALTER TABLE [dbo].[tblEmailFailure] ADD [nFailureID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblEmailFailure]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblEmailFailure] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFailure]', N'sGraphMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailFailure] ADD [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFailure]', N'sState') IS NULL
+        ALTER TABLE [dbo].[tblEmailFailure] ADD [sState] NVARCHAR(10) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFailure]', N'sInternetMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailFailure] ADD [sInternetMessageID] NVARCHAR(998) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFailure]', N'sSubject') IS NULL
+        ALTER TABLE [dbo].[tblEmailFailure] ADD [sSubject] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFailure]', N'sFromName') IS NULL
+        ALTER TABLE [dbo].[tblEmailFailure] ADD [sFromName] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFailure]', N'sFromAddress') IS NULL
+        ALTER TABLE [dbo].[tblEmailFailure] ADD [sFromAddress] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFailure]', N'dtReceived') IS NULL
+        ALTER TABLE [dbo].[tblEmailFailure] ADD [dtReceived] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFailure]', N'nAttempts') IS NULL
+        ALTER TABLE [dbo].[tblEmailFailure] ADD [nAttempts] INTEGER NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFailure]', N'dtFirstFailed') IS NULL
+        ALTER TABLE [dbo].[tblEmailFailure] ADD [dtFirstFailed] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFailure]', N'dtLastFailed') IS NULL
+        ALTER TABLE [dbo].[tblEmailFailure] ADD [dtLastFailed] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFailure]', N'dtNextAttempt') IS NULL
+        ALTER TABLE [dbo].[tblEmailFailure] ADD [dtNextAttempt] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFailure]', N'sReason') IS NULL
+        ALTER TABLE [dbo].[tblEmailFailure] ADD [sReason] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFailure]', N'sDetail') IS NULL
+        ALTER TABLE [dbo].[tblEmailFailure] ADD [sDetail] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFailure]', N'sDetailPhrase') IS NULL
+        ALTER TABLE [dbo].[tblEmailFailure] ADD [sDetailPhrase] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailFailure]', N'U') AND name = N'CK_tblEmailFailure_sState')
+        ALTER TABLE [dbo].[tblEmailFailure] ADD CONSTRAINT [CK_tblEmailFailure_sState] CHECK ([sState] IN (N'retrying', N'dead'));
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailFailure]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nFailureID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailFailure] ADD CONSTRAINT [PK_tblEmailFailure] PRIMARY KEY ([nFailureID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailFailure]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID', N'sGraphMessageID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailFailure] ADD CONSTRAINT [UQ_tblEmailFailure_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailFailure]', N'U') AND name = N'IX_tblEmailFailure_dtLastFailed')
+        CREATE INDEX [IX_tblEmailFailure_dtLastFailed] ON [dbo].[tblEmailFailure] ([dtLastFailed]);
+END;
+GO
+
 -- tblEmailMessage
 IF @@TRANCOUNT > 0
 BEGIN
@@ -790,6 +1038,12 @@ BEGIN
         )
     )
         ALTER TABLE [dbo].[tblEmailMessage] ADD CONSTRAINT [UQ_tblEmailMessage_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') AND name = N'IX_tblEmailMessage_dtReceived')
+        CREATE INDEX [IX_tblEmailMessage_dtReceived] ON [dbo].[tblEmailMessage] ([dtReceived]);
 END;
 GO
 IF @@TRANCOUNT > 0
@@ -1085,6 +1339,85 @@ BEGIN
         )
     )
         ALTER TABLE [dbo].[tblImporterSecret] ADD CONSTRAINT [PK_tblImporterSecret] PRIMARY KEY ([sName]);
+END;
+GO
+
+-- tblLease
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblLease]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblLease] (
+            [sName] NVARCHAR(50) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [sOwner] NVARCHAR(100) NOT NULL,
+            [dtLeaseUntil] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblLease] PRIMARY KEY ([sName])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblLease]', N'sName') IS NULL
+        ALTER TABLE [dbo].[tblLease] ADD [sName] NVARCHAR(50) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblLease]', N'sOwner') IS NULL
+        ALTER TABLE [dbo].[tblLease] ADD [sOwner] NVARCHAR(100) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblLease]', N'dtLeaseUntil') IS NULL
+        ALTER TABLE [dbo].[tblLease] ADD [dtLeaseUntil] DATETIME2(7) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblLease]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sName')
+        )
+    )
+        ALTER TABLE [dbo].[tblLease] ADD CONSTRAINT [PK_tblLease] PRIMARY KEY ([sName]);
+END;
+GO
+
+-- tblMailboxAddress
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblMailboxAddress]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblMailboxAddress] (
+            [nAccountID] BIGINT NOT NULL,
+            [sUserID] NVARCHAR(320) NOT NULL,
+            [sAddress] NVARCHAR(320) NOT NULL,
+            [dtLearned] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblMailboxAddress] PRIMARY KEY ([nAccountID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblMailboxAddress]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblMailboxAddress] ADD [nAccountID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMailboxAddress]', N'sUserID') IS NULL
+        ALTER TABLE [dbo].[tblMailboxAddress] ADD [sUserID] NVARCHAR(320) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMailboxAddress]', N'sAddress') IS NULL
+        ALTER TABLE [dbo].[tblMailboxAddress] ADD [sAddress] NVARCHAR(320) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblMailboxAddress]', N'dtLearned') IS NULL
+        ALTER TABLE [dbo].[tblMailboxAddress] ADD [dtLearned] DATETIME2(7) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblMailboxAddress]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nAccountID')
+        )
+    )
+        ALTER TABLE [dbo].[tblMailboxAddress] ADD CONSTRAINT [PK_tblMailboxAddress] PRIMARY KEY ([nAccountID]);
 END;
 GO
 
@@ -1407,6 +1740,124 @@ BEGIN
 END;
 GO
 
+-- tblProblem
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblProblem]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblProblem] (
+            [nProblemID] BIGINT NOT NULL IDENTITY,
+            [sKind] NVARCHAR(40) NOT NULL,
+            [nAccountID] BIGINT NULL,
+            [sScope] NVARCHAR(450) NOT NULL,
+            [sKey] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [nClosed] BIGINT NOT NULL CONSTRAINT [DF_tblProblem_nClosed] DEFAULT 0,
+            [sSeverity] NVARCHAR(10) NOT NULL,
+            [dtFirstSeen] DATETIME2(7) NOT NULL,
+            [dtLastSeen] DATETIME2(7) NOT NULL,
+            [dtCleared] DATETIME2(7) NULL,
+            [nCount] INTEGER NOT NULL,
+            [sText] NVARCHAR(max) NOT NULL,
+            [sTextPhrase] NVARCHAR(max) NULL,
+            [sRemedy] NVARCHAR(max) NOT NULL,
+            [sRemedyPhrase] NVARCHAR(max) NULL,
+            [dtAlerted] DATETIME2(7) NULL,
+            [dtRecoveryAlerted] DATETIME2(7) NULL,
+            CONSTRAINT [PK_tblProblem] PRIMARY KEY ([nProblemID]),
+            CONSTRAINT [CK_tblProblem_sSeverity] CHECK ([sSeverity] IN (N'warning', N'error')),
+            CONSTRAINT [UQ_tblProblem_sKey_nClosed] UNIQUE ([sKey], [nClosed])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'nProblemID') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [nProblemID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'sKind') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [sKind] NVARCHAR(40) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [nAccountID] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'sScope') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [sScope] NVARCHAR(450) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'sKey') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [sKey] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'nClosed') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [nClosed] BIGINT NOT NULL CONSTRAINT [DF_tblProblem_nClosed] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'sSeverity') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [sSeverity] NVARCHAR(10) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'dtFirstSeen') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [dtFirstSeen] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'dtLastSeen') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [dtLastSeen] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'dtCleared') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [dtCleared] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'nCount') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [nCount] INTEGER NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'sText') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [sText] NVARCHAR(max) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'sTextPhrase') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [sTextPhrase] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'sRemedy') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [sRemedy] NVARCHAR(max) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'sRemedyPhrase') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [sRemedyPhrase] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'dtAlerted') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [dtAlerted] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'dtRecoveryAlerted') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [dtRecoveryAlerted] DATETIME2(7) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblProblem'
+        AND COLUMN_NAME = N'nClosed' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblProblem] ADD CONSTRAINT [DF_tblProblem_nClosed] DEFAULT 0 FOR [nClosed];
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblProblem]', N'U') AND name = N'CK_tblProblem_sSeverity')
+        ALTER TABLE [dbo].[tblProblem] ADD CONSTRAINT [CK_tblProblem_sSeverity] CHECK ([sSeverity] IN (N'warning', N'error'));
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblProblem]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nProblemID')
+        )
+    )
+        ALTER TABLE [dbo].[tblProblem] ADD CONSTRAINT [PK_tblProblem] PRIMARY KEY ([nProblemID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblProblem]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sKey', N'nClosed')
+        )
+    )
+        ALTER TABLE [dbo].[tblProblem] ADD CONSTRAINT [UQ_tblProblem_sKey_nClosed] UNIQUE ([sKey], [nClosed]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblProblem]', N'U') AND name = N'IX_tblProblem_dtCleared')
+        CREATE INDEX [IX_tblProblem_dtCleared] ON [dbo].[tblProblem] ([dtCleared]);
+END;
+GO
+
 -- tblProcess
 IF @@TRANCOUNT > 0
 BEGIN
@@ -1522,6 +1973,56 @@ BEGIN
         )
     )
         ALTER TABLE [dbo].[tblQueueAudit] ADD CONSTRAINT [PK_tblQueueAudit] PRIMARY KEY ([nAuditID]);
+END;
+GO
+
+-- tblServiceOutage
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblServiceOutage]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblServiceOutage] (
+            [sProcess] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [sService] NVARCHAR(20) NOT NULL,
+            [dtSince] DATETIME2(7) NOT NULL,
+            [dtSeen] DATETIME2(7) NOT NULL,
+            [nAccounts] INTEGER NOT NULL,
+            [sDetail] NVARCHAR(max) NOT NULL,
+            [sDetailPhrase] NVARCHAR(max) NULL,
+            CONSTRAINT [PK_tblServiceOutage] PRIMARY KEY ([sProcess], [sService])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblServiceOutage]', N'sProcess') IS NULL
+        ALTER TABLE [dbo].[tblServiceOutage] ADD [sProcess] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblServiceOutage]', N'sService') IS NULL
+        ALTER TABLE [dbo].[tblServiceOutage] ADD [sService] NVARCHAR(20) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblServiceOutage]', N'dtSince') IS NULL
+        ALTER TABLE [dbo].[tblServiceOutage] ADD [dtSince] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblServiceOutage]', N'dtSeen') IS NULL
+        ALTER TABLE [dbo].[tblServiceOutage] ADD [dtSeen] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblServiceOutage]', N'nAccounts') IS NULL
+        ALTER TABLE [dbo].[tblServiceOutage] ADD [nAccounts] INTEGER NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblServiceOutage]', N'sDetail') IS NULL
+        ALTER TABLE [dbo].[tblServiceOutage] ADD [sDetail] NVARCHAR(max) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblServiceOutage]', N'sDetailPhrase') IS NULL
+        ALTER TABLE [dbo].[tblServiceOutage] ADD [sDetailPhrase] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblServiceOutage]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sProcess', N'sService')
+        )
+    )
+        ALTER TABLE [dbo].[tblServiceOutage] ADD CONSTRAINT [PK_tblServiceOutage] PRIMARY KEY ([sProcess], [sService]);
 END;
 GO
 
@@ -2172,6 +2673,21 @@ IF @@TRANCOUNT > 0
 BEGIN
     EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblAlert.sTarget: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAlert] WHERE [sTarget] IS NULL)
+    UNION ALL SELECT N''tblAlert.sTargetName: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAlert] WHERE [sTargetName] IS NULL)
+    UNION ALL SELECT N''tblAlert.sState: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAlert] WHERE [sState] IS NULL)
+    UNION ALL SELECT N''tblAlert.sTitle: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAlert] WHERE [sTitle] IS NULL)
+    UNION ALL SELECT N''tblAlert.sBody: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAlert] WHERE [sBody] IS NULL)
+    UNION ALL SELECT N''tblAlert.nAttempts: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAlert] WHERE [nAttempts] IS NULL)
+    UNION ALL SELECT N''tblAlert.dtCreated: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAlert] WHERE [dtCreated] IS NULL)
+    UNION ALL SELECT N''tblAlert.dtDue: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblAlert] WHERE [dtDue] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
     SELECT N''tblCallBudget.nSlot: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblCallBudget] WHERE [nSlot] IS NULL)
     UNION ALL SELECT N''tblCallBudget.nUsed: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblCallBudget] WHERE [nUsed] IS NULL);
     ');
@@ -2202,6 +2718,19 @@ BEGIN
     UNION ALL SELECT N''tblEmailAccountSettings.sFolder: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sFolder] IS NULL)
     UNION ALL SELECT N''tblEmailAccountSettings.sAfterImport: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [sAfterImport] IS NULL)
     UNION ALL SELECT N''tblEmailAccountSettings.bEnabled: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountSettings] WHERE [bEnabled] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblEmailFailure.nAccountID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFailure] WHERE [nAccountID] IS NULL)
+    UNION ALL SELECT N''tblEmailFailure.sGraphMessageID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFailure] WHERE [sGraphMessageID] IS NULL)
+    UNION ALL SELECT N''tblEmailFailure.sState: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFailure] WHERE [sState] IS NULL)
+    UNION ALL SELECT N''tblEmailFailure.nAttempts: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFailure] WHERE [nAttempts] IS NULL)
+    UNION ALL SELECT N''tblEmailFailure.dtFirstFailed: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFailure] WHERE [dtFirstFailed] IS NULL)
+    UNION ALL SELECT N''tblEmailFailure.dtLastFailed: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFailure] WHERE [dtLastFailed] IS NULL);
     ');
 END;
 GO
@@ -2266,6 +2795,25 @@ IF @@TRANCOUNT > 0
 BEGIN
     EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblLease.sOwner: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblLease] WHERE [sOwner] IS NULL)
+    UNION ALL SELECT N''tblLease.dtLeaseUntil: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblLease] WHERE [dtLeaseUntil] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblMailboxAddress.sUserID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMailboxAddress] WHERE [sUserID] IS NULL)
+    UNION ALL SELECT N''tblMailboxAddress.sAddress: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMailboxAddress] WHERE [sAddress] IS NULL)
+    UNION ALL SELECT N''tblMailboxAddress.dtLearned: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMailboxAddress] WHERE [dtLearned] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
     SELECT N''tblMailboxCall.sOwner: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMailboxCall] WHERE [sOwner] IS NULL)
     UNION ALL SELECT N''tblMailboxCall.dtLeaseUntil: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblMailboxCall] WHERE [dtLeaseUntil] IS NULL);
     ');
@@ -2311,6 +2859,23 @@ IF @@TRANCOUNT > 0
 BEGIN
     EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblProblem.sKind: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [sKind] IS NULL)
+    UNION ALL SELECT N''tblProblem.sScope: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [sScope] IS NULL)
+    UNION ALL SELECT N''tblProblem.sKey: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [sKey] IS NULL)
+    UNION ALL SELECT N''tblProblem.nClosed: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [nClosed] IS NULL)
+    UNION ALL SELECT N''tblProblem.sSeverity: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [sSeverity] IS NULL)
+    UNION ALL SELECT N''tblProblem.dtFirstSeen: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [dtFirstSeen] IS NULL)
+    UNION ALL SELECT N''tblProblem.dtLastSeen: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [dtLastSeen] IS NULL)
+    UNION ALL SELECT N''tblProblem.nCount: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [nCount] IS NULL)
+    UNION ALL SELECT N''tblProblem.sText: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [sText] IS NULL)
+    UNION ALL SELECT N''tblProblem.sRemedy: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [sRemedy] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
     SELECT N''tblProcess.sHost: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProcess] WHERE [sHost] IS NULL)
     UNION ALL SELECT N''tblProcess.sRoles: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProcess] WHERE [sRoles] IS NULL)
     UNION ALL SELECT N''tblProcess.sVersion: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProcess] WHERE [sVersion] IS NULL)
@@ -2331,6 +2896,17 @@ BEGIN
     UNION ALL SELECT N''tblQueueAudit.sSelection: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [sSelection] IS NULL)
     UNION ALL SELECT N''tblQueueAudit.dtStarted: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [dtStarted] IS NULL)
     UNION ALL SELECT N''tblQueueAudit.nMessages: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblQueueAudit] WHERE [nMessages] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblServiceOutage.dtSince: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblServiceOutage] WHERE [dtSince] IS NULL)
+    UNION ALL SELECT N''tblServiceOutage.dtSeen: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblServiceOutage] WHERE [dtSeen] IS NULL)
+    UNION ALL SELECT N''tblServiceOutage.nAccounts: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblServiceOutage] WHERE [nAccounts] IS NULL)
+    UNION ALL SELECT N''tblServiceOutage.sDetail: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblServiceOutage] WHERE [sDetail] IS NULL);
     ');
 END;
 GO
@@ -2440,15 +3016,15 @@ BEGIN
 END;
 GO
 
--- Revision 0012
+-- Revision 0013
 IF @@TRANCOUNT > 0
 BEGIN
     EXEC (N'
     INSERT INTO [dbo].[tblMailImporterVersion] ([version_num])
-    SELECT N''0012'' WHERE NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion]);
+    SELECT N''0013'' WHERE NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion]);
     UPDATE [dbo].[tblMailImporterVersion]
-    SET [version_num] = N''0012'', [sOldestProgram] = N''0001'',
-        [sOldestProgramOf] = N''0012'';
+    SET [version_num] = N''0013'', [sOldestProgram] = N''0001'',
+        [sOldestProgramOf] = N''0013'';
     ');
 END;
 GO

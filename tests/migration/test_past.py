@@ -37,7 +37,10 @@ _VALID: Final = {
     "sKind": "file",
     "sState": "stored",
     "tblEmailRecipient.sKind": "to",
+    "sSeverity": "warning",
     "tblNotificationQueue.sState": "active",
+    "tblAlert.sState": "pending",
+    "tblEmailFailure.sState": "retrying",
 }
 
 

@@ -99,6 +99,11 @@ def test_ids_and_fingerprints_see_case() -> None:
         ("tblEmailScan", "sGraphMessageID"),
         ("tblEmailScan", "sLetterDigest"),
         ("tblCallBudget", "sBudget"),
+        ("tblEmailFailure", "sGraphMessageID"),
+        ("tblServiceOutage", "sProcess"),
+        ("tblProblem", "sKey"),
+        ("tblAlert", "sTarget"),
+        ("tblLease", "sName"),
     }
     found = {
         (table.name, column.name)

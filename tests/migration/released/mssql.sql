@@ -461,3 +461,101 @@ ALTER TABLE past.[tblEmailMessage] ADD [sAfterImportDetailPhrase] NVARCHAR(max) 
 ALTER TABLE past.[tblMessageTrace] ADD [sDetailPhrase] NVARCHAR(max) NULL;
 
 UPDATE past.[tblMailImporterVersion] SET version_num=N'0012', [sOldestProgram]=N'0001', [sOldestProgramOf]=N'0012';
+
+-- 0013
+CREATE TABLE past.[tblEmailFailure] (
+    [nFailureID] BIGINT NOT NULL IDENTITY,
+    [nAccountID] BIGINT NOT NULL,
+    [sGraphMessageID] NVARCHAR(700) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [sState] NVARCHAR(10) NOT NULL,
+    [sInternetMessageID] NVARCHAR(998) NULL,
+    [sSubject] NVARCHAR(max) NULL,
+    [sFromName] NVARCHAR(max) NULL,
+    [sFromAddress] NVARCHAR(max) NULL,
+    [dtReceived] DATETIME2(7) NULL,
+    [nAttempts] INTEGER NOT NULL,
+    [dtFirstFailed] DATETIME2(7) NOT NULL,
+    [dtLastFailed] DATETIME2(7) NOT NULL,
+    [dtNextAttempt] DATETIME2(7) NULL,
+    [sReason] NVARCHAR(100) NULL,
+    [sDetail] NVARCHAR(max) NULL,
+    [sDetailPhrase] NVARCHAR(max) NULL,
+    CONSTRAINT [PK_tblEmailFailure] PRIMARY KEY ([nFailureID]),
+    CONSTRAINT [CK_tblEmailFailure_sState] CHECK ([sState] IN (N'retrying', N'dead')),
+    CONSTRAINT [UQ_tblEmailFailure_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID])
+);
+
+CREATE INDEX [IX_tblEmailFailure_dtLastFailed] ON past.[tblEmailFailure] ([dtLastFailed]);
+
+CREATE TABLE past.[tblMailboxAddress] (
+    [nAccountID] BIGINT NOT NULL,
+    [sUserID] NVARCHAR(320) NOT NULL,
+    [sAddress] NVARCHAR(320) NOT NULL,
+    [dtLearned] DATETIME2(7) NOT NULL,
+    CONSTRAINT [PK_tblMailboxAddress] PRIMARY KEY ([nAccountID])
+);
+
+CREATE TABLE past.[tblServiceOutage] (
+    [sProcess] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [sService] NVARCHAR(20) NOT NULL,
+    [dtSince] DATETIME2(7) NOT NULL,
+    [dtSeen] DATETIME2(7) NOT NULL,
+    [nAccounts] INTEGER NOT NULL,
+    [sDetail] NVARCHAR(max) NOT NULL,
+    [sDetailPhrase] NVARCHAR(max) NULL,
+    CONSTRAINT [PK_tblServiceOutage] PRIMARY KEY ([sProcess], [sService])
+);
+
+CREATE TABLE past.[tblProblem] (
+    [nProblemID] BIGINT NOT NULL IDENTITY,
+    [sKind] NVARCHAR(40) NOT NULL,
+    [nAccountID] BIGINT NULL,
+    [sScope] NVARCHAR(450) NOT NULL,
+    [sKey] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [nClosed] BIGINT NOT NULL CONSTRAINT [DF_tblProblem_nClosed] DEFAULT 0,
+    [sSeverity] NVARCHAR(10) NOT NULL,
+    [dtFirstSeen] DATETIME2(7) NOT NULL,
+    [dtLastSeen] DATETIME2(7) NOT NULL,
+    [dtCleared] DATETIME2(7) NULL,
+    [nCount] INTEGER NOT NULL,
+    [sText] NVARCHAR(max) NOT NULL,
+    [sTextPhrase] NVARCHAR(max) NULL,
+    [sRemedy] NVARCHAR(max) NOT NULL,
+    [sRemedyPhrase] NVARCHAR(max) NULL,
+    [dtAlerted] DATETIME2(7) NULL,
+    [dtRecoveryAlerted] DATETIME2(7) NULL,
+    CONSTRAINT [PK_tblProblem] PRIMARY KEY ([nProblemID]),
+    CONSTRAINT [CK_tblProblem_sSeverity] CHECK ([sSeverity] IN (N'warning', N'error')),
+    CONSTRAINT [UQ_tblProblem_sKey_nClosed] UNIQUE ([sKey], [nClosed])
+);
+
+CREATE INDEX [IX_tblProblem_dtCleared] ON past.[tblProblem] ([dtCleared]);
+
+CREATE TABLE past.[tblAlert] (
+    [nAlertID] BIGINT NOT NULL IDENTITY,
+    [sTarget] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [sTargetName] NVARCHAR(200) NOT NULL,
+    [sState] NVARCHAR(10) NOT NULL,
+    [sTitle] NVARCHAR(max) NOT NULL,
+    [sBody] NVARCHAR(max) NOT NULL,
+    [nAttempts] INTEGER NOT NULL CONSTRAINT [DF_tblAlert_nAttempts] DEFAULT 0,
+    [dtCreated] DATETIME2(7) NOT NULL,
+    [dtDue] DATETIME2(7) NOT NULL,
+    [dtEnded] DATETIME2(7) NULL,
+    [sDetail] NVARCHAR(max) NULL,
+    CONSTRAINT [PK_tblAlert] PRIMARY KEY ([nAlertID]),
+    CONSTRAINT [CK_tblAlert_sState] CHECK ([sState] IN (N'pending', N'sent', N'expired'))
+);
+
+CREATE INDEX [IX_tblAlert_sState_dtDue] ON past.[tblAlert] ([sState], [dtDue]);
+
+CREATE TABLE past.[tblLease] (
+    [sName] NVARCHAR(50) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [sOwner] NVARCHAR(100) NOT NULL,
+    [dtLeaseUntil] DATETIME2(7) NOT NULL,
+    CONSTRAINT [PK_tblLease] PRIMARY KEY ([sName])
+);
+
+CREATE INDEX [IX_tblEmailMessage_dtReceived] ON past.[tblEmailMessage] ([dtReceived]);
+
+UPDATE past.[tblMailImporterVersion] SET version_num=N'0013', [sOldestProgram]=N'0001', [sOldestProgramOf]=N'0013';

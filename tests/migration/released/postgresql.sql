@@ -461,3 +461,101 @@ ALTER TABLE "tblEmailMessage" ADD COLUMN "sAfterImportDetailPhrase" TEXT;
 ALTER TABLE "tblMessageTrace" ADD COLUMN "sDetailPhrase" TEXT;
 
 UPDATE "tblMailImporterVersion" SET version_num='0012', "sOldestProgram"='0001', "sOldestProgramOf"='0012';
+
+-- 0013
+CREATE TABLE "tblEmailFailure" (
+    "nFailureID" BIGSERIAL NOT NULL,
+    "nAccountID" BIGINT NOT NULL,
+    "sGraphMessageID" VARCHAR(700) COLLATE "C" NOT NULL,
+    "sState" VARCHAR(10) NOT NULL,
+    "sInternetMessageID" VARCHAR(998),
+    "sSubject" TEXT,
+    "sFromName" TEXT,
+    "sFromAddress" TEXT,
+    "dtReceived" TIMESTAMP WITHOUT TIME ZONE,
+    "nAttempts" INTEGER NOT NULL,
+    "dtFirstFailed" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    "dtLastFailed" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    "dtNextAttempt" TIMESTAMP WITHOUT TIME ZONE,
+    "sReason" VARCHAR(100),
+    "sDetail" TEXT,
+    "sDetailPhrase" TEXT,
+    CONSTRAINT "PK_tblEmailFailure" PRIMARY KEY ("nFailureID"),
+    CONSTRAINT "CK_tblEmailFailure_sState" CHECK ("sState" IN ('retrying', 'dead')),
+    CONSTRAINT "UQ_tblEmailFailure_nAccountID_sGraphMessageID" UNIQUE ("nAccountID", "sGraphMessageID")
+);
+
+CREATE INDEX "IX_tblEmailFailure_dtLastFailed" ON "tblEmailFailure" ("dtLastFailed");
+
+CREATE TABLE "tblMailboxAddress" (
+    "nAccountID" BIGINT NOT NULL,
+    "sUserID" VARCHAR(320) NOT NULL,
+    "sAddress" VARCHAR(320) NOT NULL,
+    "dtLearned" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    CONSTRAINT "PK_tblMailboxAddress" PRIMARY KEY ("nAccountID")
+);
+
+CREATE TABLE "tblServiceOutage" (
+    "sProcess" VARCHAR(100) NOT NULL,
+    "sService" VARCHAR(20) NOT NULL,
+    "dtSince" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    "dtSeen" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    "nAccounts" INTEGER NOT NULL,
+    "sDetail" TEXT NOT NULL,
+    "sDetailPhrase" TEXT,
+    CONSTRAINT "PK_tblServiceOutage" PRIMARY KEY ("sProcess", "sService")
+);
+
+CREATE TABLE "tblProblem" (
+    "nProblemID" BIGSERIAL NOT NULL,
+    "sKind" VARCHAR(40) NOT NULL,
+    "nAccountID" BIGINT,
+    "sScope" VARCHAR(450) NOT NULL,
+    "sKey" VARCHAR(64) NOT NULL,
+    "nClosed" BIGINT DEFAULT '0' NOT NULL,
+    "sSeverity" VARCHAR(10) NOT NULL,
+    "dtFirstSeen" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    "dtLastSeen" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    "dtCleared" TIMESTAMP WITHOUT TIME ZONE,
+    "nCount" INTEGER NOT NULL,
+    "sText" TEXT NOT NULL,
+    "sTextPhrase" TEXT,
+    "sRemedy" TEXT NOT NULL,
+    "sRemedyPhrase" TEXT,
+    "dtAlerted" TIMESTAMP WITHOUT TIME ZONE,
+    "dtRecoveryAlerted" TIMESTAMP WITHOUT TIME ZONE,
+    CONSTRAINT "PK_tblProblem" PRIMARY KEY ("nProblemID"),
+    CONSTRAINT "CK_tblProblem_sSeverity" CHECK ("sSeverity" IN ('warning', 'error')),
+    CONSTRAINT "UQ_tblProblem_sKey_nClosed" UNIQUE ("sKey", "nClosed")
+);
+
+CREATE INDEX "IX_tblProblem_dtCleared" ON "tblProblem" ("dtCleared");
+
+CREATE TABLE "tblAlert" (
+    "nAlertID" BIGSERIAL NOT NULL,
+    "sTarget" VARCHAR(64) NOT NULL,
+    "sTargetName" VARCHAR(200) NOT NULL,
+    "sState" VARCHAR(10) NOT NULL,
+    "sTitle" TEXT NOT NULL,
+    "sBody" TEXT NOT NULL,
+    "nAttempts" INTEGER DEFAULT '0' NOT NULL,
+    "dtCreated" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    "dtDue" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    "dtEnded" TIMESTAMP WITHOUT TIME ZONE,
+    "sDetail" TEXT,
+    CONSTRAINT "PK_tblAlert" PRIMARY KEY ("nAlertID"),
+    CONSTRAINT "CK_tblAlert_sState" CHECK ("sState" IN ('pending', 'sent', 'expired'))
+);
+
+CREATE INDEX "IX_tblAlert_sState_dtDue" ON "tblAlert" ("sState", "dtDue");
+
+CREATE TABLE "tblLease" (
+    "sName" VARCHAR(50) NOT NULL,
+    "sOwner" VARCHAR(100) NOT NULL,
+    "dtLeaseUntil" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    CONSTRAINT "PK_tblLease" PRIMARY KEY ("sName")
+);
+
+CREATE INDEX "IX_tblEmailMessage_dtReceived" ON "tblEmailMessage" ("dtReceived");
+
+UPDATE "tblMailImporterVersion" SET version_num='0013', "sOldestProgram"='0001', "sOldestProgramOf"='0013';

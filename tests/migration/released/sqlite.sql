@@ -458,3 +458,98 @@ ALTER TABLE "tblEmailMessage" ADD COLUMN "sAfterImportDetailPhrase" TEXT;
 ALTER TABLE "tblMessageTrace" ADD COLUMN "sDetailPhrase" TEXT;
 
 UPDATE "tblMailImporterVersion" SET version_num='0012', "sOldestProgram"='0001', "sOldestProgramOf"='0012';
+
+-- 0013
+CREATE TABLE "tblEmailFailure" (
+    "nFailureID" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "nAccountID" BIGINT NOT NULL,
+    "sGraphMessageID" VARCHAR(700) NOT NULL,
+    "sState" VARCHAR(10) NOT NULL,
+    "sInternetMessageID" VARCHAR(998),
+    "sSubject" TEXT,
+    "sFromName" TEXT,
+    "sFromAddress" TEXT,
+    "dtReceived" DATETIME,
+    "nAttempts" INTEGER NOT NULL,
+    "dtFirstFailed" DATETIME NOT NULL,
+    "dtLastFailed" DATETIME NOT NULL,
+    "dtNextAttempt" DATETIME,
+    "sReason" VARCHAR(100),
+    "sDetail" TEXT,
+    "sDetailPhrase" TEXT,
+    CONSTRAINT "CK_tblEmailFailure_sState" CHECK ("sState" IN ('retrying', 'dead')),
+    CONSTRAINT "UQ_tblEmailFailure_nAccountID_sGraphMessageID" UNIQUE ("nAccountID", "sGraphMessageID")
+);
+
+CREATE INDEX "IX_tblEmailFailure_dtLastFailed" ON "tblEmailFailure" ("dtLastFailed");
+
+CREATE TABLE "tblMailboxAddress" (
+    "nAccountID" BIGINT NOT NULL,
+    "sUserID" VARCHAR(320) NOT NULL,
+    "sAddress" VARCHAR(320) NOT NULL,
+    "dtLearned" DATETIME NOT NULL,
+    CONSTRAINT "PK_tblMailboxAddress" PRIMARY KEY ("nAccountID")
+);
+
+CREATE TABLE "tblServiceOutage" (
+    "sProcess" VARCHAR(100) NOT NULL,
+    "sService" VARCHAR(20) NOT NULL,
+    "dtSince" DATETIME NOT NULL,
+    "dtSeen" DATETIME NOT NULL,
+    "nAccounts" INTEGER NOT NULL,
+    "sDetail" TEXT NOT NULL,
+    "sDetailPhrase" TEXT,
+    CONSTRAINT "PK_tblServiceOutage" PRIMARY KEY ("sProcess", "sService")
+);
+
+CREATE TABLE "tblProblem" (
+    "nProblemID" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "sKind" VARCHAR(40) NOT NULL,
+    "nAccountID" BIGINT,
+    "sScope" VARCHAR(450) NOT NULL,
+    "sKey" VARCHAR(64) NOT NULL,
+    "nClosed" BIGINT DEFAULT '0' NOT NULL,
+    "sSeverity" VARCHAR(10) NOT NULL,
+    "dtFirstSeen" DATETIME NOT NULL,
+    "dtLastSeen" DATETIME NOT NULL,
+    "dtCleared" DATETIME,
+    "nCount" INTEGER NOT NULL,
+    "sText" TEXT NOT NULL,
+    "sTextPhrase" TEXT,
+    "sRemedy" TEXT NOT NULL,
+    "sRemedyPhrase" TEXT,
+    "dtAlerted" DATETIME,
+    "dtRecoveryAlerted" DATETIME,
+    CONSTRAINT "CK_tblProblem_sSeverity" CHECK ("sSeverity" IN ('warning', 'error')),
+    CONSTRAINT "UQ_tblProblem_sKey_nClosed" UNIQUE ("sKey", "nClosed")
+);
+
+CREATE INDEX "IX_tblProblem_dtCleared" ON "tblProblem" ("dtCleared");
+
+CREATE TABLE "tblAlert" (
+    "nAlertID" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "sTarget" VARCHAR(64) NOT NULL,
+    "sTargetName" VARCHAR(200) NOT NULL,
+    "sState" VARCHAR(10) NOT NULL,
+    "sTitle" TEXT NOT NULL,
+    "sBody" TEXT NOT NULL,
+    "nAttempts" INTEGER DEFAULT '0' NOT NULL,
+    "dtCreated" DATETIME NOT NULL,
+    "dtDue" DATETIME NOT NULL,
+    "dtEnded" DATETIME,
+    "sDetail" TEXT,
+    CONSTRAINT "CK_tblAlert_sState" CHECK ("sState" IN ('pending', 'sent', 'expired'))
+);
+
+CREATE INDEX "IX_tblAlert_sState_dtDue" ON "tblAlert" ("sState", "dtDue");
+
+CREATE TABLE "tblLease" (
+    "sName" VARCHAR(50) NOT NULL,
+    "sOwner" VARCHAR(100) NOT NULL,
+    "dtLeaseUntil" DATETIME NOT NULL,
+    CONSTRAINT "PK_tblLease" PRIMARY KEY ("sName")
+);
+
+CREATE INDEX "IX_tblEmailMessage_dtReceived" ON "tblEmailMessage" ("dtReceived");
+
+UPDATE "tblMailImporterVersion" SET version_num='0013', "sOldestProgram"='0001', "sOldestProgramOf"='0013';
