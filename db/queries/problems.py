@@ -87,7 +87,7 @@ class Problem:
     def key(self) -> str:
         """The identity of the cause, as hexadecimal digits."""
         account = "" if self.account_id is None else str(self.account_id)
-        return hashlib.sha256("\0".join((self.kind, account, self.scope)).encode()).hexdigest()
+        return hashlib.sha256(f"{self.kind} {account} {self.scope}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +140,9 @@ def reconcile(connection: Connection, found: Iterable[Problem], *, now: datetime
         if _differs(stored[key], wanted[key], now):
             changed = update(problem).where(_row.nProblemID == stored[key].number)
             connection.execute(changed.values(_columns(wanted[key], now)))
-    for each in cleared:
-        over = update(problem).where(_row.nProblemID == each.number)
-        connection.execute(over.values(nClosed=each.number, dtCleared=now, dtLastSeen=now))
+    for gone in cleared:
+        over = update(problem).where(_row.nProblemID == gone.number)
+        connection.execute(over.values(nClosed=gone.number, dtCleared=now, dtLastSeen=now))
     return Changes(opened, cleared)
 
 
