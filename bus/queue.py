@@ -77,6 +77,8 @@ class AccountStatus:
     dead: int = 0
     oldest: datetime | None = None
     """Put time of the oldest message that is not a dead letter."""
+    waiting_since: datetime | None = None
+    """Time since which an active message could have been received; of a scheduled one, its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,11 @@ class QueueStatus:
     def oldest(self) -> datetime | None:
         """Put time of the oldest message that is not a dead letter."""
         return min((each.oldest for each in self.accounts if each.oldest is not None), default=None)
+
+    @property
+    def waiting_since(self) -> datetime | None:
+        """The earliest of all accounts."""
+        return min((each.waiting_since for each in self.accounts if each.waiting_since is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)

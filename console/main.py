@@ -40,6 +40,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "demo": LazyCommand("console.demo.commands:demo", "Show the whole pipeline at work on this machine."),
     "run": LazyCommand("console.run:run", "Run all roles, or one of them, until stopped."),
     "db": LazyCommand("console.db.commands:db", "Bring the schema of the gateway database up to date."),
+    "status": LazyCommand("console.status.commands:status", "Show the state of the whole installation."),
     "accounts": LazyCommand(
         "console.accounts.commands:accounts", "Add, change, show, enable, disable and remove accounts."
     ),

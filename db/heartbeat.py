@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -65,6 +65,7 @@ class Heartbeat:
         self._next_beat = self._good_until = monotonic()
         self._seen: dict[str, _Observed] = {}
         self._alive: tuple[KnownProcess, ...] = ()
+        self._clocks: dict[str, float] = {}
         self._trouble: DatabaseUnavailable | None = None
 
     @asynccontextmanager
@@ -100,6 +101,11 @@ class Heartbeat:
                 "until it can. See the log of this process for the cause."
             )
         )
+
+    def clocks(self) -> Mapping[str, float]:
+        """Seconds by which the clocks of the other hosts with live processes are ahead of the one here, about."""
+        hosts = {each.process.host for each in self._alive}
+        return {host: seconds for host, seconds in self._clocks.items() if host in hosts}
 
     @property
     def is_late(self) -> bool:
@@ -152,6 +158,9 @@ class Heartbeat:
                 seen = _Observed(each.heartbeat, began + left)
             elif seen.heartbeat != each.heartbeat:
                 seen = _Observed(each.heartbeat, began + LEASE.total_seconds())
+                if each.process.host != self.process.host:
+                    # Written since the last poll, a second ago.
+                    self._clocks[each.process.host] = (each.heartbeat - now).total_seconds()
             self._seen[each.process.name] = seen
 
     def _update(self, found: list[KnownProcess], began: float, now: datetime) -> None:

@@ -28,6 +28,7 @@ import tenacity
 from multidict import CIMultiDict
 from yarl import URL
 
+from availability import Availability, Service
 from graph.application import Application
 from graph.errors import (
     NOT_THE_CONTENT,
@@ -41,7 +42,7 @@ from graph.long_answers import MAX_BESIDE, LongAnswer
 from graph.mailbox import Mailbox
 from graph.responses import error_from_response, sanitize
 from graph.slots import CallSlots, LocalSlots
-from graph.transport import session_for, tls_context
+from graph.transport import connection_error_of, session_for, tls_context
 from hostfaults import host_fault_of, temporary_file_fault
 from longtext import LONG
 from phrases import Phrase
@@ -178,6 +179,7 @@ class GraphClient:
         slots: limit an application's concurrent calls for a mailbox; default: this process counts its own.
         deadline_seconds: for a call with all its waits, if the call gives no other.
         observer: called after every attempt, for metrics.
+        availability: learns of answers, and of failures to get one.
         monotonic, sleep, random, now: time and randomness.
     """
 
@@ -190,6 +192,7 @@ class GraphClient:
         slots: CallSlots | None = None,
         deadline_seconds: float = 60.0,
         observer: Observer | None = None,
+        availability: Availability | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = random_module.random,
@@ -202,6 +205,7 @@ class GraphClient:
         self._slots = slots if slots is not None else LocalSlots()
         self._deadline_seconds = deadline_seconds
         self._observer = observer
+        self._availability = availability
         self._monotonic = monotonic
         self._sleep = sleep
         self._random = random
@@ -404,13 +408,51 @@ class GraphClient:
     async def _authorised(self, call: _Call, attempt: Callable[[str], Awaitable[_T]]) -> _T:
         """Make one attempt; after a 401 a second one with a fresh token (docs/graph.md, section 9)."""
         application = call.mailbox.application
-        token = await self._tokens.token(application)
         try:
-            return await attempt(token)
+            token = await self._tokens.token(application)
+        except GraphUnavailable as error:
+            self._note_failure(Service.SIGN_IN, call.mailbox, error)
+            raise
+        try:
+            found = await attempt(token)
         except AccessDenied as denied:
             if denied.status != HTTPStatus.UNAUTHORIZED:
                 raise
-        return await attempt(await self._tokens.fresh(application, token))
+            found = await attempt(await self._tokens.fresh(application, token))
+        except GraphUnavailable as error:
+            self._note_failure(Service.GRAPH, call.mailbox, error)
+            raise
+        if self._availability is not None:
+            self._availability.answered(Service.GRAPH)
+        return found
+
+    def _note_failure(self, service: Service, mailbox: Mailbox, error: GraphUnavailable) -> None:
+        """Record that the service did not answer; a request to wait, or trouble of one mailbox, is an answer."""
+        if self._availability is None:
+            return
+        if error.status == HTTPStatus.TOO_MANY_REQUESTS or error.mailbox_down:
+            self._availability.answered(service)
+        else:
+            self._availability.failed(service, error.why or _status_of(error), account_id=mailbox.account_id)
+
+    async def reach(self) -> None:
+        """Ensure that Graph answers at all, with any status, by one request without a token.
+
+        Raises:
+            GraphUnavailable: it did not; the caller decides about a retry.
+        """
+        try:
+            async with self._session.head(self._origin, allow_redirects=False):
+                pass
+        except (aiohttp.ClientError, TimeoutError, OSError) as reason:
+            error, _ = _reason(reason)
+            if self._availability is not None:
+                self._availability.failed(Service.GRAPH, error)
+            raise GraphUnavailable(
+                Phrase("Microsoft Graph at {origin} does not answer: {why}.", origin=self._origin, why=error), why=error
+            ) from _safe_cause(reason)
+        if self._availability is not None:
+            self._availability.answered(Service.GRAPH)
 
     # --- One attempt ---
 
@@ -646,23 +688,37 @@ def _safe_cause(reason: BaseException) -> BaseException | None:
 
 def _unreachable(call: _Call, reason: BaseException) -> GraphUnavailable:
     """The error for a connection fault; its time decides whether Graph may have received the request."""
-    begun = False
+    why, begun = _reason(reason)
+    return GraphUnavailable(
+        Phrase("{operation} for {mailbox} failed: {what}.", operation=call.operation, mailbox=call.mailbox, what=why),
+        outcome_unknown=begun and call.method not in _REPEATABLE,
+        why=why,
+    )
+
+
+def _reason(reason: BaseException) -> tuple[Phrase, bool]:
+    """The cause of a connection fault, and True if Graph may have received the request."""
     fault = host_fault_of(reason)
     if fault is not None:
-        what: Phrase = fault.what
-    elif isinstance(reason, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
-        what = Phrase(
+        return fault.what, False
+    if isinstance(reason, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
+        return Phrase(
             "its TLS certificate is not trusted, or TLS failed; if a proxy inspects TLS, set ca_bundle to its root"
-        )
-    elif isinstance(reason, (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError)):
-        what = Phrase("the proxy did not connect; check HTTPS_PROXY and NO_PROXY")
-    elif isinstance(reason, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
-        what = Phrase("no connection; check network, DNS and HTTPS_PROXY")
-    elif isinstance(reason, TimeoutError):
-        begun, what = True, Phrase("the answer took too long")
-    else:
-        begun, what = True, Phrase("the connection broke ({name})", name=type(reason).__name__)
-    return GraphUnavailable(
-        Phrase("{operation} for {mailbox} failed: {what}.", operation=call.operation, mailbox=call.mailbox, what=what),
-        outcome_unknown=begun and call.method not in _REPEATABLE,
-    )
+        ), False
+    if isinstance(reason, (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError)):
+        return Phrase("the proxy did not connect; check HTTPS_PROXY and NO_PROXY"), False
+    if isinstance(reason, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+        return Phrase(
+            "no connection ({why}); check network, DNS and HTTPS_PROXY", why=connection_error_of(reason)
+        ), False
+    if isinstance(reason, TimeoutError):
+        return Phrase("the answer took too long"), True
+    return Phrase("the connection broke ({name})", name=type(reason).__name__), True
+
+
+def _status_of(error: GraphUnavailable) -> Phrase:
+    if error.status is None:
+        return Phrase("it does not answer")
+    if error.code is None:
+        return Phrase("it answers with HTTP status {status}", status=error.status)
+    return Phrase("it answers with HTTP status {status} ({code})", status=error.status, code=error.code)

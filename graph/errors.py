@@ -56,6 +56,11 @@ class GraphError(Exception):
         detail: Microsoft's text, shortened, without anything that looks like a token.
     """
 
+    @property
+    def reason(self) -> str:
+        """The fixed word for the kind of error, in conditions of accounts."""
+        return type(self).__name__
+
     def __init__(
         self,
         text: Phrase,
@@ -107,6 +112,7 @@ class GraphUnavailable(GraphError):
         retry_after: seconds that Microsoft requested to wait, MAX_RETRY_AFTER at most; None when it requested none.
         asked_longer: it requested more than that, which the text reports.
         mailbox_down: the code means that mailbox or service is unreachable: no item is at fault, with any status.
+        why: the cause alone, without the call that it ended; None where the text has no more than the status.
         outcome_unknown: the request may have been executed although no success was seen; matters for POST only.
     """
 
@@ -117,6 +123,7 @@ class GraphUnavailable(GraphError):
         retry_after: float | None = None,
         mailbox_down: bool = False,
         outcome_unknown: bool = False,
+        why: Phrase | None = None,
         **facts: Unpack[Facts],
     ) -> None:
         asked_longer = retry_after is not None and retry_after > MAX_RETRY_AFTER
@@ -134,6 +141,7 @@ class GraphUnavailable(GraphError):
         self.asked_longer = asked_longer
         self.mailbox_down = mailbox_down
         self.outcome_unknown = outcome_unknown
+        self.why = why
 
 
 class AccountError(GraphError):
@@ -210,6 +218,11 @@ class CertificateError(AccountError, ValueError):
     ) -> None:
         super().__init__(summary, advice=advice, **facts)
         self.fault = fault
+
+    @property
+    def reason(self) -> str:
+        """As `GraphError.reason`, by the fault: `CertificateNotFound`."""
+        return f"Certificate{self.fault[0].upper()}{self.fault[1:]}"
 
 
 class SignInRefused(AccountError):

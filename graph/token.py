@@ -27,6 +27,7 @@ import structlog
 from cryptography import x509
 from msal.exceptions import MsalServiceError  # type: ignore[import-untyped]  # as above
 
+from availability import Availability, Service
 from graph import aadsts
 from graph.application import Application
 from graph.assertion import client_assertion
@@ -40,7 +41,7 @@ from graph.errors import (
     SignInRefused,
 )
 from graph.responses import retry_after_seconds, sanitize
-from graph.transport import load_roots, session_for, tls_context
+from graph.transport import connection_error_of, load_roots, session_for, tls_context
 from phrases import Phrase
 from threads import DaemonThreads
 
@@ -116,6 +117,7 @@ class TokenSource:
         failures_remembered_seconds: a failed sign-in is not repeated sooner; its error is raised again meanwhile.
         monotonic: seconds, for the life of tokens.
         now: aware time, for the validity of certificates and assertions.
+        availability: learns of answers of the sign-in service, and of failures to get one.
 
     Raises:
         ValueError: `ca_bundle` cannot be read.
@@ -135,7 +137,9 @@ class TokenSource:
         failures_remembered_seconds: float = 5.0,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        availability: Availability | None = None,
     ) -> None:
+        self._availability = availability
         self._certificates = certificates
         self._authority_url = authority_url.rstrip("/")
         self._scope = f"{graph_url.rstrip('/')}/.default"
@@ -216,6 +220,29 @@ class TokenSource:
             self._held[key].after_rejection = True
             return token
 
+    async def reach(self) -> None:
+        """Ensure that the sign-in service answers at all, with any status.
+
+        Raises:
+            GraphUnavailable: it did not; the caller decides about a retry.
+        """
+        try:
+            async with self._session() as session, session.head(self._authority_url, allow_redirects=False):
+                pass
+        except (aiohttp.ClientError, OSError, ValueError) as reason:
+            what, advice = _reason(reason)
+            self._note(what)
+            raise GraphUnavailable(
+                Phrase(
+                    "The sign-in service {authority_url} cannot be reached: {what}. {advice}",
+                    authority_url=self._authority_url,
+                    what=what,
+                    advice=advice,
+                ),
+                why=what,
+            ) from reason
+        self._note(None)
+
     def certificate_in_use(self, application: Application) -> str | None:
         """Return the normalised thumbprint of the certificate with which the mailbox's token was obtained.
 
@@ -237,6 +264,10 @@ class TokenSource:
             self._raise_remembered(application, key)
             renewed = await self._signed_in(application, key)
         except GraphError as error:
+            if isinstance(error, GraphUnavailable):
+                self._note(error.why or Phrase("it is overloaded"))
+            elif isinstance(error, SignInRefused):
+                self._note(None)
             moment = self._monotonic()
             if held is not None and moment < held.expires:
                 held.refresh_at = min(moment + _RETRY_EARLY_SECONDS, held.expires)
@@ -250,8 +281,18 @@ class TokenSource:
             if key not in self._failed:
                 self._failed[key] = _Failure(moment + self._remember_seconds, error, application)
             raise
+        self._note(None)
         self._held[key] = renewed
         return renewed.token
+
+    def _note(self, trouble: Phrase | None) -> None:
+        """Record that the sign-in service answers, or why it does not."""
+        if self._availability is None:
+            return
+        if trouble is None:
+            self._availability.answered(Service.SIGN_IN)
+        else:
+            self._availability.failed(Service.SIGN_IN, trouble)
 
     async def _signed_in(self, application: Application, key: _Key) -> _Held:
         """Sign in with the certificate that worked last, then with the other if that one is at fault."""
@@ -609,16 +650,7 @@ def _store_silent(application: Application) -> GraphUnavailable:
 
 
 def _unreachable(application: Application, authority_url: str, reason: Exception) -> GraphUnavailable:
-    # TLS first: an untrusted certificate is a ValueError, too.
-    if isinstance(reason, aiohttp.ClientSSLError | ssl.SSLError):
-        what = Phrase("its TLS certificate is not trusted, or TLS failed")
-        advice = Phrase("If a proxy inspects TLS, put its root into the setting ca_bundle.")
-    elif isinstance(reason, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError | ValueError):
-        what, advice = Phrase("the proxy did not connect"), Phrase("Check HTTPS_PROXY and NO_PROXY.")
-    elif isinstance(reason, TimeoutError):
-        what, advice = Phrase("it did not answer in time"), Phrase("Check the network and HTTPS_PROXY.")
-    else:
-        what, advice = Phrase("no connection"), Phrase("Check the network, DNS and HTTPS_PROXY.")
+    what, advice = _reason(reason)
     return GraphUnavailable(
         Phrase(
             "The sign-in service {authority_url} cannot be reached for {mailbox}: {what}. {advice}",
@@ -626,5 +658,22 @@ def _unreachable(application: Application, authority_url: str, reason: Exception
             mailbox=application,
             what=what,
             advice=advice,
-        )
+        ),
+        why=what,
     )
+
+
+def _reason(reason: Exception) -> tuple[Phrase, Phrase]:
+    """The cause of a connection fault, and the remedy."""
+    # TLS first: an untrusted certificate is a ValueError, too.
+    if isinstance(reason, aiohttp.ClientSSLError | ssl.SSLError):
+        return (
+            Phrase("its TLS certificate is not trusted, or TLS failed"),
+            Phrase("If a proxy inspects TLS, put its root into the setting ca_bundle."),
+        )
+    if isinstance(reason, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError | ValueError):
+        return Phrase("the proxy did not connect"), Phrase("Check HTTPS_PROXY and NO_PROXY.")
+    if isinstance(reason, TimeoutError):
+        return Phrase("it did not answer in time"), Phrase("Check the network and HTTPS_PROXY.")
+    why = connection_error_of(reason)
+    return Phrase("no connection ({why})", why=why), Phrase("Check the network, DNS and HTTPS_PROXY.")

@@ -1,6 +1,9 @@
 """The transport common to sign-in and Graph calls: TLS, trusted roots, proxy."""
 
 import contextlib
+import os
+import re
+import socket
 import ssl
 import warnings
 from collections.abc import Sequence
@@ -62,6 +65,20 @@ def session_for(
         proxy=proxy_for(url),
         trace_configs=list(trace),
     )
+
+
+def connection_error_of(reason: BaseException) -> Phrase:
+    """The system's reason for which a connection was not made: refused, no such name, no route."""
+    error = reason.os_error if isinstance(reason, aiohttp.ClientConnectorError) else reason
+    if isinstance(reason, TimeoutError):
+        return Phrase("no answer in time")
+    if isinstance(error, OSError) and error.errno is not None:
+        # A resolver's numbers are not the system's, and asyncio puts the address into the text.
+        refused = isinstance(error, socket.gaierror) or error.errno < 0
+        return Phrase.verbatim(str(error.strerror) if refused else os.strerror(error.errno))
+    # Several addresses, each with an error of its own, which asyncio joins to one text.
+    numbers = re.findall(r"\[Errno (\d+)\]", str(error))
+    return Phrase.verbatim(os.strerror(int(numbers[-1])) if numbers else type(error).__name__)
 
 
 def load_roots(ca_bundle: Path | None = None) -> tuple[x509.Certificate, ...]:

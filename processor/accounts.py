@@ -191,12 +191,12 @@ class AccountBackoff:
             "account_held",
             account=mailbox.account_name,
             role=self._role,
-            reason=type(error).__name__,
+            reason=error.reason,
             error=str(error),
             seconds=length.total_seconds(),
         )
         condition = accounts.Condition(
-            mailbox.account_id, self._role, type(error).__name__, str(error), since=now, next_attempt=now + length
+            mailbox.account_id, self._role, error.reason, str(error), since=now, next_attempt=now + length
         )
         await self._note(lambda connection: accounts.set_condition(connection, condition))
         return length + self._jitter()

@@ -230,7 +230,7 @@ class Scheduler:
             )
             log.warning("turn_postponed", account_id=lease.account_id, duty=self._task.role, error=error)
             if isinstance(exc, TimeoutError) and failures > _QUIET_FAILURES:
-                reason = "TookTooLong" if trouble is None else type(trouble).__name__
+                reason = "TookTooLong" if trouble is None else trouble.reason
                 condition = self._condition(lease.account_id, reason, error, due)
         except _Failed as exc:
             failures += 1
@@ -307,13 +307,13 @@ class Scheduler:
 
     async def _record_failure(self, lease: Lease, account: Account, exc: GraphError) -> None:
         self._metrics.failures.labels(self._task.role).inc()
-        facts = {"duty": self._task.role, "reason": type(exc).__name__, "error": str(exc)}
+        facts = {"duty": self._task.role, "reason": exc.reason, "error": str(exc)}
         quiet = isinstance(exc, GraphUnavailable) and not exc.asked_longer
         if quiet and lease.failures < _QUIET_FAILURES:
             log.warning("duty_postponed", **facts)
             return
         log.error("duty_failed", **facts)
-        await self._note(account, type(exc).__name__, str(exc), lease)
+        await self._note(account, exc.reason, str(exc), lease)
 
     async def _note(self, account: Account, reason: str, detail: str, lease: Lease) -> None:
         next_attempt = self._clock() + _retry_delay(lease.failures + 1)

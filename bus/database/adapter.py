@@ -265,6 +265,7 @@ class DatabaseQueue:
                     row.scheduled,
                     row.dead,
                     oldest=row.oldest,
+                    waiting_since=row.waiting_since,
                 )
                 for row in rows
             ]

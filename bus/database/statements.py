@@ -452,6 +452,7 @@ def _locked_rows(connection: Connection, *conditions: ColumnElement[bool]) -> li
 def count(now: datetime) -> Select[Any]:
     """The numbers of `QueueStatus`, a row an account."""
     active = _row.sState == "active"
+    waiting = and_(active, _row.dtVisible <= now)
     later = and_(active, _row.dtVisible > now)
 
     def number(condition: Any) -> Any:  # noqa: ANN401  # SQLAlchemy's expressions have their own types
@@ -460,11 +461,12 @@ def count(now: datetime) -> Select[Any]:
     return (
         select(
             _row.nAccountID,
-            number(and_(active, _row.dtVisible <= now)).label("active"),
+            number(waiting).label("active"),
             number(and_(later, _row.sLockToken.is_not(None))).label("locked"),
             number(and_(later, _row.sLockToken.is_(None))).label("scheduled"),
             number(_row.sState == "dead").label("dead"),
             func.min(case((active, _row.dtEnqueued))).label("oldest"),
+            func.min(case((waiting, _row.dtVisible))).label("waiting_since"),
         )
         .where(_row.sState.in_(["active", "dead"]))
         .group_by(_row.nAccountID)

@@ -42,6 +42,7 @@ from bus.servicebus.messages import (
     message_id_of,
     outgoing,
     queued,
+    visible_since,
 )
 from groupcommit import GroupCommitClosed
 
@@ -77,10 +78,16 @@ class _Tally:
     scheduled: int = 0
     dead: int = 0
     oldest: datetime | None = field(default=None)
+    waiting_since: datetime | None = field(default=None)
 
     def status(self) -> AccountStatus:
         return AccountStatus(
-            self.account_id, active=self.active, scheduled=self.scheduled, dead=self.dead, oldest=self.oldest
+            self.account_id,
+            active=self.active,
+            scheduled=self.scheduled,
+            dead=self.dead,
+            oldest=self.oldest,
+            waiting_since=self.waiting_since,
         )
 
 
@@ -434,8 +441,13 @@ def _count(tally: _Tally, received: ServiceBusReceivedMessage, *, dead: bool) ->
         tally.scheduled += 1
     else:
         tally.active += 1
+        tally.waiting_since = _earlier(tally.waiting_since, visible_since(received))
     enqueued = enqueued_of(received)
-    tally.oldest = enqueued if tally.oldest is None else min(tally.oldest, enqueued)
+    tally.oldest = _earlier(tally.oldest, enqueued)
+
+
+def _earlier(one: datetime | None, other: datetime) -> datetime:
+    return other if one is None else min(one, other)
 
 
 def _sequences(entries: Iterable[str]) -> set[int]:

@@ -141,6 +141,11 @@ def queued(received: ServiceBusReceivedMessage, *, dead: bool) -> QueuedMessage:
     )
 
 
+def visible_since(received: ServiceBusReceivedMessage) -> datetime:
+    """Time from which it could be received: the put of this copy, or the time for which that was scheduled."""
+    return received.enqueued_time_utc or enqueued_of(received)
+
+
 def is_scheduled(received: ServiceBusReceivedMessage) -> bool:
     """True if it is scheduled."""
     return received.state is ServiceBusMessageState.SCHEDULED

@@ -33,8 +33,12 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     "deleted": Phrase("deleted"),
     "copy": Phrase("copy"),
     "scanning": Phrase("waits"),
+    # Severity of a problem.
+    "warning": Phrase("warning"),
+    "error": Phrase("error"),
     # Source of a condition of an account.
     "row": Phrase("row"),
+    "receiver": Phrase("receiver"),
     "processor": Phrase("processor"),
     "subscriptions": Phrase("subscriptions"),
     "sweep": Phrase("sweep"),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 
+from availability import Availability
 from console.loop import run_async
 from console.settings import Settings, SettingsError
 from console.wiring.calls import USUAL, CallContext
@@ -31,9 +32,13 @@ def certificate_store(settings: Settings) -> CertificateStore:
 
 
 def token_source(
-    settings: Settings, resource: str, certificates: CertificateStore | None = None, context: CallContext = USUAL
+    settings: Settings,
+    resource: str,
+    certificates: CertificateStore | None = None,
+    context: CallContext = USUAL,
+    availability: Availability | None = None,
 ) -> TokenSource:
-    """Tokens for `resource`, for example `https://graph.microsoft.com`.
+    """Tokens for `resource`, for example `https://graph.microsoft.com`; `availability`: see `TokenSource`.
 
     Raises:
         SettingsError: `ca_bundle` or `certificate_store` cannot be used.
@@ -48,6 +53,7 @@ def token_source(
             read_seconds=context.sign_in_seconds,
             failures_remembered_seconds=context.failures_remembered_seconds,
             now=context.clock,
+            availability=availability,
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from availability import Availability
 from console.settings import Settings
 from console.wiring.calls import USUAL, CallContext
 from console.wiring.credentials import certificate_store, naming, token_source
@@ -24,17 +25,21 @@ class OpenedGraph:
 
 @asynccontextmanager
 async def open_graph(
-    settings: Settings, slots: CallSlots | None = None, context: CallContext = USUAL
+    settings: Settings,
+    slots: CallSlots | None = None,
+    context: CallContext = USUAL,
+    availability: Availability | None = None,
 ) -> AsyncIterator[OpenedGraph]:
     """Connections and tokens for as long as the context lasts.
 
     `slots`: see `GraphClient`; None: one call at a time per mailbox, for commands beside the processors' four.
+    `availability`: learns whether Graph and the sign-in service answer.
 
     Raises:
         SettingsError: `ca_bundle` or `certificate_store` cannot be used.
     """
     certificates = certificate_store(settings)
-    tokens = token_source(settings, settings.graph_url, certificates, context)
+    tokens = token_source(settings, settings.graph_url, certificates, context, availability)
     with naming("ca_bundle"):
         session = open_session(
             settings.graph_url,
@@ -49,6 +54,7 @@ async def open_graph(
             base_url=settings.graph_url,
             slots=LocalSlots(1) if slots is None else slots,
             deadline_seconds=context.call_seconds,
+            availability=availability,
             sleep=context.sleep,
             random=context.random,
             now=context.clock,

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
+import background
+from availability import Availability
+from bus.observed import ObservedQueue
 from bus.queue import NotificationQueue
 from console.metrics_endpoint import serving_metrics
 from console.settings import Settings
@@ -29,11 +32,14 @@ from processor.mailbox_fairness import PROCESSOR, ProcessShare
 from threads import DaemonThreads
 
 if TYPE_CHECKING:
+    from console.wiring.graph import OpenedGraph
     from graph.client import GraphClient
     from receiver.tls import ServerCertificate
 
 RECEIVER: Final = "receiver"
 SUBSCRIPTIONS: Final = "subscriptions"
+MONITOR: Final = "monitor"
+"""The work that every process with a processor or a manager does beside its roles."""
 ALL: Final = (RECEIVER, PROCESSOR, SUBSCRIPTIONS)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -108,7 +114,9 @@ class _Wiring:
     ) -> None:
         self._settings = settings
         self._gateway = database
-        self._queue = queue
+        self._availability = Availability(clock=utc_now)
+        # The outage of a queue in the database is one of the database.
+        self._queue = ObservedQueue(queue, self._availability) if settings.queue == "servicebus" else queue
         self._client_state_keys = keys
         self._random = SystemRandom()
         self._owner = process_name()
@@ -186,7 +194,9 @@ class _Wiring:
             share = ProcessShare(self._heartbeat, name=self._owner)
         # A manager alone makes few calls: one at a time beside the processors' four, and Graph's 429 decides.
         slots = None if share is None else Slots(share.of)
-        graph = await resources.enter_async_context(open_graph(self._settings, slots))
+        graph = await resources.enter_async_context(open_graph(self._settings, slots, availability=self._availability))
+        if self._heartbeat is not None:
+            work.append((MONITOR, self._monitor(self._heartbeat, graph, stop)))
         if share is not None:
             work.append((PROCESSOR, self._process(graph.client, share, stop)))
         if SUBSCRIPTIONS in roles:
@@ -203,6 +213,16 @@ class _Wiring:
             )
             work.append((SUBSCRIPTIONS, manager.run(stop)))
         return work
+
+    async def _monitor(self, heartbeat: Heartbeat, graph: "OpenedGraph", stop: asyncio.Event) -> None:
+        from console.wiring.monitoring import monitor_of, outage_watch_of  # noqa: PLC0415  # of two roles
+
+        monitor = monitor_of(self._settings, self._database, self._queue, heartbeat, [])
+        watch = outage_watch_of(self._database, self._owner, self._availability, graph)
+        await asyncio.gather(
+            background.restarted(lambda: monitor.run(stop), name="monitor"),
+            background.restarted(lambda: watch.run(stop), name="outage watch"),
+        )
 
     async def _process(self, graph: "GraphClient", share: ProcessShare, stop: asyncio.Event) -> None:
         from console.wiring.processor import run_processor  # noqa: PLC0415  # of one role

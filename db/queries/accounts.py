@@ -221,6 +221,11 @@ class CertificateUse:
             self.secure_certificate_access,
         )
 
+    @property
+    def thumbprints(self) -> tuple[str, ...]:
+        """The one or two certificates."""
+        return (self.thumbprint, self.next_thumbprint) if self.next_thumbprint else (self.thumbprint,)
+
 
 def certificate_uses(connection: Connection) -> list[CertificateUse]:
     """The certificates in use, and by how many accounts."""

@@ -94,6 +94,13 @@ def state(engine: Engine) -> SchemaState:
     return run_reading(_for_the_catalog(engine), _state)
 
 
+def current_of(connection: Connection) -> str | None:
+    """The revision of a database that `require_current` accepts."""
+    table = _version_table(schema_of(connection))
+    found: str | None = connection.scalar(select(func.max(table.c.version_num)))
+    return found
+
+
 def _for_the_catalog(engine: Engine) -> Engine:
     """The engine in an isolation that can read the catalog, and sees the new state after a wait for a lock.
 

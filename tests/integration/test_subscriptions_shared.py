@@ -108,7 +108,7 @@ async def test_an_account_without_its_certificate_does_not_delay_the_others(offi
         await until(world.conditions)
 
     (condition,) = await world.conditions()
-    assert (condition.account_id, condition.reason) == (bad, "CertificateError")
+    assert (condition.account_id, condition.reason) == (bad, "CertificateNotFound")
 
 
 async def test_a_mailbox_without_access_is_reported_and_served_once_access_is_given(office: Office) -> None:

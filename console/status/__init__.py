@@ -1,0 +1,1 @@
+"""`mail-importer status`: the state of the whole installation."""

@@ -1,0 +1,171 @@
+"""The overview as one screen, and as one line for a monitoring system."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from console.output import Column, Listing, Record, shown, span
+from console.translation.labels import word
+from db.queries.problems import Problem, Severity
+from monitoring.overview import Overview, Verdict
+from phrases import Phrase
+
+_MAX_ACCOUNTS: Final = 20
+_CERTIFICATE_SHOWN_BEFORE: Final = timedelta(days=30)
+
+VERDICTS: Final = {
+    Verdict.OK: Phrase("OK: nothing needs a person"),
+    Verdict.DEGRADED: Phrase("DEGRADED: mail is imported, and something needs a person"),
+    Verdict.DOWN: Phrase("DOWN: no mail is imported"),
+}
+_NAGIOS_WORDS: Final = ("OK", "WARNING", "CRITICAL")
+
+
+def screen(overview: Overview) -> Iterator[Record | Listing]:
+    """The parts of the screen, from top to bottom."""
+    data, now = overview.data(), overview.facts.now
+    yield _summary(data, now)
+    if overview.problems:
+        yield _problems(data["problems"], now)
+    if data["roles"]:
+        yield _roles(data["roles"], now)
+    troubled = [each for each in data["accounts"] if each["failed"] or each["name"] in _named(data)]
+    if troubled:
+        yield _accounts(troubled[:_MAX_ACCOUNTS], now)
+
+
+def _summary(data: dict[str, Any], now: datetime) -> Record:
+    enabled = sum(each["enabled"] for each in data["accounts"])
+    columns = [
+        Column("verdict", Phrase("Verdict"), lambda code: VERDICTS[Verdict(code)]),
+        Column("queue", Phrase("Queue"), _queue),
+        Column("last_imported", Phrase("Last import"), lambda time: _ago(time, now)),
+        Column("accounts", Phrase("Accounts"), lambda found: _enabled(len(found), enabled)),
+        Column("certificates", Phrase("Certificates"), lambda found: _certificates(found, now)),
+        Column("schema", Phrase("Schema"), _schema),
+        Column("checked", Phrase("Checked")),
+    ]
+    return Record(columns, data)
+
+
+def _queue(queue: dict[str, Any]) -> Phrase:
+    if queue["waiting"] is None:
+        return Phrase("not known")
+    parts = [
+        Phrase("{n} waiting", n=queue["waiting"]),
+        Phrase("{n} for later", n=queue["scheduled"]),
+        Phrase("{n} in work", n=queue["in_work"]) if queue["in_work"] is not None else Phrase(""),
+        Phrase.counted("{n} dead letter", "{n} dead letters", n=queue["dead_letters"]),
+    ]
+    if queue["oldest_age_seconds"] is not None:
+        parts.append(Phrase("the oldest {span} old", span=span(timedelta(seconds=queue["oldest_age_seconds"]))))
+    reasons = [
+        Phrase(
+            "{count} × {reason} ({account})",
+            count=each["count"],
+            reason=each["reason"],
+            account=each["account"] or "–",
+        )
+        for each in queue["dead_letter_reasons"][:5]
+    ]
+    found = Phrase.joined(*parts, by=", ")
+    return Phrase.joined(found, *reasons, by="; ") if reasons else found
+
+
+def _enabled(total: int, enabled: int) -> Phrase:
+    return Phrase("{enabled} enabled of {total}", enabled=enabled, total=total)
+
+
+def _certificates(found: list[dict[str, Any]], now: datetime) -> Phrase:
+    known = [each for each in found if each["expires"] is not None]
+    if not known:
+        return Phrase("none here") if not found else Phrase("not in the store of this host")
+    first = min(known, key=lambda each: each["expires"])
+    if first["expires"] <= now:
+        return Phrase(
+            "{thumbprint} ended {span} ago", thumbprint=first["thumbprint"], span=span(now - first["expires"])
+        )
+    return Phrase("{thumbprint} ends in {span}", thumbprint=first["thumbprint"], span=span(first["expires"] - now))
+
+
+def _schema(schema: dict[str, Any]) -> Phrase:
+    if schema["current"] is None:
+        return Phrase("not known")
+    return Phrase.verbatim(schema["current"])
+
+
+def _problems(problems: list[dict[str, Any]], now: datetime) -> Listing:
+    columns = [
+        Column("severity", Phrase("Problem"), word),
+        Column("since", Phrase("Since"), lambda time: _ago(time, now)),
+        Column("account", Phrase("Account")),
+        Column("cause", Phrase("Cause, and what to do"), lines=True),
+    ]
+    rows = [{**each, "cause": Phrase.joined(each["text"], each["remedy"], by="\n")} for each in problems]
+    return Listing(columns, rows, empty=Phrase(""))
+
+
+def _roles(roles: list[dict[str, Any]], now: datetime) -> Listing:
+    columns = [
+        Column("role", Phrase("Role"), word),
+        Column("host", Phrase("Host")),
+        Column("version", Phrase("Version")),
+        Column("alive", Phrase("Alive")),
+        Column("started", Phrase("Runs for"), lambda time: span(now - time)),
+        Column("heartbeat", Phrase("Heartbeat"), lambda time: _ago(time, now)),
+    ]
+    return Listing(columns, roles, empty=Phrase(""))
+
+
+def _accounts(accounts: list[dict[str, Any]], now: datetime) -> Listing:
+    columns = [
+        Column("name", Phrase("Account in trouble")),
+        Column("address", Phrase("Mailbox")),
+        Column("waiting", Phrase("Waiting"), right=True),
+        Column("failed", Phrase("Failed"), right=True),
+        Column("last_imported", Phrase("Last import"), lambda time: _ago(time, now)),
+        Column("last_swept", Phrase("Last sweep"), lambda time: _ago(time, now)),
+    ]
+    return Listing(columns, accounts, empty=Phrase(""))
+
+
+def _named(data: dict[str, Any]) -> set[str]:
+    return {each["account"] for each in data["problems"] if each["account"] is not None}
+
+
+def _ago(time: datetime | None, now: datetime) -> str:
+    return shown(None) if time is None else Phrase("{span} ago", span=span(now - time))
+
+
+def nagios_status(overview: Overview) -> int:
+    """The exit status of a plugin: 0 OK, 1 WARNING, 2 CRITICAL (https://www.monitoring-plugins.org/doc/guidelines.html)."""
+    if not overview.problems:
+        return 0
+    return 2 if any(each.severity is Severity.ERROR for each in overview.problems) else 1
+
+
+def nagios_line(overview: Overview) -> Phrase:
+    """One line with performance data. A bar begins the latter, so that a text has none."""
+    queue = overview.data()["queue"]
+    figures = {
+        "problems": len(overview.problems),
+        "waiting": queue["waiting"],
+        "scheduled": queue["scheduled"],
+        "dead_letters": queue["dead_letters"],
+        "oldest": queue["oldest_age_seconds"],
+    }
+    performance = " ".join(
+        f"{name}={'U' if value is None else value}{'s' if name == 'oldest' and value is not None else ''}"
+        for name, value in figures.items()
+    )
+    text = Phrase.joined(*(_in_short(each) for each in overview.problems[:3]), by="; ") or VERDICTS[Verdict.OK]
+    return Phrase(
+        "MAIL-IMPORTER {status} - {text} | {performance}",
+        status=_NAGIOS_WORDS[nagios_status(overview)],
+        text=text,
+        performance=performance,
+    )
+
+
+def _in_short(problem: Problem) -> Phrase:
+    return Phrase("{kind}: {text}", kind=problem.kind.value, text=problem.text)

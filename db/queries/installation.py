@@ -1,0 +1,188 @@
+"""Facts about the whole installation, for the evaluation of problems: few statements, however many accounts.
+
+Every function takes the connection of a transaction; see `db.engine`.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+
+from db.keys import in_queries
+from db.queries.accounts import EVERYTHING
+from db.tables import (
+    account_condition,
+    account_settings,
+    folder_sync,
+    graph_subscription,
+    mailbox_address,
+    message,
+)
+from phrases.storage import from_json
+
+_FEW: Final = 10
+"""Accounts of a group of conditions that are read; of the others, the number is."""
+
+_settings = account_settings.c
+_condition = account_condition.c
+_message = message.c
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionFact:
+    """A condition of an account in use, and the group that it belongs to.
+
+    A group: the conditions of one role and reason at accounts of one application and certificate. `in_group`: their
+    number; of a large group only some are read.
+    """
+
+    role: str
+    reason: str
+    account_id: int
+    name: str
+    tenant_id: str
+    client_id: str
+    thumbprint: str
+    since: datetime
+    detail: str
+    in_group: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """The state of one account. `address`: of its mailbox, None while it is not known; times are None for never."""
+
+    account_id: int
+    name: str
+    enabled: bool
+    user_id: str
+    address: str | None
+    subscription_state: str | None
+    subscription_expires: datetime | None
+    last_swept: datetime | None
+    last_imported: datetime | None
+
+
+def account_states(connection: Connection) -> list[AccountState]:
+    """The states of all accounts that are not removed, by name."""
+    imported = last_imports(connection)
+    subscription, sync, address = graph_subscription.c, folder_sync.c, mailbox_address.c
+    rows = connection.execute(
+        select(
+            _settings.nAccountID,
+            _settings.sAccountName,
+            _settings.bEnabled,
+            _settings.sUserID,
+            address.sAddress,
+            subscription.sState,
+            subscription.dtExpires,
+            sync.dtSwept,
+        )
+        .outerjoin(graph_subscription, subscription.nAccountID == _settings.nAccountID)
+        .outerjoin(folder_sync, sync.nAccountID == _settings.nAccountID)
+        .outerjoin(
+            mailbox_address,
+            (address.nAccountID == _settings.nAccountID) & (address.sUserID == _settings.sUserID),
+        )
+        .where(_settings.dtRemoved.is_(None))
+        .order_by(_settings.sAccountName)
+    )
+    return [
+        AccountState(
+            account_id=row.nAccountID,
+            name=str(row.sAccountName),
+            enabled=bool(row.bEnabled),
+            user_id=str(row.sUserID),
+            # The user ID may be the address itself.
+            address=row.sAddress or (str(row.sUserID) if "@" in str(row.sUserID) else None),
+            subscription_state=row.sState,
+            subscription_expires=row.dtExpires,
+            last_swept=row.dtSwept,
+            last_imported=imported.get(row.nAccountID),
+        )
+        for row in rows
+    ]
+
+
+def enabled_accounts(connection: Connection) -> int:
+    """The number of accounts that are served."""
+    return connection.scalar(select(func.count()).select_from(account_settings).where(_settings.bEnabled)) or 0
+
+
+def conditions(connection: Connection) -> list[ConditionFact]:
+    """The conditions of accounts in use, up to ten of each group."""
+    group = (
+        _condition.sRole,
+        _condition.sReason,
+        _settings.sTenantID,
+        _settings.sClientID,
+        _settings.sCertificateThumbprint,
+    )
+    ranked = (
+        select(
+            *group,
+            _condition.nAccountID,
+            _settings.sAccountName,
+            func.count().over(partition_by=group).label("nInGroup"),
+            func.row_number().over(partition_by=group, order_by=_condition.nAccountID).label("nPlace"),
+        )
+        .join(account_settings, _settings.nAccountID == _condition.nAccountID)
+        .where(_settings.bEnabled)
+        .subquery()
+    )
+    # The texts are joined last, so that no text is sorted.
+    rows = connection.execute(
+        select(ranked, _condition.dtSince, _condition.sDetail, _condition.sDetailPhrase)
+        .join(
+            account_condition,
+            (_condition.nAccountID == ranked.c.nAccountID) & (_condition.sRole == ranked.c.sRole),
+        )
+        .where(ranked.c.nPlace <= _FEW)
+        .order_by(ranked.c.sRole, ranked.c.sReason, ranked.c.nAccountID)
+    )
+    return [
+        # Other programs may write here, too, and SQLite accepts any type.
+        ConditionFact(
+            role=str(row.sRole),
+            reason=str(row.sReason),
+            account_id=row.nAccountID,
+            name=str(row.sAccountName),
+            tenant_id=str(row.sTenantID),
+            client_id=str(row.sClientID),
+            thumbprint=str(row.sCertificateThumbprint),
+            since=row.dtSince or EVERYTHING,
+            detail=from_json(row.sDetailPhrase, row.sDetail if isinstance(row.sDetail, str) else None) or "",
+            in_group=row.nInGroup,
+        )
+        for row in rows
+    ]
+
+
+def names(connection: Connection, account_ids: Collection[int]) -> dict[int, str]:
+    """The names of these accounts; those of removed ones are missing."""
+    found: dict[int, str] = {}
+    for chunk in in_queries(sorted(account_ids)):
+        rows = connection.execute(
+            select(_settings.nAccountID, _settings.sAccountName).where(_settings.nAccountID.in_(chunk))
+        )
+        found.update({row[0]: str(row[1]) for row in rows})
+    return found
+
+
+def last_imports(connection: Connection) -> dict[int, datetime]:
+    """The time of import of the newest message of each account, by a search of an index for each."""
+    newest = (
+        select(func.max(_message.dtReceived))
+        .where(_message.nAccountID == _settings.nAccountID)
+        .correlate(account_settings)
+        .scalar_subquery()
+    )
+    at = select(_settings.nAccountID, newest.label("dtReceived")).where(_settings.dtRemoved.is_(None)).subquery()
+    rows = connection.execute(
+        select(at.c.nAccountID, func.max(_message.dtImported))
+        .join(message, (_message.nAccountID == at.c.nAccountID) & (_message.dtReceived == at.c.dtReceived))
+        .group_by(at.c.nAccountID)
+    )
+    return {row[0]: row[1] for row in rows}

@@ -1,0 +1,452 @@
+"""Problems found from facts, one for one cause. Pure: the same facts give the same problems.
+
+A cause that concerns many accounts is one problem that counts them: an outage of a service, a refused application, a
+certificate. What is of single accounts is a problem each, up to _FEW; of more accounts of one application, it is one.
+"""
+
+import shlex
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from availability import Service
+from db.leases import age
+from db.queries.installation import ConditionFact
+from db.queries.problems import Problem, ProblemKind, Severity
+from db.queries.processes import KnownProcess
+from monitoring.facts import Disk, Facts
+from phrases import Phrase
+
+PROCESSOR: Final = "processor"
+MANAGER: Final = "subscriptions"
+NOT_DRAINED_AFTER: Final = timedelta(minutes=5)
+MAX_CLOCK_SECONDS: Final = 10.0
+"""Difference of two hosts' clocks from which it is a problem."""
+
+_FEW: Final = 10
+_SHOWN_HOSTS: Final = 5
+_GIB: Final = 1024**3
+_UNREACHED: Final = frozenset({"GraphUnavailable", "TookTooLong"})
+"""Reasons of conditions that an outage explains."""
+_AFTER_IMPORT: Final = "afterimport"
+_BY_CERTIFICATE: Final = frozenset(
+    {
+        ProblemKind.CERTIFICATE_ENDS,
+        ProblemKind.CERTIFICATE_ENDED,
+        ProblemKind.CERTIFICATE_NOT_FOUND,
+        ProblemKind.CERTIFICATE_KEY_UNREADABLE,
+        ProblemKind.CERTIFICATE_UNUSABLE,
+        ProblemKind.CERTIFICATE_REPLACED,
+    }
+)
+_KIND_BY_REASON: Final = {
+    "SignInRefused": ProblemKind.SIGN_IN_REFUSED,
+    "AccessDenied": ProblemKind.MAILBOX_REFUSED,
+    "MailboxNotFound": ProblemKind.MAILBOX_REFUSED,
+    "FolderNotFound": ProblemKind.FOLDER_NOT_FOUND,
+    "AccountUnusable": ProblemKind.SETTINGS_UNUSABLE,
+    "FiltersInvalid": ProblemKind.SETTINGS_UNUSABLE,
+    "NotificationsMissed": ProblemKind.NOTIFICATIONS_MISSED,
+    "EndpointNotValidated": ProblemKind.SUBSCRIPTION_FAILING,
+    "NextCertificateInUse": ProblemKind.CERTIFICATE_REPLACED,
+    "CertificateExpires": ProblemKind.CERTIFICATE_ENDS,
+    "CertificateExpired": ProblemKind.CERTIFICATE_ENDED,
+    "CertificateNotYetValid": ProblemKind.CERTIFICATE_UNUSABLE,
+    "CertificateNotFound": ProblemKind.CERTIFICATE_NOT_FOUND,
+    "CertificateInOtherStore": ProblemKind.CERTIFICATE_NOT_FOUND,
+    "CertificateStoreUnreadable": ProblemKind.CERTIFICATE_NOT_FOUND,
+    "CertificateKeyMissing": ProblemKind.CERTIFICATE_KEY_UNREADABLE,
+    "CertificateKeyUnreadable": ProblemKind.CERTIFICATE_KEY_UNREADABLE,
+    "CertificatePasswordMissing": ProblemKind.CERTIFICATE_KEY_UNREADABLE,
+    "CertificatePasswordWrong": ProblemKind.CERTIFICATE_KEY_UNREADABLE,
+    "CertificateSigningFailed": ProblemKind.CERTIFICATE_KEY_UNREADABLE,
+}
+_KIND_BY_ROLE: Final = {
+    "subscriptions": ProblemKind.SUBSCRIPTION_FAILING,
+    "sweep": ProblemKind.SWEEP_FAILING,
+    "notifications": ProblemKind.NOTIFICATIONS_MISSED,
+    "certificate": ProblemKind.CERTIFICATE_UNUSABLE,
+    _AFTER_IMPORT: ProblemKind.AFTER_IMPORT_FAILING,
+}
+_WARNINGS: Final = frozenset(
+    {
+        ProblemKind.AFTER_IMPORT_FAILING,
+        ProblemKind.CERTIFICATE_ENDS,
+        ProblemKind.CERTIFICATE_REPLACED,
+        ProblemKind.NOTIFICATIONS_MISSED,
+        ProblemKind.SUBSCRIPTION_FAILING,
+    }
+)
+"""Kinds of conditions while which mail is imported nevertheless: sweeps find what no notification names."""
+
+
+def evaluate(facts: Facts) -> list[Problem]:
+    """All problems at that moment, in no particular order."""
+    return [
+        *_outages(facts),
+        *_conditions(facts),
+        *_roles(facts),
+        *_queue(facts),
+        *_failed_actions(facts),
+        *_clocks(facts),
+        *_disk(facts.disk),
+    ]
+
+
+# --- Services ---
+
+
+def _outages(facts: Facts) -> Iterator[Problem]:
+    texts: dict[str, tuple[ProblemKind, Callable[..., Phrase], Phrase]] = {
+        Service.GRAPH: (
+            ProblemKind.GRAPH_UNREACHABLE,
+            lambda hosts, why: Phrase("Microsoft Graph cannot be reached from {hosts}: {why}.", hosts=hosts, why=why),
+            _NETWORK,
+        ),
+        Service.SIGN_IN: (
+            ProblemKind.SIGN_IN_UNREACHABLE,
+            lambda hosts, why: Phrase(
+                "Microsoft's sign-in service cannot be reached from {hosts}: {why}.", hosts=hosts, why=why
+            ),
+            _NETWORK,
+        ),
+        Service.QUEUE: (
+            ProblemKind.QUEUE_UNREACHABLE,
+            lambda hosts, why: Phrase("The queue cannot be reached from {hosts}: {why}", hosts=hosts, why=why),
+            Phrase("Check the queue and the network to it: mail-importer queue status"),
+        ),
+    }
+    for service, (kind, text, remedy) in texts.items():
+        found = [each for each in facts.stored.outages if each.service == service and each.process in facts.alive]
+        if found:
+            yield Problem(
+                kind,
+                Severity.ERROR,
+                text(_listed({each.host for each in found}), max(found, key=lambda each: each.seen).why),
+                remedy,
+                since=min(each.since for each in found),
+                count=max(1, *(each.accounts for each in found)),
+            )
+
+
+_NETWORK: Final = Phrase(
+    "Check network, DNS, proxy (HTTPS_PROXY) and firewall there, and Microsoft's service health "
+    "(https://status.cloud.microsoft). Mail waits meanwhile, and is imported once the service answers."
+)
+
+
+# --- Conditions of accounts ---
+
+
+@dataclass(slots=True)
+class _Cause:
+    """Conditions of one cause. `accounts`: their number, by role: each role may have found all of them."""
+
+    kind: ProblemKind
+    facts: list[ConditionFact]
+    accounts: dict[tuple[str, str], int]
+
+    @property
+    def count(self) -> int:
+        """The number of accounts concerned."""
+        by_role: dict[str, int] = defaultdict(int)
+        for (role, _), number in self.accounts.items():
+            by_role[role] += number
+        return max(by_role.values())
+
+    @property
+    def first(self) -> ConditionFact:
+        """The one whose text stands for all."""
+        return min(self.facts, key=lambda each: (each.since, each.account_id, each.role))
+
+
+def _conditions(facts: Facts) -> Iterator[Problem]:
+    unreached = any(each.service in {Service.GRAPH, Service.SIGN_IN} for each in facts.stored.outages)
+    causes: dict[tuple[str, ...], _Cause] = {}
+    for each in facts.stored.conditions:
+        kind = _kind(each)
+        if unreached and each.reason in _UNREACHED:
+            continue
+        key = (kind, *_shared_by(kind, each))
+        cause = causes.setdefault(key, _Cause(kind, [], {}))
+        cause.facts.append(each)
+        cause.accounts[each.role, f"{each.reason} {each.client_id} {each.thumbprint}"] = each.in_group
+    for key, cause in causes.items():
+        yield from _of_cause(cause, scope=" ".join(key[1:]))
+
+
+def _kind(condition: ConditionFact) -> ProblemKind:
+    if condition.role == _AFTER_IMPORT:
+        return ProblemKind.AFTER_IMPORT_FAILING
+    known = _KIND_BY_REASON.get(condition.reason)
+    if known is None and condition.reason.startswith("Certificate"):
+        return ProblemKind.CERTIFICATE_UNUSABLE
+    return known or _KIND_BY_ROLE.get(condition.role, ProblemKind.MESSAGES_FAILING)
+
+
+def _shared_by(kind: ProblemKind, condition: ConditionFact) -> tuple[str, ...]:
+    """The scope of a cause that accounts share."""
+    if kind in _BY_CERTIFICATE:
+        return (condition.thumbprint,)
+    if condition.reason == "EndpointNotValidated":
+        return (condition.reason,)  # one receiver address for all
+    return condition.tenant_id, condition.client_id
+
+
+def _of_cause(cause: _Cause, *, scope: str) -> Iterator[Problem]:
+    shared = cause.kind in _BY_CERTIFICATE or cause.kind is ProblemKind.SIGN_IN_REFUSED
+    by_account: dict[int, list[ConditionFact]] = defaultdict(list)
+    for each in cause.facts:
+        by_account[each.account_id].append(each)
+    severity = Severity.WARNING if cause.kind in _WARNINGS else Severity.ERROR
+    if len(by_account) == 1 and cause.count == 1:
+        first = cause.first
+        yield _of_account(cause.kind, severity, first, by_account[first.account_id], scope if shared else "")
+    elif shared or cause.count > _FEW or cause.first.reason == "EndpointNotValidated":
+        yield Problem(
+            cause.kind,
+            severity,
+            Phrase.counted(
+                "{n} account is concerned, {name!r}: {detail}",
+                "{n} accounts are concerned, among them {name!r}: {detail}",
+                n=cause.count,
+                name=cause.first.name,
+                detail=cause.first.detail,
+            ),
+            _account_remedy(cause.first.name),
+            scope=scope,
+            since=cause.first.since,
+            count=cause.count,
+        )
+    else:
+        for found in by_account.values():
+            yield _of_account(cause.kind, severity, min(found, key=lambda each: each.since), found, "")
+
+
+def _of_account(
+    kind: ProblemKind, severity: Severity, first: ConditionFact, found: Sequence[ConditionFact], scope: str
+) -> Problem:
+    return Problem(
+        kind,
+        severity,
+        first.detail,
+        _account_remedy(first.name),
+        account_id=first.account_id if not scope else None,
+        scope=scope,
+        since=min(each.since for each in found),
+    )
+
+
+def _account_remedy(name: str) -> Phrase:
+    return Phrase("Find the cause and its cure: mail-importer accounts test {name}", name=shlex.quote(name))
+
+
+# --- Processes ---
+
+
+def _roles(facts: Facts) -> Iterator[Problem]:
+    alive = [each for each in facts.stored.processes if each.process.name in facts.alive]
+    missing = set()
+    if facts.stored.accounts and not _has(alive, PROCESSOR):
+        missing.add(PROCESSOR)
+        yield Problem(
+            ProblemKind.NO_PROCESSOR,
+            Severity.ERROR,
+            Phrase("No processor is alive: mail waits in the queue, and is not imported."),
+            Phrase("Start one: mail-importer run processor, or run all"),
+            since=_last_seen(facts, PROCESSOR),
+        )
+    if facts.stored.accounts and not _has(alive, MANAGER):
+        missing.add(MANAGER)
+        yield Problem(
+            ProblemKind.NO_MANAGER,
+            Severity.ERROR,
+            Phrase("No subscription manager is alive: subscriptions end, and folders are not swept."),
+            Phrase("Start one: mail-importer run subscriptions, or run all"),
+            since=_last_seen(facts, MANAGER),
+        )
+    for each in facts.stored.processes:
+        if each.process.name not in facts.alive and not _is_replaced(each, alive):
+            if missing & set(each.process.roles):
+                continue
+            yield Problem(
+                ProblemKind.PROCESS_LOST,
+                Severity.WARNING,
+                Phrase(
+                    "A process on host {host} ended unexpectedly, or hangs: {name} ({roles}).",
+                    host=each.process.host,
+                    name=each.process.name,
+                    roles=", ".join(each.process.roles),
+                ),
+                Phrase("Read its log on that host, and start it again: mail-importer run"),
+                scope=each.process.name,
+                since=each.heartbeat,
+            )
+
+
+def _has(alive: Iterable[KnownProcess], role: str) -> bool:
+    return any(role in each.process.roles for each in alive)
+
+
+def _last_seen(facts: Facts, role: str) -> datetime | None:
+    return max((each.heartbeat for each in facts.stored.processes if role in each.process.roles), default=None)
+
+
+def _is_replaced(lost: KnownProcess, alive: Iterable[KnownProcess]) -> bool:
+    """True if a process of its host that began after its last sign of life has its roles."""
+    return any(
+        each.process.host == lost.process.host
+        and set(lost.process.roles) <= set(each.process.roles)
+        and each.process.started >= lost.heartbeat - timedelta(seconds=30)
+        for each in alive
+    )
+
+
+# --- Queue ---
+
+
+def _queue(facts: Facts) -> Iterator[Problem]:
+    if facts.queue is None:
+        if facts.queue_error is not None:
+            yield Problem(
+                ProblemKind.QUEUE_UNREACHABLE,
+                Severity.ERROR,
+                facts.queue_error,
+                Phrase("Check the queue and the network to it: mail-importer queue status"),
+            )
+        return
+    waiting = facts.queue.waiting_since
+    if waiting is not None and age(waiting, facts.now) >= NOT_DRAINED_AFTER:
+        yield Problem(
+            ProblemKind.QUEUE_NOT_DRAINED,
+            Severity.ERROR,
+            Phrase.counted(
+                "{n} message waits in the queue, the oldest since {since:%Y-%m-%d %H:%M} UTC.",
+                "{n} messages wait in the queue, the oldest since {since:%Y-%m-%d %H:%M} UTC.",
+                n=facts.queue.active,
+                since=waiting,
+            ),
+            Phrase("Look whether processors run, and start more if they do: mail-importer status"),
+            since=waiting + NOT_DRAINED_AFTER,
+            count=facts.queue.active,
+        )
+    dead = {each.account_id: each.dead for each in facts.queue.accounts if each.dead}
+    if len(dead) > _FEW:
+        yield _dead_letters(
+            sum(dead.values()),
+            Phrase.counted(
+                "{n} message could not be imported and was set aside.",
+                "{n} messages could not be imported and were set aside.",
+                n=sum(dead.values()),
+            ),
+            None,
+            "--all",
+        )
+    else:
+        for account_id, number in dead.items():
+            name = facts.stored.names.get(account_id, str(account_id)) if account_id is not None else None
+            yield _dead_letters(
+                number,
+                Phrase.counted(
+                    "{n} message of account {name!r} could not be imported and was set aside.",
+                    "{n} messages of account {name!r} could not be imported and were set aside.",
+                    n=number,
+                    name=name,
+                )
+                if name is not None
+                else Phrase.counted(
+                    "{n} message of no known account was set aside.",
+                    "{n} messages of no known account were set aside.",
+                    n=number,
+                ),
+                account_id,
+                "--all" if name is None else f"--account {shlex.quote(name)}",
+            )
+
+
+def _dead_letters(number: int, text: Phrase, account_id: int | None, selection: str) -> Problem:
+    return Problem(
+        ProblemKind.DEAD_LETTERS,
+        Severity.ERROR,
+        text,
+        Phrase(
+            "See why: mail-importer queue list --dead-letters. Once the cause is removed: mail-importer queue replay "
+            "{selection}",
+            selection=selection,
+        ),
+        account_id=account_id,
+        count=number,
+    )
+
+
+def _failed_actions(facts: Facts) -> Iterator[Problem]:
+    failed = facts.stored.failed_actions
+    if len(failed) > _FEW:
+        number = sum(failed.values())
+        yield Problem(
+            ProblemKind.AFTER_IMPORT_FAILING,
+            Severity.WARNING,
+            Phrase.counted(
+                "The action after the import failed for {n} message.",
+                "The action after the import failed for {n} messages.",
+                n=number,
+            ),
+            Phrase("Find the cause, then try again: mail-importer accounts retry-actions NAME"),
+            scope="messages",
+            count=number,
+        )
+        return
+    for account_id, number in failed.items():
+        name = facts.stored.names.get(account_id, str(account_id))
+        yield Problem(
+            ProblemKind.AFTER_IMPORT_FAILING,
+            Severity.WARNING,
+            Phrase.counted(
+                "The action after the import failed for {n} message of account {name!r}.",
+                "The action after the import failed for {n} messages of account {name!r}.",
+                n=number,
+                name=name,
+            ),
+            Phrase(
+                "Find the cause, then try again: mail-importer accounts retry-actions {name}", name=shlex.quote(name)
+            ),
+            account_id=account_id,
+            scope="messages",
+            count=number,
+        )
+
+
+# --- Hosts ---
+
+
+def _clocks(facts: Facts) -> Iterator[Problem]:
+    for host, seconds in facts.clocks.items():
+        if abs(seconds) > MAX_CLOCK_SECONDS:
+            yield Problem(
+                ProblemKind.CLOCKS_APART,
+                Severity.WARNING,
+                Phrase(
+                    "The clock of host {host} differs from that of another one by more than ten seconds.", host=host
+                ),
+                Phrase("Synchronise the clocks of all hosts (NTP)."),
+                scope=host,
+            )
+
+
+def _disk(disk: Disk | None) -> Iterator[Problem]:
+    if disk is None or disk.free >= min(_GIB * 10, max(_GIB, disk.total // 20)):
+        return
+    yield Problem(
+        ProblemKind.DISK_NEARLY_FULL,
+        Severity.ERROR if disk.free < _GIB // 4 else Severity.WARNING,
+        Phrase("The disk of the gateway database is nearly full."),
+        Phrase("Free space, or delete old mail: mail-importer db purge"),
+        since=None,
+    )
+
+
+def _listed(hosts: Iterable[str]) -> str:
+    known = sorted(hosts)
+    return ", ".join(known[:_SHOWN_HOSTS]) + (", …" if len(known) > _SHOWN_HOSTS else "")

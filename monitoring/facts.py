@@ -1,0 +1,67 @@
+"""The facts from which problems are found: read together, the same for a monitor and for `status`."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from bus.queue import QueueStatus
+from db.queries import after_import, installation, outages, processes
+from db.queries.installation import ConditionFact
+from db.queries.outages import KnownOutage
+from db.queries.processes import KnownProcess
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The disk of an SQLite database: bytes that are free, and all."""
+
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFacts:
+    """The facts in the database. `failed_actions`: by account; `names`: of the accounts that any fact is about."""
+
+    accounts: int = 0
+    processes: Sequence[KnownProcess] = ()
+    outages: Sequence[KnownOutage] = ()
+    conditions: Sequence[ConditionFact] = ()
+    failed_actions: Mapping[int, int] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All facts of one moment.
+
+    `alive`: names of the processes that are alive. `queue` is None where it could not be read, `queue_error` says why.
+    `clocks`: by host, seconds that its clock is ahead of this one's. `disk`: None for a database on a server.
+    """
+
+    now: datetime
+    stored: StoredFacts
+    alive: Collection[str]
+    queue: QueueStatus | None
+    queue_error: str | None = None
+    clocks: Mapping[str, float] = field(default_factory=dict)
+    disk: Disk | None = None
+
+
+def read(connection: Connection, queue: QueueStatus | None) -> StoredFacts:
+    """Read the facts of the database; `queue`: its accounts get their names, too."""
+    found = installation.conditions(connection)
+    failed = {number: each.failed for number, each in after_import.counts(connection).items() if each.failed}
+    concerned = {*failed, *(each.account_id for each in found)}
+    if queue is not None:
+        concerned |= {each.account_id for each in queue.accounts if each.dead and each.account_id is not None}
+    return StoredFacts(
+        accounts=installation.enabled_accounts(connection),
+        processes=processes.every(connection),
+        outages=outages.every(connection),
+        conditions=found,
+        failed_actions=failed,
+        names=installation.names(connection, concerned),
+    )

@@ -1,0 +1,100 @@
+"""The outages that this process finds, written for the monitor; and calls that find them, and their end.
+
+Calls of accounts show most outages. A process that has none to make, or that waits with all of them, probes: so an
+outage is found within a minute of its begin, and its end within a minute, too.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from availability import Availability, Outage, Service
+from db.engine import Database
+from db.errors import DatabaseUnavailable
+from db.queries import outages
+from graph.errors import GraphError
+
+_LAST_WRITE_SECONDS: Final = 2.0
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class OutageLimits:
+    """`every_seconds`: between two rounds; `probed_after`: silence after which a service is probed.
+
+    `probe_seconds`: bound of a probe. `written_again_after`: seconds between two writes of an outage that goes on.
+    """
+
+    every_seconds: float = 5.0
+    probed_after: timedelta = timedelta(seconds=30)
+    probe_seconds: float = 10.0
+    written_again_after: float = 30.0
+
+
+class OutageWatch:
+    """Watches the services of one process."""
+
+    def __init__(
+        self,
+        database: Database,
+        owner: str,
+        availability: Availability,
+        probes: Mapping[Service, Callable[[], Awaitable[None]]],
+        *,
+        limits: OutageLimits | None = None,
+    ) -> None:
+        """`owner`: name of this process. `probes`: one request each, which reports to `availability` by itself."""
+        self._database = database
+        self._owner = owner
+        self._availability = availability
+        self._probes = probes
+        self._limits = limits or OutageLimits()
+        self._written: list[Outage] = []
+        self._written_at = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watch until `stop` is set; then delete what was written."""
+        try:
+            while not stop.is_set():
+                await asyncio.gather(*(self._probe(service) for service in self._probes))
+                with contextlib.suppress(DatabaseUnavailable):  # the heartbeat reports it
+                    await self._write()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._limits.every_seconds):
+                        await stop.wait()
+        finally:
+            if self._written:
+                with contextlib.suppress(DatabaseUnavailable, TimeoutError):
+                    async with asyncio.timeout(_LAST_WRITE_SECONDS):
+                        await self._database.write(lambda connection: outages.delete_of(connection, self._owner))
+
+    async def _probe(self, service: Service) -> None:
+        silent = self._availability.silence(service) >= self._limits.probed_after
+        if silent or self._availability.is_failing(service):
+            with contextlib.suppress(GraphError, TimeoutError):  # reported to `availability`
+                async with asyncio.timeout(self._limits.probe_seconds):
+                    await self._probes[service]()
+
+    async def _write(self) -> None:
+        found = self._availability.outages()
+        before, after = _services(self._written), _services(found)
+        moment = asyncio.get_running_loop().time()
+        if before == after and (not found or moment < self._written_at + self._limits.written_again_after):
+            return
+        await self._database.write(lambda connection: outages.note(connection, self._owner, found))
+        for each in found:
+            if each.service not in before:
+                log.warning("service_outage", service=each.service.value, accounts=each.accounts, why=each.why)
+        for service in sorted(before - after):
+            log.info("service_outage_over", service=service.value)
+        self._written, self._written_at = found, moment
+
+
+def _services(found: list[Outage]) -> set[Service]:
+    return {each.service for each in found}
