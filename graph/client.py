@@ -689,8 +689,11 @@ def _safe_cause(reason: BaseException) -> BaseException | None:
 def _unreachable(call: _Call, reason: BaseException) -> GraphUnavailable:
     """The error for a connection fault; its time decides whether Graph may have received the request."""
     why, begun = _reason(reason)
+    what = why
+    if isinstance(reason, (aiohttp.ClientConnectorDNSError, aiohttp.ClientConnectorError)):
+        what = Phrase("{why}; check network, DNS and HTTPS_PROXY", why=why)
     return GraphUnavailable(
-        Phrase("{operation} for {mailbox} failed: {what}.", operation=call.operation, mailbox=call.mailbox, what=why),
+        Phrase("{operation} for {mailbox} failed: {what}.", operation=call.operation, mailbox=call.mailbox, what=what),
         outcome_unknown=begun and call.method not in _REPEATABLE,
         why=why,
     )
@@ -708,9 +711,7 @@ def _reason(reason: BaseException) -> tuple[Phrase, bool]:
     if isinstance(reason, (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError)):
         return Phrase("the proxy did not connect; check HTTPS_PROXY and NO_PROXY"), False
     if isinstance(reason, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
-        return Phrase(
-            "no connection ({why}); check network, DNS and HTTPS_PROXY", why=connection_error_of(reason)
-        ), False
+        return Phrase("no connection ({why})", why=connection_error_of(reason)), False
     if isinstance(reason, TimeoutError):
         return Phrase("the answer took too long"), True
     return Phrase("the connection broke ({name})", name=type(reason).__name__), True

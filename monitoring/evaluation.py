@@ -6,7 +6,7 @@ certificate. What is of single accounts is a problem each, up to _FEW; of more a
 
 import shlex
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 from availability import Service
 from db.leases import age
 from db.queries.installation import ConditionFact
+from db.queries.outages import KnownOutage
 from db.queries.problems import Problem, ProblemKind, Severity
 from db.queries.processes import KnownProcess
 from monitoring.facts import Disk, Facts
@@ -99,42 +100,65 @@ def evaluate(facts: Facts) -> list[Problem]:
 
 
 def _outages(facts: Facts) -> Iterator[Problem]:
-    texts: dict[str, tuple[ProblemKind, Callable[..., Phrase], Phrase]] = {
-        Service.GRAPH: (
+    by_service: dict[str, list[KnownOutage]] = defaultdict(list)
+    for each in facts.stored.outages:
+        if each.process in facts.alive:
+            by_service[each.service].append(each)
+    graph, sign_in = by_service[Service.GRAPH], by_service[Service.SIGN_IN]
+    if graph and sign_in:
+        # One cause, most likely: the network between.
+        yield _outage(
             ProblemKind.GRAPH_UNREACHABLE,
-            lambda hosts, why: Phrase("Microsoft Graph cannot be reached from {hosts}: {why}.", hosts=hosts, why=why),
-            _NETWORK,
-        ),
-        Service.SIGN_IN: (
-            ProblemKind.SIGN_IN_UNREACHABLE,
-            lambda hosts, why: Phrase(
-                "Microsoft's sign-in service cannot be reached from {hosts}: {why}.", hosts=hosts, why=why
+            Phrase(
+                "Neither Microsoft Graph nor its sign-in service can be reached from {hosts}: {why}.", **_shown(graph)
             ),
             _NETWORK,
-        ),
-        Service.QUEUE: (
+            [*graph, *sign_in],
+        )
+    elif graph:
+        yield _outage(
+            ProblemKind.GRAPH_UNREACHABLE,
+            Phrase("Microsoft Graph cannot be reached from {hosts}: {why}.", **_shown(graph)),
+            _NETWORK,
+            graph,
+        )
+    elif sign_in:
+        yield _outage(
+            ProblemKind.SIGN_IN_UNREACHABLE,
+            Phrase("Microsoft's sign-in service cannot be reached from {hosts}: {why}.", **_shown(sign_in)),
+            _NETWORK,
+            sign_in,
+        )
+    queue = by_service[Service.QUEUE]
+    if queue:
+        yield _outage(
             ProblemKind.QUEUE_UNREACHABLE,
-            lambda hosts, why: Phrase("The queue cannot be reached from {hosts}: {why}", hosts=hosts, why=why),
-            Phrase("Check the queue and the network to it: mail-importer queue status"),
-        ),
-    }
-    for service, (kind, text, remedy) in texts.items():
-        found = [each for each in facts.stored.outages if each.service == service and each.process in facts.alive]
-        if found:
-            yield Problem(
-                kind,
-                Severity.ERROR,
-                text(_listed({each.host for each in found}), max(found, key=lambda each: each.seen).why),
-                remedy,
-                since=min(each.since for each in found),
-                count=max(1, *(each.accounts for each in found)),
-            )
+            Phrase("The queue cannot be reached from {hosts}: {why}", **_shown(queue)),
+            _QUEUE,
+            queue,
+        )
+
+
+def _outage(kind: ProblemKind, text: Phrase, remedy: Phrase, found: Sequence[KnownOutage]) -> Problem:
+    return Problem(
+        kind,
+        Severity.ERROR,
+        text,
+        remedy,
+        since=min(each.since for each in found),
+        count=max(1, *(each.accounts for each in found)),
+    )
+
+
+def _shown(found: Sequence[KnownOutage]) -> dict[str, str]:
+    return {"hosts": _listed({each.host for each in found}), "why": max(found, key=lambda each: each.seen).why}
 
 
 _NETWORK: Final = Phrase(
     "Check network, DNS, proxy (HTTPS_PROXY) and firewall there, and Microsoft's service health "
     "(https://status.cloud.microsoft). Mail waits meanwhile, and is imported once the service answers."
 )
+_QUEUE: Final = Phrase("Check the queue and the network to it: mail-importer queue status")
 
 
 # --- Conditions of accounts ---
@@ -314,7 +338,7 @@ def _queue(facts: Facts) -> Iterator[Problem]:
                 ProblemKind.QUEUE_UNREACHABLE,
                 Severity.ERROR,
                 facts.queue_error,
-                Phrase("Check the queue and the network to it: mail-importer queue status"),
+                _QUEUE,
             )
         return
     waiting = facts.queue.waiting_since

@@ -19,7 +19,18 @@ from phrases import Phrase
 MessageId = str | tuple[str, str]
 
 ROOT: Final = Path(__file__).parents[1]
-PACKAGES: Final = ("bus", "console", "db", "graph", "hostfaults", "phrases", "processor", "receiver", "subscriptions")
+PACKAGES: Final = (
+    "bus",
+    "console",
+    "db",
+    "graph",
+    "hostfaults",
+    "monitoring",
+    "phrases",
+    "processor",
+    "receiver",
+    "subscriptions",
+)
 TRANSLATED: Final = tuple(language for language in LANGUAGES if language != ENGLISH)
 
 OF_CLICK: Final[tuple[MessageId, ...]] = (
