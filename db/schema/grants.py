@@ -57,6 +57,10 @@ _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str]]] = {
     "tblMissedNotification":   ("",      "SID",    "SUD",  "S",     ""),
     "tblCallBudget":           ("",      "",       "SIU",  "",      ""),
     "tblProcess":              ("SIUD",  "SIUD",   "SIUD", "S",     ""),
+    "tblServiceOutage":        ("",      "SIUD",   "SIUD", "S",     ""),
+    "tblProblem":              ("",      "SIUD",   "SIUD", "S",     ""),
+    "tblLease":                ("",      "SIUD",   "SIUD", "",      ""),
+    "tblMailboxAddress":       ("",      "",       "",     "S",     ""),
     "tblMessageTrace":         ("",      "SI",     "SD",   "SI",    ""),
     "tblQueueAudit":           ("",      "",       "",     "SIU",   ""),
 }

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import Connection, delete, select
 
+from availability import Outage, Service
 from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification, Source
 from bus.queue import Message, MessageId
@@ -34,6 +35,8 @@ from db.queries import (
     folders,
     messages,
     missed,
+    outages,
+    problems,
     processes,
     retention,
     scans,
@@ -54,6 +57,7 @@ from db.tables import (
     attachment,
     folder_sync,
     header,
+    lease,
     message,
     original,
     recipient,
@@ -62,6 +66,7 @@ from db.tables import (
 from graph.errors import AccessDenied
 from graph.mailbox import Mailbox
 from graph.subscriptions import CallKind
+from monitoring.monitor import Monitor
 from phrases import Phrase
 from processor.accounts import AccountBackoff, AccountCache
 from processor.lifecycle import LifecycleEvent, LifecycleHandler
@@ -136,7 +141,7 @@ async def receive(desk: Desk) -> None:
     queue = await desk.put("a", "b", by=desk.database)
     await queue.close()  # with the housekeeping that a put began
     await queue.check()
-    await _live(desk)
+    await _live(desk, monitors=False)
 
 
 async def process(desk: Desk) -> None:
@@ -149,7 +154,7 @@ async def process(desk: Desk) -> None:
     await _hold(desk, account_id)
     await _act(desk, account_id)
     await _listen_to_graph(desk, account_id)
-    await _live(desk)
+    await _live(desk, monitors=True)
 
 
 async def manage(desk: Desk) -> None:
@@ -179,7 +184,7 @@ async def manage(desk: Desk) -> None:
     row = TraceRow(1, "old", "host", desk.now, desk.now - 2 * HOUR, "imported")
     await desk.owner.write(lambda c: trace.add(c, [row]))
     await TraceRetention(desk.database, kept=HOUR, clock=desk.clock).work()
-    await _live(desk)
+    await _live(desk, monitors=True)
 
 
 async def operate(desk: Desk) -> None:
@@ -345,7 +350,7 @@ async def _listen_to_graph(desk: Desk, account_id: int) -> None:
     await watch.arrived({key: replace(late, source=Source.GRAPH)}, [key])
 
 
-async def _live(desk: Desk) -> None:
+async def _live(desk: Desk, *, monitors: bool) -> None:
     """Register as alive, and find the row of a process that died long ago."""
     name = f"process-{desk.number}"
     process = Process(name, "host", ("processor", "subscriptions"), "1", desk.now)
@@ -359,7 +364,30 @@ async def _live(desk: Desk) -> None:
         passed += 3700
         await heartbeat._read_rows()
         await desk.database.write(lambda c: processes.beat(c, process, now=desk.now, until=desk.now + HOUR))
+        if monitors:
+            await _watch(desk, heartbeat)
     assert await desk.owner.read(processes.every) == []
+
+
+async def _watch(desk: Desk, heartbeat: Heartbeat) -> None:
+    """Find an outage and problems, and see them end."""
+    name = heartbeat.process.name
+    outage = Outage(Service.GRAPH, desk.now, desk.now, 1, Phrase("refused"))
+    await desk.owner.write(lambda c: c.execute(delete(lease)))
+    await desk.owner.write(lambda c: outages.note(c, "killed", [outage]))
+    await desk.database.write(lambda c: outages.note(c, name, [outage]))
+    await desk.database.write(lambda c: outages.note(c, name, [replace(outage, accounts=2)]))
+    queue = DatabaseQueue(desk.database, clock=desk.clock)
+    monitor = Monitor(desk.database, queue, heartbeat, [], clock=desk.clock, disk=lambda: None)
+    for _ in range(2):
+        await monitor.round()
+    desk.clock.advance(HOUR)
+    await desk.database.write(lambda c: problems.reconcile(c, [], now=desk.now))
+    await desk.database.write(lambda c: problems.delete_old(c, before=desk.now + HOUR, limit=5))
+    stop = asyncio.Event()
+    stop.set()
+    await monitor.run(stop)
+    await queue.close()
 
 
 # Of the subscription manager.
@@ -432,6 +460,7 @@ def _commands(desk: Desk) -> list[list[str]]:
         ["accounts", "retry-actions", name],
         ["accounts", "disable", name],
         ["accounts", "remove", name, "--yes"],
+        ["status"],
         ["queue", "status"],
         ["queue", "check"],
         ["queue", "list", "--dead-letters"],

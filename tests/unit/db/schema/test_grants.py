@@ -172,10 +172,6 @@ _UNUSED: Final = {
     mailbox_call.name,  # which only earlier releases use
     "tblAlert",
     "tblEmailFailure",
-    "tblLease",
-    "tblMailboxAddress",
-    "tblProblem",
-    "tblServiceOutage",
 }
 
 
