@@ -190,7 +190,7 @@ def _conditions(facts: Facts) -> Iterator[Problem]:
     unreached = any(each.service in {Service.GRAPH, Service.SIGN_IN} for each in facts.stored.outages)
     causes: dict[tuple[str, ...], _Cause] = {}
     for each in facts.stored.conditions:
-        kind = _kind(each)
+        kind = kind_of(each.role, each.reason)
         if unreached and each.reason in _UNREACHED:
             continue
         key = (kind, *_shared_by(kind, each))
@@ -201,13 +201,14 @@ def _conditions(facts: Facts) -> Iterator[Problem]:
         yield from _of_cause(cause, scope=" ".join(key[1:]))
 
 
-def _kind(condition: ConditionFact) -> ProblemKind:
-    if condition.role == _AFTER_IMPORT:
+def kind_of(role: str, reason: str) -> ProblemKind:
+    """The kind of problem that a condition of an account is."""
+    if role == _AFTER_IMPORT:
         return ProblemKind.AFTER_IMPORT_FAILING
-    known = _KIND_BY_REASON.get(condition.reason)
-    if known is None and condition.reason.startswith("Certificate"):
+    known = _KIND_BY_REASON.get(reason)
+    if known is None and reason.startswith("Certificate"):
         return ProblemKind.CERTIFICATE_UNUSABLE
-    return known or _KIND_BY_ROLE.get(condition.role, ProblemKind.MESSAGES_FAILING)
+    return known or _KIND_BY_ROLE.get(role, ProblemKind.MESSAGES_FAILING)
 
 
 def _shared_by(kind: ProblemKind, condition: ConditionFact) -> tuple[str, ...]:

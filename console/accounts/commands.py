@@ -15,6 +15,7 @@ from console.accounts.settings import change, settings_of
 from console.audit import audited, author
 from console.checks.command import require_passed, test
 from console.confirmation import confirm
+from console.installation import overview_of
 from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
 from console.loop import run_async
 from console.output import Listing, Record, prints_data, tell, wrong_usage
@@ -147,10 +148,15 @@ def _warn_of_missing_certificates(invocation: Invocation, settings: table.Accoun
 @pass_invocation
 def list_accounts(invocation: Invocation) -> Listing:
     """List the accounts and their state."""
-    settings = invocation.settings
+    settings, overview = invocation.settings, overview_of(invocation)
     with invocation.gateway() as engine:
-        rows = run_reading(engine, lambda connection: views.rows(connection, table.every(connection), settings))
+        rows = run_reading(
+            engine, lambda connection: views.rows(connection, table.every(connection), settings, overview)
+        )
     now = invocation.clock()
+    for each in overview.problems:
+        if each.account_id is None:
+            tell(Phrase("{text} More: mail-importer status", text=each.text))
     return Listing(
         views.list_columns(rows, settings, now),
         rows,
@@ -164,10 +170,10 @@ def list_accounts(invocation: Invocation) -> Listing:
 @pass_invocation
 def show(invocation: Invocation, name: str) -> Record:
     """Show all details of an account."""
-    settings = invocation.settings
+    settings, overview = invocation.settings, overview_of(invocation)
     with invocation.gateway() as engine:
         rows = run_reading(
-            engine, lambda connection: views.rows(connection, [table.by_name(connection, name)], settings)
+            engine, lambda connection: views.rows(connection, [table.by_name(connection, name)], settings, overview)
         )
     now = invocation.clock()
     return Record(views.record_columns(settings, now), rows[0])

@@ -6,12 +6,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from bus.queue import AccountStatus
 from console.accounts.settings import filters_shown
 from console.output import Column, shown, span
 from console.settings import Settings
 from console.translation.labels import word
 from db.queries import accounts as table
 from db.queries import after_import, filtered, folders, missed, scans, subscriptions
+from monitoring.evaluation import kind_of
+from monitoring.overview import Overview
 from phrases import Phrase
 from subscriptions.sweep_schedule import SweepSchedule
 
@@ -20,11 +23,13 @@ def list_columns(rows: list[dict[str, Any]], settings: Settings, now: datetime) 
     """Columns for all accounts, a row each."""
     return [
         Column("name", Phrase("Account")),
-        Column("user_id", Phrase("Mailbox")),
+        Column("mailbox", Phrase("Mailbox")),
         Column("enabled", Phrase("Enabled")),
         Column("subscription", Phrase("Subscription"), lambda held: _subscription(held, settings, now)),
         Column("swept", Phrase("Swept"), lambda time: _ago(time, now)),
         Column("imported", Phrase("Imported"), right=True),
+        Column("waiting", Phrase("Waiting"), right=True),
+        Column("failed", Phrase("Failed"), right=True),
         *(
             [Column("actions", Phrase("Left to do"), _actions_in_short)]
             if any(_has_actions(each) for each in rows)
@@ -35,7 +40,7 @@ def list_columns(rows: list[dict[str, Any]], settings: Settings, now: datetime) 
             if any(each["scanning"] for each in rows)
             else []
         ),
-        Column("conditions", Phrase("Trouble"), _troubles),
+        Column("problems", Phrase("Problems"), _kinds),
     ]
 
 
@@ -47,7 +52,8 @@ def record_columns(settings: Settings, now: datetime) -> list[Column]:
         Column("enabled", Phrase("Enabled")),
         Column("tenant_id", Phrase("Tenant id")),
         Column("client_id", Phrase("Client id")),
-        Column("user_id", Phrase("Mailbox")),
+        Column("user_id", Phrase("User id")),
+        Column("address", Phrase("Mailbox")),
         Column("thumbprint", Phrase("Certificate")),
         Column("secure_certificate_access", Phrase("Trusted root needed")),
         Column("folder", Phrase("Folder")),
@@ -68,7 +74,10 @@ def record_columns(settings: Settings, now: datetime) -> list[Column]:
         Column("seen", Phrase("Left out by filters")),
         Column("scanning", Phrase("Wait for Defender's scan")),
         Column("actions", Phrase("Left to do"), _actions),
-        Column("conditions", Phrase("Trouble"), _conditions),
+        Column("waiting", Phrase("Waiting")),
+        Column("failed", Phrase("Failed")),
+        Column("conditions", Phrase("Conditions"), _conditions),
+        Column("problems", Phrase("Problems"), _texts),
     ]
 
 
@@ -78,8 +87,14 @@ def _sweep_seconds(settings: Settings) -> int | None:
     return None if pause is None else int(pause.total_seconds())
 
 
-def rows(connection: Connection, found: list[table.Account], settings: Settings) -> list[dict[str, Any]]:
+def rows(
+    connection: Connection, found: list[table.Account], settings: Settings, overview: Overview
+) -> list[dict[str, Any]]:
     """Return all facts of these accounts."""
+    addresses = {each.account_id: each.address for each in overview.accounts}
+    queue = overview.facts.queue
+    queued = {} if queue is None else {each.account_id: each for each in queue.accounts}
+    problems = _problems(overview)
     held = subscriptions.held(connection)
     counts = table.imported_counts(connection)
     left_out = filtered.counts(connection)
@@ -106,6 +121,8 @@ def rows(connection: Connection, found: list[table.Account], settings: Settings)
             "tenant_id": account.settings.tenant_id,
             "client_id": account.settings.client_id,
             "user_id": account.settings.user_id,
+            "address": addresses.get(account.account_id),
+            "mailbox": addresses.get(account.account_id) or account.settings.user_id,
             "thumbprint": account.settings.thumbprint,
             "secure_certificate_access": account.settings.secure_certificate_access,
             "folder": account.settings.folder,
@@ -123,10 +140,45 @@ def rows(connection: Connection, found: list[table.Account], settings: Settings)
             "seen": left_out.get(account.account_id, 0),
             "scanning": scanning.get(account.account_id, 0),
             "actions": asdict(actions.get(account.account_id, after_import.Counts())),
+            "waiting": None if queue is None else _waiting(queued.get(account.account_id)),
+            "failed": None if queue is None else _failed(queued.get(account.account_id)),
             "conditions": [*_unusable(account), *troubles.get(account.account_id, [])],
+            "problems": _with_conditions(
+                problems.get(account.account_id, []),
+                [*_unusable(account), *troubles.get(account.account_id, [])],
+            ),
         }
         for account in found
     ]
+
+
+def _waiting(queued: AccountStatus | None) -> int:
+    return 0 if queued is None else queued.active + queued.locked + queued.scheduled
+
+
+def _failed(queued: AccountStatus | None) -> int:
+    return 0 if queued is None else queued.dead
+
+
+def _problems(overview: Overview) -> dict[int, list[dict[str, Any]]]:
+    """The problems of each account that has some of its own."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for each in overview.problems:
+        if each.account_id is not None:
+            found.setdefault(each.account_id, []).append(
+                {"kind": each.kind.value, "since": each.since, "text": each.text}
+            )
+    return found
+
+
+def _with_conditions(problems: list[dict[str, Any]], conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add the problems that the account shares with others, as its conditions show."""
+    found = list(problems)
+    for each in conditions:
+        kind = kind_of(each["role"], each["reason"]).value
+        if all(known["kind"] != kind for known in found):
+            found.append({"kind": kind, "since": each["since"], "text": each["detail"]})
+    return found
 
 
 def _unusable(account: table.Account) -> list[dict[str, Any]]:
@@ -167,9 +219,13 @@ def _has_actions(row: dict[str, Any]) -> bool:
     return any(row["actions"].values())
 
 
-def _troubles(conditions: list[dict[str, Any]]) -> Phrase:
-    found = (Phrase("{role}: {reason}", role=word(each["role"]), reason=each["reason"]) for each in conditions)
-    return Phrase.joined(*found, by=", ")
+def _kinds(problems: list[dict[str, Any]]) -> Phrase:
+    return Phrase.joined(*(word(each["kind"]) for each in problems), by=", ")
+
+
+def _texts(problems: list[dict[str, Any]]) -> Phrase:
+    found = (Phrase("{kind}: {text}", kind=word(each["kind"]), text=each["text"]) for each in problems)
+    return Phrase.joined(*found, by=" ") if problems else Phrase("none")
 
 
 def _actions_in_short(counts: dict[str, int]) -> Phrase:

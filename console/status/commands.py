@@ -7,9 +7,9 @@ from typing import Final
 
 import click
 
+from console.installation import overview_of
 from console.invocation import Invocation, example, pass_invocation
 from console.output import Record, as_json, failure, print_table, printable, wrong_usage
-from console.status.gathering import overview_of
 from console.status.view import nagios_line, nagios_status, screen
 from console.translation.help import Command
 from console.translation.language import translated

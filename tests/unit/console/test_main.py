@@ -162,7 +162,8 @@ def test_the_installed_command_adds_and_lists_an_account(run_process: RunProcess
     added = run_process(*ADD)
     assert (added.returncode, added.stdout) == (0, "")
     listed = run_process("accounts", "list", "--json")
-    assert (listed.returncode, listed.stderr) == (0, "")
+    assert listed.returncode == 0
+    assert "No processor is alive" in listed.stderr
     assert [account["name"] for account in json.loads(listed.stdout)] == ["laboratory"]
     rows = sqlite3.connect(tmp_path / "mail-importer.db")
     try:
