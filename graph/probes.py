@@ -28,6 +28,22 @@ async def purpose(client: GraphClient, mailbox: Mailbox) -> str | None:
     return found if isinstance(found, str) else None
 
 
+async def address(client: GraphClient, mailbox: Mailbox) -> str | None:
+    """Return the SMTP address of the mailbox; None of a user without one.
+
+    Needs the right User.Read.All, which the import does not: without it, Graph answers 403.
+    https://learn.microsoft.com/en-us/graph/api/user-get
+
+    Raises:
+        GraphError: as `GraphClient.request`.
+    """
+    answer = object_in(
+        await client.request(mailbox, "GET", mailbox_path(mailbox), params={"$select": "mail"}, counted=False)
+    )
+    found = answer.get("mail")
+    return found if isinstance(found, str) and "@" in found else None
+
+
 async def newest(client: GraphClient, mailbox: Mailbox, folder: str, *, limit: int) -> Sequence[FolderItem]:
     """Fetch up to `limit` messages of the folder, last received first; none when it is empty.
 

@@ -32,6 +32,7 @@ class Operation(StrEnum):
     LIST_ATTACHMENTS = "list_attachments"
     GET_ATTACHMENT = "get_attachment"
     GET_ATTACHMENT_CONTENT = "get_attachment_content"
+    GET_USER = "get_user"
     GET_USER_PURPOSE = "get_user_purpose"
     CREATE_SUBSCRIPTION = "create_subscription"
     LIST_SUBSCRIPTIONS = "list_subscriptions"

@@ -21,6 +21,7 @@ from subscriptions.catch_up import CatchUp
 from subscriptions.certificates import CertificateWatch
 from subscriptions.drift import DriftCheck
 from subscriptions.listing_cache import SubscriptionListCache
+from subscriptions.mailbox_addresses import MailboxAddresses
 from subscriptions.manager import ManagerLimits, PeriodicTask, SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.rate_limiter import RateLimiter
@@ -93,6 +94,7 @@ def manager_of(
         CertificateWatch(database, graph.certificates, graph.tokens, clock=clock, metrics=metrics),
         TraceRetention(database, kept=timedelta(days=settings.trace_days), clock=clock),
         ScanChecks(database, queue, clock=clock),
+        MailboxAddresses(database, graph.client, clock=clock),
     ]
     if addresses is None:
         log.warning(

@@ -36,6 +36,7 @@ from db.tables import (
     account_settings,
     folder_sync,
     graph_subscription,
+    mailbox_address,
     message,
     missed_notification,
     subscription_schedule,
@@ -322,7 +323,7 @@ def _write(
 
 def purge(connection: Connection, account_id: int) -> None:
     """Delete the rest of a removed account."""
-    for table in (subscription_schedule, folder_sync, account_condition, missed_notification):
+    for table in (subscription_schedule, folder_sync, account_condition, missed_notification, mailbox_address):
         connection.execute(delete(table).where(table.c.nAccountID == account_id))
     filtered.delete_all(connection, account_id)
     scans.delete_all(connection, account_id)

@@ -60,7 +60,7 @@ _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str]]] = {
     "tblServiceOutage":        ("",      "SIUD",   "SIUD", "S",     ""),
     "tblProblem":              ("",      "SIUD",   "SIUD", "S",     ""),
     "tblLease":                ("",      "SIUD",   "SIUD", "",      ""),
-    "tblMailboxAddress":       ("",      "",       "",     "S",     ""),
+    "tblMailboxAddress":       ("",      "",       "SIUD", "S",     ""),
     "tblMessageTrace":         ("",      "SI",     "SD",   "SI",    ""),
     "tblQueueAudit":           ("",      "",       "",     "SIU",   ""),
 }

@@ -103,7 +103,7 @@ class Graph:
         if mailbox.state is not MailboxState.READY:
             raise _no_mailbox(mailbox.state, route.user)
         if not _permits(grant.application.may(mailbox.user_id, grant.roles), route.operation):
-            raise _access_denied()
+            raise _directory_denied() if route.operation is Operation.GET_USER else _access_denied()
         return mailbox
 
     def _subject(self, call: Call, route: Route, mailbox: Mailbox) -> Subject:
@@ -118,6 +118,8 @@ class Graph:
 
 
 def _permits(roles: set[str], operation: Operation) -> bool:
+    if operation is Operation.GET_USER:
+        return any(role.startswith(("User.Read", "Directory.Read")) for role in roles)
     if operation is Operation.GET_USER_PURPOSE:
         return any(role.startswith("MailboxSettings.Read") for role in roles)
     if operation in _CHANGING:
@@ -127,6 +129,10 @@ def _permits(roles: set[str], operation: Operation) -> bool:
 
 def _access_denied() -> GraphError:
     return GraphError(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+
+
+def _directory_denied() -> GraphError:
+    return GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
 
 
 def _refusal(fault: Fault) -> GraphError:

@@ -66,6 +66,7 @@ class MailCalls:
             Operation.LIST_ATTACHMENTS: self._list_attachments,
             Operation.GET_ATTACHMENT: self._get_attachment,
             Operation.GET_ATTACHMENT_CONTENT: self._get_attachment_content,
+            Operation.GET_USER: self._get_user,
             Operation.GET_USER_PURPOSE: self._get_user_purpose,
         }
 
@@ -76,6 +77,13 @@ class MailCalls:
             GraphError: as Graph refuses it.
         """
         return self._handlers[route.operation](call, route, mailbox)
+
+    def _get_user(self, call: Call, _route: Route, mailbox: Mailbox) -> Answer:
+        user = {"id": mailbox.user_id, "mail": mailbox.address, "displayName": mailbox.display_name}
+        selected = _options(call.query, {"$select"}).get("$select")
+        wanted = set(user) if selected is None else {each.strip() for each in selected.split(",")}
+        view = {name: value for name, value in user.items() if name in wanted}
+        return _graph_answer({"@odata.context": f"{call.base_url}/v1.0/$metadata#users/$entity", **view})
 
     def _get_user_purpose(self, call: Call, _route: Route, mailbox: Mailbox) -> Answer:
         context = f"{metadata_context(call, mailbox)}/mailboxSettings/userPurpose"

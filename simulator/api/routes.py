@@ -44,6 +44,8 @@ def resolve(method: str, path: str) -> Route:
         GraphError: 400 `RequestBroker--ParseUri`, also for an id with an unencoded `/` (docs/graph.md, section 7); 405.
     """
     names = _names(path)
+    if names[0].lower() == "users" and len(names) == 2:
+        return Route(_allowed(method, {"GET": Operation.GET_USER}), names[1])
     if names[0].lower() == "users" and len(names) > 2:
         return _mail_route(method, names[1], names[2:])
     if names[0].lower() == "subscriptions":

@@ -33,6 +33,7 @@ from db.queries import (
     exports,
     filtered,
     folders,
+    mailbox_addresses,
     messages,
     missed,
     outages,
@@ -436,6 +437,9 @@ def _duties(desk: Desk, account_id: int, removed: int) -> list[Callable[[Connect
         lambda c: accounts.clear_expired_condition(c, account_id, "notifications", now=now),
         lambda c: accounts.clear_condition(c, account_id, "subscriptions"),
         accounts.conditions,
+        lambda c: mailbox_addresses.note(c, _account(c, account_id), "a@b", now=now),
+        lambda c: mailbox_addresses.note(c, _account(c, account_id), "c@d", now=now),
+        lambda c: mailbox_addresses.missing(c, but=(), limit=5),
         accounts.certificate_uses,
         accounts.applications,
         lambda c: accounts.unsubscribed(c, ("t", "c")),
@@ -478,6 +482,10 @@ def _run(desk: Desk, command: list[str]) -> None:
     result = CliRunner().invoke(cli, command, obj=Invocation(settings, clock=desk.clock))
     if result.exception is not None:
         raise AssertionError(f"{command}: {result.output}") from result.exception
+
+
+def _account(connection: Connection, account_id: int) -> accounts.Account:
+    return accounts.by_id(connection, [account_id])[account_id]
 
 
 def _mailbox(account_id: int) -> Mailbox:
