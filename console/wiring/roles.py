@@ -215,9 +215,10 @@ class _Wiring:
         return work
 
     async def _monitor(self, heartbeat: Heartbeat, graph: "OpenedGraph", stop: asyncio.Event) -> None:
-        from console.wiring.monitoring import monitor_of, outage_watch_of  # noqa: PLC0415  # of two roles
+        from console.wiring.monitoring import monitor_of, outage_watch_of, recovery_of  # noqa: PLC0415  # of two roles
 
-        monitor = monitor_of(self._settings, self._database, self._queue, heartbeat, [])
+        observers = [recovery_of(self._database, graph)]
+        monitor = monitor_of(self._settings, self._database, self._queue, heartbeat, observers)
         watch = outage_watch_of(self._database, self._owner, self._availability, graph)
         await asyncio.gather(
             background.restarted(lambda: monitor.run(stop), name="monitor"),

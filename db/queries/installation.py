@@ -11,7 +11,8 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 from db.keys import in_queries
-from db.queries.accounts import EVERYTHING
+from db.queries.accounts import EVERYTHING, clear_condition
+from db.queries.schedule import FOLDERS, SUBSCRIPTIONS
 from db.tables import (
     account_condition,
     account_settings,
@@ -24,6 +25,9 @@ from phrases.storage import from_json
 
 _FEW: Final = 10
 """Accounts of a group of conditions that are read; of the others, the number is."""
+
+_SCHEDULES: Final = {"subscriptions": SUBSCRIPTIONS, "sweep": FOLDERS}
+"""The schedules of the roles whose work is scheduled."""
 
 _settings = account_settings.c
 _condition = account_condition.c
@@ -158,6 +162,33 @@ def conditions(connection: Connection) -> list[ConditionFact]:
         )
         for row in rows
     ]
+
+
+def release(connection: Connection, condition: ConditionFact, *, now: datetime) -> int:
+    """Have the accounts of the condition's group tried again now; return their number.
+
+    Of a group of up to ten it is the account of the condition alone. Processors are released by the end of the
+    condition; the tasks of a manager are made due, and end it by themselves.
+    """
+    wanted = select(_condition.nAccountID).where(
+        _condition.sRole == condition.role, _condition.sReason == condition.reason
+    )
+    if condition.in_group <= _FEW:
+        wanted = wanted.where(_condition.nAccountID == condition.account_id)
+    else:
+        wanted = wanted.join(account_settings, _settings.nAccountID == _condition.nAccountID).where(
+            _settings.sTenantID == condition.tenant_id,
+            _settings.sClientID == condition.client_id,
+            _settings.sCertificateThumbprint == condition.thumbprint,
+        )
+    numbers = list(connection.scalars(wanted.order_by(_condition.nAccountID)))
+    schedule = _SCHEDULES.get(condition.role)
+    for number in numbers:
+        if schedule is None:
+            clear_condition(connection, number, condition.role)
+        else:
+            schedule.request(connection, number, now=now)
+    return len(numbers)
 
 
 def names(connection: Connection, account_ids: Collection[int]) -> dict[int, str]:
