@@ -199,9 +199,7 @@ def test_list_shows_subscription_trouble_and_count(run: Run) -> None:
     assert account["subscription"] == {"id": "s-1", "state": "active", "expires": "2026-04-03T16:00:00Z"}
     assert account["imported"] == 2
     assert [each["reason"] for each in account["conditions"]] == ["AccessDenied"]
-    table_ = run("accounts", "list").stdout
-    assert "3 d 4 h left" in " ".join(table_.split())
-    assert max(len(line) for line in table_.splitlines()) <= 80
+    assert "\t3 d 4 h left\t" in run("accounts", "list").stdout
 
 
 @pytest.mark.usefixtures("busy")
