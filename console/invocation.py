@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 
 from console import logs, terminal
 from console.output import wrong_value
-from console.settings import Settings, load_settings
+from console.settings import Settings
+from console.settings_sources import load_settings
 from console.translation.language import block
 from console.wiring.calls import CallContext
 from console.wiring.clock import utc_now

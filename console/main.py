@@ -40,6 +40,7 @@ class LazyCommand:
 COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "demo": LazyCommand("console.demo.commands:demo", "Show the whole pipeline at work on this machine."),
     "run": LazyCommand("console.run:run", "Run all roles, or one of them, until stopped."),
+    "config": LazyCommand("console.config.commands:config", "Show and check the settings, and write a file of them."),
     "db": LazyCommand("console.db.commands:db", "Bring the schema of the gateway database up to date."),
     "accounts": LazyCommand(
         "console.accounts.commands:accounts", "Add, change, show, enable, disable and remove accounts."
