@@ -49,6 +49,7 @@ async def open_graph(
             base_url=settings.graph_url,
             slots=LocalSlots(1) if slots is None else slots,
             deadline_seconds=context.call_seconds,
+            on_delay=context.on_delay,
             sleep=context.sleep,
             random=context.random,
             now=context.clock,
