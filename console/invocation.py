@@ -10,9 +10,10 @@ from typing import Final
 import click
 from sqlalchemy import Engine
 
-from console import logs
+from console import logs, terminal
 from console.output import wrong_value
-from console.settings import Settings, load_settings
+from console.settings import Settings
+from console.settings_sources import load_settings
 from console.translation.language import block
 from console.wiring.calls import CallContext
 from console.wiring.clock import utc_now
@@ -45,13 +46,16 @@ class Invocation:
 
     @functools.cached_property
     def settings(self) -> Settings:
-        """The settings; from here on logs go to standard error in the form they set.
+        """The settings; from here on logs go to standard error in the form they set, or nowhere (`--verbose`).
 
         Raises:
             SettingsError: they are wrong.
         """
         settings = self._given if self._given is not None else load_settings()
-        logs.configure(sys.stderr, settings.log_format)
+        if terminal.verbose():
+            logs.configure(sys.stderr, settings.log_format)
+        else:
+            logs.discard()
         return settings
 
     @contextmanager

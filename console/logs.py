@@ -2,13 +2,14 @@
 
 import functools
 import logging
-import os
 import re
 from collections.abc import Mapping
 from typing import Final, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from console.terminal import coloured
 
 REMOVED: Final = "[removed]"
 
@@ -25,6 +26,7 @@ _SECRET_TEXT: Final = re.compile(
     re.IGNORECASE,
 )
 _DEEPEST: Final = 5
+_OUR_HANDLER: Final = "mail-importer"
 
 
 def configure(stream: TextIO, log_format: Literal["json", "console"] | None = None) -> None:
@@ -33,9 +35,8 @@ def configure(stream: TextIO, log_format: Literal["json", "console"] | None = No
     `log_format` None: `console` when `stream` is a terminal, else `json`. Library records of `logging` are emitted in
     the same form, from WARNING up. May be called again: the last call counts.
     """
-    terminal = stream.isatty()
-    as_json = log_format == "json" or (log_format is None and not terminal)
-    rendering = _as_json() if as_json else _for_people(terminal and not os.environ.get("NO_COLOR"))
+    as_json = log_format == "json" or (log_format is None and not stream.isatty())
+    rendering = _as_json() if as_json else _for_people(coloured(stream))
     structlog.configure(
         processors=[*_shared(), *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -50,14 +51,30 @@ def configure(stream: TextIO, log_format: Literal["json", "console"] | None = No
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, remove_secret_text, *rendering],
         )
     )
-    root = logging.getLogger()
-    for old in root.handlers[:]:
-        if isinstance(old.formatter, structlog.stdlib.ProcessorFormatter):
-            root.removeHandler(old)
-    root.addHandler(handler)
-    root.setLevel(logging.WARNING)
+    _send_library_records_to(handler)
     # The SDK of Service Bus also raises what it logs, and it is reported where it is handled.
     logging.getLogger("azure.servicebus").setLevel(logging.CRITICAL)
+
+
+def discard() -> None:
+    """Discard all logs of this process, from now on, and the warnings of libraries."""
+    structlog.configure(processors=[_drop], wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    _send_library_records_to(logging.NullHandler())
+    logging.captureWarnings(True)
+
+
+def _drop(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001  # the signature is structlog's
+    raise structlog.DropEvent
+
+
+def _send_library_records_to(handler: logging.Handler) -> None:
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        if old.name == _OUR_HANDLER:
+            root.removeHandler(old)
+    handler.name = _OUR_HANDLER
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
 
 
 def _shared() -> list[Processor]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import click
 from click.shell_completion import CompletionItem
 
+from console import terminal
 from console.translation import language
 from console.translation.help import Group
 from phrases import Phrase
@@ -39,6 +40,7 @@ class LazyCommand:
 COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "demo": LazyCommand("console.demo.commands:demo", "Show the whole pipeline at work on this machine."),
     "run": LazyCommand("console.run:run", "Run all roles, or one of them, until stopped."),
+    "config": LazyCommand("console.config.commands:config", "Show and check the settings, and write a file of them."),
     "db": LazyCommand("console.db.commands:db", "Bring the schema of the gateway database up to date."),
     "status": LazyCommand("console.status.commands:status", "Show the state of the whole installation."),
     "accounts": LazyCommand(
@@ -105,8 +107,7 @@ class LazyGroup(Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse, in the language of the environment: errors and requests for help may precede `--language`."""
         language.choose(ctx, language.of_environment(os.environ))
-        if os.environ.get("NO_COLOR"):  # https://no-color.org
-            ctx.color = False
+        terminal.choose_colour(ctx, "auto")
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own
@@ -128,6 +129,16 @@ def _is_expected(exc: Exception) -> bool:
 def _speak(context: click.Context, _parameter: click.Parameter, given: str | None) -> None:
     if given is not None:
         language.choose(context, given)
+
+
+def _colour(context: click.Context, _parameter: click.Parameter, choice: str | None) -> None:
+    if choice is not None:
+        terminal.choose_colour(context, choice)
+
+
+def _verbose(context: click.Context, _parameter: click.Parameter, given: bool) -> None:
+    if given:
+        terminal.choose_verbose(context)
 
 
 _EPILOG: Final = Phrase.joined(
@@ -162,6 +173,22 @@ _EPILOG: Final = Phrase.joined(
     expose_value=False,
     callback=_speak,
     help="Language of the output (default: from the locale).",
+)
+@click.option(
+    "--color",
+    type=click.Choice(terminal.COLOURS),
+    is_eager=True,
+    expose_value=False,
+    callback=_colour,
+    help="Colour the output (default: on a terminal, unless NO_COLOR is set).",
+)
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    expose_value=False,
+    callback=_verbose,
+    help="Print the logs of the command on standard error.",
 )
 def cli() -> None:
     """Import the e-mail of Exchange Online mailboxes into the gateway database.

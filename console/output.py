@@ -2,7 +2,6 @@
 
 import functools
 import json
-import sys
 import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,16 +11,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
+from rich.cells import cell_len, set_cell_size
 
+from console import terminal
 from console.translation.language import translated
 from phrases import Phrase
 
 _STEERING: Final = frozenset({"Cc", "Cf", "Cs"})  # control characters, bidirectional marks, broken UTF-16
 _SECOND: Final = Phrase("s")
 _UNITS: Final = ((86400, Phrase("d")), (3600, Phrase("h")), (60, Phrase("min")), (1, _SECOND))
+_GAP: Final = 2
+_LEAST: Final = 10
+"""Columns of text are not made narrower than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,9 @@ class Column:
     """One column: the key of its value in a row, its heading, and the display of the value.
 
     `show` returns a phrase where the value is a word of the product; foreign text may be any text.
-    `whole`: the value is not broken into lines, so that it can be copied. `lines`: the product's line breaks are kept.
+    `whole`: the value is never cut, so that it can be copied. `lines`: the product's line breaks are kept on a
+    terminal. `priority`: where a terminal has no room for all columns, those with the lowest are left out, the last of
+    them first; the first column stays. `colour`: of the cell, by its row, where that is trouble; a word says it, too.
     """
 
     key: str
@@ -38,11 +41,18 @@ class Column:
     right: bool = False
     whole: bool = False
     lines: bool = False
+    priority: int = 0
+    colour: Callable[[Mapping[str, Any]], str | None] | None = None
 
-    def text(self, row: Mapping[str, Any]) -> Text:
-        """The cell, without markup and control characters: names come from users and from foreign mail."""
+    def cell(self, row: Mapping[str, Any]) -> list[str]:
+        """The lines of the cell, without control characters: names come from users and from foreign mail."""
         text = translated((self.show or shown)(row[self.key]))
-        return Text("\n".join(map(printable, text.split("\n") if self.lines else [text])))
+        return [printable(line) for line in (text.split("\n") if self.lines else [text])]
+
+    def coloured(self, text: str, row: Mapping[str, Any]) -> str:
+        """The text in the colour of the cell."""
+        colour = None if self.colour is None else self.colour(row)
+        return text if colour is None else click.style(text, fg=colour)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +60,54 @@ class Listing:
     """Rows. As JSON: an array of objects, with all values of the rows, also those without a column.
 
     `empty` is printed when there are none. `failure`: the rows are printed, then the command ends with exit status 1.
+    `details`: columns of long texts, which a terminal shows whole below each row.
     """
 
     columns: Sequence[Column]
     rows: Sequence[Mapping[str, Any]]
     empty: Phrase
     failure: Phrase | None = None
+    details: Sequence[Column] = ()
 
     def data(self) -> object:
         """The value for the JSON."""
         return list(self.rows)
 
-    def table(self) -> RichTable | None:
-        """The table on standard output."""
+    def print(self) -> None:
+        """Print the table; where standard output is no terminal, its fields whole, separated by tabs."""
         if not self.rows:
             tell(self.empty)
-            return None
-        table = RichTable(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        for column in self.columns:
-            table.add_column(
-                translated(column.heading),
-                overflow="fold",
-                justify="right" if column.right else "left",
-                no_wrap=column.whole,
+            return
+        width = terminal.width()
+        shown_columns = self.columns if width is not None else [*self.columns, *self.details]
+        headings = [printable(translated(column.heading)) for column in shown_columns]
+        cells = [[column.cell(row) for column in shown_columns] for row in self.rows]
+        if width is None:
+            for fields in (headings, *(["; ".join(cell) for cell in row] for row in cells)):
+                click.echo("\t".join(fields))
+            return
+        kept, widths = fitted(self.columns, headings, cells, width)
+        gap = " " * _GAP
+        titles = (_padded(headings[place], widths[place], right=self.columns[place].right) for place in kept)
+        click.echo(click.style(gap.join(titles).rstrip(), bold=True))
+        for row, texts in zip(self.rows, cells, strict=True):
+            for number in range(max(len(texts[place]) for place in kept)):
+                lines = (texts[place][number] if number < len(texts[place]) else "" for place in kept)
+                padded = (
+                    (self.columns[place], _padded(line, widths[place], right=self.columns[place].right))
+                    for place, line in zip(kept, lines, strict=True)
+                )
+                click.echo(gap.join(column.coloured(line, row) for column, line in padded).rstrip())
+            for column in self.details:
+                for text in filter(None, column.cell(row)):
+                    click.echo("\n".join(_wrapped(f"{translated(column.heading)}: {text}", width - _GAP, gap)))
+        if len(kept) < len(self.columns):
+            left_out = ", ".join(heading for place, heading in enumerate(headings) if place not in kept)
+            tell(
+                Phrase(
+                    "Columns left out for want of room: {columns}. With --json there are all of them.", columns=left_out
+                )
             )
-        for row in self.rows:
-            table.add_row(*(column.text(row) for column in self.columns))
-        return table
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +126,46 @@ class Record:
         """The value for the JSON."""
         return dict(self.row)
 
-    def table(self) -> RichTable | None:
-        """The table on standard output."""
-        table = RichTable(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-        table.add_column(style="bold", no_wrap=True)
-        table.add_column(overflow="fold")
-        for column in self.columns:
-            table.add_row(translated(column.heading), column.text(self.row))
-        return table
+    def print(self) -> None:
+        """Print the facts, texts wrapped between words; where standard output is no terminal, separated by tabs."""
+        headings = [printable(translated(column.heading)) for column in self.columns]
+        indent, width = max(map(cell_len, headings), default=0) + _GAP, terminal.width()
+        for column, heading in zip(self.columns, headings, strict=True):
+            cell = column.cell(self.row)
+            if width is None:
+                click.echo(f"{heading}\t{'; '.join(cell)}")
+                continue
+            wrapped = [part for line in cell for part in _wrapped(line, max(width - indent, _LEAST)) or [""]]
+            lines = [column.coloured(line, self.row) for line in wrapped]
+            title = click.style(_padded(heading, indent, right=False), bold=True)
+            click.echo(f"\n{' ' * indent}".join([title + lines[0], *lines[1:]]).rstrip())
+        if self.below is not None:
+            click.echo()
+            self.below.print()
 
 
-def prints_data(function: Callable[..., Listing | Record]) -> Callable[..., None]:
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The result of a command that changes or examines something: sentences on standard error; as JSON its facts.
+
+    `failure`: as in `Listing`.
+    """
+
+    facts: Mapping[str, Any] | Sequence[Any]
+    sentences: Sequence[Phrase] = ()
+    failure: Phrase | None = None
+
+    def data(self) -> object:
+        """The value for the JSON."""
+        return self.facts
+
+    def print(self) -> None:
+        """Print the sentences."""
+        for sentence in self.sentences:
+            tell(sentence)
+
+
+def prints_data(function: Callable[..., Listing | Record | Report]) -> Callable[..., None]:
     """Give a command the option `--json`, and print what its function returns."""
 
     @click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")
@@ -115,25 +175,67 @@ def prints_data(function: Callable[..., Listing | Record]) -> Callable[..., None
         if in_json:
             click.echo(json.dumps(result.data(), indent=2, default=as_json))
         else:
-            print_table(result.table())
-            if isinstance(result, Record) and result.below is not None:
-                click.echo()
-                print_table(result.below.table())
+            result.print()
         if result.failure is not None:
             raise failure(result.failure)
 
     return command
 
 
-def print_table(table: RichTable | None) -> None:
-    """Print a table to standard output."""
-    if table is None:
-        return
-    console = Console(file=sys.stdout, highlight=False, emoji=False)
-    with console.capture() as captured:
-        console.print(table)
-    # Rich fills the last column up with blanks, a nuisance when pasted.
-    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+def json_is_printed() -> bool:
+    """Return True if the command prints JSON, for which standard output is reserved then."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.params.get("in_json"))
+
+
+def fitted(
+    columns: Sequence[Column], headings: Sequence[str], cells: Sequence[Sequence[Sequence[str]]], width: int
+) -> tuple[list[int], dict[int, int]]:
+    """The places of the columns that fit into `width`, and the width of each."""
+    natural = [
+        max([cell_len(heading), *(cell_len(line) for row in cells for line in row[place])])
+        for place, heading in enumerate(headings)
+    ]
+    least = [
+        natural[place] if column.whole or column.right else min(natural[place], max(_LEAST, cell_len(headings[place])))
+        for place, column in enumerate(columns)
+    ]
+    kept = list(range(len(columns)))
+
+    def left() -> int:
+        return width - sum(least[place] for place in kept) - _GAP * (len(kept) - 1)
+
+    while len(kept) > 1 and left() < 0:
+        kept.remove(min(kept[1:], key=lambda place: (columns[place].priority, -place)))
+    widths = {place: least[place] for place in kept}
+    spare = max(0, left())
+    # Those that need the least more come first, so that what they leave is for the others.
+    for rank, place in enumerate(sorted(kept, key=lambda place: natural[place] - least[place])):
+        more = min(natural[place] - least[place], spare // (len(kept) - rank))
+        widths[place] += more
+        spare -= more
+    return kept, widths
+
+
+def _padded(text: str, width: int, *, right: bool) -> str:
+    """The text in exactly this width, cut with an ellipsis where it is longer."""
+    length = cell_len(text)
+    if length > width:
+        return set_cell_size(text, width - 1) + "…"
+    blanks = " " * (width - length)
+    return blanks + text if right else text + blanks
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    # An id that is longer than the line is left to the terminal, which copies it whole.
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def print_object(facts: Mapping[str, object], name: str, rows: Iterable[Mapping[str, object]]) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -14,6 +13,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from console.terminal import error_console
 from console.translation.language import translated
 from phrases import Phrase
 
@@ -38,7 +38,7 @@ def counting_of(activity: Phrase) -> Iterator[Callable[[int, int], None]]:
 
 
 def _bar(*columns: ProgressColumn) -> Progress:
-    console = Console(stderr=True)
+    console = error_console()
     return Progress(*columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal)
 
 

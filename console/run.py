@@ -10,7 +10,7 @@ from console import logs
 from console.invocation import example
 from console.metrics_endpoint import MetricsUnavailable
 from console.output import failure
-from console.settings import load_settings
+from console.settings_sources import load_settings
 from console.translation.help import Group
 from console.wiring.process import run_until_signalled
 from console.wiring.roles import ALL, RECEIVER, SUBSCRIPTIONS, run_roles

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from console.delays import DelayNotice
 from console.invocation import Invocation
 from console.wiring.graph import open_graph
 from db.engine import Database
@@ -30,7 +31,7 @@ async def opened_account(invocation: Invocation, name: str) -> AsyncIterator[Ope
     """The account of this name, for as long as the context lasts; see `accounts.usable`."""
     async with invocation.database() as database:
         account = await database.read(lambda connection: accounts.usable(connection, name))
-        async with open_graph(invocation.settings, context=invocation.calls) as graph:
+        async with open_graph(invocation.settings, context=replace(invocation.calls, on_delay=DelayNotice())) as graph:
             reader = MailReader(graph.client)
             yield OpenedAccount(
                 account,

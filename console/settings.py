@@ -1,20 +1,12 @@
 """The settings: read once, checked as a whole, passed on as plain values.
 
-The environment (prefix `MAIL_IMPORTER_`) overrides the TOML file that `MAIL_IMPORTER_CONFIG` names (else
-`./mail-importer.toml`), which overrides the defaults. An empty variable counts as not set. Relative paths start at the
-working directory.
+The text below each setting is its meaning for users: `config init` writes it, and docs/settings.md has it.
 """
 
-import difflib
-import ipaddress
-import os
-import re
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Final, Literal
 
 import click
 from pydantic import (
@@ -24,35 +16,38 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
 
+from console.setting_values import (
+    DatabaseUrl,
+    Key,
+    Port,
+    PublicOrigin,
+    QuietText,
+    Seconds,
+    SecureOrigin,
+    Text,
+    identifier,
+    whole_number,
+    yes_or_no,
+)
 from console.translation import language
 from db.backends import sqlserver
-from db.connection import Isolation, parse_url
+from db.connection import Isolation
 from phrases import Phrase
 
 PREFIX: Final = "MAIL_IMPORTER_"
-CONFIG_VARIABLE: Final = "MAIL_IMPORTER_CONFIG"
-TEST_PREFIX: Final = "MAIL_IMPORTER_TEST_"
-"""Prefix of variables that control tests and are no settings."""
-DEFAULT_FILE: Final = "mail-importer.toml"
-SECRET_LENGTH: Final = 32
-"""Minimum of characters in a `client_state_secret`."""
 
 _MAX_SWEEP_SECONDS: Final = 7 * 24 * 3600
 _MAX_TRACE_DAYS: Final = 100 * 365
+_MAX_REPEAT_HOURS: Final = 365 * 24
 # A content is one value, of which no database accepts more than 2 GB.
 _MAX_MEGABYTES: Final = 2_000
 _MAX_CONNECTIONS: Final = 1000
 _MAX_BODY_MEGABYTES: Final = 4
-_MAX_WAIT_SECONDS: Final = 3600
-_IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w{0,127}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,153 +88,114 @@ class SettingsError(click.ClickException):
         self.problems = problems
 
 
-def _whole_number(value: object) -> object:
-    # Python counts true as 1; a port that is true is a mistake.
-    if isinstance(value, bool):
-        raise ValueError(Phrase("is true or false where a whole number belongs"))  # noqa: TRY004  # pydantic collects ValueErrors
-    return value
-
-
-def _yes_or_no(value: object) -> object:
-    # pydantic would also accept 1, "t" and "off".
-    words = {"true": True, "false": False}
-    found = words.get(value.strip().lower()) if isinstance(value, str) else value
-    if not isinstance(found, bool):
-        raise ValueError(Phrase("is neither true nor false"))  # noqa: TRY004  # pydantic collects ValueErrors
-    return found
-
-
-def _filled(value: str) -> str:
-    if not value.strip():
-        raise ValueError(Phrase("is empty"))
-    return value.strip()
-
-
-def _database_url(value: SecretStr) -> SecretStr:
-    parse_url(value.get_secret_value())
-    return value
-
-
-def _identifier(value: str) -> str:
-    if not _IDENTIFIER.fullmatch(value.strip()):
-        raise ValueError(Phrase("is no plain name: letters, digits and _, and no digit first"))
-    return value.strip()
-
-
-def _key(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value()) < SECRET_LENGTH:
-        raise ValueError(
-            Phrase(
-                "is shorter than {least} characters; create one with: openssl rand -base64 48",
-                least=SECRET_LENGTH,
-            )
-        )
-    return value
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _origin(*, http_on_loopback: bool) -> Callable[[str], str]:
-    """A check for `https://host[:port]` and nothing after it."""
-
-    def check(value: str) -> str:
-        try:
-            parts = urlsplit(value.strip())
-            port = parts.port
-        except ValueError as exc:
-            raise ValueError(Phrase("is not a URL such as https://mail.example.com")) from exc
-        if parts.scheme not in {"http", "https"} or not parts.hostname or " " in parts.netloc:
-            raise ValueError(Phrase("is not a URL such as https://mail.example.com"))
-        if parts.path not in {"", "/"} or parts.query or parts.fragment or parts.username is not None:
-            raise ValueError(Phrase("must be scheme, host and port only, without path: https://mail.example.com"))
-        if parts.scheme == "http" and not (http_on_loopback and _is_loopback(parts.hostname)):
-            if http_on_loopback:
-                raise ValueError(Phrase("must begin with https://; http is for loopback addresses only"))
-            raise ValueError(Phrase("must begin with https://"))
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
-
-    return check
-
-
-Text = Annotated[str, AfterValidator(_filled)]
-Port = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=65535)]
-Key = Annotated[SecretStr, AfterValidator(_key)]
-DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
-Seconds = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MAX_WAIT_SECONDS)]
-PublicOrigin = Annotated[str, AfterValidator(_origin(http_on_loopback=True))]
-SecureOrigin = Annotated[str, AfterValidator(_origin(http_on_loopback=False))]
-
-
 class Settings(BaseModel):
     """All settings, valid and immutable. Direct construction reads neither environment nor file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
     database_url: DatabaseUrl = SecretStr("sqlite:///mail-importer.db")
-    database_schema: Annotated[str, AfterValidator(_identifier)] | None = None
-    """None: `dbo` on SQL Server."""
-    database_pool_size: Annotated[int, BeforeValidator(_whole_number), Field(ge=2, le=_MAX_CONNECTIONS)] = 16
-    """Maximum of connections to a server, per process."""
+    """SQLAlchemy URL of the gateway database. A SQLite file is made with mode 0600."""
+    database_schema: Annotated[str, AfterValidator(identifier)] | None = None
+    """Schema of the tables; none: `dbo` on SQL Server, by search path on PostgreSQL."""
+    database_pool_size: Annotated[int, BeforeValidator(whole_number), Field(ge=2, le=_MAX_CONNECTIONS)] = 16
+    """Connections of a process at most, 2 to 1,000."""
     database_statement_timeout: Seconds = 60
+    """Seconds after which a statement is given up, 3,600 at most; not those of `db upgrade`."""
     database_login_timeout: Seconds = 15
+    """Seconds for a sign-in, and for a wait for a free connection, 3,600 at most."""
     database_isolation: Isolation = "READ COMMITTED"
+    """Isolation level of transactions; any that the server has."""
     database_tenant_id: Text | None = None
+    """With the next two: the application that signs in to the database by certificate (Entra)."""
     database_client_id: Text | None = None
+    """Client id of the application that signs in to the database."""
     database_thumbprint: Text | None = None
-    """With the two before it: the identity for SQL Server, instead of a user and password in `database_url`."""
+    """Certificate of the application that signs in to the database, one of the store."""
     queue: Literal["database", "servicebus"] = "database"
+    """`database`: a table of the gateway database; `servicebus`: an Azure Service Bus queue."""
     servicebus_connection_string: SecretStr | None = None
+    """Connection string of the namespace; with `UseDevelopmentEmulator=true` plain AMQP on loopback."""
     servicebus_namespace: Text | None = None
+    """`NAME.servicebus.windows.net`, signed in to with a certificate instead of a connection string."""
     servicebus_queue: Text = "mail-notifications"
+    """Name of the queue in the namespace."""
     servicebus_transport: Literal["amqp", "websockets"] = "amqp"
+    """`amqp` (port 5671), or `websockets` (port 443, through `HTTPS_PROXY`)."""
     servicebus_tenant_id: Text | None = None
+    """With the next two: the application that signs in to the namespace."""
     servicebus_client_id: Text | None = None
+    """Client id of the application that signs in to the namespace."""
     servicebus_thumbprint: Text | None = None
-    """With the two before it: the identity for `servicebus_namespace`."""
+    """Certificate of the application that signs in to the namespace, one of the store."""
     notification_url: PublicOrigin | None = None
+    """Public HTTPS address of the receiver, without path; plain `http` for loopback only. None: no webhooks, a sweep of
+    every account each minute."""
     client_state_secret: Key | None = None
+    """Key that authenticates notifications, 32 characters at least; none: the one made by the first `db upgrade`."""
     client_state_secret_previous: Key | None = None
+    """Key that is still accepted while subscriptions made with it live."""
     receiver_host: Text = "127.0.0.1"
+    """Address on which the receiver listens."""
     receiver_port: Port = 8080
-    """0: any free one."""
+    """Port on which the receiver listens; 0: any free one."""
     receiver_tls_cert: Path | None = None
+    """PEM file of the receiver's certificate; without it and the key plain HTTP, for use behind a TLS proxy. Replaced
+    files are loaded within seconds, and on SIGHUP; the log warns 30 days before the certificate ends."""
     receiver_tls_key: Path | None = None
-    receiver_body_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MAX_BODY_MEGABYTES)] = 1
-    """MiB of one delivery; Graph's have a few kilobytes."""
+    """PEM file of the certificate's key, unencrypted."""
+    receiver_body_limit_mb: Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=_MAX_BODY_MEGABYTES)] = 1
+    """MiB of one delivery, 4 at most; what is larger is answered 413."""
     receiver_connections_per_address: Annotated[
-        int, BeforeValidator(_whole_number), Field(ge=0, le=_MAX_CONNECTIONS)
+        int, BeforeValidator(whole_number), Field(ge=0, le=_MAX_CONNECTIONS)
     ] = 256
-    """Maximum open at a time; 0: no bound, for a receiver behind a proxy."""
+    """Connections of one address (IPv6: /64) at a time, 1,000 at most; 0: no bound, behind a proxy."""
     metrics_host: Text = "127.0.0.1"
+    """Address on which a process serves its metrics."""
     metrics_port: Port = 9464
-    """0: no metrics."""
+    """Port of the metrics; 0: none are served. Several processes of a host each need a port of their own."""
+    alerts: SecretStr | None = None
+    """Targets of alerts: Apprise URLs separated by white space, or the path of a file of mode 0600 with one a line;
+    none: no alerts."""
+    alert_language: Literal["en", "fr"] | None = None
+    """Language of alerts, `en` or `fr`; none: by the locale."""
+    alert_repeat_hours: Annotated[int, BeforeValidator(whole_number), Field(ge=0, le=_MAX_REPEAT_HOURS)] = 24
+    """Hours after which an alert of a lasting problem is repeated, 8,760 at most; 0: never."""
+    alert_minimum_severity: Literal["warning", "error"] = "warning"
+    """Least severity that is sent: `warning` or `error`."""
+    alert_quiet: QuietText | None = None
+    """Quiet times, local to the host, such as `22:00-06:00; sat,sun`: nothing but errors is sent then, the rest
+    waits."""
     console_host: Text = "127.0.0.1"
+    """Accepted and not used yet."""
     console_port: Port = 8081
+    """Accepted and not used yet."""
     certificate_store: Text = "./certificates"
+    """Folder of `.pem`, `.pfx`, `.p12`, `.cer`, `.crt`, `.key` files, or `windows:LocalMachine/My`,
+    `windows:CurrentUser/My`."""
     certificate_password: SecretStr | None = None
+    """Password of the encrypted files in the store."""
     cloud: Literal["global", "usgov", "dod", "china"] = "global"
+    """`global`, `usgov`, `dod`, `china`: sets the next two."""
     graph_url: PublicOrigin = Field(default_factory=lambda data: CLOUDS[data["cloud"]].graph_url)
+    """Address of Microsoft Graph."""
     authority_url: SecureOrigin = Field(default_factory=lambda data: CLOUDS[data["cloud"]].authority_url)
+    """Address of the sign-in service."""
     ca_bundle: Path | None = None
-    sweep_interval: Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=_MAX_SWEEP_SECONDS)] = 900
-    trace_days: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MAX_TRACE_DAYS)] = 90
+    """PEM file of extra roots for outgoing TLS; none: those of the system."""
+    sweep_interval: Annotated[int, BeforeValidator(whole_number), Field(ge=0, le=_MAX_SWEEP_SECONDS)] = 900
+    """Seconds between two delta sweeps of an account, give or take a tenth, 604,800 at most; 0: only after a gap."""
+    trace_days: Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=_MAX_TRACE_DAYS)] = 90
+    """Days for which `trace` finds each attempt at a message, 36,500 at most."""
     internet_headers: Literal["none", "selected", "all"] = "selected"
-    attachment_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MAX_MEGABYTES)] = 150
-    """Larger ones are not kept; the default is Exchange's maximum."""
-    message_limit_mb: Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=_MAX_MEGABYTES)] = 150
-    """Limit of all attachments of one message together; and of its original."""
-    keep_mime: Annotated[bool, BeforeValidator(_yes_or_no)] = False
-    """Keeps the original of each message, as MIME, too: one more call of Graph for each."""
+    """Internet headers that are kept in `tblEmailHeader`: `none`, `selected`, `all`."""
+    attachment_limit_mb: Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=_MAX_MEGABYTES)] = 150
+    """MiB of one attachment, 2,000 at most; a larger one is not kept, which its row shows."""
+    message_limit_mb: Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=_MAX_MEGABYTES)] = 150
+    """MiB of all attachments of a message, and of its original, 2,000 at most; what is larger is not kept."""
+    keep_mime: Annotated[bool, BeforeValidator(yes_or_no)] = False
+    """Keep the whole MIME of each message (`tblEmailOriginal`, gzip); one more call of Graph a message."""
     log_format: Literal["json", "console"] | None = None
-    """None: `json` when the logs do not go to a terminal."""
+    """`json` or `console`; none: `json` when the logs do not go to a terminal."""
 
     @field_validator("database_schema")
     @classmethod
@@ -310,6 +266,13 @@ class Settings(BaseModel):
         """The kind of the gateway database: sqlite, mssql, postgresql."""
         return make_url(self.database_url.get_secret_value()).get_backend_name()
 
+    def shown(self, name: str) -> object:
+        """The value of a setting for output and logs: of a secret only that it is set, as `set`."""
+        if name == "database_url":
+            return self.shown_database_url
+        value = getattr(self, name)
+        return "set" if isinstance(value, SecretStr) else value
+
     @property
     def shown_database_url(self) -> str:
         """The database URL for output and logs: without password, and without options, which may hold one, too."""
@@ -320,116 +283,3 @@ def _backend(info: ValidationInfo) -> str | None:
     """The kind of database; None: its URL is wrong, which is reported already."""
     url = info.data.get("database_url")
     return None if url is None else make_url(url.get_secret_value()).get_backend_name()
-
-
-class _FromEverywhere(Settings, BaseSettings):
-    """The same settings, with the environment overriding given values."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  # the signature is pydantic's
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the signature is pydantic's
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the signature is pydantic's
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment, then the file, which `load_settings` passes."""
-        return env_settings, init_settings
-
-
-def load_settings() -> Settings:
-    """Read the settings of this process.
-
-    Raises:
-        SettingsError: with every problem found.
-    """
-    variables = {name.upper(): name for name, value in os.environ.items() if name.upper().startswith(PREFIX) and value}
-    problems = [
-        _unknown(name, upper.removeprefix(PREFIX).lower(), Phrase("the environment"), lambda key: PREFIX + key.upper())
-        for upper, name in sorted(variables.items())
-        if upper not in {CONFIG_VARIABLE, language.VARIABLE}
-        and not upper.startswith(TEST_PREFIX)
-        and upper.removeprefix(PREFIX).lower() not in Settings.model_fields
-    ]
-    path, values = _read_file(problems)
-    problems.extend(
-        _unknown(key, key.lower(), Phrase("file {path}", path=path), str)
-        for key in values
-        if key not in Settings.model_fields
-    )
-    known = {key: value for key, value in values.items() if key in Settings.model_fields}
-    try:
-        settings = Settings(**dict(_FromEverywhere(**known)))
-    except ValidationError as exc:
-        raise SettingsError(*problems, *_explained(exc, variables, known, path)) from None
-    if problems:
-        raise SettingsError(*problems)
-    return settings
-
-
-def _read_file(problems: list[Phrase]) -> tuple[Path, dict[str, Any]]:
-    """Return the TOML file and its content; errors in it go to `problems`."""
-    named = os.environ.get(CONFIG_VARIABLE)
-    path = Path(named or DEFAULT_FILE).absolute()
-    try:
-        return path, tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        if named:
-            problems.append(Phrase("{variable}: there is no file {path}.", variable=CONFIG_VARIABLE, path=path))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        why = Phrase.of(exc) if isinstance(exc, tomllib.TOMLDecodeError) else Phrase("it is not UTF-8")
-        problems.append(Phrase("file {path} is not TOML: {why}.", path=path, why=why))
-    except OSError as exc:
-        problems.append(Phrase("file {path} cannot be read: {why}.", path=path, why=exc.strerror))
-    return path, {}
-
-
-def _unknown(key: str, bare: str, where: Phrase, spelt: Callable[[str], str]) -> Phrase:
-    close = difflib.get_close_matches(bare, Settings.model_fields, n=1, cutoff=0.7)
-    hint = Phrase("See the settings in the documentation.")
-    if close:
-        hint = Phrase("Did you mean {key}?", key=spelt(close[0]))
-    return Phrase("{key}: there is no such setting (set in {where}). {hint}", key=key, where=where, hint=hint)
-
-
-def _explained(
-    error: ValidationError, variables: Mapping[str, str], in_file: Mapping[str, object], path: Path
-) -> list[Phrase]:
-    """One line per problem. Only pydantic's sentence is used, never its input: that may be a secret."""
-    lines = []
-    for each in error.errors(include_url=False, include_input=False):
-        if each["type"] == "default_factory_not_called":
-            continue  # follows from the others
-        key = str(each["loc"][0])
-        variable = variables.get(PREFIX + key.upper())
-        problem = Phrase("{key}: {why}.", key=key, why=_why(each))
-        if variable:
-            where = Phrase("the environment as {variable}", variable=variable)
-            problem = Phrase("{key}: {why} (set in {where}).", key=key, why=_why(each), where=where)
-        elif key in in_file:
-            where = Phrase("file {path}", path=path)
-            problem = Phrase("{key}: {why} (set in {where}).", key=key, why=_why(each), where=where)
-        lines.append(problem)
-    return lines
-
-
-def _why(error: ErrorDetails) -> Phrase:
-    """The message of pydantic, or of a check above; never the value itself."""
-    context = error.get("ctx", {})
-    match error["type"]:
-        case "value_error":
-            return Phrase.of(context["error"])
-        case "greater_than_equal":
-            return Phrase("Input should be greater than or equal to {least}", least=context["ge"])
-        case "less_than_equal":
-            return Phrase("Input should be less than or equal to {most}", most=context["le"])
-        case "literal_error":
-            return Phrase("Input should be one of {expected}", expected=context["expected"].replace(" or ", ", "))
-        case "int_parsing" | "int_type" | "int_from_float":
-            return Phrase("Input should be a whole number")
-        case "string_type" | "path_type":
-            return Phrase("Input should be a text")
-    return Phrase.verbatim(error["msg"].removesuffix("."))

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -56,7 +56,12 @@ Observer = Callable[[str, int, float], None]
 BeforeAttempt = Callable[[], Awaitable[None]]
 """Awaited before every HTTP request of a call; may wait without limit, and an exception ends the call."""
 
+OnDelay = Callable[[GraphError | None, datetime], None]
+"""Called before a call is tried again, with the error, or when an attempt is not answered within 2 seconds (None); and
+with the time at which the call is given up."""
+
 _T = TypeVar("_T")
+_UNANSWERED_SECONDS: Final = 2.0
 _CHUNK: Final = 64 * 1024
 _DECODED_AT_ONCE: Final = 128 * 1024
 """Bytes of a long response that a thread decodes before another one is scheduled: some milliseconds."""
@@ -125,19 +130,23 @@ class _Deadline:
 
     async def __aenter__(self) -> None:
         await self._scope.__aenter__()
-        self._resume(self._at - self._monotonic())
+        self._resume(self.left())
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._scope.__aexit__(kind, error, trace)
 
+    def left(self) -> float:
+        """Seconds until then."""
+        return self._at - self._monotonic()
+
     def passes_within(self, seconds: float) -> bool:
         return self._monotonic() + seconds >= self._at
 
     async def outside(self, wait: BeforeAttempt) -> None:
         """Wait for something not caused by Graph: the deadline is extended by the duration."""
-        left = self._at - self._monotonic()
+        left = self.left()
         self._scope.reschedule(None)
         await wait()
         self._resume(left)
@@ -180,6 +189,7 @@ class GraphClient:
         deadline_seconds: for a call with all its waits, if the call gives no other.
         observer: called after every attempt, for metrics.
         availability: learns of answers, and of failures to get one.
+        on_delay: see `OnDelay`; for a command that a person waits for.
         monotonic, sleep, random, now: time and randomness.
     """
 
@@ -193,6 +203,7 @@ class GraphClient:
         deadline_seconds: float = 60.0,
         observer: Observer | None = None,
         availability: Availability | None = None,
+        on_delay: OnDelay | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = random_module.random,
@@ -206,6 +217,7 @@ class GraphClient:
         self._deadline_seconds = deadline_seconds
         self._observer = observer
         self._availability = availability
+        self._on_delay = on_delay
         self._monotonic = monotonic
         self._sleep = sleep
         self._random = random
@@ -385,11 +397,32 @@ class GraphClient:
             retry=tenacity.retry_if_exception(lambda error: _may_repeat(call, error)),
             wait=self._wait,
             stop=lambda state: self._is_last(call, state),
-            before_sleep=lambda state: _log_retry(call, state),
+            before_sleep=lambda state: self._before_retry(call, state),
             sleep=self._sleep,
             reraise=True,
         )
         return await retrying(one)
+
+    def _before_retry(self, call: _Call, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, GraphError):
+            call.troubles[:] = [error]
+            self._report_delay(call, error)
+        _log_retry(call, state, error)
+
+    def _report_delay(self, call: _Call, error: GraphError | None) -> None:
+        if self._on_delay is not None:
+            self._on_delay(error, self._now() + timedelta(seconds=call.deadline.left()))
+
+    async def _reported(self, call: _Call, work: Awaitable[_T]) -> _T:
+        """Await a part of an attempt, and report it if there is no answer in the usual time."""
+        if self._on_delay is None:
+            return await work
+        timer = asyncio.get_running_loop().call_later(_UNANSWERED_SECONDS, self._report_delay, call, None)
+        try:
+            return await work
+        finally:
+            timer.cancel()
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -409,7 +442,7 @@ class GraphClient:
         """Make one attempt; after a 401 a second one with a fresh token (docs/graph.md, section 9)."""
         application = call.mailbox.application
         try:
-            token = await self._tokens.token(application)
+            token = await self._reported(call, self._tokens.token(application))
         except GraphUnavailable as error:
             self._note_failure(Service.SIGN_IN, call.mailbox, error)
             raise
@@ -557,9 +590,8 @@ class GraphClient:
         # Not uuid4, which reads the system's randomness each time: this is no secret.
         headers["client-request-id"] = str(UUID(int=random_module.getrandbits(128), version=4))
         # A redirect is never followed: Graph sends none, and the token must not go anywhere else.
-        return await self._session.request(
-            call.method, call.url, headers=headers, data=call.body, allow_redirects=False
-        )
+        request = self._session.request(call.method, call.url, headers=headers, data=call.body, allow_redirects=False)
+        return await self._reported(call, request)
 
     def _observe(self, call: _Call, status: int, began: float) -> None:
         if self._observer is not None:
@@ -593,10 +625,7 @@ def _may_repeat(call: _Call, error: BaseException) -> bool:
     return isinstance(error, ItemCorrupt)
 
 
-def _log_retry(call: _Call, state: tenacity.RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, GraphError):
-        call.troubles[:] = [error]
+def _log_retry(call: _Call, state: tenacity.RetryCallState, error: BaseException | None) -> None:
     log.info(
         "graph_call_delayed",
         account=call.mailbox.account_name,

@@ -98,6 +98,11 @@ class GraphError(Exception):
         return error
 
 
+def update_command(account: str) -> Phrase:
+    """The command that changes an account, a value of its own in advice: a form for adding it has options instead."""
+    return Phrase.of_template("mail-importer accounts update {account}", None, {"account": account})
+
+
 def trouble_before(timeout: TimeoutError) -> GraphError | None:
     """The error for which a Graph call was being retried when an `asyncio.timeout` around it ended it, else None."""
     interrupted = timeout.__cause__

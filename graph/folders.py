@@ -19,7 +19,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from graph.client import GraphClient
-from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, MailboxNotFound, RequestRejected
+from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, MailboxNotFound, RequestRejected, update_command
 from graph.listing import entries_in, link_in
 from graph.mailbox import Mailbox, SlotKey
 from graph.messages import MailReader, folder_path, id_in, mailbox_path, object_in, well_known_folder
@@ -241,8 +241,9 @@ def _not_there(mailbox: Mailbox, name: str, path: str) -> FolderNotFound:
         ),
         advice=Phrase(
             "List the folders with 'mail-importer accounts folders {account}', and name one of them: "
-            "mail-importer accounts update {account} --folder PATH",
+            "{update} --folder PATH",
             account=mailbox.account_name,
+            update=update_command(mailbox.account_name),
         ),
     )
 
@@ -257,7 +258,8 @@ def _not_made(mailbox: Mailbox, name: str, path: str, error: RequestRejected) ->
             why=error,
         ),
         advice=Phrase(
-            "Make the folder in Outlook, or name another one: mail-importer accounts update NAME --move-to FOLDER"
+            "Make the folder in Outlook, or name another one: {update} --move-to FOLDER",
+            update=update_command(mailbox.account_name),
         ),
         **error.facts,
     )

@@ -18,6 +18,7 @@ from graph.errors import (
     ItemGone,
     MailboxNotFound,
     RequestRejected,
+    update_command,
 )
 from graph.listing import FolderItem, entries_in, link_in, read_items
 from graph.mailbox import Mailbox
@@ -389,8 +390,9 @@ class MailReader:
                 ),
                 advice=Phrase(
                     "List the folders with 'mail-importer accounts folders {account}', and name one of them: "
-                    "mail-importer accounts update {account} --folder PATH",
+                    "{update} --folder PATH",
                     account=mailbox.account_name,
+                    update=update_command(mailbox.account_name),
                 ),
                 **error.facts,
             ) from error

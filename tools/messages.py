@@ -12,6 +12,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from console.config.meanings import meanings
 from console.main import COMMANDS, cli
 from console.translation.language import ENGLISH, LANGUAGES, catalogue_file, unwrapped
 from phrases import Phrase
@@ -109,6 +110,7 @@ def extracted() -> Catalog:
         for path in (ROOT / package).rglob("*.py"):
             found.update(phrases_in(path.read_text("utf-8")))
     found.update(help_texts())
+    found.update(meanings().values())
     template = Catalog(domain="messages", fuzzy=False)
     for message in sorted(found - {""}, key=lambda each: (each, "") if isinstance(each, str) else each):
         template.add(message)

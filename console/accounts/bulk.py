@@ -35,6 +35,10 @@ _OWN_NAMES: Final = {"move_to_folder": "move_to"}
 """Settings whose option has another name."""
 
 
+Changes = dict[str, dict[str, Value]]
+"""The values `before` and `after` of each setting that differs."""
+
+
 @dataclass(slots=True)
 class _Row:
     """The outcome for one account of a file."""
@@ -42,7 +46,7 @@ class _Row:
     place: str
     name: str
     action: str
-    differences: dict[str, tuple[Value, Value]]
+    changes: Changes
 
 
 # --- Export ---
@@ -283,11 +287,19 @@ def _carry_out(connection: Connection, desired: _DesiredAccount, account: table.
                 reason=reason,
             )
         ) from exc
-    before = {} if account is None else _by_setting(account)
-    after = _by_setting(table.by_name(connection, name))
-    differences = {key: (before.get(key), value) for key, value in after.items() if before.get(key) != value}
+    differences = changes_between(account, table.by_name(connection, name))
     action = "added" if account is None else "changed" if differences else "unchanged"
     return _Row(translated(desired.place), name, action, differences)
+
+
+def changes_between(account: table.Account | None, now: table.Account) -> Changes:
+    """Return what differs between an account, None if it is new, and its present state."""
+    before = {} if account is None else _by_setting(account)
+    return {
+        name: {"before": before.get(name), "after": value}
+        for name, value in _by_setting(now).items()
+        if before.get(name) != value
+    }
 
 
 def _by_setting(account: table.Account) -> dict[str, Value]:
@@ -304,16 +316,16 @@ def _in_short(value: object) -> str:
 def _listing(rows: Sequence[_Row]) -> Listing:
     columns = [
         Column("place", Phrase("Where")),
-        Column("name", Phrase("Account")),
-        Column("action", Phrase("Done"), lambda action: ACTIONS[action]),
-        Column("changes", Phrase("Settings"), changes_shown, lines=True),
+        Column("name", Phrase("Account"), priority=2),
+        Column("action", Phrase("Done"), lambda action: ACTIONS[action], priority=1),
+        Column("changes", Phrase("Settings"), changes_shown, lines=True, priority=3),
     ]
     data = [
         {
             "place": each.place,
             "name": each.name,
             "action": each.action,
-            "changes": {name: {"before": old, "after": new} for name, (old, new) in each.differences.items()},
+            "changes": each.changes,
         }
         for each in rows
     ]

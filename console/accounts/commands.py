@@ -5,9 +5,10 @@ from dataclasses import fields
 from typing import Any, Final
 
 import click
+from sqlalchemy import Connection
 
 from console.accounts import views
-from console.accounts.bulk import export, import_
+from console.accounts.bulk import Changes, changes_between, export, import_
 from console.accounts.folders import folders
 from console.accounts.history import show_history
 from console.accounts.options import account_options, name_option
@@ -18,7 +19,7 @@ from console.confirmation import confirm
 from console.installation import overview_of
 from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
 from console.loop import run_async
-from console.output import Listing, Record, prints_data, tell, wrong_usage
+from console.output import Listing, Record, Report, prints_data, tell, wrong_usage
 from console.settings import SettingsError
 from console.translation.help import Group
 from console.wiring.credentials import certificate_store
@@ -54,6 +55,7 @@ def accounts() -> None:
 )
 @click.option("--test", "tested", is_flag=True, help="Test it first as `accounts test` does; add it if nothing failed.")
 @click.option("--allow-shared", is_flag=True, help="With --test: a shared mailbox passes.")
+@prints_data
 @pass_invocation
 def add(
     invocation: Invocation,
@@ -61,7 +63,7 @@ def add(
     tested: bool,
     allow_shared: bool,
     **given: Any,  # noqa: ANN401  # the options, by click's names
-) -> None:
+) -> Report:
     """Add an account, enabled at once."""
     if allow_shared and not tested:
         raise wrong_usage(Phrase("--allow-shared goes with --test."))
@@ -69,9 +71,15 @@ def add(
     if tested:
         require_passed(invocation, settings, allow_shared=allow_shared)
     with invocation.gateway() as engine:
-        run_writing(engine, lambda connection: table.add(connection, settings, now=invocation.clock(), author=author()))
-    tell(Phrase("Account {name!r} is added and enabled.", name=settings.name))
+        number = run_writing(
+            engine, lambda connection: table.add(connection, settings, now=invocation.clock(), author=author())
+        )
     _warn_of_missing_certificates(invocation, settings)
+    return _done(number, settings.name, "added", Phrase("Account {name!r} is added and enabled.", name=settings.name))
+
+
+def _done(account_id: int, name: str, action: str, sentence: Phrase, **facts: object) -> Report:
+    return Report({"account_id": account_id, "name": name, "action": action, **facts}, [sentence])
 
 
 @accounts.command(
@@ -88,6 +96,7 @@ def add(
 @click.argument("name", callback=as_stored, shell_complete=account_names)
 @click.option("--no-next-thumbprint", is_flag=True, help="Remove the next certificate.")
 @click.option("--no-filters", is_flag=True, help="Of the filters, only those given here are in force.")
+@prints_data
 @pass_invocation
 def update(
     invocation: Invocation,
@@ -96,7 +105,7 @@ def update(
     no_next_thumbprint: bool,
     no_filters: bool,
     **given: Any,  # noqa: ANN401  # see `add`
-) -> None:
+) -> Report:
     """Change settings of an account; those not given stay.
 
     The running subscription manager and processors apply them within seconds. Filters apply to mail that is processed
@@ -111,18 +120,22 @@ def update(
         given["next_thumbprint"] = None
     if no_filters:
         given = {each.name: each.default for each in fields(Filters)} | given
+
+    def work(connection: Connection) -> tuple[table.AccountSettings, Changes, table.Account]:
+        before = table.by_name(connection, name)
+        settings = change(connection, name, given, invocation.clock())
+        account = table.by_name(connection, settings.name)
+        return settings, changes_between(before, account), account
+
     with invocation.gateway() as engine:
-        settings = run_writing(engine, lambda connection: change(connection, name, given, invocation.clock()))
-        why = run_reading(engine, lambda connection: table.by_name(connection, settings.name)).unreadable_because
-    if why is not None:
-        tell(why)
-    tell(
-        Phrase(
-            "Account {name!r} is changed. A running subscription manager applies it within seconds.",
-            name=settings.name,
-        )
-    )
+        settings, changes, account = run_writing(engine, work)
+    if account.unreadable_because is not None:
+        tell(account.unreadable_because)
     _warn_of_missing_certificates(invocation, settings)
+    sentence = Phrase(
+        "Account {name!r} is changed. A running subscription manager applies it within seconds.", name=settings.name
+    )
+    return _done(account.account_id, settings.name, "changed" if changes else "unchanged", sentence, changes=changes)
 
 
 def _warn_of_missing_certificates(invocation: Invocation, settings: table.AccountSettings) -> None:
@@ -184,8 +197,9 @@ def show(invocation: Invocation, name: str) -> Record:
 @click.option(
     "--even-incomplete", is_flag=True, help="Also with messages of which an attachment or the original is not stored."
 )
+@prints_data
 @pass_invocation
-def retry_actions(invocation: Invocation, name: str, even_incomplete: bool) -> None:
+def retry_actions(invocation: Invocation, name: str, even_incomplete: bool) -> Report:
     """Retry actions of --after-import that failed.
 
     The running processors mark, move or delete the messages whose action failed for good, as if they had just been
@@ -195,16 +209,16 @@ def retry_actions(invocation: Invocation, name: str, even_incomplete: bool) -> N
     them again (mail-importer import NAME --id ID --force), and the action follows.
     """
     done, incomplete = run_async(_retried(invocation, name, even_incomplete))
-    tell(
+    sentences = [
         Phrase.counted(
             "{n} action of account {name!r} is due again. A running processor takes it up within seconds.",
             "{n} actions of account {name!r} are due again. A running processor performs them within seconds.",
             n=done,
             name=name,
         )
-    )
+    ]
     if incomplete:
-        tell(
+        sentences.append(
             Phrase.counted(
                 "{n} message is not all in the database and was left out. Import it anew, or add --even-incomplete.",
                 "{n} messages are not all in the database and were left out. Import them again, or add "
@@ -212,6 +226,8 @@ def retry_actions(invocation: Invocation, name: str, even_incomplete: bool) -> N
                 n=incomplete,
             )
         )
+    facts = {"name": name, "action": "retry-actions", "actions": done, "incomplete": incomplete}
+    return Report(facts, sentences)
 
 
 async def _retried(invocation: Invocation, name: str, even_incomplete: bool) -> tuple[int, int]:
@@ -243,41 +259,44 @@ async def _retried(invocation: Invocation, name: str, even_incomplete: bool) -> 
 
 @accounts.command(epilog=example("mail-importer accounts enable laboratory"))
 @click.argument("name", callback=as_stored, shell_complete=account_names)
+@prints_data
 @pass_invocation
-def enable(invocation: Invocation, name: str) -> None:
+def enable(invocation: Invocation, name: str) -> Report:
     """Enable an account.
 
     The running subscription manager creates its subscription at once.
     """
-    _switch(invocation, name, True)
-    tell(Phrase("Account {name!r} is enabled.", name=name))
+    return _switched(invocation, name, True, Phrase("Account {name!r} is enabled.", name=name))
 
 
 @accounts.command(epilog=example("mail-importer accounts disable laboratory"))
 @click.argument("name", callback=as_stored, shell_complete=account_names)
+@prints_data
 @pass_invocation
-def disable(invocation: Invocation, name: str) -> None:
+def disable(invocation: Invocation, name: str) -> Report:
     """Disable an account.
 
     The running subscription manager deletes its subscription; its settings and messages stay.
     """
-    _switch(invocation, name, False)
-    tell(Phrase("Account {name!r} is disabled.", name=name))
+    return _switched(invocation, name, False, Phrase("Account {name!r} is disabled.", name=name))
 
 
-def _switch(invocation: Invocation, name: str, enabled: bool) -> None:
+def _switched(invocation: Invocation, name: str, enabled: bool, sentence: Phrase) -> Report:
+    def work(connection: Connection) -> table.Account:
+        table.set_enabled(connection, name, enabled, now=invocation.clock(), author=author())
+        return table.by_name(connection, name)
+
     with invocation.gateway() as engine:
-        run_writing(
-            engine,
-            lambda connection: table.set_enabled(connection, name, enabled, now=invocation.clock(), author=author()),
-        )
+        account = run_writing(engine, work)
+    return _done(account.account_id, name, "enabled" if enabled else "disabled", sentence)
 
 
 @accounts.command(epilog=example("mail-importer accounts remove laboratory"))
 @click.argument("name", callback=as_stored, shell_complete=account_names)
 @click.option("--yes", is_flag=True, help="Do not prompt.")
+@prints_data
 @pass_invocation
-def remove(invocation: Invocation, name: str, yes: bool) -> None:
+def remove(invocation: Invocation, name: str, yes: bool) -> Report:
     """Remove an account; its messages stay.
 
     Prompts first: its settings are deleted. The running subscription manager deletes its subscription at Microsoft
@@ -297,7 +316,8 @@ def remove(invocation: Invocation, name: str, yes: bool) -> None:
         run_writing(
             engine, lambda connection: table.mark_removed(connection, name, now=invocation.clock(), author=author())
         )
-    tell(Phrase("Account {name!r} is removed. The messages it imported stay in the database.", name=name))
+    sentence = Phrase("Account {name!r} is removed. The messages it imported stay in the database.", name=name)
+    return _done(account.account_id, name, "removed", sentence)
 
 
 accounts.add_command(test)

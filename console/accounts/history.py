@@ -76,11 +76,11 @@ def show_history(invocation: Invocation, name: str | None) -> Listing:
         numbers = {each.account_id for each in found if name in _names(each)}
         found = [each for each in found if each.account_id in numbers]
     columns = [
-        Column("changed", Phrase("When")),
-        Column("account", Phrase("Account")),
-        Column("action", Phrase("What"), lambda action: ACTIONS.get(action, action)),
+        Column("changed", Phrase("When"), whole=True),
+        Column("account", Phrase("Account"), priority=2),
+        Column("action", Phrase("What"), lambda action: ACTIONS.get(action, action), priority=1),
         Column("who", Phrase("Who"), lambda who: who or Phrase("another program")),
-        Column("changes", Phrase("Settings"), changes_shown, lines=True),
+        Column("changes", Phrase("Settings"), changes_shown, lines=True, priority=3),
     ]
     return Listing(columns, [_history_row(each) for each in found], empty=_nothing_of(name))
 

@@ -23,13 +23,13 @@ def list_columns(rows: list[dict[str, Any]], settings: Settings, now: datetime) 
     """Columns for all accounts, a row each."""
     return [
         Column("name", Phrase("Account")),
-        Column("mailbox", Phrase("Mailbox")),
-        Column("enabled", Phrase("Enabled")),
-        Column("subscription", Phrase("Subscription"), lambda held: _subscription(held, settings, now)),
+        Column("mailbox", Phrase("Mailbox"), priority=1),
+        Column("enabled", Phrase("Enabled"), priority=2),
+        Column("subscription", Phrase("Subscription"), lambda held: _subscription(held, settings, now), priority=1),
         Column("swept", Phrase("Swept"), lambda time: _ago(time, now)),
         Column("imported", Phrase("Imported"), right=True),
-        Column("waiting", Phrase("Waiting"), right=True),
-        Column("failed", Phrase("Failed"), right=True),
+        Column("waiting", Phrase("Waiting"), right=True, priority=3),
+        Column("failed", Phrase("Failed"), right=True, priority=3, colour=lambda row: "red" if row["failed"] else None),
         *(
             [Column("actions", Phrase("Left to do"), _actions_in_short)]
             if any(_has_actions(each) for each in rows)
@@ -40,7 +40,9 @@ def list_columns(rows: list[dict[str, Any]], settings: Settings, now: datetime) 
             if any(each["scanning"] for each in rows)
             else []
         ),
-        Column("problems", Phrase("Problems"), _kinds),
+        Column(
+            "problems", Phrase("Problems"), _kinds, priority=3, colour=lambda row: "red" if row["problems"] else None
+        ),
     ]
 
 

@@ -6,7 +6,7 @@ import click
 from cryptography import x509
 
 from console.certificates.convert import convert
-from console.certificates.views import COLUMNS, facts
+from console.certificates.views import COLUMNS, colour, facts
 from console.invocation import Invocation, example, pass_invocation
 from console.output import Column, Listing, Record, failure, prints_data, tell, wrong_value
 from console.settings import Settings, SettingsError
@@ -54,9 +54,9 @@ def list_certificates(invocation: Invocation) -> Listing:
             tell(Phrase("{name}: {problem}", name=row["name"] or store.name, problem=row["problem"]))
     columns = [
         Column("thumbprint", Phrase("Thumbprint"), whole=True),
-        Column("name", Phrase("Subject")),
+        Column("name", Phrase("Subject"), priority=1),
         Column("days_left", Phrase("Days"), right=True),
-        Column("state", Phrase("State")),
+        Column("state", Phrase("State"), priority=2, colour=colour),
     ]
     empty = Phrase("No certificate is in {store}. Make one: mail-importer certificates new", store=_shown_name(store))
     return Listing(columns, rows, empty=empty)

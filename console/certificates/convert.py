@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from console.invocation import Invocation, example, pass_invocation
-from console.output import failure, tell, wrong_usage
+from console.output import Report, failure, prints_data, wrong_usage
 from console.translation.help import Command
 from console.translation.language import translated
 from graph.certificates.conversion import LOCKED, Converted, converted, gathered
@@ -38,6 +38,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--new-password-file", metavar="FILE", type=_FILE, help="Its first line encrypts OUT.")
 @click.option("--legacy", is_flag=True, help="A .pfx that Windows Server 2016 and older read (3DES).")
 @click.option("--force", is_flag=True, help="Replace OUT if it is there.")
+@prints_data
 @pass_invocation
 def convert(
     invocation: Invocation,
@@ -51,7 +52,7 @@ def convert(
     new_password_file: Path | None,
     legacy: bool,
     force: bool,
-) -> None:
+) -> Report:
     """Write the certificate of IN to OUT, in the form of the file names.
 
     .pfx and .p12: certificate, private key and issuers. .pem: all that IN has. .cer and .crt: the certificate alone, to
@@ -81,17 +82,26 @@ def convert(
         raise failure(Phrase("{path} exists already; --force replaces it.", path=target)) from exc
     except OSError as exc:
         raise failure(Phrase("{path} cannot be written: {reason}.", path=target, reason=exc.strerror)) from exc
-    _report(target, made, contents.thumbprint, encrypted=new is not None)
+    sentences = [_what_is_in(target, made, contents.thumbprint, encrypted=new is not None)]
     if contents.key is not None and not made.has_key:
-        tell(Phrase("The private key is not in it: keep {path}.", path=key_file or source))
+        sentences.append(Phrase("The private key is not in it: keep {path}.", path=key_file or source))
     if len(contents.chain) > made.chain:
-        tell(
+        sentences.append(
             Phrase.counted(
                 "{n} other certificate is not in it.",
                 "{n} other certificates are not in it.",
                 n=len(contents.chain) - made.chain,
             )
         )
+    facts = {
+        "file": target,
+        "action": "written",
+        "thumbprint": contents.thumbprint if made.has_certificate else None,
+        "private_key": made.has_key,
+        "encrypted": new is not None,
+        "other_certificates": made.chain,
+    }
+    return Report(facts, sentences)
 
 
 def _checked(target: Path, *, der: bool, encrypt: bool | None, new_password: Path | None, legacy: bool) -> bool:
@@ -150,7 +160,7 @@ def _first_line(path: Path) -> str:
     return line
 
 
-def _report(target: Path, made: Converted, thumbprint: str | None, *, encrypted: bool) -> None:
+def _what_is_in(target: Path, made: Converted, thumbprint: str | None, *, encrypted: bool) -> Phrase:
     parts = []
     if made.has_certificate:
         parts.append(Phrase("certificate {thumbprint}", thumbprint=thumbprint))
@@ -158,4 +168,4 @@ def _report(target: Path, made: Converted, thumbprint: str | None, *, encrypted:
         parts.append(Phrase("private key (encrypted)") if encrypted else Phrase("private key (not encrypted)"))
     if made.chain:
         parts.append(Phrase.counted("{n} other certificate", "{n} other certificates", n=made.chain))
-    tell(Phrase("{path} is written: {parts}.", path=target, parts=Phrase.joined(*parts, by=", ")))
+    return Phrase("{path} is written: {parts}.", path=target, parts=Phrase.joined(*parts, by=", "))

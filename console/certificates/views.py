@@ -1,6 +1,6 @@
 """Views of a certificate in the store."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -10,12 +10,21 @@ from console.output import Column
 from graph.certificates import Certificate, StoreEntry, Trust, trust_in
 from graph.errors import CertificateFault
 from phrases import Phrase
+from subscriptions.certificates import EARLY
 
 _TRUST: Final = {
     Trust.TRUSTED: Phrase("chains to a trusted root"),
     Trust.SELF_SIGNED: Phrase("self-signed"),
     Trust.NOT_TRUSTED: Phrase("chains to no trusted root"),
 }
+
+
+def colour(row: Mapping[str, Any]) -> str | None:
+    """The colour of what a row of `facts` says of the certificate's state."""
+    if row["fault"] is not None:
+        return "red"
+    return "yellow" if row["days_left"] is not None and row["days_left"] < EARLY.days else None
+
 
 COLUMNS: Final = (
     Column("thumbprint", Phrase("SHA-1 thumbprint")),
@@ -26,13 +35,13 @@ COLUMNS: Final = (
     Column("serial", Phrase("Serial number")),
     Column("not_before", Phrase("Good from")),
     Column("not_after", Phrase("Good until")),
-    Column("days_left", Phrase("Days left")),
+    Column("days_left", Phrase("Days left"), colour=colour),
     Column("trust", Phrase("Trust"), lambda trust: _TRUST[trust]),
     Column("private_key", Phrase("Private key here")),
     Column("key_readable", Phrase("Key readable by this user")),
     Column("key_matches", Phrase("Key matches certificate")),
     Column("file", Phrase("File")),
-    Column("problem", Phrase("Problem"), lambda problem: problem or Phrase("none")),
+    Column("problem", Phrase("Problem"), lambda problem: problem or Phrase("none"), colour=colour),
 )
 
 _CLOSED: Final = frozenset(

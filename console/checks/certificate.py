@@ -19,7 +19,7 @@ from graph.certificates import (
     invisible_signs,
     normalise_thumbprint,
 )
-from graph.errors import CertificateError, CertificateFault, GraphError
+from graph.errors import CertificateError, CertificateFault, GraphError, update_command
 from graph.token import TokenSource
 from graph.transport import load_roots
 from phrases import Phrase
@@ -167,9 +167,9 @@ class CertificateChecks:
             "endsSoon",
             Phrase("The certificate ends soon."),
             Phrase(
-                "Make the next one, upload it beside the current one, and name it: mail-importer accounts update "
-                "{account} --next-thumbprint THUMBPRINT",
-                account=self._application.account_name,
+                "Make the next one, upload it beside the current one, and name it: {update} --next-thumbprint "
+                "THUMBPRINT",
+                update=update_command(self._application.account_name),
             ),
             facts,
             found=sentence,

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from db.engine import run_reading
 from db.queries import accounts
 from db.queries.accounts import AccountSettings
 from db.schema import revisions
+from graph.errors import update_command
 from phrases import Phrase
 
 _DATABASE_SECONDS: Final = 10
@@ -126,10 +128,19 @@ def _run(
             engine.dispose()
 
     steps = run_async(work())
+    if candidate.account_id is None:
+        steps = [_before_it_is_saved(each, candidate.settings.name) for each in steps]
     if in_json:
         click.echo(json.dumps(report.outcome(candidate, steps, started=started), indent=2, default=as_json))
     else:
+        view.failures(steps)
         tell(view.summary(steps))
     if report_file is not None:
         tell(Phrase("{file} holds all that support needs, and no secrets.", file=report_file))
     return steps
+
+
+def _before_it_is_saved(step: Step, name: str) -> Step:
+    """The step with a remedy that names the option to give: there is no account to update yet."""
+    remedy = step.finding.remedy.exchanged(update_command(name), Phrase("the option"))
+    return replace(step, finding=replace(step.finding, remedy=remedy))

@@ -14,7 +14,7 @@ from console.checks.runner import Check, Finding, failed, finding_of, passed, wa
 from graph import probes
 from graph.claims import claims_of, roles_in
 from graph.client import GraphClient
-from graph.errors import AccessDenied, GraphError, ItemError, RequestRejected, SignInRefused
+from graph.errors import AccessDenied, GraphError, ItemError, RequestRejected, SignInRefused, update_command
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader, folder_of
@@ -225,8 +225,8 @@ class MailboxChecks:
                 Phrase(
                     "Copy the object ID from the user's page in the Entra portal (Users), not that of the application, "
                     "of a group or of the Exchange mailbox. Of a shared mailbox take the user that Entra lists under "
-                    "its name: mail-importer accounts update {account} --user-id OBJECT-ID",
-                    account=self._mailbox.account_name,
+                    "its name: {update} --user-id OBJECT-ID",
+                    update=update_command(self._mailbox.account_name),
                 ),
                 finding_of(refusal).facts,
             )

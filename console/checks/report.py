@@ -17,8 +17,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from pydantic import SecretStr
-
 from console.checks.account import AccountTest, Candidate
 from console.checks.runner import Result, Step, count
 from console.files import written
@@ -57,7 +55,7 @@ def bundle(
         "format": _FORMAT,
         "test": outcome(candidate, steps, started=started),
         "account": {"account_id": candidate.account_id, **asdict(candidate.settings)},
-        "settings": {name: _harmless(settings, name) for name in sorted(type(settings).model_fields)},
+        "settings": {name: settings.shown(name) for name in sorted(type(settings).model_fields)},
         "certificate": _facts(test.certificate),
         "token_claims": dict(test.claims),
         "proxies": {scheme: _without_user(proxy) for scheme, proxy in sorted(getproxies().items())},
@@ -81,13 +79,6 @@ def write(document: Mapping[str, Any], path: Path) -> None:
     text = json.dumps(document, indent=2, ensure_ascii=False, default=as_json)
     with written(path, force=True) as file:
         file.write(f"{text}\n".encode())
-
-
-def _harmless(settings: Settings, name: str) -> object:
-    if name == "database_url":
-        return settings.shown_database_url
-    value = getattr(settings, name)
-    return "set" if isinstance(value, SecretStr) else value
 
 
 def _facts(certificate: Certificate | None) -> dict[str, object] | None:

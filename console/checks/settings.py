@@ -9,7 +9,7 @@ from console.settings import CLOUDS, Settings
 from db.outcomes import ActionKind
 from db.queries.accounts import AccountSettings
 from graph.certificates import normalise_thumbprint
-from graph.errors import CertificateError
+from graph.errors import CertificateError, update_command
 from phrases import Phrase
 
 SETTINGS: Final = "settings"
@@ -89,9 +89,9 @@ def _fit_together(settings: Settings) -> bool:
 
 def _correct(name: str) -> Phrase:
     return Phrase(
-        "Correct it: mail-importer accounts update {name} --help. The overview page of the application registration in "
-        "Entra shows tenant id and client id.",
-        name=name,
+        "Correct it with {update}. The overview page of the application registration in Entra shows tenant id and "
+        "client id.",
+        update=update_command(name),
     )
 
 

@@ -1,17 +1,16 @@
 """The view of a test on a terminal of 80 columns: a line per check as it ends, and below it the details."""
 
-import shutil
-import sys
 import textwrap
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 import click
-from rich.console import Console
 
+from console import terminal
 from console.checks.runner import Check, Result, Step, count
-from console.output import printable
+from console.output import json_is_printed, printable
+from console.terminal import error_console
 from console.translation.language import translated
 from phrases import Phrase
 
@@ -29,13 +28,22 @@ _MARKS: Final = {
 
 def begun(check: Check) -> AbstractContextManager[object]:
     """Show the running check on standard error; nothing unless it and standard output are terminals."""
-    console = Console(stderr=True)
-    return console.status(translated(check.title)) if console.is_terminal and sys.stdout.isatty() else nullcontext()
+    console = error_console()
+    return console.status(translated(check.title)) if console.is_terminal and terminal.width() else nullcontext()
 
 
 def ended(step: Step) -> None:
-    """Print a finished check."""
-    click.echo("\n".join(_lines(step, min(shutil.get_terminal_size().columns, _WIDEST))))
+    """Print a finished check, in one line."""
+    click.echo(_line(step, terminal.width()), err=json_is_printed())
+
+
+def failures(steps: Sequence[Step]) -> None:
+    """Print what did not pass, with causes and remedies; the failures last."""
+    for result in (Result.WARNED, Result.FAILED):
+        for step in steps:
+            if step.finding.result is result:
+                lines = _details(step, min(terminal.width() or _WIDEST, _WIDEST))
+                click.echo("\n" + "\n".join(lines), err=json_is_printed())
 
 
 def summary(steps: Sequence[Step]) -> Phrase:
@@ -50,15 +58,27 @@ def summary(steps: Sequence[Step]) -> Phrase:
     )
 
 
-def _lines(step: Step, width: int) -> list[str]:
+def _line(step: Step, width: int | None) -> str:
     finding = step.finding
-    word, colour = _MARKS[finding.result]
     tried = finding.result not in {Result.NOT_TRIED, Result.NOT_NEEDED}
-    seconds = f"{step.seconds:6.1f} s" if tried else ""
-    title = printable(translated(step.title))
-    mark = click.style(f"{printable(translated(word)):<{_MARK_WIDTH}}", fg=colour, bold=finding.result is Result.FAILED)
-    room = max(width - _MARK_WIDTH - 2 - len(seconds), len(title))
-    lines = [f"{mark}  {title:<{room}}{seconds}".rstrip()]
+    seconds = f"  {step.seconds:.1f} s" if tried else ""
+    title, found = printable(translated(step.title)), printable(translated(finding.found))
+    text = f"{title}: {found}" if found else title
+    if width is not None:
+        room = max(width - _MARK_WIDTH - 2 - len(seconds), len(title))
+        text = f"{text[: room - 1]}…" if len(text) > room else f"{text:<{room}}"
+    dimmed = click.style(text[len(title) :], dim=True) if found else text[len(title) :]
+    return f"{_mark(finding.result)}  {text[: len(title)]}{dimmed}{seconds}".rstrip()
+
+
+def _mark(result: Result) -> str:
+    word, colour = _MARKS[result]
+    return click.style(f"{printable(translated(word)):<{_MARK_WIDTH}}", fg=colour, bold=result is Result.FAILED)
+
+
+def _details(step: Step, width: int) -> list[str]:
+    finding = step.finding
+    lines = [f"{_mark(finding.result)}  {printable(translated(step.title))}"]
     lines += _wrapped(finding.found, width, dim=True)
     lines += _wrapped(finding.cause, width)
     if finding.remedy:

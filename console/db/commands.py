@@ -1,12 +1,15 @@
 """`mail-importer db`: revision, upgrade and check of the schema."""
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 import click
 from sqlalchemy import Engine
 
 from console.db.grants import grants
 from console.db.purge import purge
 from console.invocation import Invocation, example, pass_invocation
-from console.output import Column, Listing, Record, prints_data, tell, wrong_usage
+from console.output import Column, Listing, Record, Report, json_is_printed, prints_data, tell, wrong_usage
 from console.translation.help import Group
 from console.translation.labels import word
 from console.wiring.database import warning_of_modes
@@ -14,6 +17,8 @@ from db.errors import SchemaNotCurrent
 from db.schema import revisions
 from db.schema.comparison import Weight
 from phrases import Phrase
+
+_HARMLESS: Final = frozenset({Weight.ACCEPTED, Weight.ADVICE})
 
 
 @click.group(cls=Group, epilog=example("mail-importer db upgrade"))
@@ -28,8 +33,9 @@ def db() -> None:
     is_flag=True,
     help="Print the script for a database administrator instead; connects to nothing.",
 )
+@prints_data
 @pass_invocation
-def upgrade(invocation: Invocation, as_script: bool) -> None:
+def upgrade(invocation: Invocation, as_script: bool) -> Report:
     """Bring the schema up to date.
 
     Creates the tables, their columns and indexes, and the secret that authenticates notifications, where they are
@@ -37,32 +43,32 @@ def upgrade(invocation: Invocation, as_script: bool) -> None:
     administrator to run, on SQL Server with sqlcmd or Management Studio, on PostgreSQL with psql.
     """
     if as_script:
+        if json_is_printed():
+            raise wrong_usage(Phrase("--sql and --json exclude each other."))
         click.echo(_script(invocation), nl=False)
-        return
+        return Report({})
     with invocation.gateway(current=False, unhurried=True) as engine:
         before = revisions.state(engine)
         after = revisions.upgrade(engine, now=invocation.clock())
         _warn_of_modes(engine)
     where = invocation.settings.shown_database_url
+    facts = {"database": where, "before": before.current, "revision": after.current, "changed": not before.serves}
     if before.is_current:
-        tell(Phrase("The schema of {where} is up to date: revision {current}.", where=where, current=after.current))
+        text = Phrase("The schema of {where} is up to date: revision {current}.", where=where, current=after.current)
     elif before.serves:
-        tell(
-            Phrase(
-                "The schema of {where} is newer than this version and works with it: revision {current}.",
-                where=where,
-                current=after.current,
-            )
+        text = Phrase(
+            "The schema of {where} is newer than this version and works with it: revision {current}.",
+            where=where,
+            current=after.current,
         )
     else:
-        tell(
-            Phrase(
-                "The schema of {where} went from {before} to revision {after}.",
-                where=where,
-                before=before.current or Phrase("nothing"),
-                after=after.current,
-            )
+        text = Phrase(
+            "The schema of {where} went from {before} to revision {after}.",
+            where=where,
+            before=before.current or Phrase("nothing"),
+            after=after.current,
         )
+    return Report(facts, [text])
 
 
 def _warn_of_modes(engine: Engine) -> None:
@@ -131,21 +137,25 @@ def check(invocation: Invocation) -> Listing:
         }
         for each in found
     ]
-    wrong = sum(each.weight not in {Weight.ACCEPTED, Weight.ADVICE} for each in found)
+    wrong = sum(each.weight not in _HARMLESS for each in found)
     columns = [
-        Column("table", Phrase("Table")),
-        Column("item", Phrase("What")),
+        Column("table", Phrase("Table"), priority=3),
+        Column("item", Phrase("What"), priority=2),
         Column("found", Phrase("Found")),
         Column("wanted", Phrase("Wanted")),
-        Column("weight", Phrase("Weight"), word),
-        Column("remedy", Phrase("What to do")),
+        Column("weight", Phrase("Weight"), word, priority=1, colour=_colour),
     ]
+    details = [Column("remedy", Phrase("What to do"))]
     failure = Phrase.counted(
-        "{n} difference; the last column has the remedy.",
-        "{n} differences; the last column has the remedy.",
+        "{n} difference, with its remedy.",
+        "{n} differences, with their remedies.",
         n=wrong,
     )
-    return Listing(columns, rows, Phrase("The schema is as it should be."), failure if wrong else None)
+    return Listing(columns, rows, Phrase("The schema is as it should be."), failure if wrong else None, details)
+
+
+def _colour(row: Mapping[str, Any]) -> str | None:
+    return "yellow" if row["weight"] in _HARMLESS else "red"
 
 
 db.add_command(grants)

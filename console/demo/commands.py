@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from console import logs
@@ -11,6 +10,7 @@ from console.demo.demo import DemoFailed, DemoProgress, DemoResult, Place, demon
 from console.invocation import example
 from console.loop import run_async
 from console.output import Column, Listing, failure, prints_data, shown, tell
+from console.terminal import error_console
 from console.translation.help import Command
 from console.translation.language import translated
 from phrases import Phrase
@@ -57,7 +57,7 @@ def _run(place: Place, messages: int, mailboxes: int) -> DemoResult:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=error_console(),
     )
     with bar:
         task = bar.add_task(translated(Phrase("Starting")), total=messages)

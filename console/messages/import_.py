@@ -19,7 +19,6 @@ from console.output import (
     Record,
     failure,
     print_object,
-    print_table,
     printable,
     tell,
     wrong_usage,
@@ -266,7 +265,7 @@ def _print(account: Account, tally: Tally, *, in_json: bool) -> None:
     if in_json:
         print_object(facts, "not_imported", map(asdict, tally.not_imported))
         return
-    print_table(Record(_COLUMNS, facts).table())
+    Record(_COLUMNS, facts).print()
     for number, each in enumerate(tally.not_imported):
         # A line each, with the id unbroken at any terminal width.
         why = translated(Phrase.joined(Phrase.of(each.reason or ""), Phrase.of(each.detail or ""), by=": "))

@@ -10,7 +10,7 @@ import click
 
 from console.invocation import Invocation, account_names, as_stored, example, pass_invocation, past_moment
 from console.loop import run_async
-from console.output import Column, Record, failure, print_object, print_table, printable, shown, tell
+from console.output import Column, Record, failure, print_object, printable, shown, tell
 from console.progress import OnProgress, counting
 from console.session import opened_account
 from console.translation.help import Command
@@ -106,7 +106,7 @@ def _print(account: Account, tally: Tally, findings: FolderDiff, *, in_json: boo
     if in_json:
         print_object(facts, "differences", _differences(tally, findings))
         return
-    print_table(Record(_columns(account, tally), facts).table())
+    Record(_columns(account, tally), facts).print()
     for number, each in enumerate(_differences(tally, findings)):
         # A line each, with the id unbroken at any terminal width.
         state, note = translated(word(each["state"])), translated(_note(each))

@@ -25,6 +25,7 @@ from phrases import Phrase
 
 T = TypeVar("T")
 
+_COLOURS: Final = {"wrong": "red", "unknown": "yellow"}
 _MAX_LISTED: Final = 1000  # an account each, at worst: SQL Server allows 2,100 parameters
 
 
@@ -82,7 +83,7 @@ def _numbers(now: datetime, *, right: bool = False) -> list[Column]:
         # Service Bus does not report it: what is in work counts as waiting.
         Column("locked", Phrase("In work"), right=right),
         Column("scheduled", Phrase("For later"), right=right),
-        Column("dead", Phrase("Dead letters"), right=right),
+        Column("dead", Phrase("Dead letters"), right=right, colour=lambda row: "red" if row["dead"] else None),
         Column(
             "oldest",
             Phrase("Oldest"),
@@ -99,20 +100,20 @@ def check(invocation: Invocation) -> Listing:
     settings = invocation.settings
     columns = [
         Column("name", Phrase("What")),
-        Column("state", Phrase("State"), word),
-        Column("found", Phrase("Found")),
+        Column("state", Phrase("State"), word, priority=2, colour=lambda row: _COLOURS.get(row["state"])),
+        Column("found", Phrase("Found"), priority=1),
         Column("wanted", Phrase("Wanted")),
-        Column("why", Phrase("Why")),
     ]
+    details = [Column("why", Phrase("Why"))]
     if settings.queue == "database":
         at_queue(invocation, lambda each, _: each.check())
         takes = Phrase("takes messages")
         row = {"name": Phrase("table"), "state": "ok", "found": takes, "wanted": takes, "why": ""}
-        return Listing(columns, [row], empty=Phrase(""))
+        return Listing(columns, [row], empty=Phrase(""), details=details)
     findings = run_async(_examined(settings, invocation))
     wrong = sum(each["state"] == "wrong" for each in findings)
     failure = Phrase.counted("{n} property of the queue is wrong.", "{n} properties of the queue are wrong.", n=wrong)
-    return Listing(columns, findings, empty=Phrase(""), failure=failure if wrong else None)
+    return Listing(columns, findings, empty=Phrase(""), failure=failure if wrong else None, details=details)
 
 
 async def _examined(settings: Settings, invocation: Invocation) -> list[dict[str, Any]]:
@@ -170,11 +171,13 @@ def list_messages(
         tell(Phrase("These are the oldest {limit}; there may be more (--limit).", limit=limit))
     columns = [
         Column("entry", Phrase("Entry"), right=True),
-        Column("account", Phrase("Account")),
+        Column("account", Phrase("Account"), priority=3),
         Column("message_id", Phrase("Message id")),
-        Column("attempts", Phrase("Attempts"), right=True),
-        Column("enqueued", Phrase("Age"), lambda time: span(now - time)),
-        Column("reason", Phrase("Reason")) if dead_letters else Column("state", Phrase("State"), word),
+        Column("attempts", Phrase("Attempts"), right=True, priority=1),
+        Column("enqueued", Phrase("Age"), lambda time: span(now - time), priority=2),
+        Column("reason", Phrase("Reason"), priority=4, colour=lambda _: "red")
+        if dead_letters
+        else Column("state", Phrase("State"), word, priority=4),
     ]
     return Listing(
         columns, rows, empty=Phrase("There are no dead letters.") if dead_letters else Phrase("The queue is empty.")
@@ -232,14 +235,14 @@ def list_audit(invocation: Invocation, limit: int) -> Listing:
     with invocation.gateway() as engine:
         found = run_reading(engine, lambda connection: audit.latest(connection, limit=limit))
     columns = [
-        Column("started", Phrase("Started")),
-        Column("ended", Phrase("Ended")),
-        Column("who", Phrase("Who")),
+        Column("started", Phrase("Started"), whole=True),
+        Column("ended", Phrase("Ended"), whole=True),
+        Column("who", Phrase("Who"), priority=3),
         Column("host", Phrase("Host")),
-        Column("action", Phrase("What")),
-        Column("selection", Phrase("Which")),
-        Column("messages", Phrase("Messages"), right=True),
-        Column("why", Phrase("Why")),
+        Column("action", Phrase("What"), priority=4),
+        Column("selection", Phrase("Which"), priority=3),
+        Column("messages", Phrase("Messages"), right=True, priority=2),
+        Column("why", Phrase("Why"), priority=1),
     ]
     return Listing(columns, [asdict(each) for each in found], empty=Phrase("Nothing is on record."))
 

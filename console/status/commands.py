@@ -9,7 +9,7 @@ import click
 
 from console.installation import overview_of
 from console.invocation import Invocation, example, pass_invocation
-from console.output import Record, as_json, failure, print_table, printable, wrong_usage
+from console.output import as_json, failure, printable, wrong_usage
 from console.status.view import nagios_line, nagios_status, screen
 from console.translation.help import Command
 from console.translation.language import translated
@@ -76,6 +76,4 @@ def _print(overview: Overview) -> None:
     for place, part in enumerate(screen(overview)):
         if place:
             click.echo()
-        print_table(part.table())
-        if isinstance(part, Record) and part.below is not None:
-            print_table(part.below.table())
+        part.print()

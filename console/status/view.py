@@ -1,6 +1,6 @@
 """The overview as one screen, and as one line for a monitoring system."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -37,7 +37,7 @@ def screen(overview: Overview) -> Iterator[Record | Listing]:
 def _summary(data: dict[str, Any], now: datetime) -> Record:
     enabled = sum(each["enabled"] for each in data["accounts"])
     columns = [
-        Column("verdict", Phrase("Verdict"), lambda code: VERDICTS[Verdict(code)]),
+        Column("verdict", Phrase("Verdict"), lambda code: VERDICTS[Verdict(code)], colour=_colour_of_verdict),
         Column("queue", Phrase("Queue"), _queue),
         Column("last_imported", Phrase("Last import"), lambda time: _ago(time, now)),
         Column("accounts", Phrase("Accounts"), lambda found: _enabled(len(found), enabled)),
@@ -96,21 +96,30 @@ def _schema(schema: dict[str, Any]) -> Phrase:
 
 def _problems(problems: list[dict[str, Any]], now: datetime) -> Listing:
     columns = [
-        Column("severity", Phrase("Problem"), word),
-        Column("since", Phrase("Since"), lambda time: _ago(time, now)),
-        Column("account", Phrase("Account")),
-        Column("cause", Phrase("Cause, and what to do"), lines=True),
+        Column("severity", Phrase("Severity"), word, colour=_colour_of_severity),
+        Column("kind", Phrase("Problem"), word, priority=3),
+        Column("account", Phrase("Account"), priority=2),
+        Column("since", Phrase("Since"), lambda time: _ago(time, now), priority=1),
+        Column("count", Phrase("Number"), right=True),
     ]
-    rows = [{**each, "cause": Phrase.joined(each["text"], each["remedy"], by="\n")} for each in problems]
-    return Listing(columns, rows, empty=Phrase(""))
+    details = [Column("text", Phrase("Cause")), Column("remedy", Phrase("Remedy"))]
+    return Listing(columns, problems, empty=Phrase(""), details=details)
+
+
+def _colour_of_severity(row: Mapping[str, Any]) -> str:
+    return "red" if row["severity"] == Severity.ERROR else "yellow"
+
+
+def _colour_of_verdict(row: Mapping[str, Any]) -> str | None:
+    return {Verdict.DOWN: "red", Verdict.DEGRADED: "yellow"}.get(Verdict(row["verdict"]))
 
 
 def _roles(roles: list[dict[str, Any]], now: datetime) -> Listing:
     columns = [
         Column("role", Phrase("Role"), word),
-        Column("host", Phrase("Host")),
+        Column("host", Phrase("Host"), priority=3),
         Column("version", Phrase("Version")),
-        Column("alive", Phrase("Alive")),
+        Column("alive", Phrase("Alive"), priority=2, colour=lambda row: None if row["alive"] else "red"),
         Column("started", Phrase("Runs for"), lambda time: span(now - time)),
         Column("heartbeat", Phrase("Heartbeat"), lambda time: _ago(time, now)),
     ]
@@ -122,7 +131,7 @@ def _accounts(accounts: list[dict[str, Any]], now: datetime) -> Listing:
         Column("name", Phrase("Account in trouble")),
         Column("address", Phrase("Mailbox")),
         Column("waiting", Phrase("Waiting"), right=True),
-        Column("failed", Phrase("Failed"), right=True),
+        Column("failed", Phrase("Failed"), right=True, priority=1),
         Column("last_imported", Phrase("Last import"), lambda time: _ago(time, now)),
         Column("last_swept", Phrase("Last sweep"), lambda time: _ago(time, now)),
     ]

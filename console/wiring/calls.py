@@ -5,9 +5,12 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from console.wiring.clock import utc_now
+
+if TYPE_CHECKING:
+    from graph.client import OnDelay
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,8 @@ class CallContext:
     """Things from outside of sign-in and calls of Graph: time, chance and bounds.
 
     `connect_seconds`: TLS included. `sign_in_seconds`, `read_seconds`: without a byte from that service.
-    `call_seconds`: of a call with all its waits. `failures_remembered_seconds`: see `TokenSource`.
+    `call_seconds`: of a call with all its waits. `failures_remembered_seconds`: see `TokenSource`. `on_delay`: see
+    `graph.client.OnDelay`.
     """
 
     clock: Callable[[], datetime] = utc_now
@@ -26,6 +30,7 @@ class CallContext:
     read_seconds: float = 40.0
     call_seconds: float = 60.0
     failures_remembered_seconds: float = 5.0
+    on_delay: "OnDelay | None" = None
 
 
 USUAL: Final = CallContext()

@@ -55,6 +55,7 @@ async def open_graph(
             slots=LocalSlots(1) if slots is None else slots,
             deadline_seconds=context.call_seconds,
             availability=availability,
+            on_delay=context.on_delay,
             sleep=context.sleep,
             random=context.random,
             now=context.clock,

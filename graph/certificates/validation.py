@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from graph.application import Application
 from graph.certificates.certificate import MAX_CHAIN, PSS, UNREADABLE, Certificate, issuers_among
-from graph.errors import CertificateError, CertificateFault
+from graph.errors import CertificateError, CertificateFault, update_command
 from phrases import Phrase
 
 _MESSAGE: Final = b"mail-importer tries a key"
@@ -134,9 +134,9 @@ def _check_trust(
         ),
         advice=Phrase(
             "Use a certificate of a trusted authority, or add its root to the setting ca_bundle (and the certificates "
-            "between to the .pem file), or accept a self-signed one by bSecureCertificateAccess = 0 (mail-importer "
-            "accounts update {account} --no-secure-certificate-access).",
-            account=application.account_name,
+            "between to the .pem file), or accept a self-signed one by bSecureCertificateAccess = 0 ({update} "
+            "--no-secure-certificate-access).",
+            update=update_command(application.account_name),
         ),
         fault=CertificateFault.SELF_SIGNED if certificate.self_signed else CertificateFault.NOT_TRUSTED,
     )
@@ -153,9 +153,8 @@ def _check_usage(certificate: Certificate, name: Phrase, application: Applicatio
             ),
             advice=Phrase(
                 "Order one with the key usage digitalSignature and the extended key usage client authentication, or "
-                "accept this one by bSecureCertificateAccess = 0 (mail-importer accounts update {account} "
-                "--no-secure-certificate-access).",
-                account=application.account_name,
+                "accept this one by bSecureCertificateAccess = 0 ({update} --no-secure-certificate-access).",
+                update=update_command(application.account_name),
             ),
             fault=CertificateFault.WRONG_USAGE,
         )

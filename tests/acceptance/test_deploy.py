@@ -15,7 +15,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from bus.servicebus.connection import ServiceBusAddress
-from console.settings import PREFIX, Settings, load_settings
+from console.settings import PREFIX, Settings
+from console.settings_sources import load_settings
 from tests.paths import ROOT
 
 _DEPLOY = ROOT / "deploy"

@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from pydantic import SecretStr
 from sqlalchemy import Connection, func, select, update
 
-from console import logs
+from console import logs, terminal
 from console.invocation import Invocation
 from console.main import cli
 from console.settings import Settings
@@ -176,17 +176,22 @@ async def test_it_changes_nothing(desk: Desk) -> None:
     assert rows == [0, 0]
 
 
-async def test_a_person_reads_it_in_80_columns_with_what_to_do(desk: Desk) -> None:
+async def test_a_person_reads_it_in_80_columns_with_what_to_do_at_the_end(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal, "width", lambda: 80)
     desk.world.application.denied.add(desk.mailbox.user_id)
+    checks = len(await desk.steps())
     result = await desk.call("accounts", "test", NAME)
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
     assert max(map(len, lines)) <= 80
-    assert any(line.startswith("passed      Sign-in gives a token") for line in lines)
-    failed = next(number for number, line in enumerate(lines) if line.startswith("FAILED"))
-    assert "The mailbox opens" in lines[failed]
-    assert "What to do: Include the mailbox" in " ".join(line.strip() for line in lines[failed:])
-    assert any(line.startswith("not tried   The folder exists") for line in lines)
+    each, last = lines[:checks], "\n".join(lines[checks:]).split("\n\n")[-1].strip()
+    assert any(line.startswith("passed      Sign-in gives a token") for line in each)
+    assert any(line.startswith("FAILED      The mailbox opens") for line in each)
+    assert any(line.startswith("not tried   The folder exists") for line in each)
+    assert last.startswith("FAILED      The mailbox opens")
+    assert "What to do: Include the mailbox" in " ".join(last.split())
     assert "1 failed" in result.stderr
     assert "\x1b" not in result.stdout
 
@@ -832,6 +837,23 @@ async def test_an_account_that_fails_is_not_added(desk: Desk, add: Callable[...,
     assert result.exit_code == 1
     assert "Nothing was saved" in result.stderr
     assert await names(desk) == [NAME]
+
+
+async def test_a_remedy_names_the_option_while_there_is_no_account_to_update(
+    desk: Desk, add: Callable[..., Awaitable[Result]]
+) -> None:
+    result = await add(desk.world.new_mailbox("new"), "--folder", "Nowhere")
+    remedy = " ".join(result.stdout.split())
+    assert "name one of them: the option --folder PATH" in remedy
+    assert "accounts update" not in remedy
+
+
+async def test_the_steps_before_an_account_is_added_leave_standard_output_to_the_json(
+    desk: Desk, add: Callable[..., Awaitable[Result]]
+) -> None:
+    result = await add(desk.world.new_mailbox("new"), "--json")
+    assert json.loads(result.stdout)["action"] == "added"
+    assert "Sign-in gives a token" in result.stderr
 
 
 async def test_an_account_that_is_there_already_is_reported_as_such(

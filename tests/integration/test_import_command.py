@@ -67,7 +67,7 @@ async def test_everything_of_the_folder_that_is_missing_is_imported(world: World
 
     again = await command("import", "Nord")
     assert again.exit_code == 0
-    assert "Known already  6" in again.stdout
+    assert "Known already\t6" in again.stdout
     assert world.calls(Operation.GET_MESSAGE) == asked + 4
 
 

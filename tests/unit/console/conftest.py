@@ -15,6 +15,7 @@ import structlog
 from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
+from console import terminal
 from console.invocation import Invocation
 from console.main import cli
 from console.settings import Settings
@@ -58,6 +59,12 @@ def run() -> Run:
         return result
 
     return call
+
+
+@pytest.fixture
+def at_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard output is a terminal of 80 columns."""
+    monkeypatch.setattr(terminal, "width", lambda: 80)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Printed output: tables and JSON."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,25 +9,33 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from console.output import Column, Listing, Record, print_object, printable, prints_data, shown, span
+from console.output import Column, Listing, Record, Report, print_object, printable, prints_data, shown, span
 from phrases import Phrase
 
 COLUMNS = (Column("name", Phrase("Name")), Column("when", Phrase("When")), Column("bytes", Phrase("Bytes"), right=True))
 ROW = {"name": "[bold]a\x1b[31m", "when": datetime(2026, 3, 31, tzinfo=UTC), "bytes": 1, "file": Path("x")}
 
 
-def printed(result: Listing | Record, *arguments: str) -> Result:
+def printed(result: Listing | Record | Report, *arguments: str) -> Result:
     @click.command()
     @prints_data
-    def command() -> Listing | Record:
+    def command() -> Listing | Record | Report:
         return result
 
     return CliRunner().invoke(command, list(arguments))
 
 
+@pytest.mark.usefixtures("at_terminal")
 def test_a_listing_is_a_table_for_people() -> None:
     assert printed(Listing(COLUMNS, [ROW], empty=Phrase("None."))).stdout == (
         "Name          When                     Bytes\n[bold]a�[31m  2026-03-31 00:00:00 UTC      1\n"
+    )
+
+
+def test_elsewhere_than_at_a_terminal_fields_are_whole_and_separated_by_tabs() -> None:
+    row = {"name": "n" * 150, "when": "a\tb\nc", "bytes": 1}
+    assert printed(Listing(COLUMNS, [row], empty=Phrase("None."))).stdout == (
+        f"Name\tWhen\tBytes\n{'n' * 150}\ta�b�c\t1\n"
     )
 
 
@@ -47,7 +56,7 @@ def test_as_json_an_empty_listing_is_an_empty_array() -> None:
 
 def test_a_record_is_a_line_for_each_fact_and_an_object_as_json() -> None:
     record = Record(COLUMNS, ROW)
-    assert printed(record).stdout.splitlines()[2] == "Bytes  1"
+    assert printed(record).stdout.splitlines()[2] == "Bytes\t1"
     assert json.loads(printed(record, "--json").stdout)["bytes"] == 1
 
 
@@ -70,11 +79,89 @@ def test_a_failure_is_reported_after_the_data(arguments: list[str]) -> None:
     assert result.stderr == "Error: It failed.\n"
 
 
-def test_no_line_is_wider_than_80_columns_and_nothing_is_cut_off() -> None:
-    row = {"name": "n" * 150, "when": datetime(2026, 3, 31, tzinfo=UTC), "bytes": 10**12}
-    out = printed(Listing(COLUMNS, [row], empty=Phrase("None."))).stdout
-    assert max(len(line) for line in out.splitlines()) <= 80
-    assert out.count("n") == 150 + 1
+LONG = {"name": "n" * 150, "when": datetime(2026, 3, 31, tzinfo=UTC), "bytes": 10**12}
+
+
+@pytest.mark.usefixtures("at_terminal")
+def test_a_cell_without_room_is_cut_with_an_ellipsis_and_never_broken() -> None:
+    heading, line = printed(Listing(COLUMNS, [LONG], empty=Phrase("None."))).stdout.splitlines()
+    assert len(line) == 80
+    assert line == f"{'n' * 39}…  2026-03-31 00:00:00 UTC  1000000000000"
+    assert heading.split() == ["Name", "When", "Bytes"]
+
+
+@pytest.mark.usefixtures("at_terminal")
+def test_columns_without_room_are_left_out_by_priority_and_named() -> None:
+    columns = (
+        Column("a", Phrase("First"), whole=True),
+        Column("b", Phrase("Second"), whole=True, priority=1),
+        Column("c", Phrase("Third"), whole=True),
+        Column("d", Phrase("Fourth"), priority=2),
+    )
+    row = {"a": "a" * 30, "b": "b" * 30, "c": "c" * 30, "d": "d" * 30}
+    result = printed(Listing(columns, [row], empty=Phrase("None.")))
+    assert result.stdout.splitlines()[1] == f"{'a' * 30}  {'b' * 30}  {'d' * 15}…"
+    assert "Columns left out for want of room: Third." in result.stderr
+
+
+@pytest.mark.usefixtures("at_terminal")
+def test_what_is_copied_is_whole_even_without_room() -> None:
+    columns = (Column("name", Phrase("Name"), whole=True), Column("bytes", Phrase("Bytes")))
+    result = printed(Listing(columns, [LONG], empty=Phrase("None.")))
+    assert result.stdout.splitlines()[1] == "n" * 150
+
+
+@pytest.mark.usefixtures("at_terminal")
+def test_wide_characters_count_twice() -> None:
+    row = {"name": "井" * 60, "when": None, "bytes": 1}
+    line = printed(Listing(COLUMNS, [row], empty=Phrase("None."))).stdout.splitlines()[1]
+    assert line.count("井") in range(30, 34)
+    assert line.endswith("–         1")
+
+
+@pytest.mark.usefixtures("at_terminal")
+def test_details_are_whole_below_their_row() -> None:
+    listing = Listing(COLUMNS, [ROW], Phrase("None."), details=[Column("do", Phrase("What to do"))])
+    row = {**ROW, "do": "word " * 30}
+    lines = printed(replace(listing, rows=[row])).stdout.splitlines()
+    assert lines[2].startswith("  What to do: word word")
+    assert " ".join(lines[2:]).count("word") == 30
+    assert max(map(len, lines)) <= 80
+
+
+def test_details_are_the_last_columns_elsewhere() -> None:
+    listing = Listing(COLUMNS, [{**ROW, "do": "this"}], Phrase("None."), details=[Column("do", Phrase("What to do"))])
+    assert [line.split("\t")[-1] for line in printed(listing).stdout.splitlines()] == ["What to do", "this"]
+
+
+@pytest.mark.usefixtures("at_terminal")
+def test_texts_of_a_record_are_wrapped_between_words() -> None:
+    lines = printed(Record(COLUMNS, {**LONG, "name": "some word " * 20})).stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert " ".join(lines).count("word") == 20
+
+
+@pytest.mark.usefixtures("at_terminal")
+def test_trouble_is_coloured_where_colours_are_wanted() -> None:
+    columns = (Column("name", Phrase("Name")), Column("bytes", Phrase("Bytes"), colour=lambda _: "red"))
+
+    @click.command()
+    @prints_data
+    def command() -> Listing:
+        return Listing(columns, [ROW], empty=Phrase("None."))
+
+    assert "\x1b[31m1" in CliRunner().invoke(command, color=True).stdout
+    assert "\x1b[31m1" not in CliRunner().invoke(command).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdout", "stderr"), [([], "", "Done.\n"), (["--json"], '{\n  "action": "done"\n}\n', "")]
+)
+def test_a_report_is_a_sentence_for_people_and_its_facts_as_json(
+    arguments: list[str], stdout: str, stderr: str
+) -> None:
+    result = printed(Report({"action": "done"}, [Phrase("Done.")]), *arguments)
+    assert (result.stdout, result.stderr) == (stdout, stderr)
 
 
 def test_nothing_printed_steers_a_terminal() -> None:

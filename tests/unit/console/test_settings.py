@@ -10,8 +10,8 @@ from console.settings import (
     CLOUDS,
     Settings,
     SettingsError,
-    load_settings,
 )
+from console.settings_sources import load_settings
 
 KEY = "k3y-" * 8
 FILE = Path("mail-importer.toml")
@@ -42,6 +42,8 @@ def test_defaults_are_those_of_the_contract() -> None:
         "receiver_connections_per_address": 256,
         "metrics_host": "127.0.0.1",
         "metrics_port": 9464,
+        "alert_repeat_hours": 24,
+        "alert_minimum_severity": "warning",
         "console_host": "127.0.0.1",
         "console_port": 8081,
         "certificate_store": "./certificates",
@@ -77,6 +79,9 @@ def test_settings_that_have_no_default_are_none() -> None:
         "certificate_password",
         "ca_bundle",
         "log_format",
+        "alerts",
+        "alert_language",
+        "alert_quiet",
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.cells import cell_len
 from sqlalchemy import Connection, Engine, text
 
 from bus.database.adapter import DatabaseQueue
@@ -83,22 +84,22 @@ TABLES = (
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("busy")
+@pytest.mark.usefixtures("busy", "at_terminal")
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("command", TABLES)
 def test_a_table_fits_80_columns(command: str, language: str, run: Run) -> None:
     words = [*command.split(), *([LONG] if command == "accounts show" else [])]
     result = run("--language", language, *words)
     assert result.stdout.strip(), result.stderr
-    assert max(map(len, result.stdout.splitlines())) <= WIDTH
+    assert max(map(cell_len, result.stdout.splitlines())) <= WIDTH
     assert "\x1b" not in result.stdout
 
 
-def on_terminal(folder: Path, **environment: str) -> str:
+def on_terminal(folder: Path, *options: str, **environment: str) -> str:
     """Output of `certificates list` to a terminal."""
     ours, theirs = pty.openpty()
     subprocess.run(
-        [sys.executable, "-m", "console", "certificates", "list"],
+        [sys.executable, "-m", "console", *options, "certificates", "list"],
         cwd=folder, stdout=theirs, stderr=subprocess.DEVNULL, check=True,
         env={**os.environ, "TERM": "xterm-256color", **environment},
     )  # fmt: skip
@@ -131,3 +132,5 @@ def test_colours_are_for_terminals_and_for_those_who_want_them(run: Run, tmp_pat
     assert "\x1b[1m" in on_terminal(tmp_path)
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", on_terminal(tmp_path, NO_COLOR="1"))
     assert "\x1b" not in run("certificates", "list").stdout
+    assert "\x1b" not in on_terminal(tmp_path, "--color", "never")
+    assert "\x1b[1m" in on_terminal(tmp_path, "--color", "always", NO_COLOR="1")

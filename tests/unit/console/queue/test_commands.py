@@ -77,7 +77,7 @@ def test_status_counts_what_waits_and_what_is_dead(run: Run) -> None:
     found = json.loads(run("queue", "status", "--json").stdout)
     assert [found[key] for key in ("waiting", "locked", "scheduled", "dead")] == [1, 0, 1, 2]
     assert found["oldest_age_seconds"] == 0
-    assert "Dead letters  2" in run("queue", "status").stdout
+    assert "Dead letters\t2" in run("queue", "status").stdout
 
 
 @pytest.mark.usefixtures("filled")

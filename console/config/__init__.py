@@ -1,0 +1,1 @@
+"""`mail-importer config`: the settings of this process, their sources and checks."""

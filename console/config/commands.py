@@ -1,0 +1,94 @@
+"""`mail-importer config`: show the settings with their sources, check them, write a file to begin with."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import SecretStr
+
+from console.config.checks import problems
+from console.config.template import template
+from console.files import written
+from console.invocation import example
+from console.output import Column, Listing, Report, prints_data, shown
+from console.settings import Settings, SettingsError
+from console.settings_sources import Sources, config_file
+from console.translation.help import Group
+from phrases import Phrase
+
+
+@click.group(cls=Group, epilog=example("mail-importer config show"))
+def config() -> None:
+    """Show and check the settings, and write a file of them."""
+
+
+@config.command(epilog=example("mail-importer config show", "mail-importer config show --json"))
+@prints_data
+def show() -> Listing:
+    """Show each setting, its value and its source.
+
+    The source is a variable of the environment, a line of the file, or the default. Of a secret only that it is set is
+    shown.
+    """
+    sources = Sources()
+    settings = sources.settings()
+    columns = [
+        Column("setting", Phrase("Setting"), whole=True, priority=2),
+        Column("value", Phrase("Value"), _value, priority=1),
+        Column("from", Phrase("From")),
+    ]
+    return Listing(columns, [_row(settings, sources, name) for name in Settings.model_fields], empty=Phrase(""))
+
+
+def _row(settings: Settings, sources: Sources, name: str) -> dict[str, Any]:
+    origin = sources.origin(name)
+    source = "environment" if origin.variable is not None else "default" if origin.file is None else "file"
+    return {
+        "setting": name,
+        "value": settings.shown(name),
+        "secret": isinstance(getattr(settings, name), SecretStr),
+        "source": source,
+        "variable": origin.variable,
+        "file": origin.file,
+        "line": origin.line,
+        "from": origin.shown,
+    }
+
+
+def _value(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else shown(value)
+
+
+@config.command(epilog=example("mail-importer config check"))
+@prints_data
+def check() -> Report:
+    """Check the settings, and all on this host that they name; connects to nothing.
+
+    All problems are reported at once: unknown and wrong settings; a certificate store, TLS files or roots that cannot
+    be used; a driver that is missing; a SQLite database in a folder without the right to write; an incomplete queue;
+    targets of alerts that are no URLs; ports that are used twice. Exit status 1 when there is one.
+    """
+    try:
+        found = [*problems(Sources().settings())]
+    except SettingsError as exc:
+        found = [*exc.problems]
+    if not found:
+        return Report([], [Phrase("The settings have no problem.")])
+    count = Phrase.counted("{n} problem of the settings:", "{n} problems of the settings:", n=len(found))
+    return Report([{"problem": each} for each in found], failure=Phrase.joined(count, *found, by="\n  "))
+
+
+@config.command(epilog=example("mail-importer config init", "mail-importer config init /etc/mail-importer.toml"))
+@click.argument("path", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@prints_data
+def init(path: Path | None, force: bool) -> Report:
+    """Write a file of settings to begin with: each with its meaning and its default, as comments.
+
+    PATH is the file that MAIL_IMPORTER_CONFIG names, else ./mail-importer.toml, if it is not given. It is readable for
+    you alone, since it may hold secrets.
+    """
+    target = config_file() if path is None else path.absolute()
+    with written(target, force=force) as file:
+        file.write(template().encode())
+    return Report({"file": target, "action": "written"}, [Phrase("The file {path} is written.", path=target)])

@@ -1,0 +1,52 @@
+"""The terminal of this process: its width, and colours by `--color`, NO_COLOR (https://no-color.org) and the stream."""
+
+import os
+import shutil
+import sys
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+COLOURS: Final = ("auto", "always", "never")
+_VERBOSE: Final = "console.terminal.verbose"
+
+
+def width() -> int | None:
+    """Columns of the terminal that standard output goes to; None: it goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def choose_colour(context: click.Context, choice: str) -> None:
+    """Colour the output of this invocation from here on: `always`, `never`, or `auto`: on a terminal."""
+    # click takes it from the context of a command, which has it from the root's.
+    context.find_root().color = {"always": True, "never": False}.get(
+        choice, False if os.environ.get("NO_COLOR") else None
+    )
+
+
+def coloured(stream: IO[Any]) -> bool:
+    """Return True if output to this stream is coloured."""
+    context = click.get_current_context(silent=True)
+    chosen = None if context is None else context.color
+    return stream.isatty() and not os.environ.get("NO_COLOR") if chosen is None else chosen
+
+
+def choose_verbose(context: click.Context) -> None:
+    """Show the logs of this invocation on standard error."""
+    context.find_root().meta[_VERBOSE] = True
+
+
+def verbose() -> bool:
+    """Return True if the user wants the logs of this invocation."""
+    context = click.get_current_context(silent=True)
+    return context is not None and _VERBOSE in context.find_root().meta
+
+
+def error_console() -> "Console":
+    """Return the console for progress, on standard error."""
+    from rich.console import Console  # noqa: PLC0415  # takes long to load, and few commands show progress
+
+    return Console(stderr=True, no_color=not coloured(sys.stderr))
