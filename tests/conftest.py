@@ -1,6 +1,7 @@
 """Shared fixtures: a database with the schema in it, made once and copied, and a clock."""
 
 import os
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -26,6 +27,9 @@ def pytest_configure() -> None:
     Reading the roots of a real machine takes 30 ms for each TLS context, and no test needs them.
     """
     os.environ[LANGUAGE_VARIABLE] = ENGLISH
+    # Containers set it; each worker would then rewrite each test, and each process compile each module it imports.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     os.environ["SSL_CERT_FILE"] = str(ROOT / "tests" / "samples" / "system_roots.pem")
 
 
