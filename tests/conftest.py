@@ -16,6 +16,7 @@ from db.engine import Database
 from tests.databases import MSSQL_VARIABLE, Databases, Gateway, PostgreSQL, PostgreSQLServer, SQLite, SqlServer
 from tests.doubles.clock import SettableClock
 from tests.doubles.one_result import one_result_on_each_connection
+from tests.fork_server import ForkServer, running_fork_server
 from tests.paths import ROOT
 
 pytest.register_assert_rewrite("tests.contract.queue_contract")
@@ -50,6 +51,14 @@ def _few_private_keys() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rsa, "generate_private_key", take)
         yield
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """A source of processes that have loaded the product, each with its own environment."""
+    # Addresses of sockets are short, folders of pytest are not.
+    with tempfile.TemporaryDirectory(prefix="mail-importer-") as folder, running_fork_server(Path(folder)) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
