@@ -1,5 +1,6 @@
 """Shared fixtures: a database with the schema in it, made once and copied, and a clock."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -93,6 +94,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if item.get_closest_marker("mssql")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish() -> None:
+    """Keep the thousands of collected tests, and all that is imported, out of each collection of garbage."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
