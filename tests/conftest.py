@@ -1,6 +1,8 @@
 """Shared fixtures: a database with the schema in it, made once and copied, and a clock."""
 
+import gc
 import os
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from db.engine import Database
 from tests.databases import MSSQL_VARIABLE, Databases, Gateway, PostgreSQL, PostgreSQLServer, SQLite, SqlServer
 from tests.doubles.clock import SettableClock
 from tests.doubles.one_result import one_result_on_each_connection
+from tests.fork_server import ForkServer, running_fork_server
 from tests.paths import ROOT
 
 pytest.register_assert_rewrite("tests.contract.queue_contract")
@@ -26,6 +29,9 @@ def pytest_configure() -> None:
     Reading the roots of a real machine takes 30 ms for each TLS context, and no test needs them.
     """
     os.environ[LANGUAGE_VARIABLE] = ENGLISH
+    # Containers set it; each worker would then rewrite each test, and each process compile each module it imports.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     os.environ["SSL_CERT_FILE"] = str(ROOT / "tests" / "samples" / "system_roots.pem")
 
 
@@ -46,6 +52,14 @@ def _few_private_keys() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rsa, "generate_private_key", take)
         yield
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """A source of processes that have loaded the product, each with its own environment."""
+    # Addresses of sockets are short, folders of pytest are not.
+    with tempfile.TemporaryDirectory(prefix="mail-importer-") as folder, running_fork_server(Path(folder)) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +94,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if item.get_closest_marker("mssql")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish() -> None:
+    """Keep the thousands of collected tests, and all that is imported, out of each collection of garbage."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The installed command as a process, against the simulator as a process: only their output is checked."""
+"""The command as a process, against the simulator as a process: only their output is checked."""
 
 import asyncio
 import json
@@ -7,10 +7,10 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,8 +26,9 @@ from db.tables import attachment, folder_sync, graph_subscription, message
 from simulator.control_client import SimulatorControl
 from tests.databases import EVERY_BACKEND, Gateway
 from tests.doubles.clock import SettableClock
+from tests.fork_server import ForkedProcess, ForkServer
 
-_COMMAND = (sys.executable, "-m", "console")
+_COMMAND = ("-m", "console")
 _PATIENCE_SECONDS = 30.0
 
 
@@ -56,8 +57,9 @@ class Site:
     directory: Path
     ready: Mapping[str, Any]
     control: SimulatorControl
+    server: ForkServer
     port: int = field(default_factory=free_port)
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[ForkedProcess] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
     """More settings, as environment variables."""
     gateway: Gateway = field(init=False)
@@ -78,8 +80,7 @@ class Site:
         for engine in self._engines.values():
             engine.dispose()
         for process in self.processes:
-            with suppress(ProcessLookupError):
-                process.kill()
+            process.kill()
             process.wait()
 
     @property
@@ -100,22 +101,25 @@ class Site:
 
     def call(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        return subprocess.run(
-            [*_COMMAND, *arguments],
-            env={**self.environment, **environment},
-            cwd=self.directory,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+            process = self.server.start(
+                *(*_COMMAND, *arguments),
+                env={**self.environment, **environment},
+                cwd=self.directory,
+                stdout=output,
+                stderr=errors,
+            )
+            status = process.wait(60)
+            output.seek(0)
+            errors.seek(0)
+            return subprocess.CompletedProcess(arguments, status, output.read(), errors.read())
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, **environment: str) -> ForkedProcess:
         """Start a command that runs until it is stopped; its log goes to a file."""
         log = self.directory / f"{'-'.join(arguments)}-{len(self.processes)}.log"
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                [*_COMMAND, *arguments],
+            process = self.server.start(
+                *(*_COMMAND, *arguments),
                 env={**self.environment, **environment},
                 cwd=self.directory,
                 stdout=output,
@@ -199,7 +203,7 @@ class Site:
         )
 
 
-def stop(process: subprocess.Popen[bytes]) -> float:
+def stop(process: ForkedProcess) -> float:
     """Send SIGTERM; return the seconds until it ended with exit status 0."""
     started = time.monotonic()
     process.send_signal(signal.SIGTERM)
@@ -208,31 +212,33 @@ def stop(process: subprocess.Popen[bytes]) -> float:
 
 
 @contextmanager
-def running_simulator(directory: Path, mailboxes: int = 3) -> Iterator[dict[str, Any]]:
+def running_simulator(server: ForkServer, directory: Path, mailboxes: int = 3) -> Iterator[dict[str, Any]]:
     """The simulator as a process of its own; the ids of its mailboxes are the same every time."""
     directory.mkdir()
+    reading, writing = os.pipe()
     with (directory / "simulator.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*_COMMAND, "simulator", "--json", "--directory", str(directory), "--mailboxes", str(mailboxes)],
-            stdout=subprocess.PIPE,
+        process = server.start(
+            *(*_COMMAND, "simulator", "--json", "--directory", str(directory), "--mailboxes", str(mailboxes)),
+            stdout=writing,
             stderr=log,
         )
-    assert process.stdout is not None
-    try:
-        yield json.loads(process.stdout.readline())
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-        process.stdout.close()
+    os.close(writing)
+    with os.fdopen(reading) as printed:
+        try:
+            yield json.loads(printed.readline())
+        finally:
+            process.terminate()
+            process.wait(10)
 
 
 @pytest.fixture(scope="session")
-def set_up_host(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def set_up_host(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> Path:
     """The files of a host after its administrator's work; copy them."""
     place = tmp_path_factory.mktemp("template")
     (place / "host").mkdir()
-    with running_simulator(place / "simulator") as ready:
-        Site(place / "host", ready, SimulatorControl(ready["url"], Path(ready["ca_file"]))).set_up()
+    with running_simulator(fork_server, place / "simulator") as ready:
+        control = SimulatorControl(ready["url"], Path(ready["ca_file"]))
+        Site(place / "host", ready, control, fork_server).set_up()
     return place / "host"
 
 
@@ -247,13 +253,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 async def site(
-    tmp_path: Path, set_up_host: Path, database_kind: str, request: pytest.FixtureRequest
+    tmp_path: Path, set_up_host: Path, fork_server: ForkServer, database_kind: str, request: pytest.FixtureRequest
 ) -> AsyncIterator[Site]:
     """A host ready to run the roles; any process left at the end is killed."""
     directory = tmp_path / "host"
     shutil.copytree(set_up_host, directory)
-    with running_simulator(tmp_path / "simulator") as ready:
-        made = Site(directory, ready, SimulatorControl(ready["url"], Path(ready["ca_file"])))
+    with running_simulator(fork_server, tmp_path / "simulator") as ready:
+        made = Site(directory, ready, SimulatorControl(ready["url"], Path(ready["ca_file"])), fork_server)
         if database_kind != "sqlite":
             made.move_to(request.getfixturevalue("gateway"))
         async with running_site(made) as site:

@@ -24,6 +24,7 @@ from tests.acceptance.conftest import Site, running_simulator, running_site, sto
 from tests.databases import EVERY_BACKEND, Databases
 from tests.doubles.broker.process import BrokerProcess, running_broker
 from tests.doubles.clock import SettableClock
+from tests.fork_server import ForkServer
 
 MESSAGES = 500
 MAILBOXES = 12
@@ -38,13 +39,15 @@ def broker() -> Iterator[BrokerProcess]:
 
 
 @pytest.fixture(params=[*EVERY_BACKEND, "servicebus"])
-async def crowd(request: pytest.FixtureRequest, tmp_path: Path, set_up_host: Path) -> AsyncIterator[Site]:
+async def crowd(
+    request: pytest.FixtureRequest, tmp_path: Path, set_up_host: Path, fork_server: ForkServer
+) -> AsyncIterator[Site]:
     """A host ready to run the roles, with many accounts; its queue is a table of either database, or Service Bus."""
     directory = tmp_path / "host"
     shutil.copytree(set_up_host, directory)
     async with AsyncExitStack() as stack:
-        ready = stack.enter_context(running_simulator(tmp_path / "simulator", MAILBOXES))
-        site = Site(directory, ready, SimulatorControl(ready["url"], Path(ready["ca_file"])))
+        ready = stack.enter_context(running_simulator(fork_server, tmp_path / "simulator", MAILBOXES))
+        site = Site(directory, ready, SimulatorControl(ready["url"], Path(ready["ca_file"])), fork_server)
         if request.param in {"postgresql", "mssql"}:
             databases: Databases = request.getfixturevalue(f"{request.param}_databases")
             site.gateway = stack.enter_context(databases.migrated(tmp_path))

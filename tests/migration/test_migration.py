@@ -1,7 +1,6 @@
 """The schema: made from `db.tables`, once, by any number of upgrades."""
 
-import subprocess
-import sys
+import os
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +15,7 @@ from db.schema.reflection import schema_of
 from db.tables import importer_secret, message, message_trace
 from tests.databases import Gateway
 from tests.doubles.clock import SettableClock
-from tests.paths import ROOT
+from tests.fork_server import ForkServer
 
 NOW: Final = SettableClock()()
 
@@ -72,36 +71,29 @@ def test_each_database_has_a_secret_of_its_own(fresh: Engine, database_engine: E
 
 
 @pytest.mark.parametrize("_attempt", range(3))
-def test_two_hosts_upgrade_one_fresh_database(empty_gateway: Gateway, fresh: Engine, _attempt: int) -> None:
+def test_two_hosts_upgrade_one_fresh_database(
+    empty_gateway: Gateway, fresh: Engine, fork_server: ForkServer, tmp_path: Path, _attempt: int
+) -> None:
     """Upgrades at the same time all succeed, and leave one schema and one secret."""
     program = (
         "import sys; from datetime import UTC, datetime; from db.schema import revisions\n"
         "from tests.databases import Gateway\n"
-        "engine = Gateway(sys.argv[1], sys.argv[2] or None).engine()\n"
-        "print('ready', flush=True); sys.stdin.readline()\n"
+        "engine = Gateway(*sys.argv[1:]).engine()\n"
+        "sys.stdin.readline()\n"
         "print(revisions.upgrade(engine, now=datetime.now(UTC)).is_current)"
     )
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, empty_gateway.url, empty_gateway.schema or ""],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]
-    for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-    for child in children:
-        assert child.stdin is not None
-        child.stdin.write("\n")
-        child.stdin.flush()
-    for child in children:
-        output, errors = child.communicate(timeout=60)
-        assert (child.returncode, output) == (0, "True\n"), errors
+    reading, writing = os.pipe()
+    outputs = [tmp_path / f"upgraded-{number}" for number in range(3)]
+    children = []
+    for path in outputs:
+        with path.open("w") as output:
+            children.append(
+                fork_server.start("-c", program, *empty_gateway.arguments, stdin=reading, stdout=output, stderr=output)
+            )
+    os.close(reading)
+    os.close(writing)  # all begin
+    assert [child.wait(60) for child in children] == [0, 0, 0]
+    assert [path.read_text() for path in outputs] == ["True\n"] * 3
 
     revisions.require_current(fresh)
     assert run_reading(fresh, lambda c: c.scalar(select(func.count()).select_from(importer_secret))) == 1

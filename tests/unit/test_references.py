@@ -66,8 +66,17 @@ def _comments(path: Path, found: Iterator[tuple[int, str]]) -> Iterator[Text]:
         yield Text(_place(path, start), words)
 
 
+def _statements(tree: ast.AST) -> Iterator[ast.stmt]:
+    """Walk the statements, and not their expressions, which are most of a tree."""
+    for part in ("body", "handlers", "cases", "orelse", "finalbody"):
+        for below in getattr(tree, part, ()):
+            if isinstance(below, ast.stmt):
+                yield below
+            yield from _statements(below)
+
+
 def _docstrings(path: Path, tree: ast.Module) -> Iterator[Text]:
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         match node:
             case ast.Expr(value=ast.Constant(value=str(words))):
                 yield Text(_place(path, node.lineno), _joined(words))
@@ -303,7 +312,8 @@ def test_commands_in_examples_exist() -> None:
         Text(_place(path, node.lineno), node.value)
         for package in PACKAGES
         for path in (ROOT / package).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if PROGRAM in (source := path.read_text("utf-8"))
+        for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and f"{PROGRAM} " in node.value
     ]
     examples = [text for text in strings if _CALL.match(text.words.strip())]

@@ -1,9 +1,7 @@
 """Many processes write the same messages at once, while others read."""
 
-import asyncio
 import json
-import subprocess
-import sys
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -12,7 +10,7 @@ from sqlalchemy import Connection, Engine, func, select
 from db.engine import run_reading
 from db.tables import attachment, message, recipient
 from tests.databases import Gateway
-from tests.paths import ROOT
+from tests.fork_server import ForkServer
 
 WRITERS: Final = 8
 MESSAGES: Final = 2000
@@ -31,8 +29,6 @@ async def main(seed, *gateway):
     names = [f"m{{n}}" for n in range({MESSAGES})]
     random.Random(int(seed)).shuffle(names)
     at_once = asyncio.Semaphore(32)
-    print("ready", flush=True)
-    sys.stdin.readline()
 
     async def save(name):
         async with at_once:
@@ -53,27 +49,19 @@ asyncio.run(main(*sys.argv[1:]))
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_each_message_is_written_by_one_of_eight_and_read_whole(
-    gateway: Gateway, database_engine: Engine
+def test_each_message_is_written_by_one_of_eight_and_read_whole(
+    gateway: Gateway, database_engine: Engine, fork_server: ForkServer, tmp_path: Path
 ) -> None:
     """Each of 2,000 messages is saved by exactly one process; a concurrent reader sees it with all below it."""
-    writers = [
-        await asyncio.create_subprocess_exec(
-            *[sys.executable, "-c", _WRITER, str(seed), *gateway.arguments],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        for seed in range(WRITERS)
-    ]
-    for writer in writers:
-        assert writer.stdout is not None
-        assert await writer.stdout.readline() == b"ready\n"
-    done = [asyncio.create_task(writer.communicate(b"\n")) for writer in writers]
+    outputs = [tmp_path / f"saved-{seed}" for seed in range(WRITERS)]
+    writers = []
+    for seed, path in enumerate(outputs):
+        with path.open("w") as output:
+            writers.append(fork_server.start("-c", _WRITER, str(seed), *gateway.arguments, stdout=output, stderr=2))
     halves = 0
-    while not all(each.done() for each in done):
-        halves += await asyncio.to_thread(run_reading, database_engine, not_whole)
-    saved = [json.loads((await each)[0]) for each in done]
+    while any(writer.poll() is None for writer in writers):
+        halves += run_reading(database_engine, not_whole)
+    saved = [json.loads(path.read_text()) for path in outputs]
 
     assert [writer.returncode for writer in writers] == [0] * WRITERS
     assert sorted(name for each in saved for name in each) == sorted(f"m{n}" for n in range(MESSAGES))
