@@ -866,7 +866,13 @@ alert = Table(
     "tblAlert",
     metadata,
     Column("nAlertID", identity(), primary_key=True, autoincrement=True, doc="Number of the alert."),
-    Column("sTarget", exact(64), nullable=False, doc="Fingerprint of the target's URL, which holds secrets."),
+    Column(
+        "sTarget",
+        exact(64),
+        nullable=False,
+        doc="SHA-256, hexadecimal, of the target's URL, which holds secrets; empty: not sent, and the target is in the "
+        "settings no more.",
+    ),
     Column("sTargetName", Unicode(200), nullable=False, doc="Target as displayed: kind and host, without secrets."),
     Column("sState", Unicode(10), nullable=False, doc="State: pending, sent, expired (not sent within a day)."),
     Column("sTitle", long_text(), nullable=False, doc="Title, in the language of the alerts."),

@@ -21,6 +21,7 @@ MessageId = str | tuple[str, str]
 
 ROOT: Final = Path(__file__).parents[1]
 PACKAGES: Final = (
+    "alerts",
     "bus",
     "console",
     "db",

@@ -128,6 +128,25 @@ def cleared_since(connection: Connection, since: datetime) -> list[StoredProblem
     return _read(connection, _row.dtCleared >= since)
 
 
+def unalerted_ends(connection: Connection, *, since: datetime) -> list[StoredProblem]:
+    """The problems that were alerted, were cleared then or later, and whose end was not alerted; the oldest first."""
+    ended = (_row.dtCleared >= since) & _row.dtAlerted.is_not(None) & _row.dtRecoveryAlerted.is_(None)
+    return _read(connection, ended)
+
+
+def mark_alerted(connection: Connection, found: StoredProblem, *, now: datetime) -> bool:
+    """Note that the open problem is alerted now; False if another process noted it since it was read."""
+    as_read = _row.dtAlerted.is_(None) if found.alerted is None else _row.dtAlerted == found.alerted
+    mine = (_row.nProblemID == found.number) & (_row.nClosed == 0) & as_read
+    return connection.execute(update(problem).where(mine).values(dtAlerted=now)).rowcount == 1
+
+
+def mark_end_alerted(connection: Connection, found: StoredProblem, *, now: datetime) -> bool:
+    """Note that the end of the problem is alerted now; False if another process noted it since it was read."""
+    mine = (_row.nProblemID == found.number) & _row.dtRecoveryAlerted.is_(None)
+    return connection.execute(update(problem).where(mine).values(dtRecoveryAlerted=now)).rowcount == 1
+
+
 def reconcile(connection: Connection, found: Iterable[Problem], *, now: datetime) -> Changes:
     """Make the open problems those that were found: open, update and clear. One process at a time calls it."""
     wanted = {each.key: each for each in found}

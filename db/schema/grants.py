@@ -61,6 +61,7 @@ _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str]]] = {
     "tblProblem":              ("",      "SIUD",   "SIUD", "S",     ""),
     "tblLease":                ("",      "SIUD",   "SIUD", "",      ""),
     "tblMailboxAddress":       ("",      "",       "SIUD", "S",     ""),
+    "tblAlert":                ("",      "SIUD",   "SIUD", "S",     ""),
     "tblMessageTrace":         ("",      "SI",     "SD",   "SI",    ""),
     "tblQueueAudit":           ("",      "",       "",     "SIU",   ""),
 }

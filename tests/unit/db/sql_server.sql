@@ -4,6 +4,8 @@ DELETE FROM [tblAccountCondition] WHERE [tblAccountCondition].[nAccountID] = :nA
 GO
 DELETE FROM [tblAccountCondition] WHERE [tblAccountCondition].[nAccountID] = :nAccountID_1 AND [tblAccountCondition].[sRole] = :sRole_1 AND [tblAccountCondition].[dtNextAttempt] <= :dtNextAttempt_1
 GO
+DELETE FROM [tblAlert] WHERE [tblAlert].[nAlertID] IN (__[POSTCOMPILE_nAlertID_1])
+GO
 DELETE FROM [tblEmailAccountSettings] WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1 AND [tblEmailAccountSettings].[dtRemoved] IS NOT NULL
 GO
 DELETE FROM [tblEmailAttachment] WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1
@@ -58,6 +60,8 @@ DELETE FROM [tblSubscriptionSchedule] WHERE [tblSubscriptionSchedule].[nAccountI
 GO
 INSERT INTO [tblAccountCondition] ([nAccountID], [sRole], [sReason], [sDetail], [sDetailPhrase], [dtSince], [dtNextAttempt]) VALUES (:nAccountID, :sRole, :sReason, :sDetail, :sDetailPhrase, :dtSince, :dtNextAttempt)
 GO
+INSERT INTO [tblAlert] ([sTarget], [sTargetName], [sState], [sTitle], [sBody], [dtCreated], [dtDue]) VALUES (:sTarget, :sTargetName, :sState, :sTitle, :sBody, :dtCreated, :dtDue)
+GO
 INSERT INTO [tblCallBudget] ([sBudget], [nSlot], [nUsed]) VALUES (:sBudget, :nSlot, :nUsed)
 GO
 INSERT INTO [tblEmailAccountChange] ([nAccountID], [dtChanged], [sAction], [sWho], [sHost], [sSettings]) VALUES (:nAccountID, :dtChanged, :sAction, :sWho, :sHost, :sSettings)
@@ -96,6 +100,8 @@ WHERE new.[sMessageID] != '' AND NOT (EXISTS (SELECT 1
 FROM [tblNotificationQueue] AS known WITH (UPDLOCK, HOLDLOCK, FORCESEEK) 
 WHERE known.[sMessageID] = (new.[sMessageID]) COLLATE Latin1_General_100_BIN2 AND known.[nRetired] = :nRetired_1))
 GO
+INSERT INTO [tblProblem] ([sKind], [nAccountID], [sScope], [sKey], [sSeverity], [dtFirstSeen], [dtLastSeen], [nCount], [sText], [sTextPhrase], [sRemedy], [sRemedyPhrase]) VALUES (:sKind, :nAccountID, :sScope, :sKey, :sSeverity, :dtFirstSeen, :dtLastSeen, :nCount, :sText, :sTextPhrase, :sRemedy, :sRemedyPhrase)
+GO
 INSERT INTO [tblProcess] ([sProcess], [sHost], [sRoles], [sVersion], [dtStarted], [dtHeartbeat], [dtLeaseUntil]) VALUES (:sProcess, :sHost, :sRoles, :sVersion, :dtStarted, :dtHeartbeat, :dtLeaseUntil)
 GO
 INSERT INTO [tblQueueAudit] ([sAction], [sWho], [sHost], [sQueue], [sSelection], [sWhy], [dtStarted]) OUTPUT inserted.[nAuditID] VALUES (:sAction, :sWho, :sHost, :sQueue, :sSelection, :sWhy, :dtStarted)
@@ -117,6 +123,10 @@ GO
 SELECT :param_1 AS anon_1 
 FROM [tblMissedNotification] 
 WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[sGraphMessageID] = :sGraphMessageID_1
+GO
+SELECT DISTINCT [tblAlert].[sTarget] 
+FROM [tblAlert] 
+WHERE [tblAlert].[sState] IN (__[POSTCOMPILE_sState_1]) AND [tblAlert].[nAttempts] >= :nAttempts_1 AND [tblAlert].[sTarget] != :sTarget_1
 GO
 SELECT DISTINCT [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID] 
 FROM [tblEmailAccountSettings] 
@@ -145,6 +155,25 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblSubscriptionSchedule] 
 WHERE ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR [tblSubscriptionSchedule].[dtDue] > :dtDue_2 AND [tblSubscriptionSchedule].[dtDue] < :dtDue_3) AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2)
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblAlert].[dtCreated], [tblAlert].[sDetail] 
+FROM [tblAlert] 
+WHERE [tblAlert].[sTarget] = :sTarget_1 AND [tblAlert].[nAttempts] > :nAttempts_1 ORDER BY [tblAlert].[nAlertID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblAlert].[nAlertID] 
+FROM [tblAlert] 
+WHERE [tblAlert].[dtEnded] < :dtEnded_1 ORDER BY [tblAlert].[nAlertID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblAlert].[nAlertID], [tblAlert].[sTarget], [tblAlert].[sTargetName], [tblAlert].[sState], [tblAlert].[sTitle], [tblAlert].[sBody], [tblAlert].[nAttempts], [tblAlert].[dtCreated], [tblAlert].[dtDue], [tblAlert].[dtEnded], [tblAlert].[sDetail] 
+FROM [tblAlert] 
+WHERE [tblAlert].[dtCreated] >= :dtCreated_1 ORDER BY [tblAlert].[nAlertID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblAlert].[nAlertID], [tblAlert].[sTarget], [tblAlert].[sTargetName], [tblAlert].[sState], [tblAlert].[sTitle], [tblAlert].[sBody], [tblAlert].[nAttempts], [tblAlert].[dtCreated], [tblAlert].[dtDue], [tblAlert].[dtEnded], [tblAlert].[sDetail] 
+FROM [tblAlert] 
+WHERE [tblAlert].[sTarget] = :sTarget_1 AND [tblAlert].[sState] = :sState_1 ORDER BY [tblAlert].[nAlertID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblAlert].[nAlertID], [tblAlert].[sTarget], [tblAlert].[sTargetName], [tblAlert].[sState], [tblAlert].[sTitle], [tblAlert].[sBody], [tblAlert].[nAttempts], [tblAlert].[dtCreated], [tblAlert].[dtDue], [tblAlert].[dtEnded], [tblAlert].[sDetail] 
+FROM [tblAlert] ORDER BY [tblAlert].[nAlertID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountChange].[sSettings] 
 FROM [tblEmailAccountChange] 
@@ -296,6 +325,20 @@ WHERE [tblAccountCondition].[sRole] = :sRole_1 ORDER BY [tblAccountCondition].[n
 GO
 SELECT [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole], [tblAccountCondition].[sReason], [tblAccountCondition].[sDetail], [tblAccountCondition].[sDetailPhrase], [tblAccountCondition].[dtSince], [tblAccountCondition].[dtNextAttempt] 
 FROM [tblAccountCondition] ORDER BY [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole]
+GO
+SELECT [tblAlert].[nAlertID], [tblAlert].[sTarget], [tblAlert].[sTargetName], [tblAlert].[sState], [tblAlert].[sTitle], [tblAlert].[sBody], [tblAlert].[nAttempts], [tblAlert].[dtCreated], [tblAlert].[dtDue], [tblAlert].[dtEnded], [tblAlert].[sDetail] 
+FROM [tblAlert] 
+WHERE [tblAlert].[sState] = :sState_1 AND ([tblAlert].[dtDue] <= :dtDue_1 OR [tblAlert].[dtDue] > :dtDue_2) AND [tblAlert].[dtCreated] <= :dtCreated_1 OR [tblAlert].[sState] IN (__[POSTCOMPILE_sState_2]) AND ([tblAlert].[sTarget] NOT IN (__[POSTCOMPILE_sTarget_1])) ORDER BY [tblAlert].[nAlertID]
+GO
+SELECT [tblAlert].[sTargetName], [tblAlert].[nAttempts], [tblAlert].[sDetail], [tblAlert].[dtCreated] 
+FROM [tblAlert] 
+WHERE [tblAlert].[sTarget] = :sTarget_1 AND [tblAlert].[sState] IN (__[POSTCOMPILE_sState_1]) AND [tblAlert].[nAlertID] > :nAlertID_1 AND [tblAlert].[nAttempts] > :nAttempts_1 ORDER BY [tblAlert].[nAlertID]
+GO
+SELECT [tblAlert].[sTarget] 
+FROM [tblAlert] 
+WHERE [tblAlert].[nAlertID] IN (SELECT min([tblAlert].[nAlertID]) AS min_1 
+FROM [tblAlert] 
+WHERE [tblAlert].[sState] = :sState_1 GROUP BY [tblAlert].[sTarget]) AND [tblAlert].[sState] = :sState_2 AND ([tblAlert].[dtDue] <= :dtDue_1 OR [tblAlert].[dtDue] > :dtDue_2)
 GO
 SELECT [tblCallBudget].[nSlot], [tblCallBudget].[nUsed] 
 FROM [tblCallBudget] WITH (UPDLOCK, ROWLOCK) 
@@ -527,7 +570,7 @@ SELECT [tblMissedNotification].[nAccountID], count(*) AS count_1, max([tblMissed
 FROM [tblMissedNotification] 
 WHERE [tblMissedNotification].[dtTold] IS NOT NULL GROUP BY [tblMissedNotification].[nAccountID]
 GO
-SELECT [tblNotificationQueue].[nAccountID], sum(CASE WHEN ([tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1) THEN :param_1 ELSE :param_2 END) AS active, sum(CASE WHEN ([tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_2 AND [tblNotificationQueue].[sLockToken] IS NOT NULL) THEN :param_3 ELSE :param_4 END) AS locked, sum(CASE WHEN ([tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_2 AND [tblNotificationQueue].[sLockToken] IS NULL) THEN :param_5 ELSE :param_6 END) AS scheduled, sum(CASE WHEN ([tblNotificationQueue].[sState] = :sState_2) THEN :param_7 ELSE :param_8 END) AS dead, min(CASE WHEN ([tblNotificationQueue].[sState] = :sState_1) THEN [tblNotificationQueue].[dtEnqueued] END) AS oldest 
+SELECT [tblNotificationQueue].[nAccountID], sum(CASE WHEN ([tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1) THEN :param_1 ELSE :param_2 END) AS active, sum(CASE WHEN ([tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_2 AND [tblNotificationQueue].[sLockToken] IS NOT NULL) THEN :param_3 ELSE :param_4 END) AS locked, sum(CASE WHEN ([tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_2 AND [tblNotificationQueue].[sLockToken] IS NULL) THEN :param_5 ELSE :param_6 END) AS scheduled, sum(CASE WHEN ([tblNotificationQueue].[sState] = :sState_2) THEN :param_7 ELSE :param_8 END) AS dead, min(CASE WHEN ([tblNotificationQueue].[sState] = :sState_1) THEN [tblNotificationQueue].[dtEnqueued] END) AS oldest, min(CASE WHEN ([tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1) THEN [tblNotificationQueue].[dtVisible] END) AS waiting_since 
 FROM [tblNotificationQueue] 
 WHERE [tblNotificationQueue].[sState] IN (__[POSTCOMPILE_sState_3]) GROUP BY [tblNotificationQueue].[nAccountID] ORDER BY [tblNotificationQueue].[nAccountID]
 GO
@@ -543,6 +586,14 @@ SELECT [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sLockToken], 
 FROM [tblNotificationQueue] WITH (UPDLOCK, ROWLOCK) 
 WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_1 ORDER BY [tblNotificationQueue].[nSequence]
 GO
+SELECT [tblProblem].[nProblemID], [tblProblem].[sKind], [tblProblem].[nAccountID], [tblProblem].[sScope], [tblProblem].[sKey], [tblProblem].[nClosed], [tblProblem].[sSeverity], [tblProblem].[dtFirstSeen], [tblProblem].[dtLastSeen], [tblProblem].[dtCleared], [tblProblem].[nCount], [tblProblem].[sText], [tblProblem].[sTextPhrase], [tblProblem].[sRemedy], [tblProblem].[sRemedyPhrase], [tblProblem].[dtAlerted], [tblProblem].[dtRecoveryAlerted] 
+FROM [tblProblem] 
+WHERE [tblProblem].[dtCleared] >= :dtCleared_1 AND [tblProblem].[dtAlerted] IS NOT NULL AND [tblProblem].[dtRecoveryAlerted] IS NULL ORDER BY [tblProblem].[dtFirstSeen], [tblProblem].[nProblemID]
+GO
+SELECT [tblProblem].[nProblemID], [tblProblem].[sKind], [tblProblem].[nAccountID], [tblProblem].[sScope], [tblProblem].[sKey], [tblProblem].[nClosed], [tblProblem].[sSeverity], [tblProblem].[dtFirstSeen], [tblProblem].[dtLastSeen], [tblProblem].[dtCleared], [tblProblem].[nCount], [tblProblem].[sText], [tblProblem].[sTextPhrase], [tblProblem].[sRemedy], [tblProblem].[sRemedyPhrase], [tblProblem].[dtAlerted], [tblProblem].[dtRecoveryAlerted] 
+FROM [tblProblem] 
+WHERE [tblProblem].[dtCleared] IS NULL ORDER BY [tblProblem].[dtFirstSeen], [tblProblem].[nProblemID]
+GO
 SELECT [tblProcess].[sProcess], [tblProcess].[sHost], [tblProcess].[sRoles], [tblProcess].[sVersion], [tblProcess].[dtStarted], [tblProcess].[dtHeartbeat], [tblProcess].[dtLeaseUntil] 
 FROM [tblProcess] ORDER BY [tblProcess].[sProcess]
 GO
@@ -556,8 +607,20 @@ FROM [tblNotificationQueue]
 WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1) AS anon_1
 GO
 SELECT count(*) AS count_1 
+FROM [tblAlert] 
+WHERE [tblAlert].[sTarget] = :sTarget_1 AND [tblAlert].[sState] = :sState_1
+GO
+SELECT count(*) AS count_1 
 FROM [tblEmailSeen] 
 WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1 AND ([tblEmailSeen].[dtReceived] < :dtReceived_1 OR [tblEmailSeen].[dtReceived] IS NULL AND [tblEmailSeen].[dtSeen] < :dtSeen_1)
+GO
+SELECT max([tblAlert].[dtEnded]) AS max_1 
+FROM [tblAlert] 
+WHERE [tblAlert].[sTarget] = :sTarget_1 AND [tblAlert].[sState] = :sState_1
+GO
+SELECT max([tblAlert].[nAlertID]) AS max_1 
+FROM [tblAlert] 
+WHERE [tblAlert].[sTarget] = :sTarget_1 AND [tblAlert].[sState] = :sState_1
 GO
 SELECT min([tblEmailMessage].[dtImported]) AS min_1 
 FROM [tblEmailMessage] 
@@ -586,6 +649,14 @@ GO
 UPDATE [dbo].[tblEmailMessage] SET [sBody].WRITE(:piece, NULL, NULL) WHERE [nMessageID] = :number
 GO
 UPDATE [tblAccountCondition] SET [sReason]=:sReason, [sDetail]=:sDetail, [sDetailPhrase]=:sDetailPhrase, [dtNextAttempt]=:dtNextAttempt WHERE [tblAccountCondition].[nAccountID] = :nAccountID_1 AND [tblAccountCondition].[sRole] = :sRole_1 AND [tblAccountCondition].[sReason] = :sReason_1
+GO
+UPDATE [tblAlert] SET [dtDue]=:dtDue WHERE [tblAlert].[nAlertID] = :nAlertID_1 AND [tblAlert].[dtDue] = :dtDue_1 AND [tblAlert].[sState] = :sState_1
+GO
+UPDATE [tblAlert] SET [nAttempts]=([tblAlert].[nAttempts] + :nAttempts_1), [dtDue]=:dtDue, [sDetail]=:sDetail WHERE [tblAlert].[nAlertID] = :nAlertID_1 AND [tblAlert].[sState] = :sState_1
+GO
+UPDATE [tblAlert] SET [sState]=:sState, [dtEnded]=:dtEnded WHERE [tblAlert].[nAlertID] = :nAlertID_1
+GO
+UPDATE [tblAlert] SET [sTarget]=:sTarget, [sState]=:sState, [dtEnded]=:dtEnded WHERE [tblAlert].[nAlertID] = :nAlertID_1 AND [tblAlert].[sState] IN (__[POSTCOMPILE_sState_1])
 GO
 UPDATE [tblCallBudget] SET [nSlot]=:nSlot, [nUsed]=:nUsed WHERE [tblCallBudget].[sBudget] = :sBudget_1
 GO
@@ -662,6 +733,14 @@ GO
 UPDATE [tblNotificationQueue] SET [sState]=:sState, [sLockToken]=:sLockToken, [sReason]=:sReason, [sDescription]=:sDescription, [dtDeadLettered]=:dtDeadLettered WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
 GO
 UPDATE [tblNotificationQueue] SET [sState]=:state, [dtVisible]=coalesce(:visible, [tblNotificationQueue].[dtVisible]), [nDeliveryCount]=coalesce(:count, [tblNotificationQueue].[nDeliveryCount]), [sLockToken]=:token, [sReason]=:reason, [sDescription]=:description, [dtDeadLettered]=:dead_lettered WHERE [tblNotificationQueue].[nSequence] = :sequence
+GO
+UPDATE [tblProblem] SET [dtAlerted]=:dtAlerted WHERE [tblProblem].[nProblemID] = :nProblemID_1 AND [tblProblem].[nClosed] = :nClosed_1 AND [tblProblem].[dtAlerted] = :dtAlerted_1
+GO
+UPDATE [tblProblem] SET [dtAlerted]=:dtAlerted WHERE [tblProblem].[nProblemID] = :nProblemID_1 AND [tblProblem].[nClosed] = :nClosed_1 AND [tblProblem].[dtAlerted] IS NULL
+GO
+UPDATE [tblProblem] SET [dtRecoveryAlerted]=:dtRecoveryAlerted WHERE [tblProblem].[nProblemID] = :nProblemID_1 AND [tblProblem].[dtRecoveryAlerted] IS NULL
+GO
+UPDATE [tblProblem] SET [nClosed]=:nClosed, [dtLastSeen]=:dtLastSeen, [dtCleared]=:dtCleared WHERE [tblProblem].[nProblemID] = :nProblemID_1
 GO
 UPDATE [tblProcess] SET [dtHeartbeat]=:dtHeartbeat, [dtLeaseUntil]=:dtLeaseUntil WHERE [tblProcess].[sProcess] = :sProcess_1
 GO

@@ -5,13 +5,13 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import sqlglot
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.dialects import mssql
 from sqlalchemy.sql import ClauseElement
 from sqlglot import ErrorLevel, exp
@@ -24,6 +24,7 @@ from db.outcomes import ActionState
 from db.queries import (
     accounts,
     after_import,
+    alerts,
     audit,
     call_budget,
     duplicates,
@@ -31,6 +32,7 @@ from db.queries import (
     filtered,
     folders,
     missed,
+    problems,
     processes,
     retention,
     scans,
@@ -42,6 +44,7 @@ from db.queries.after_import import Ended
 from db.queries.contents import append_piece, append_text, read_piece
 from db.queries.filtered import FilteredMessage
 from db.queries.messages import MessageStore, OriginalRecord
+from db.queries.problems import Problem, ProblemKind, Severity
 from db.queries.processes import Process
 from db.queries.retention import Content, OldMessage
 from db.queries.scans import Check
@@ -276,6 +279,41 @@ async def administer(database: Database) -> None:
         run_writing(database.engine, call)
 
 
+async def alert(database: Database) -> None:
+    found = Problem(ProblemKind.NO_MANAGER, Severity.ERROR, "", "")
+    target = ("fingerprint", "name")
+
+    def fail(connection: Connection, now: datetime) -> None:
+        claimed = alerts.claim_next(connection, "fingerprint", now=now, until=now)
+        assert claimed is not None
+        alerts.mark_failed(connection, claimed, reason="refused", due=now)
+
+    def end(connection: Connection) -> None:
+        [each] = problems.unalerted_ends(connection, since=NOW)
+        problems.mark_end_alerted(connection, each, now=NOW)
+        [claimed] = alerts.latest(connection, limit=1, since=NOW)
+        alerts.mark_sent(connection, claimed, now=NOW)
+
+    calls: list[Callable[[Any], object]] = [
+        lambda c: problems.reconcile(c, [found], now=NOW),
+        lambda c: [problems.mark_alerted(c, each, now=NOW) for _ in range(2) for each in problems.open_problems(c)],
+        lambda c: problems.reconcile(c, [], now=NOW),
+        lambda c: alerts.add(c, [target], title="title", body="body", now=NOW),
+        lambda c: alerts.due_targets(c, now=NOW),
+        *[lambda c: fail(c, NOW)] * 3,
+        alerts.failing,
+        lambda c: alerts.expire(
+            c, alerts.outdated(c, fingerprints=["one"], before=NOW, now=NOW), fingerprints=["one"], now=NOW
+        ),
+        lambda c: alerts.summaries(c, ["fingerprint"]),
+        lambda c: alerts.latest(c, limit=1),
+        end,
+        lambda c: alerts.delete_old(c, before=NOW + HOUR, limit=5),
+    ]
+    for each in calls:
+        run_writing(database.engine, each)
+
+
 @pytest.fixture
 def database_kind() -> str:
     """The database that executes the statements in order to record them."""
@@ -286,7 +324,7 @@ def database_kind() -> str:
 async def test_statements_are_those_that_were_reviewed(database: Database) -> None:
     """A change of the statements for SQL Server shows, and is to be reviewed in `sql_server.sql`."""
     with executed(database.engine) as statements:
-        for work in (work_the_queue, import_messages, act_in_mailboxes, administer, call):
+        for work in (work_the_queue, import_messages, act_in_mailboxes, administer, alert, call):
             await work(database)
     texts = {sql_server(each) for each in [*statements, *ITS_OWN] if not OF_SQLITE.search(str(each))}
     assert_reviewed("".join(f"{text}\nGO\n" for text in sorted(texts)), REVIEWED)

@@ -16,6 +16,9 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import Connection, delete, select
 
+from alerts.alerter import Alerter
+from alerts.notices import AlertPolicy
+from alerts.text import Writer
 from availability import Outage, Service
 from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification, Source
@@ -29,6 +32,7 @@ from db.outcomes import ActionState, Outcome
 from db.queries import (
     accounts,
     after_import,
+    alerts,
     duplicates,
     exports,
     filtered,
@@ -48,6 +52,7 @@ from db.queries.accounts import AccountSettings, Condition
 from db.queries.after_import import Ended
 from db.queries.filtered import FilteredMessage
 from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord
+from db.queries.problems import Problem, ProblemKind, Severity
 from db.queries.processes import Process
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Lease
 from db.queries.subscriptions import HeldSubscription
@@ -155,6 +160,7 @@ async def process(desk: Desk) -> None:
     await _hold(desk, account_id)
     await _act(desk, account_id)
     await _listen_to_graph(desk, account_id)
+    await _alert(desk)
     await _live(desk, monitors=True)
 
 
@@ -185,6 +191,7 @@ async def manage(desk: Desk) -> None:
     row = TraceRow(1, "old", "host", desk.now, desk.now - 2 * HOUR, "imported")
     await desk.owner.write(lambda c: trace.add(c, [row]))
     await TraceRetention(desk.database, kept=HOUR, clock=desk.clock).work()
+    await _alert(desk)
     await _live(desk, monitors=True)
 
 
@@ -214,6 +221,8 @@ async def operate(desk: Desk) -> None:
     await desk.database.read(lambda c: exports.attachments_of(c, 1))
     await (await desk.put("repaired", by=desk.database)).close()
     await desk.database.read(processes.every)
+    await desk.database.read(lambda c: alerts.latest(c, limit=1))
+    await desk.database.read(lambda c: alerts.summaries(c, ["a"]))
 
 
 async def read(desk: Desk) -> None:
@@ -389,6 +398,32 @@ async def _watch(desk: Desk, heartbeat: Heartbeat) -> None:
     stop.set()
     await monitor.run(stop)
     await queue.close()
+
+
+class _Place:
+    """A target of alerts that takes each."""
+
+    name = fingerprint = "place"
+
+    def send(self, title: str, body: str) -> None:
+        pass
+
+
+async def _alert(desk: Desk) -> None:
+    """Alert a problem and its end, and delete an alert of long ago."""
+    long_ago = desk.now - timedelta(days=100)
+    problem = Problem(ProblemKind.NO_MANAGER, Severity.ERROR, Phrase("none"), Phrase(""), account_id=1)
+    await desk.owner.write(lambda c: alerts.add(c, [("place", "place")], title="", body="", now=long_ago))
+    writer = Writer(str, "host")
+    alerter = Alerter(desk.database, [_Place()], policy=AlertPolicy(), writer=writer, clock=desk.clock)
+    await alerter.work(desk.now)
+    desk.clock.advance(timedelta(days=91))
+    for found in ([problem], []):
+        await desk.owner.write(lambda c, found=found: problems.reconcile(c, found, now=desk.now))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+        desk.clock.advance(HOUR)
+        await alerter.work(desk.now)
+        await alerter.close()
+    assert await desk.database.read(alerts.failing) == []
 
 
 # Of the subscription manager.

@@ -1,0 +1,173 @@
+"""Targets of alerts, spoken to by Apprise: the only module that loads it, which costs half a second and 40 MB.
+
+Of Apprise only the services of the given URLs are used: no configuration files, no plugins from folders, no variables
+of its templates, no attachments, nothing stored. What it logs may quote a URL, and a URL holds secrets: its logger
+reaches no log of this program, and the reason of a failure is passed on without them.
+"""
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
+
+import apprise
+from apprise.plugins import NotifyBase
+
+from alerts.errors import SendFailed, UnusableTargets
+
+_HIDDEN: Final = "…"
+_SHORTEST_SECRET: Final = 3
+_MAX_REASON: Final = 500
+_MAX_ANSWER: Final = 200
+_CAUSE: Final = re.compile(r"^(?:Socket|Notification|\w*) ?Exception: (?P<cause>.+)", re.DOTALL)
+_ANSWER: Final = re.compile(r"^Response Details:\s*b?(?P<answer>.+)", re.DOTALL)
+_INNERMOST: Final = re.compile(r"\(Caused by \w+\([\"']?(?P<inner>.+?)[\"']?\)\)$", re.DOTALL)
+_OBJECT: Final = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>:? ?|^\w+\(host=[^)]*\): ")
+
+_logger: Final = logging.getLogger("apprise")
+
+
+def open_targets(urls: Sequence[str], *, ca_bundle: Path | None = None) -> "tuple[Target, ...]":
+    """The targets of these URLs, in their order.
+
+    Raises:
+        UnusableTargets: with the numbers of the URLs that Apprise does not understand.
+    """
+    _silence()
+    asset = apprise.AppriseAsset(
+        app_id="mail-importer",
+        app_desc="mail-importer",
+        storage_mode="memory",
+        async_mode=False,  # sends on the calling thread, whose caller bounds it
+        service_timeout=0,
+        http_redirects=False,  # a POST that is redirected becomes a GET: it would count as sent, and be lost
+        allow_templates=False,
+        pgp_autogen=False,
+        pem_autogen=False,
+        language="en",
+    )
+    found = [_service(url, asset) for url in urls]
+    unusable = [number for number, each in enumerate(found, 1) if each is None]
+    if unusable:
+        raise UnusableTargets(unusable)
+    names = _names(each for each in found if each is not None)
+    return tuple(Target(url, name, asset, ca_bundle) for url, name in zip(urls, names, strict=True))
+
+
+class Target:
+    """One URL. `name`: its service and host, without secrets. `fingerprint`: its identity in the database."""
+
+    def __init__(self, url: str, name: str, asset: apprise.AppriseAsset, ca_bundle: Path | None) -> None:
+        self._url = url
+        self._asset = asset
+        self._ca_bundle = ca_bundle
+        self._secrets = _secrets(url, name)
+        self.name: Final = name
+        self.fingerprint: Final = sha256(url.encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"Target({self.name!r})"
+
+    def send(self, title: str, body: str) -> None:
+        """Send the message; blocks until the service answered.
+
+        Raises:
+            SendFailed: with the reason, without secrets.
+        """
+        try:
+            result = self._notified(title, body)
+        except Exception as exc:
+            raise SendFailed(f"unexpected {type(exc).__name__}") from exc
+        if not result:
+            raise SendFailed(self._reason([(each.level, each.message) for each in result.logs()]))
+
+    def _notified(self, title: str, body: str) -> apprise.AppriseResult:
+        # A service of its own each time: it would pause between messages, and threads may share none.
+        service = _service(self._url, self._asset)
+        if service is None:
+            raise ValueError("no URL of a service")
+        if self._ca_bundle is not None and service.verify_certificate is True:
+            service.verify_certificate = str(self._ca_bundle)  # type: ignore[assignment]  # requests takes a path as well
+        sender = apprise.Apprise(asset=self._asset)
+        sender.add(service)
+        return sender.notify(
+            body,
+            title,
+            notify_type=apprise.NotifyType.WARNING,
+            body_format=apprise.NotifyFormat.TEXT,
+            log_level=logging.DEBUG,
+        )
+
+    def _reason(self, logged: Sequence[tuple[str, str]]) -> str:
+        """The reason of a failure: the sentences of Apprise, the error under them, and the answer of the service."""
+        parts = [message for level, message in logged if level in {"WARNING", "ERROR"}]
+        for _, message in logged:
+            if found := _CAUSE.match(message):
+                parts.append(_plain(found["cause"]))
+            elif (found := _ANSWER.match(message)) and "<" not in found["answer"]:
+                parts.append(found["answer"].strip("'\"")[:_MAX_ANSWER])
+        text = " ".join(" ".join(dict.fromkeys(parts)).split()) or "Apprise gave no reason"
+        for secret in self._secrets:
+            text = text.replace(secret, _HIDDEN)
+        return text[:_MAX_REASON]
+
+
+def _silence() -> None:
+    # Only the captures that Apprise makes for each call get its records; they need all levels.
+    _logger.setLevel(logging.DEBUG)
+    _logger.propagate = False
+    if not _logger.handlers:
+        _logger.addHandler(logging.NullHandler())
+
+
+def _service(url: str, asset: apprise.AppriseAsset) -> NotifyBase | None:
+    found = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+    return found if isinstance(found, NotifyBase) else None
+
+
+def _names(services: Iterable[NotifyBase]) -> list[str]:
+    """Names that differ: a second target of the same service and host gets a number."""
+    names: list[str] = []
+    for service in services:
+        # In the place of the host, some services have a token.
+        host = service.host if "host" in service.template_tokens else None
+        port = f":{service.port}" if host and service.port else ""
+        plain = f"{service.service_name} {host}{port}" if host else str(service.service_name)
+        count = sum(each == plain or each.startswith(f"{plain} (") for each in names)
+        names.append(f"{plain} ({count + 1})" if count else plain)
+    return names
+
+
+def _secrets(url: str, name: str) -> list[str]:
+    """All parts of the URL that the name does not show, in every spelling, the longest first."""
+    scheme, _, rest = url.partition("://")
+    parts = set(re.split(r"[/?&=@:#,+;]", rest)) | {rest, rest.partition("?")[0]}
+    try:
+        split = urlsplit(url)
+        parts |= {
+            split.netloc,
+            split.path,
+            split.path.strip("/"),
+            split.query,
+            split.username or "",
+            split.password or "",
+        }
+    except ValueError:
+        pass
+    spellings = {spelt for part in parts for spelt in (part, unquote(part), unquote_plus(part))}
+    spellings |= {spelt for part in spellings for spelt in (quote(part), quote(part, safe=""), quote_plus(part))}
+    kept = {each for each in spellings if len(each) >= _SHORTEST_SECRET and each not in name and each != scheme}
+    return sorted(kept, key=len, reverse=True)
+
+
+def _plain(cause: str) -> str:
+    """The innermost error of a chain that requests writes as one text."""
+    while found := _INNERMOST.search(cause):
+        cause = found["inner"]
+    return _OBJECT.sub("", cause)
+
+
+__all__ = ["Target", "open_targets"]
