@@ -56,6 +56,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "export": LazyCommand("console.messages.export:export", "Write a message to a file: its original, or as JSON."),
     "trace": LazyCommand("console.messages.trace:trace", "Locate an e-mail: every step of it."),
     "certificates": LazyCommand("console.certificates.commands:certificates", "Show and create certificates."),
+    "alerts": LazyCommand("console.alerts.commands:alerts", "Show and test the targets of alerts."),
     "queue": LazyCommand("console.queue.commands:queue", "Inspect the queue and replay dead letters."),
     "completion": LazyCommand("console.completion:completion", "Complete commands and account names in a shell."),
     "simulator": LazyCommand("console.demo.simulator:simulator", "Simulate Microsoft Graph, to try things."),

@@ -65,6 +65,9 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     "disk_nearly_full": Phrase("disk nearly full"),
     "schema_outdated": Phrase("schema outdated"),
     "alert_failing": Phrase("alerts fail"),
+    # State of an alert.
+    "sent": Phrase("sent"),
+    "expired": Phrase("expired"),
     # Source of a condition of an account.
     "row": Phrase("row"),
     "receiver": Phrase("receiver"),

@@ -34,6 +34,7 @@ from threads import DaemonThreads
 if TYPE_CHECKING:
     from console.wiring.graph import OpenedGraph
     from graph.client import GraphClient
+    from monitoring.monitor import Observer
     from receiver.tls import ServerCertificate
 
 RECEIVER: Final = "receiver"
@@ -196,7 +197,8 @@ class _Wiring:
         slots = None if share is None else Slots(share.of)
         graph = await resources.enter_async_context(open_graph(self._settings, slots, availability=self._availability))
         if self._heartbeat is not None:
-            work.append((MONITOR, self._monitor(self._heartbeat, graph, stop)))
+            observers = self._observers(graph, resources)
+            work.append((MONITOR, self._monitor(self._heartbeat, graph, observers, stop)))
         if share is not None:
             work.append((PROCESSOR, self._process(graph.client, share, stop)))
         if SUBSCRIPTIONS in roles:
@@ -214,10 +216,23 @@ class _Wiring:
             work.append((SUBSCRIPTIONS, manager.run(stop)))
         return work
 
-    async def _monitor(self, heartbeat: Heartbeat, graph: "OpenedGraph", stop: asyncio.Event) -> None:
-        from console.wiring.monitoring import monitor_of, outage_watch_of, recovery_of  # noqa: PLC0415  # of two roles
+    def _observers(self, graph: "OpenedGraph", resources: AsyncExitStack) -> "list[Observer]":
+        """The components that act on what the monitor finds, the quickest first."""
+        from console.wiring.alerts import AlertObserver, alerter_of  # noqa: PLC0415  # of two roles
+        from console.wiring.monitoring import recovery_of  # noqa: PLC0415  # of two roles
 
-        observers = [recovery_of(self._database, graph)]
+        observers: list[Observer] = [recovery_of(self._database, graph)]
+        alerter = alerter_of(self._settings, self._database, clock=utc_now)
+        if alerter is not None:
+            resources.push_async_callback(alerter.close)
+            observers.insert(0, AlertObserver(alerter))
+        return observers
+
+    async def _monitor(
+        self, heartbeat: Heartbeat, graph: "OpenedGraph", observers: "list[Observer]", stop: asyncio.Event
+    ) -> None:
+        from console.wiring.monitoring import monitor_of, outage_watch_of  # noqa: PLC0415  # of two roles
+
         monitor = monitor_of(self._settings, self._database, self._queue, heartbeat, observers)
         watch = outage_watch_of(self._database, self._owner, self._availability, graph)
         await asyncio.gather(

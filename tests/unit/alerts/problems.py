@@ -18,7 +18,7 @@ def found(kind: ProblemKind = ProblemKind.GRAPH_UNREACHABLE, **facts: Any) -> Pr
     made = Problem(
         kind,
         Severity.ERROR,
-        Phrase("Another server is at the address: {why}", why="connection refused"),
+        Phrase("Microsoft Graph cannot be reached from {hosts}: {why}.", hosts="host-1", why="connection refused"),
         Phrase("Check the server."),
     )
     return replace(made, **facts)

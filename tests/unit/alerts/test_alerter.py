@@ -115,7 +115,7 @@ async def desk(database: Database) -> AsyncIterator[Desk]:
     await made.alerter.close()
 
 
-TITLE = "mail-importer: Another server is at the address: connection refused"
+TITLE = "mail-importer: Microsoft Graph cannot be reached from host-1: connection refused."
 
 
 async def test_a_problem_and_its_end_are_sent_once_to_each_target(desk: Desk) -> None:

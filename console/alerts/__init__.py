@@ -1,0 +1,1 @@
+"""`mail-importer alerts`: the targets of alerts, a test of them, and what was sent."""
