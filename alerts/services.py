@@ -5,8 +5,11 @@ of its templates, no attachments, nothing stored. What it logs may quote a URL, 
 reaches no log of this program, and the reason of a failure is passed on without them.
 """
 
+import atexit
 import logging
+import os
 import re
+import tempfile
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -30,13 +33,14 @@ _OBJECT: Final = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>:? ?|^\w+\(host=[^)]
 _logger: Final = logging.getLogger("apprise")
 
 
-def open_targets(urls: Sequence[str], *, ca_bundle: Path | None = None) -> "tuple[Target, ...]":
-    """The targets of these URLs, in their order.
+def open_targets(urls: Sequence[str], *, roots: bytes | None = None) -> "tuple[Target, ...]":
+    """The targets of these URLs, in their order. `roots`: those that are trusted, as PEM; None: those of requests.
 
     Raises:
         UnusableTargets: with the numbers of the URLs that Apprise does not understand.
     """
     _silence()
+    trusted = _file_of(roots)
     asset = apprise.AppriseAsset(
         app_id="mail-importer",
         app_desc="mail-importer",
@@ -54,16 +58,16 @@ def open_targets(urls: Sequence[str], *, ca_bundle: Path | None = None) -> "tupl
     if unusable:
         raise UnusableTargets(unusable)
     names = _names(each for each in found if each is not None)
-    return tuple(Target(url, name, asset, ca_bundle) for url, name in zip(urls, names, strict=True))
+    return tuple(Target(url, name, asset, trusted) for url, name in zip(urls, names, strict=True))
 
 
 class Target:
     """One URL. `name`: its service and host, without secrets. `fingerprint`: its identity in the database."""
 
-    def __init__(self, url: str, name: str, asset: apprise.AppriseAsset, ca_bundle: Path | None) -> None:
+    def __init__(self, url: str, name: str, asset: apprise.AppriseAsset, roots: Path | None) -> None:
         self._url = url
         self._asset = asset
-        self._ca_bundle = ca_bundle
+        self._roots = roots
         self._secrets = _secrets(url, name)
         self.name: Final = name
         self.fingerprint: Final = sha256(url.encode()).hexdigest()
@@ -89,8 +93,8 @@ class Target:
         service = _service(self._url, self._asset)
         if service is None:
             raise ValueError("no URL of a service")
-        if self._ca_bundle is not None and service.verify_certificate is True:
-            service.verify_certificate = str(self._ca_bundle)  # type: ignore[assignment]  # requests takes a path as well
+        if self._roots is not None and service.verify_certificate is True:
+            service.verify_certificate = str(self._roots)  # type: ignore[assignment]  # requests takes a path as well
         sender = apprise.Apprise(asset=self._asset)
         sender.add(service)
         return sender.notify(
@@ -121,6 +125,17 @@ def _silence() -> None:
     _logger.propagate = False
     if not _logger.handlers:
         _logger.addHandler(logging.NullHandler())
+
+
+def _file_of(roots: bytes | None) -> Path | None:
+    """A file with these certificates until the process ends: requests takes nothing else."""
+    if not roots:
+        return None
+    handle, name = tempfile.mkstemp(prefix="mail-importer-roots-", suffix=".pem")
+    atexit.register(Path(name).unlink, missing_ok=True)
+    with os.fdopen(handle, "wb") as file:
+        file.write(roots)
+    return Path(name)
 
 
 def _service(url: str, asset: apprise.AppriseAsset) -> NotifyBase | None:

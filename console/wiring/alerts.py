@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from alerts.alerter import Alerter
 from alerts.errors import UnusableTargets
 from alerts.notices import AlertPolicy
@@ -66,11 +68,16 @@ def open_alert_targets(settings: Settings) -> "tuple[Target, ...]":
         return ()
     # Apprise is large, and few commands need it.
     from alerts.services import open_targets  # noqa: PLC0415  # see above
+    from graph.transport import load_roots  # noqa: PLC0415  # of those commands alone, too
 
     try:
-        return open_targets(urls, ca_bundle=settings.ca_bundle)
+        # The roots are those of all other connections; requests would bring its own.
+        roots = b"".join(each.public_bytes(Encoding.PEM) for each in load_roots(settings.ca_bundle))
+        return open_targets(urls, roots=roots)
     except UnusableTargets as exc:
         raise SettingsError(Phrase("alerts: {why}.", why=exc)) from None
+    except ValueError as exc:
+        raise SettingsError(Phrase.of(exc)) from exc
 
 
 def alert_writer(settings: Settings) -> Writer:

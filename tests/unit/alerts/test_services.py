@@ -16,8 +16,8 @@ from tests.doubles.listeners import Issuer
 SECRET = "s3cret-t0ken"
 
 
-def reason_of(url: str, *, ca_bundle: Path | None = None) -> str:
-    [target] = open_targets([url], ca_bundle=ca_bundle)
+def reason_of(url: str, *, roots: bytes | None = None) -> str:
+    [target] = open_targets([url], roots=roots)
     with pytest.raises(SendFailed) as failed:
         target.send("title", "body")
     return str(failed.value)
@@ -94,14 +94,15 @@ def test_a_redirect_is_a_failure_since_what_was_posted_would_be_lost() -> None:
         assert "302" in reason_of(hook.url())
 
 
-def test_a_private_certificate_authority_is_trusted_by_the_bundle(tmp_path: Path) -> None:
-    issuer = Issuer(tmp_path, "root")
-    with webhook(tls=issuer.serving("localhost")) as hook:
+def test_certificates_are_trusted_by_the_given_roots(tmp_path: Path) -> None:
+    known, unknown = Issuer(tmp_path, "known"), Issuer(tmp_path, "unknown")
+    with webhook(tls=known.serving("localhost")) as hook:
         url = f"jsons://localhost:{hook.port}/{SECRET}"
-        assert "certificate" in reason_of(url).lower()
-        [target] = open_targets([url], ca_bundle=issuer.file())
+        [target] = open_targets([url], roots=known.file().read_bytes())
         target.send("title", "body")
         assert hook.titles == ["title"]
+        assert "certificate" in reason_of(url, roots=unknown.file().read_bytes()).lower()
+        assert "certificate" in reason_of(url).lower()
 
 
 def test_concurrent_sends_keep_their_reasons_apart() -> None:

@@ -21,6 +21,7 @@ from db.queries.problems import ProblemKind, Severity
 from phrases import Phrase
 from tests.doubles.alert_receivers import webhook
 from tests.doubles.clock import SettableClock
+from tests.doubles.listeners import Issuer
 from tests.unit.alerts.problems import MINUTE, NOW, stored
 
 
@@ -104,6 +105,25 @@ def test_targets_come_from_a_file_too(tmp_path: Path) -> None:
     path.chmod(0o600)
     targets = open_alert_targets(Settings(alerts=SecretStr(str(path))))
     assert [each.name for each in targets] == ["JSON one.example.com", "JSON two.example.com"]
+
+
+def test_a_target_is_trusted_by_the_roots_of_the_system_and_of_the_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public, private = Issuer(tmp_path, "public"), Issuer(tmp_path, "private")
+    monkeypatch.setenv("SSL_CERT_FILE", str(public.file()))
+    for issuer in (public, private):
+        with webhook(tls=issuer.serving("localhost")) as hook:
+            alerts = SecretStr(f"jsons://localhost:{hook.port}")
+            [target] = open_alert_targets(Settings(alerts=alerts, ca_bundle=private.file()))
+            target.send("title", "body")
+            assert hook.titles == ["title"]
+
+
+def test_a_bundle_that_cannot_be_read_is_wrong_settings(tmp_path: Path) -> None:
+    settings = Settings(alerts=SecretStr("json://one.example.com"), ca_bundle=tmp_path / "none.pem")
+    with pytest.raises(SettingsError, match="ca_bundle"):
+        open_alert_targets(settings)
 
 
 async def test_the_monitor_alerts_an_outage_of_the_database_and_its_end(database: Database) -> None:
