@@ -28,6 +28,8 @@ MAX_CLOCK_SECONDS: Final = 10.0
 
 _FEW: Final = 10
 _SHOWN_HOSTS: Final = 5
+_FORGOTTEN_AFTER: Final = timedelta(days=2)
+"""A target that was not tried for so long shows no failure any more: no alerts are configured, or none are due."""
 _GIB: Final = 1024**3
 _UNREACHED: Final = frozenset({"GraphUnavailable", "TookTooLong"})
 """Reasons of conditions that an outage explains."""
@@ -93,6 +95,7 @@ def evaluate(facts: Facts) -> list[Problem]:
         *_failed_actions(facts),
         *_clocks(facts),
         *_disk(facts.disk),
+        *_targets_of_alerts(facts),
     ]
 
 
@@ -470,6 +473,20 @@ def _disk(disk: Disk | None) -> Iterator[Problem]:
         Phrase("Free space, or delete old mail: mail-importer db purge"),
         since=None,
     )
+
+
+def _targets_of_alerts(facts: Facts) -> Iterator[Problem]:
+    for each in facts.stored.failing_targets:
+        if age(each.last, facts.now) >= _FORGOTTEN_AFTER:
+            continue
+        yield Problem(
+            ProblemKind.ALERT_FAILING,
+            Severity.WARNING,
+            Phrase("Alerts cannot be sent to {target}: {why}", target=each.target, why=each.reason),
+            Phrase("Correct the setting alerts, or the target, and test it: mail-importer alerts test"),
+            scope=each.target,
+            since=each.since,
+        )
 
 
 def _listed(hosts: Iterable[str]) -> str:

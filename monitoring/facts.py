@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bus.queue import QueueStatus
-from db.queries import after_import, installation, outages, processes
+from db.queries import after_import, alerts, installation, outages, processes
+from db.queries.alerts import FailingTarget
 from db.queries.installation import ConditionFact
 from db.queries.outages import KnownOutage
 from db.queries.processes import KnownProcess
@@ -31,6 +32,7 @@ class StoredFacts:
     conditions: Sequence[ConditionFact] = ()
     failed_actions: Mapping[int, int] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
+    failing_targets: Sequence[FailingTarget] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +66,5 @@ def read(connection: Connection, queue: QueueStatus | None) -> StoredFacts:
         conditions=found,
         failed_actions=failed,
         names=installation.names(connection, concerned),
+        failing_targets=alerts.failing(connection),
     )

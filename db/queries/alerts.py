@@ -56,12 +56,16 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class FailingTarget:
-    """A target that nothing was sent to since `since`, and the reason of its last failed attempt."""
+    """A target that nothing was sent to since `since`, and the reason of its last failed attempt.
+
+    `last`: the time of the next attempt, or of the end of the last ones.
+    """
 
     target: str
     attempts: int
     reason: str
     since: datetime
+    last: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +150,20 @@ def failing(connection: Connection) -> list[FailingTarget]:
         of_target = _row.sTarget == fingerprint
         last_sent = connection.scalar(select(func.max(_row.nAlertID)).where(of_target, _is(AlertState.SENT))) or 0
         rows = connection.execute(
-            select(_row.sTargetName, _row.nAttempts, _row.sDetail, _row.dtCreated)
+            select(_row.sTargetName, _row.nAttempts, _row.sDetail, _row.dtCreated, _row.dtDue, _row.dtEnded)
             .where(of_target, _unsent(), _row.nAlertID > last_sent, _row.nAttempts > 0)
             .order_by(_row.nAlertID)
         ).all()
         if any(row.nAttempts >= FAILING_ATTEMPTS for row in rows):
-            last = rows[-1]
-            attempts = sum(row.nAttempts for row in rows)
-            found.append(FailingTarget(last.sTargetName, attempts, last.sDetail or "", rows[0].dtCreated))
+            found.append(
+                FailingTarget(
+                    target=rows[-1].sTargetName,
+                    attempts=sum(row.nAttempts for row in rows),
+                    reason=rows[-1].sDetail or "",
+                    since=rows[0].dtCreated,
+                    last=max(row.dtEnded or row.dtDue for row in rows),
+                )
+            )
     return found
 
 

@@ -338,7 +338,8 @@ async def test_a_target_that_fails_three_times_is_failing_until_something_is_sen
     # Given up, it is still failing.
     desk.clock.advance(2 * DAY)
     await desk.work()
-    assert [each.target for each in await desk.failing()] == ["first"]
+    [failing] = await desk.failing()
+    assert (failing.target, failing.last) == ("first", desk.clock() + MINUTE)
     desk.first.failure = None
     await desk.find()
     desk.clock.advance(HOUR)

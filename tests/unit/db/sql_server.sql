@@ -44,6 +44,8 @@ DELETE FROM [tblGraphSubscription] WHERE [tblGraphSubscription].[nAccountID] = :
 GO
 DELETE FROM [tblGraphSubscription] WHERE [tblGraphSubscription].[sSubscriptionID] = :sSubscriptionID_1
 GO
+DELETE FROM [tblMailboxAddress] WHERE [tblMailboxAddress].[nAccountID] = :nAccountID_1
+GO
 DELETE FROM [tblMessageTrace] WHERE [tblMessageTrace].[nTraceID] IN (__[POSTCOMPILE_nTraceID_1])
 GO
 DELETE FROM [tblMissedNotification] WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1
@@ -330,7 +332,7 @@ SELECT [tblAlert].[nAlertID], [tblAlert].[sTarget], [tblAlert].[sTargetName], [t
 FROM [tblAlert] 
 WHERE [tblAlert].[sState] = :sState_1 AND ([tblAlert].[dtDue] <= :dtDue_1 OR [tblAlert].[dtDue] > :dtDue_2) AND [tblAlert].[dtCreated] <= :dtCreated_1 OR [tblAlert].[sState] IN (__[POSTCOMPILE_sState_2]) AND ([tblAlert].[sTarget] NOT IN (__[POSTCOMPILE_sTarget_1])) ORDER BY [tblAlert].[nAlertID]
 GO
-SELECT [tblAlert].[sTargetName], [tblAlert].[nAttempts], [tblAlert].[sDetail], [tblAlert].[dtCreated] 
+SELECT [tblAlert].[sTargetName], [tblAlert].[nAttempts], [tblAlert].[sDetail], [tblAlert].[dtCreated], [tblAlert].[dtDue], [tblAlert].[dtEnded] 
 FROM [tblAlert] 
 WHERE [tblAlert].[sTarget] = :sTarget_1 AND [tblAlert].[sState] IN (__[POSTCOMPILE_sState_1]) AND [tblAlert].[nAlertID] > :nAlertID_1 AND [tblAlert].[nAttempts] > :nAttempts_1 ORDER BY [tblAlert].[nAlertID]
 GO

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from bus.queue import AccountStatus, QueueStatus
+from db.queries.alerts import FailingTarget
 from db.queries.installation import ConditionFact
 from db.queries.outages import KnownOutage
 from db.queries.problems import Problem, ProblemKind, Severity
@@ -266,3 +267,15 @@ def test_a_host_whose_clock_is_wrong_is_a_problem() -> None:
 def test_a_disk_is_nearly_full_by_what_is_free(free: int, total: int, severity: Severity | None) -> None:
     found = evaluate(replace(facts(), disk=Disk(free, total)))
     assert [each.severity for each in found] == ([] if severity is None else [severity])
+
+
+# Alerts.
+
+
+def test_a_target_of_alerts_that_fails_is_a_problem_with_its_reason_until_it_is_tried_no_more() -> None:
+    failing = FailingTarget("Slack", 3, "error=403.", since=EARLIER, last=NOW)
+    found = only(evaluate(facts(failing_targets=[failing])))
+    assert (found.kind, found.severity, found.scope) == (ProblemKind.ALERT_FAILING, Severity.WARNING, "Slack")
+    assert found.since == EARLIER
+    assert "error=403." in found.text
+    assert evaluate(facts(failing_targets=[replace(failing, last=NOW - timedelta(days=2))])) == []
