@@ -319,7 +319,12 @@ def _has(alive: Iterable[KnownProcess], role: str) -> bool:
 
 
 def _last_seen(facts: Facts, role: str) -> datetime | None:
-    return max((each.heartbeat for each in facts.stored.processes if role in each.process.roles), default=None)
+    """Since when no process has the role: not since before any of those that live began, as after a boot."""
+    seen = max((each.heartbeat for each in facts.stored.processes if role in each.process.roles), default=None)
+    began = min(
+        (each.process.started for each in facts.stored.processes if each.process.name in facts.alive), default=None
+    )
+    return max(filter(None, (seen, began)), default=None)
 
 
 def _is_replaced(lost: KnownProcess, alive: Iterable[KnownProcess]) -> bool:
