@@ -38,7 +38,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bus.queue import MAX_DELAY, TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, Selection
 from db.columns import code_by_code
-from db.keys import enough, in_queries, rounded
+from db.keys import enough, in_queries, listed, rounded
 from db.leases import MAX_LEASE, age, beyond
 from db.locking import locking, locking_gaps, skipping_locked
 from db.tables import queue_message
@@ -274,16 +274,7 @@ def settle(connection: Connection, settlements: list[Settlement], now: datetime)
     held = {
         (row.nSequence, row.sLockToken): row.nRetired != 0
         for row in connection.execute(
-            locking(
-                select(_row.nSequence, _row.sLockToken, _row.nRetired)
-                .where(
-                    _row.nSequence.in_(rounded([settlement.handle.sequence for settlement in settlements])),
-                    _row.sState == "active",
-                    _row.dtVisible > now,
-                )
-                .order_by(_row.nSequence),
-                queue_message,
-            )
+            _HELD, {"sequences": rounded([each.handle.sequence for each in settlements]), "now": now}
         )
     }
     results: list[bool] = []
@@ -307,16 +298,20 @@ def settle(connection: Connection, settlements: list[Settlement], now: datetime)
         connection.execute(_CHANGE, changed)
     if done:
         # Remembered until its duplicate window is over, see `retire`.
-        connection.execute(
-            update(queue_message)
-            .where(_row.nSequence.in_(rounded(done)))
-            .values(sState="done", sLockToken=None, dtVisible=_row.dtEnqueued)
-        )
+        connection.execute(_REMEMBER, {"sequences": rounded(done)})
     if forgotten:
         connection.execute(delete(queue_message).where(_row.nSequence.in_(rounded(forgotten))))
     return results
 
 
+_AMONG = _row.nSequence.in_(listed("sequences", _row.nSequence))
+_HELD = locking(
+    select(_row.nSequence, _row.sLockToken, _row.nRetired)
+    .where(_AMONG, _row.sState == "active", _row.dtVisible > bindparam("now", type_=_row.dtVisible.type))
+    .order_by(_row.nSequence),
+    queue_message,
+)
+_REMEMBER = update(queue_message).where(_AMONG).values(sState="done", sLockToken=None, dtVisible=_row.dtEnqueued)
 _CHANGE = (
     update(queue_message)
     .where(_row.nSequence == bindparam("sequence"))

@@ -128,7 +128,7 @@ WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND ([tblEmai
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblEmailScan] 
-WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
+WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_accounts])
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblMissedNotification] 
@@ -363,11 +363,11 @@ WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1 AND [tblEmailAttachment]
 GO
 SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason] 
 FROM [tblEmailDuplicate] 
-WHERE [tblEmailDuplicate].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailDuplicate].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
+WHERE [tblEmailDuplicate].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailDuplicate].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids])
 GO
 SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason] 
 FROM [tblEmailDuplicate] 
-WHERE [tblEmailDuplicate].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
+WHERE [tblEmailDuplicate].[nMessageID] IN (__[POSTCOMPILE_messages])
 GO
 SELECT [tblEmailHeader].[nMessageID], [tblEmailHeader].[nPosition], [tblEmailHeader].[sName], [tblEmailHeader].[sValue] 
 FROM [tblEmailHeader] 
@@ -383,7 +383,7 @@ WHERE [tblEmailIdentity].[nMessageID] = :nMessageID_1 OR [tblEmailIdentity].[nAc
 GO
 SELECT [tblEmailIdentity].[nMessageID], [tblEmailMessage].[sGraphMessageID], [tblEmailIdentity].[nAccountID], [tblEmailIdentity].[sIdentity] 
 FROM [tblEmailIdentity] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailIdentity].[nMessageID] 
-WHERE [tblEmailIdentity].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailIdentity].[sIdentity] IN (__[POSTCOMPILE_sIdentity_1])
+WHERE [tblEmailIdentity].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailIdentity].[sIdentity] IN (__[POSTCOMPILE_identities])
 GO
 SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState], count(*) AS count_1 
 FROM [tblEmailMessage] 
@@ -391,15 +391,15 @@ WHERE [tblEmailMessage].[sAfterImportState] IN (__[POSTCOMPILE_sAfterImportState
 GO
 SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], 'tblEmailMessage' 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1]) UNION ALL SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], 'tblEmailDuplicate' 
+WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids]) UNION ALL SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], 'tblEmailDuplicate' 
 FROM [tblEmailDuplicate] 
-WHERE [tblEmailDuplicate].[nAccountID] IN (__[POSTCOMPILE_nAccountID_2]) AND [tblEmailDuplicate].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_2]) UNION ALL SELECT [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], 'tblEmailSeen' 
+WHERE [tblEmailDuplicate].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailDuplicate].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids]) UNION ALL SELECT [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], 'tblEmailSeen' 
 FROM [tblEmailSeen] 
-WHERE [tblEmailSeen].[nAccountID] IN (__[POSTCOMPILE_nAccountID_3]) AND [tblEmailSeen].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_3])
+WHERE [tblEmailSeen].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailSeen].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids])
 GO
 SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[nMessageID] 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
+WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids])
 GO
 SELECT [tblEmailMessage].[nAccountID], count(*) AS count_1 
 FROM [tblEmailMessage] GROUP BY [tblEmailMessage].[nAccountID]
@@ -428,7 +428,7 @@ WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblE
 GO
 SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[dtReceived] 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[dtReceived] IN (__[POSTCOMPILE_dtReceived_1]) AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1])
+WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailMessage].[dtReceived] IN (__[POSTCOMPILE_times]) AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_internet_ids])
 GO
 SELECT [tblEmailOriginal].[nMessageID] 
 FROM [tblEmailOriginal] 
@@ -456,7 +456,7 @@ WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP B
 GO
 SELECT [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID] 
 FROM [tblEmailScan] 
-WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailScan].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1]) AND [tblEmailScan].[nMessageID] IS NOT NULL
+WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailScan].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids]) AND [tblEmailScan].[nMessageID] IS NOT NULL
 GO
 SELECT [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID], [tblEmailScan].[sLetterDigest], [tblEmailScan].[dtFirstSeen], [tblEmailScan].[dtUntil], [tblEmailScan].[nMessageID] 
 FROM [tblEmailScan] 
@@ -480,7 +480,7 @@ WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[nMessageID
 GO
 SELECT [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[sInternetMessageID], [tblEmailSeen].[sFromAddress], [tblEmailSeen].[dtReceived], [tblEmailSeen].[nSize], [tblEmailSeen].[sReason], [tblEmailSeen].[sRule], [tblEmailSeen].[dtSeen] 
 FROM [tblEmailSeen] 
-WHERE [tblEmailSeen].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailSeen].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
+WHERE [tblEmailSeen].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailSeen].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids])
 GO
 SELECT [tblEmailSeen].[nAccountID], count(*) AS count_1 
 FROM [tblEmailSeen] GROUP BY [tblEmailSeen].[nAccountID]
@@ -521,7 +521,7 @@ WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotific
 GO
 SELECT [tblMissedNotification].[nAccountID], [tblMissedNotification].[sGraphMessageID], [tblMissedNotification].[dtReceived] 
 FROM [tblMissedNotification] 
-WHERE [tblMissedNotification].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblMissedNotification].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1]) AND [tblMissedNotification].[dtTold] IS NULL
+WHERE [tblMissedNotification].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblMissedNotification].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids]) AND [tblMissedNotification].[dtTold] IS NULL
 GO
 SELECT [tblMissedNotification].[nAccountID], count(*) AS count_1, max([tblMissedNotification].[dtReceived]) AS max_1 
 FROM [tblMissedNotification] 
@@ -541,7 +541,7 @@ WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[nS
 GO
 SELECT [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[nRetired] 
 FROM [tblNotificationQueue] WITH (UPDLOCK, ROWLOCK) 
-WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_1 ORDER BY [tblNotificationQueue].[nSequence]
+WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_sequences]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :now ORDER BY [tblNotificationQueue].[nSequence]
 GO
 SELECT [tblProcess].[sProcess], [tblProcess].[sHost], [tblProcess].[sRoles], [tblProcess].[sVersion], [tblProcess].[dtStarted], [tblProcess].[dtHeartbeat], [tblProcess].[dtLeaseUntil] 
 FROM [tblProcess] ORDER BY [tblProcess].[sProcess]
@@ -657,7 +657,7 @@ UPDATE [tblNotificationQueue] SET [nRetired]=[tblNotificationQueue].[nSequence] 
 GO
 UPDATE [tblNotificationQueue] SET [nRetired]=[tblNotificationQueue].[nSequence] WHERE [tblNotificationQueue].[sMessageID] IN (__[POSTCOMPILE_sMessageID_1]) AND [tblNotificationQueue].[nRetired] = :nRetired_1 AND ([tblNotificationQueue].[dtEnqueued] < :dtEnqueued_1 OR [tblNotificationQueue].[dtEnqueued] > :dtEnqueued_2)
 GO
-UPDATE [tblNotificationQueue] SET [sState]=:sState, [dtVisible]=[tblNotificationQueue].[dtEnqueued], [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
+UPDATE [tblNotificationQueue] SET [sState]=:sState, [dtVisible]=[tblNotificationQueue].[dtEnqueued], [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_sequences])
 GO
 UPDATE [tblNotificationQueue] SET [sState]=:sState, [sLockToken]=:sLockToken, [sReason]=:sReason, [sDescription]=:sDescription, [dtDeadLettered]=:dtDeadLettered WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
 GO
