@@ -236,7 +236,15 @@ class _AttachmentsOfMessage:
                 if kind == "reference":
                     return row
                 content, differs, is_confirmed = await self._content(kind, entry)
-            return replace(_with_content(row, content), state_detail=differs, is_confirmed=is_confirmed)
+            return replace(
+                row,
+                content=content.held,
+                size=content.size,
+                sha256=content.sha256,
+                item_type=_item_type(content.head) if kind == "item" else None,
+                state_detail=differs,
+                is_confirmed=is_confirmed,
+            )
         except _NoId:
             return replace(_row(position, entry, kind, texts), state=ContentState.UNREADABLE, state_detail=_NO_ID)
         except _TooLarge as exc:
@@ -446,11 +454,6 @@ def _row(position: int, entry: Json, kind: str, texts: Texts) -> AttachmentRecor
         link_permission=(texts.take(entry.get("permission")) or "")[:_WORD_LENGTH] or None,
         content_location=texts.take(entry.get("contentLocation")),
     )
-
-
-def _with_content(row: AttachmentRecord, content: _Content) -> AttachmentRecord:
-    item_type = _item_type(content.head) if row.kind == "item" else None
-    return replace(row, content=content.held, size=content.size, sha256=content.sha256, item_type=item_type)
 
 
 def _item_type(head: bytes) -> str:
