@@ -277,7 +277,7 @@ WHERE [tblNotificationQueue].[sState] = :sState_1 ORDER BY [tblNotificationQueue
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sMessageID], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[sState], [tblNotificationQueue].[nAccountID], [tblNotificationQueue].[sBody], [tblNotificationQueue].[dtEnqueued], [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nDeliveryCount], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[sReason], [tblNotificationQueue].[sDescription], [tblNotificationQueue].[dtDeadLettered] 
 FROM [tblNotificationQueue] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
-WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1 ORDER BY [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nSequence]
+WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :now ORDER BY [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nSequence]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sState], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[dtEnqueued] 
 FROM [tblNotificationQueue] 
@@ -647,9 +647,9 @@ UPDATE [tblGraphSubscription] SET [dtExpires]=:dtExpires, [dtGranted]=:dtGranted
 GO
 UPDATE [tblMissedNotification] SET [dtTold]=:dtTold WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[dtTold] IS NULL AND [tblMissedNotification].[dtFound] <= :dtFound_1
 GO
-UPDATE [tblNotificationQueue] SET [dtVisible]=:dtVisible, [nDeliveryCount]=([tblNotificationQueue].[nDeliveryCount] + :nDeliveryCount_1), [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1
-GO
 UPDATE [tblNotificationQueue] SET [dtVisible]=:dtVisible, [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
+GO
+UPDATE [tblNotificationQueue] SET [dtVisible]=:until, [nDeliveryCount]=([tblNotificationQueue].[nDeliveryCount] + :nDeliveryCount_1), [sLockToken]=:token WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_sequences]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :now
 GO
 UPDATE [tblNotificationQueue] SET [nRetired]=:nRetired WHERE [tblNotificationQueue].[nSequence] < :nSequence_1
 GO
