@@ -81,8 +81,9 @@ class Stage:
         loop = asyncio.get_running_loop()
         started = loop.time()
         running = asyncio.create_task(self.process(queue, stop))
+        # Seldom: each look takes computing time from the processor.
         while await self.imported() < before + len(ledger):  # noqa: ASYNC110  # the committed row is what counts
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
         seconds = loop.time() - started
         stop.set()
         await running

@@ -102,6 +102,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 def cut(text: str, length: int) -> str:
     """The part of a text that fits a column of that length in UTF-16 code units, as SQL Server counts."""
+    if 2 * len(text) <= length:  # no character takes more than two
+        return text
     whole = text.encode("utf-16-le")
     return text if len(whole) <= 2 * length else whole[: 2 * length].decode("utf-16-le", "ignore")
 

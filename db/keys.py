@@ -1,9 +1,9 @@
 """Splits key lists into chunks that one query can take, and selects messages by their keys."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, select
+from sqlalchemy import BindParameter, Column, ColumnElement, Connection, Table, bindparam, select
 
 T = TypeVar("T")
 
@@ -36,15 +36,27 @@ def rounded(values: list[T]) -> list[T]:
     return values + values[-1:] * (enough(len(values), _MAX_IN_A_LIST) - len(values))
 
 
-def are_among(table: Table, keys: Collection[tuple[int, str]]) -> ColumnElement[bool]:
-    """The rows of these messages, by account and Graph id; of keys of `in_queries`.
+def listed(name: str, column: Column[Any]) -> BindParameter[Any]:
+    """The parameter of that name for an IN of a statement that is built once: building one takes longer than SQLite
+    takes to execute it."""
+    return bindparam(name, type_=column.type, expanding=True)
+
+
+def are_among(table: Table) -> ColumnElement[bool]:
+    """The rows of the messages that `named` gives as parameters, by account and Graph id.
 
     Not a row-value IN: SQL Server has none. It finds a few too many, ids of one account under the number of another.
     """
-    accounts = sorted({account_id for account_id, _ in keys})
-    return table.c.nAccountID.in_(rounded(accounts)) & table.c.sGraphMessageID.in_(
-        rounded([graph_id for _, graph_id in keys])
-    )
+    account, graph_id = table.c.nAccountID, table.c.sGraphMessageID
+    return account.in_(listed("accounts", account)) & graph_id.in_(listed("graph_ids", graph_id))
+
+
+def named(keys: Collection[MessageKey]) -> dict[str, Any]:
+    """The parameters of `are_among`; of keys of `in_queries`."""
+    return {
+        "accounts": rounded(sorted({account_id for account_id, _ in keys})),
+        "graph_ids": rounded([graph_id for _, graph_id in keys]),
+    }
 
 
 def graph_ids(connection: Connection, table: Table, account_id: int, *, after: str, limit: int) -> list[str]:

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -68,6 +69,8 @@ _DECODED_AT_ONCE: Final = 128 * 1024
 _DECODED_SIDE_BY_SIDE: Final = 2
 _MAX_ERROR: Final = 256 * 1024
 """Bytes of an error response; Graph's have less than one thousand."""
+_REMEMBERED_TEXTS: Final = 1024
+"""Encoded ids and queries that are kept: an id is in several calls of a message, the fields requested are in all."""
 _CORRUPT_ATTEMPTS: Final = 3
 _PREFERENCE: Final = 'IdType="ImmutableId"'
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "PATCH", "DELETE", "PUT"})
@@ -88,9 +91,15 @@ class Tokens(Protocol):
         ...
 
 
+@lru_cache(maxsize=_REMEMBERED_TEXTS)
 def encode_segment(identifier: str) -> str:
     """Encode the id as one segment of a path, all but letters, digits and `-._~` (docs/graph.md, section 7)."""
     return quote(identifier, safe="")
+
+
+@lru_cache(maxsize=_REMEMBERED_TEXTS)
+def _query(params: tuple[tuple[str, str], ...]) -> str:
+    return "?" + urlencode(params, quote_via=quote, safe="$,()':/") if params else ""
 
 
 def open_session(
@@ -346,8 +355,7 @@ class GraphClient:
                 )
             )
         if not _ABSOLUTE.match(url):
-            query = "?" + urlencode(params, quote_via=quote, safe="$,()':/") if params else ""
-            return URL(f"{self._base}{url.lstrip('/')}{query}", encoded=True)
+            return URL(f"{self._base}{url.lstrip('/')}{_query(tuple((params or {}).items()))}", encoded=True)
         target = _parsed(url)
         if target is None or target.origin() != self._origin or target.user is not None:
             # A forged link in a response must not get the token.
@@ -640,12 +648,14 @@ def _log_retry(call: _Call, state: tenacity.RetryCallState, error: BaseException
 
 async def _beginning(response: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bool]:
     """The body up to a little more than `limit` bytes; and True if there may be more of it."""
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            return bytes(body), True
-    return bytes(body), False
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await response.content.readany():
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            break
+    return b"".join(pieces), size > limit
 
 
 async def _chunks(call: _Call, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:

@@ -1,13 +1,16 @@
 """The facts of an account that `graph` needs."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from functools import lru_cache
+from typing import Final, Protocol
 
 from graph.application import Application
 from phrases import Phrase
 
 SlotKey = tuple[str, str]
 """The pair by which Graph counts: application and user."""
+
+_REMEMBERED: Final = 256
 
 
 class AccountFacts(Protocol):
@@ -80,15 +83,7 @@ class Mailbox:
     @property
     def application(self) -> Application:
         """The application registration that opens the mailbox."""
-        return Application(
-            account_name=self.account_name,
-            used_for=str(self),
-            tenant_id=self.tenant_id,
-            client_id=self.client_id,
-            thumbprint=self.thumbprint,
-            secure_certificate_access=self.secure_certificate_access,
-            next_thumbprint=self.next_thumbprint,
-        )
+        return _application_of(self)
 
     @property
     def counted_as(self) -> SlotKey:
@@ -97,3 +92,17 @@ class Mailbox:
 
     def __str__(self) -> str:
         return Phrase("account '{account}' (mailbox {user_id})", account=self.account_name, user_id=self.user_id)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _application_of(mailbox: Mailbox) -> Application:
+    """Remembered, since each call of Graph needs it, and its texts take longer than the token."""
+    return Application(
+        account_name=mailbox.account_name,
+        used_for=str(mailbox),
+        tenant_id=mailbox.tenant_id,
+        client_id=mailbox.client_id,
+        thumbprint=mailbox.thumbprint,
+        secure_certificate_access=mailbox.secure_certificate_access,
+        next_thumbprint=mailbox.next_thumbprint,
+    )

@@ -5,7 +5,6 @@ A mail body may have 100 MB, and Python takes up to four bytes for each of its c
 
 import codecs
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Final
@@ -15,16 +14,23 @@ LONG: Final = 256 * 1024
 PIECE_BYTES: Final = 64 * 1024
 """Bytes of a long text in memory at a time: less than a thread processes before another one is scheduled."""
 
-_UNSTORABLE: Final = re.compile("[\ud800-\udfff\x00]")
-
 
 def storable(text: str) -> tuple[str, int]:
     """The text with U+FFFD in place of lone surrogates and NUL, which no database accepts; and their number."""
-    if not _UNSTORABLE.search(text):
+    if _is_storable(text):
         return text, 0
     # Through UTF-16, so that a pair that arrived as two escapes becomes one character again.
     whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
     return whole, whole.count("\ufffd") - text.count("\ufffd")
+
+
+def _is_storable(text: str) -> bool:
+    # Some hundred times as fast as a search by a regular expression, which is slow for a set of characters.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in text
 
 
 @dataclass(frozen=True, slots=True)

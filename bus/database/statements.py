@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from itertools import takewhile
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Insert,
@@ -38,7 +40,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bus.queue import MAX_DELAY, TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, Selection
 from db.columns import code_by_code
-from db.keys import enough, in_queries, rounded
+from db.keys import enough, in_queries, listed, rounded
 from db.leases import MAX_LEASE, age, beyond
 from db.locking import locking, locking_gaps, skipping_locked
 from db.tables import queue_message
@@ -51,6 +53,9 @@ _MAX_ENTRIES: Final = 500
 _MAX_PUT_IN_ONE_STATEMENT: Final = 300
 
 _row = queue_message.c
+# Statements that are built once name these: see `db.keys.listed`.
+_NOW: Final = bindparam("now", type_=_row.dtVisible.type)
+_AMONG: Final = _row.nSequence.in_(listed("sequences", _row.nSequence))
 _ENTRY: Final = re.compile(r"[0-9]{1,18}")
 
 
@@ -198,12 +203,13 @@ def waiting(now: datetime, limit: int) -> Select[Any]:
     return select(func.count()).select_from(some)
 
 
-def _receivable(now: datetime, limit: int) -> Select[Any]:
-    query = select(queue_message).where(_receivable_at(now)).order_by(_row.dtVisible, _row.nSequence).limit(limit)
+@lru_cache(maxsize=_MAX_ENTRIES)
+def _receivable(limit: int) -> Select[Any]:
+    query = select(queue_message).where(_receivable_at(_NOW)).order_by(_row.dtVisible, _row.nSequence).limit(limit)
     return skipping_locked(query, queue_message)
 
 
-def _receivable_at(now: datetime) -> ColumnElement[bool]:
+def _receivable_at(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     return and_(_row.sState == "active", _row.dtVisible <= now)
 
 
@@ -214,7 +220,7 @@ def lock_some(
 
     Never more than one statement may name.
     """
-    rows = connection.execute(_receivable(now, min(limit, _MAX_ENTRIES))).all()
+    rows = connection.execute(_receivable(min(limit, _MAX_ENTRIES)), {"now": now}).all()
     counts = {row.nSequence: _whole(row.nDeliveryCount, otherwise=0) for row in rows}
     spent = [row.nSequence for row in rows if counts[row.nSequence] >= max_deliveries]
     if spent:
@@ -232,11 +238,8 @@ def lock_some(
     token = uuid.uuid4().hex
     fresh = [row for row in rows if counts[row.nSequence] < max_deliveries]
     if fresh:
-        taken = connection.execute(
-            update(queue_message)
-            .where(_row.nSequence.in_(rounded([row.nSequence for row in fresh])), _receivable_at(now))
-            .values(sLockToken=token, dtVisible=until, nDeliveryCount=_row.nDeliveryCount + 1)
-        ).rowcount
+        sequences = rounded([row.nSequence for row in fresh])
+        taken = connection.execute(_LOCK, {"sequences": sequences, "now": now, "token": token, "until": until}).rowcount
         if taken != len(fresh):  # where row locks were not effective, this statement decides
             mine = set(connection.scalars(select(_row.nSequence).where(_row.sLockToken == token)))
             fresh = [row for row in fresh if row.nSequence in mine]
@@ -252,6 +255,17 @@ def lock_some(
         )
         for row in fresh
     ]
+
+
+_LOCK = (
+    update(queue_message)
+    .where(_AMONG, _receivable_at(_NOW))
+    .values(
+        sLockToken=bindparam("token"),
+        dtVisible=bindparam("until", type_=_row.dtVisible.type),
+        nDeliveryCount=_row.nDeliveryCount + 1,
+    )
+)
 
 
 def account_of(value: object) -> int | None:
@@ -274,16 +288,7 @@ def settle(connection: Connection, settlements: list[Settlement], now: datetime)
     held = {
         (row.nSequence, row.sLockToken): row.nRetired != 0
         for row in connection.execute(
-            locking(
-                select(_row.nSequence, _row.sLockToken, _row.nRetired)
-                .where(
-                    _row.nSequence.in_(rounded([settlement.handle.sequence for settlement in settlements])),
-                    _row.sState == "active",
-                    _row.dtVisible > now,
-                )
-                .order_by(_row.nSequence),
-                queue_message,
-            )
+            _HELD, {"sequences": rounded([each.handle.sequence for each in settlements]), "now": now}
         )
     }
     results: list[bool] = []
@@ -307,16 +312,19 @@ def settle(connection: Connection, settlements: list[Settlement], now: datetime)
         connection.execute(_CHANGE, changed)
     if done:
         # Remembered until its duplicate window is over, see `retire`.
-        connection.execute(
-            update(queue_message)
-            .where(_row.nSequence.in_(rounded(done)))
-            .values(sState="done", sLockToken=None, dtVisible=_row.dtEnqueued)
-        )
+        connection.execute(_REMEMBER, {"sequences": rounded(done)})
     if forgotten:
         connection.execute(delete(queue_message).where(_row.nSequence.in_(rounded(forgotten))))
     return results
 
 
+_HELD = locking(
+    select(_row.nSequence, _row.sLockToken, _row.nRetired)
+    .where(_AMONG, _row.sState == "active", _row.dtVisible > _NOW)
+    .order_by(_row.nSequence),
+    queue_message,
+)
+_REMEMBER = update(queue_message).where(_AMONG).values(sState="done", sLockToken=None, dtVisible=_row.dtEnqueued)
 _CHANGE = (
     update(queue_message)
     .where(_row.nSequence == bindparam("sequence"))

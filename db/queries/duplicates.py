@@ -17,11 +17,12 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select
+from sqlalchemy import Connection, Select, and_, delete, insert, or_, select
 
-from db.keys import are_among, in_queries, rounded
+from db.keys import are_among, in_queries, listed, named, rounded
 from db.outcomes import ContentState
 from db.tables import attachment, duplicate, message, message_identity
 from longtext import LongText
@@ -33,7 +34,28 @@ SCANNED: Final = "PlaceholderOfScanned"
 
 _row = message.c
 _copy = duplicate.c
-_COLUMNS: Final = (_copy.nAccountID, _copy.sGraphMessageID, _copy.nMessageID, _copy.dtSeen, _copy.sReason)
+_claim = message_identity.c
+_COPIES: Final = select(_copy.nAccountID, _copy.sGraphMessageID, _copy.nMessageID, _copy.dtSeen, _copy.sReason)
+_COPIES_OF_IDS: Final = _COPIES.where(are_among(duplicate))
+_COPIES_OF_MESSAGES: Final = _COPIES.where(_copy.nMessageID.in_(listed("messages", _copy.nMessageID)))
+_CLAIM: Final = insert(message_identity)
+_CLAIMED: Final = (
+    select(_claim.nMessageID, _row.sGraphMessageID, _claim.nAccountID, _claim.sIdentity)
+    .join_from(message_identity, message, _row.nMessageID == _claim.nMessageID)
+    .where(
+        _claim.nAccountID.in_(listed("accounts", _claim.nAccountID)),
+        _claim.sIdentity.in_(listed("identities", _claim.sIdentity)),
+    )
+)
+_ALIKE: Final = select(
+    _row.nMessageID, _row.sGraphMessageID, _row.nAccountID, _row.sInternetMessageID, _row.dtReceived
+).where(
+    _row.nAccountID.in_(listed("accounts", _row.nAccountID)),
+    _row.dtReceived.in_(listed("times", _row.dtReceived)),
+    _row.sInternetMessageID.in_(listed("internet_ids", _row.sInternetMessageID)),
+)
+# A non-text is for the database to refuse. `json.dumps` would make an encoder for each call.
+_ENCODE: Final = json.JSONEncoder(default=repr).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +100,10 @@ def part_digest(*, kind: str, state: str, sha256: str | None, link: str | None) 
 
 
 def _digest(*facts: str | int | None) -> str:
-    # A non-text is for the database to refuse.
-    return hashlib.sha256(json.dumps(facts, default=repr).encode()).hexdigest()
+    return hashlib.sha256(_ENCODE(facts).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DuplicateKey:
     """The features that distinguish a message from all but its copies. `content`: its `content_digest`."""
 
@@ -96,7 +117,7 @@ class DuplicateKey:
         """True if there can be a copy: not where the internet message id, the time or the content is unknown."""
         return bool(self.internet_message_id) and self.received is not None and self.content is not None
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """The features as one text of 64 characters."""
         received = None if self.received is None else self.received.astimezone(UTC).isoformat()
@@ -144,19 +165,14 @@ def originals(connection: Connection, wanted: Collection[DuplicateKey]) -> list[
 
 
 def _claimed(connection: Connection, wanted: Mapping[DuplicateKey, str]) -> list[FirstImport]:
-    key = message_identity.c
     by_key = {(features.account_id, identity): features for features, identity in wanted.items()}
     found: list[FirstImport] = []
     for chunk in in_queries(by_key):
-        rows = connection.execute(
-            select(key.nMessageID, _row.sGraphMessageID, key.nAccountID, key.sIdentity)
-            .join_from(message_identity, message, _row.nMessageID == key.nMessageID)
-            .where(
-                key.nAccountID.in_(rounded(sorted({account_id for account_id, _ in chunk}))),
-                key.sIdentity.in_(rounded([identity for _, identity in chunk])),
-            )
-        )
-        for row in rows:
+        asked = {
+            "accounts": rounded(sorted({account_id for account_id, _ in chunk})),
+            "identities": rounded([identity for _, identity in chunk]),
+        }
+        for row in connection.execute(_CLAIMED, asked):
             features = by_key.get((row[2], row[3]))
             if features is not None:
                 found.append(FirstImport(row[0], row[1], features))
@@ -165,16 +181,17 @@ def _claimed(connection: Connection, wanted: Mapping[DuplicateKey, str]) -> list
 
 def _alike(connection: Connection, wanted: Collection[DuplicateKey]) -> list[FirstImport]:
     """Messages with equal account, time and internet message id; by the index on the first two."""
-    columns = (_row.nMessageID, _row.sGraphMessageID, _row.nAccountID, _row.sInternetMessageID, _row.dtReceived)
-    rows = connection.execute(
-        select(*columns).where(
-            _row.nAccountID.in_(rounded(sorted({each.account_id for each in wanted}))),
-            _row.dtReceived.in_(rounded(list({each.received for each in wanted}))),
-            _row.sInternetMessageID.in_(rounded(list({each.internet_message_id for each in wanted}))),
-        )
-    )
+    asked = {
+        "accounts": rounded(sorted({each.account_id for each in wanted})),
+        "times": rounded(list({each.received for each in wanted})),
+        "internet_ids": rounded(list({each.internet_message_id for each in wanted})),
+    }
     pairs = {(each.account_id, each.internet_message_id, each.received) for each in wanted}
-    return [FirstImport(row[0], row[1], DuplicateKey(*row[2:], None)) for row in rows if tuple(row[2:]) in pairs]
+    return [
+        FirstImport(row[0], row[1], DuplicateKey(*row[2:], None))
+        for row in connection.execute(_ALIKE, asked)
+        if tuple(row[2:]) in pairs
+    ]
 
 
 def stored_digests(connection: Connection, message_ids: Collection[int]) -> dict[int, str]:
@@ -211,7 +228,7 @@ def claim(connection: Connection, messages: Sequence[tuple[int, DuplicateKey]]) 
         if features.are_telling
     ]
     if rows:
-        connection.execute(insert(message_identity), rows)
+        connection.execute(_CLAIM, rows)
 
 
 def claim_anew(connection: Connection, message_id: int, features: DuplicateKey) -> None:
@@ -252,14 +269,14 @@ def forget(connection: Connection, account_id: int, graph_id: str) -> None:
 
 def of_ids(connection: Connection, keys: Collection[tuple[int, str]]) -> list[Duplicate]:
     """The records of those messages, by account and Graph id, that are copies."""
-    found = [copy for chunk in in_queries(keys) for copy in _found(connection, are_among(duplicate, chunk))]
+    found = [copy for chunk in in_queries(keys) for copy in _found(connection, _COPIES_OF_IDS, named(chunk))]
     return [each for each in found if (each.account_id, each.graph_id) in keys]
 
 
 def of_messages(connection: Connection, message_ids: Collection[int]) -> list[Duplicate]:
     """The copies of these messages, in the order in which they were met."""
     chunks = in_queries(message_ids)
-    found = [copy for chunk in chunks for copy in _found(connection, _copy.nMessageID.in_(chunk))]
+    found = [copy for chunk in chunks for copy in _found(connection, _COPIES_OF_MESSAGES, {"messages": chunk})]
     return sorted(found, key=lambda each: each.seen)
 
 
@@ -269,7 +286,7 @@ def page_of_account(connection: Connection, account_id: int, *, after: str, limi
     Each with the Graph id of the message that it equals.
     """
     statement = (
-        select(*_COLUMNS, _row.sGraphMessageID)
+        _COPIES.add_columns(_row.sGraphMessageID)
         .join_from(duplicate, message, _row.nMessageID == _copy.nMessageID)
         .where(_copy.nAccountID == account_id, _copy.sGraphMessageID > after)
         .order_by(_copy.sGraphMessageID)
@@ -278,5 +295,5 @@ def page_of_account(connection: Connection, account_id: int, *, after: str, limi
     return [(Duplicate(*row[:-1]), row[-1]) for row in connection.execute(statement)]
 
 
-def _found(connection: Connection, condition: ColumnElement[bool]) -> Iterator[Duplicate]:
-    yield from (Duplicate(*row) for row in connection.execute(select(*_COLUMNS).where(condition)).all())
+def _found(connection: Connection, statement: Select[Any], parameters: dict[str, Any]) -> Iterator[Duplicate]:
+    yield from (Duplicate(*row) for row in connection.execute(statement, parameters).all())

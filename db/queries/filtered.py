@@ -10,13 +10,24 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select
 
-from db.keys import are_among, graph_ids, in_queries
+from db.keys import are_among, graph_ids, in_queries, named
 from db.locking import by_row
 from db.tables import seen
 
 _row = seen.c
 _AT_A_TIME: Final = 500
 """Rows that one statement deletes; over 5,000 locks SQL Server locks the whole table."""
+_OF_IDS: Final = select(
+    _row.nAccountID,
+    _row.sGraphMessageID,
+    _row.sInternetMessageID,
+    _row.sFromAddress,
+    _row.dtReceived,
+    _row.nSize,
+    _row.sReason,
+    _row.sRule,
+    _row.dtSeen,
+).where(are_among(seen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,7 @@ def forget(connection: Connection, keys: Collection[tuple[int, str]]) -> None:
 
 def of_ids(connection: Connection, keys: Collection[tuple[int, str]]) -> list[FilteredMessage]:
     """The records of those messages, by account and Graph id, that were left out."""
-    found = [each for chunk in in_queries(keys) for each in _found(connection, are_among(seen, chunk))]
+    found = [each for chunk in in_queries(keys) for each in _found(connection, chunk)]
     return [each for each in found if each.key in keys]
 
 
@@ -101,19 +112,8 @@ def _deleted(connection: Connection, condition: ColumnElement[bool], limit: int)
     return len(numbers)
 
 
-def _found(connection: Connection, condition: ColumnElement[bool]) -> Iterator[FilteredMessage]:
-    columns = (
-        _row.nAccountID,
-        _row.sGraphMessageID,
-        _row.sInternetMessageID,
-        _row.sFromAddress,
-        _row.dtReceived,
-        _row.nSize,
-        _row.sReason,
-        _row.sRule,
-        _row.dtSeen,
-    )
-    yield from (FilteredMessage(*row) for row in connection.execute(select(*columns).where(condition)).all())
+def _found(connection: Connection, keys: Collection[tuple[int, str]]) -> Iterator[FilteredMessage]:
+    yield from (FilteredMessage(*row) for row in connection.execute(_OF_IDS, named(keys)).all())
 
 
 def _columns(record: FilteredMessage) -> dict[str, Any]:

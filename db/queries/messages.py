@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from db.engine import Database
-from db.keys import MessageKey, are_among, in_queries
+from db.keys import MessageKey, are_among, in_queries, named
 from db.locking import by_row
 from db.outcomes import ContentState, Outcome
 from db.queries import after_import, duplicates, filtered, scans
@@ -47,6 +47,8 @@ from groupcommit import GroupCommit
 from longtext import LongText
 from phrases import Phrase
 
+_BODY: Final = message.c.sBody.name
+_BODY_TEXT: Final = message.c.sBodyText.name
 _MAX_IN_ONE_GROUP: Final = 50
 _NAMED_LACKING: Final = 3
 """Missing attachments that are named each."""
@@ -57,6 +59,21 @@ _SCANNED_AFTER: Final = timedelta(hours=1)
 
 # Errors of the database, and of its driver or the column types for a value they cannot convert.
 _REFUSALS: Final = (StatementError, UnicodeEncodeError, OverflowError, ContentDiffers)
+
+# Built once: see `db.keys.listed`.
+_PLACES: Final = union_all(
+    *(
+        select(table.c.nAccountID, table.c.sGraphMessageID, literal_column(f"'{table.name}'")).where(are_among(table))
+        for table in (message, duplicate, seen_table)
+    )
+)
+_NUMBERS: Final = select(message.c.nAccountID, message.c.sGraphMessageID, message.c.nMessageID).where(
+    are_among(message)
+)
+_INSERT_MESSAGE: Final = insert(message).inline()
+_INSERT_RECIPIENT: Final = insert(recipient)
+_INSERT_HEADER: Final = insert(header)
+_INSERT_CONTENT: Final = {table: insert(table).inline() for table in (attachment, original)}
 
 _RowWithContent = tuple[dict[str, Any], bytes | IO[bytes] | None, int]
 """Values of a row, its content, and the size of that."""
@@ -247,8 +264,8 @@ class MessageRecord:
     @property
     def long_texts(self) -> dict[str, LongText]:
         """Its texts that are in files, by column."""
-        texts = {message.c.sBody.name: self.body, message.c.sBodyText.name: self.body_text}
-        return {column: each for column, each in texts.items() if isinstance(each, LongText)}
+        texts = ((_BODY, self.body), (_BODY_TEXT, self.body_text))
+        return {column: each for column, each in texts if isinstance(each, LongText)}
 
 
 class MessageStore:
@@ -385,13 +402,7 @@ def _places(connection: Connection, keys: Sequence[MessageKey]) -> dict[MessageK
     """The tables with these, by name; keys in none are left out."""
     found: dict[MessageKey, set[str]] = {}
     for chunk in in_queries(keys):
-        lookups = [
-            select(table.c.nAccountID, table.c.sGraphMessageID, literal_column(f"'{table.name}'")).where(
-                are_among(table, chunk)
-            )
-            for table in (message, duplicate, seen_table)
-        ]
-        for account_id, graph_id, table in connection.execute(union_all(*lookups)):
+        for account_id, graph_id, table in connection.execute(_PLACES, named(chunk)):
             found.setdefault((account_id, graph_id), set()).add(table)
     return {key: found[key] for key in keys if key in found}
 
@@ -404,12 +415,7 @@ def _numbers(connection: Connection, keys: list[MessageKey]) -> dict[MessageKey,
     """
     found: dict[MessageKey, int] = {}
     for chunk in in_queries(keys):
-        rows = connection.execute(
-            select(message.c.nAccountID, message.c.sGraphMessageID, message.c.nMessageID).where(
-                are_among(message, chunk)
-            )
-        )
-        found.update({(row[0], row[1]): row[2] for row in rows})
+        found.update({(row[0], row[1]): row[2] for row in connection.execute(_NUMBERS, named(chunk))})
     return {key: found[key] for key in keys if key in found}
 
 
@@ -688,10 +694,10 @@ def _insert(
         ]
         short = [row for each, row in rows if not each.long_texts]
         if short:
-            connection.execute(insert(message).inline(), short)
+            connection.execute(_INSERT_MESSAGE, short)
         for each, row in rows:
             if each.long_texts:
-                connection.execute(insert(message).inline().values(**row))
+                connection.execute(_INSERT_MESSAGE.values(**row))
         numbers = _numbers(connection, [each.key for each in found.new])
         for each in found.new:
             _write_long_texts(connection, numbers[each.key], each)
@@ -792,14 +798,14 @@ def _lost_attachments(connection: Connection, message_id: int, new: MessageRecor
 def _insert_children(connection: Connection, saved: list[tuple[int, MessageRecord]]) -> None:
     recipients = [_recipient_row(message_id, each) for message_id, record in saved for each in record.recipients]
     if recipients:
-        connection.execute(insert(recipient), recipients)
+        connection.execute(_INSERT_RECIPIENT, recipients)
     headers = [
         {"nMessageID": message_id, "nPosition": position, "sName": each.name, "sValue": each.value}
         for message_id, record in saved
         for position, each in enumerate(record.headers)
     ]
     if headers:
-        connection.execute(insert(header), headers)
+        connection.execute(_INSERT_HEADER, headers)
     parts = [(message_id, part) for message_id, record in saved for part in record.attachments]
     _insert_contents(
         connection,
@@ -826,7 +832,7 @@ def _insert_contents(
     """Insert rows, each with its content and the size of that; those without a file together."""
     small = [{**row, "biContent": held} for row, held, _ in rows if not _is_file(held)]
     if small:
-        connection.execute(insert(table).inline(), small)
+        connection.execute(_INSERT_CONTENT[table], small)
     for row, held, size in rows:
         if _is_file(held):
             insert_with_content(connection, table, row, held, size=size, key=key)

@@ -3,13 +3,17 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, literal, select, update
 
-from db.keys import MessageKey, are_among, in_queries
+from db.keys import MessageKey, are_among, in_queries, named
 from db.tables import missed_notification
 
 _row = missed_notification.c
+_SUSPECTED: Final = select(_row.nAccountID, _row.sGraphMessageID, _row.dtReceived).where(
+    are_among(missed_notification), _row.dtTold.is_(None)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,7 @@ def suspected(connection: Connection, keys: Collection[MessageKey]) -> dict[Mess
     """Those of the messages that are recorded and not reported yet, with their times of receipt."""
     found: dict[MessageKey, datetime] = {}
     for chunk in in_queries(keys):
-        rows = connection.execute(
-            select(_row.nAccountID, _row.sGraphMessageID, _row.dtReceived).where(
-                are_among(missed_notification, chunk), _row.dtTold.is_(None)
-            )
-        )
+        rows = connection.execute(_SUSPECTED, named(chunk))
         found.update({(row[0], row[1]): row[2] for row in rows})
     return {key: received for key, received in found.items() if key in keys}
 

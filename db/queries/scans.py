@@ -16,7 +16,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, literal, select, true, update
 
-from db.keys import are_among, in_queries, rounded
+from db.keys import are_among, in_queries, listed, named, rounded
 from db.leases import age, over
 from db.locking import by_row, locking
 from db.tables import account_settings, scan
@@ -31,6 +31,8 @@ _MIN_CHECK_INTERVAL: Final = timedelta(minutes=15)
 
 _row = scan.c
 _columns = (_row.nAccountID, _row.sGraphMessageID, _row.sLetterDigest, _row.dtFirstSeen, _row.dtUntil, _row.nMessageID)
+_ANY: Final = select(literal(1)).where(_row.nAccountID.in_(listed("accounts", _row.nAccountID))).limit(1)
+_INCOMPLETE: Final = select(_row.nAccountID, _row.sGraphMessageID).where(are_among(scan), _row.nMessageID.is_not(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,7 @@ def lock(connection: Connection, keys: Collection[tuple[int, str]]) -> None:
 
 def exist(connection: Connection, account_ids: Collection[int]) -> bool:
     """True if there is any row of these accounts: mostly there is none, and nothing to compare."""
-    found = select(literal(1)).where(_row.nAccountID.in_(account_ids)).limit(1)
-    return connection.scalar(found) is not None
+    return connection.scalar(_ANY, {"accounts": rounded(sorted(account_ids))}) is not None
 
 
 def of_digests(connection: Connection, digests: Collection[tuple[int, str]], *, now: datetime) -> list[Scan]:
@@ -129,9 +130,7 @@ def incomplete(connection: Connection, keys: Collection[tuple[int, str]]) -> set
     """Those of the messages that are imported without their files, which Defender may still release."""
     found: set[tuple[int, str]] = set()
     for chunk in in_queries(keys):
-        wanted = and_(are_among(scan, chunk), _row.nMessageID.is_not(None))
-        rows = connection.execute(select(_row.nAccountID, _row.sGraphMessageID).where(wanted))
-        found.update((row[0], row[1]) for row in rows)
+        found.update((row[0], row[1]) for row in connection.execute(_INCOMPLETE, named(chunk)))
     return found.intersection(keys)
 
 

@@ -232,11 +232,10 @@ class _AttachmentsOfMessage:
         try:
             with ExitStack() as own:
                 entry = await self._with_details(kind, entry, own)
-                row = _row(position, entry, kind, texts)
                 if kind == "reference":
-                    return row
+                    return _row(position, entry, kind, texts)
                 content, differs, is_confirmed = await self._content(kind, entry)
-            return replace(_with_content(row, content), state_detail=differs, is_confirmed=is_confirmed)
+            return _row(position, entry, kind, texts, content, differs=differs, is_confirmed=is_confirmed)
         except _NoId:
             return replace(_row(position, entry, kind, texts), state=ContentState.UNREADABLE, state_detail=_NO_ID)
         except _TooLarge as exc:
@@ -426,31 +425,38 @@ def _id_of(entry: Json) -> str:
     return found
 
 
-def _row(position: int, entry: Json, kind: str, texts: Texts) -> AttachmentRecord:
-    """The row with Graph's facts on an attachment; without bytes."""
+def _row(
+    position: int,
+    entry: Json,
+    kind: str,
+    texts: Texts,
+    content: _Content | None = None,
+    *,
+    differs: str | None = None,
+    is_confirmed: bool = True,
+) -> AttachmentRecord:
+    """The row with Graph's facts on an attachment, and with its bytes, where they are here."""
     return AttachmentRecord(
         position=position,
         graph_attachment_id=texts.take(entry.get("id")),
         kind=kind,
         file_name=texts.take(entry.get("name")),
         content_type=texts.take(entry.get("contentType")),
-        size=_whole(entry.get("size")),
+        size=_whole(entry.get("size")) if content is None else content.size,
         inline=entry.get("isInline") is True,
         content_id=texts.take(entry.get("contentId")),
-        sha256=None,
-        content=None,
+        sha256=None if content is None else content.sha256,
+        content=None if content is None else content.held,
         state=ContentState.LINKED if kind == "reference" else ContentState.STORED,
+        state_detail=differs,
+        item_type=_item_type(content.head) if content is not None and kind == "item" else None,
+        is_confirmed=is_confirmed,
         # Graph v1.0 gives these of no attachment as yet; when they are selected by name, it refuses the whole call.
         link=texts.take(entry.get("sourceUrl")),
         link_provider=(texts.take(entry.get("providerType")) or "")[:_WORD_LENGTH] or None,
         link_permission=(texts.take(entry.get("permission")) or "")[:_WORD_LENGTH] or None,
         content_location=texts.take(entry.get("contentLocation")),
     )
-
-
-def _with_content(row: AttachmentRecord, content: _Content) -> AttachmentRecord:
-    item_type = _item_type(content.head) if row.kind == "item" else None
-    return replace(row, content=content.held, size=content.size, sha256=content.sha256, item_type=item_type)
 
 
 def _item_type(head: bytes) -> str:

@@ -56,7 +56,9 @@ def extension_for(content_type: str | None) -> str:
 
 def _parts(name: str) -> tuple[str, str]:
     """The harmless part of a name, and its extension with the dot."""
-    shown = "".join(each for each in unicodedata.normalize("NFC", name) if unicodedata.category(each) not in _DROPPED)
+    shown = unicodedata.normalize("NFC", name)
+    if not shown.isprintable():  # else it has none that is dropped
+        shown = "".join(each for each in shown if unicodedata.category(each) not in _DROPPED)
     clean = " ".join(_RESERVED.sub("_", shown).split()).rstrip(". ")
     found = _EXTENSION.search(clean)
     if found is None or not found.start() or len(found[0]) > _MAX_EXTENSION:

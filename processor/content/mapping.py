@@ -45,12 +45,12 @@ class Texts:
 
         `limit`: the length of its column, as `db.columns.cut` counts; the rest is cut off.
         """
-        if isinstance(value, LongText):
-            self.replaced += value.facts.replaced
-            whole = value.text()
-        elif isinstance(value, str):
+        if isinstance(value, str):
             whole, replaced = storable(value)
             self.replaced += replaced
+        elif isinstance(value, LongText):
+            self.replaced += value.facts.replaced
+            whole = value.text()
         else:
             return None
         fitting = whole if limit is None else cut(whole, limit)

@@ -140,7 +140,7 @@ WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND ([tblEmai
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblEmailScan] 
-WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
+WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_accounts])
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblMissedNotification] 
@@ -308,7 +308,7 @@ WHERE [tblNotificationQueue].[sState] = :sState_1 ORDER BY [tblNotificationQueue
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sMessageID], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[sState], [tblNotificationQueue].[nAccountID], [tblNotificationQueue].[sBody], [tblNotificationQueue].[dtEnqueued], [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nDeliveryCount], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[sReason], [tblNotificationQueue].[sDescription], [tblNotificationQueue].[dtDeadLettered] 
 FROM [tblNotificationQueue] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
-WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1 ORDER BY [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nSequence]
+WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :now ORDER BY [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nSequence]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sState], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[dtEnqueued] 
 FROM [tblNotificationQueue] 
@@ -408,11 +408,11 @@ WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1 AND [tblEmailAttachment]
 GO
 SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason] 
 FROM [tblEmailDuplicate] 
-WHERE [tblEmailDuplicate].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailDuplicate].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
+WHERE [tblEmailDuplicate].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailDuplicate].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids])
 GO
 SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason] 
 FROM [tblEmailDuplicate] 
-WHERE [tblEmailDuplicate].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
+WHERE [tblEmailDuplicate].[nMessageID] IN (__[POSTCOMPILE_messages])
 GO
 SELECT [tblEmailHeader].[nMessageID], [tblEmailHeader].[nPosition], [tblEmailHeader].[sName], [tblEmailHeader].[sValue] 
 FROM [tblEmailHeader] 
@@ -428,7 +428,7 @@ WHERE [tblEmailIdentity].[nMessageID] = :nMessageID_1 OR [tblEmailIdentity].[nAc
 GO
 SELECT [tblEmailIdentity].[nMessageID], [tblEmailMessage].[sGraphMessageID], [tblEmailIdentity].[nAccountID], [tblEmailIdentity].[sIdentity] 
 FROM [tblEmailIdentity] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailIdentity].[nMessageID] 
-WHERE [tblEmailIdentity].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailIdentity].[sIdentity] IN (__[POSTCOMPILE_sIdentity_1])
+WHERE [tblEmailIdentity].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailIdentity].[sIdentity] IN (__[POSTCOMPILE_identities])
 GO
 SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState], count(*) AS count_1 
 FROM [tblEmailMessage] 
@@ -436,15 +436,15 @@ WHERE [tblEmailMessage].[sAfterImportState] IN (__[POSTCOMPILE_sAfterImportState
 GO
 SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], 'tblEmailMessage' 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1]) UNION ALL SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], 'tblEmailDuplicate' 
+WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids]) UNION ALL SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], 'tblEmailDuplicate' 
 FROM [tblEmailDuplicate] 
-WHERE [tblEmailDuplicate].[nAccountID] IN (__[POSTCOMPILE_nAccountID_2]) AND [tblEmailDuplicate].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_2]) UNION ALL SELECT [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], 'tblEmailSeen' 
+WHERE [tblEmailDuplicate].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailDuplicate].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids]) UNION ALL SELECT [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], 'tblEmailSeen' 
 FROM [tblEmailSeen] 
-WHERE [tblEmailSeen].[nAccountID] IN (__[POSTCOMPILE_nAccountID_3]) AND [tblEmailSeen].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_3])
+WHERE [tblEmailSeen].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailSeen].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids])
 GO
 SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[nMessageID] 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
+WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids])
 GO
 SELECT [tblEmailMessage].[nAccountID], count(*) AS count_1 
 FROM [tblEmailMessage] GROUP BY [tblEmailMessage].[nAccountID]
@@ -473,7 +473,7 @@ WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblE
 GO
 SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[dtReceived] 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[dtReceived] IN (__[POSTCOMPILE_dtReceived_1]) AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1])
+WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailMessage].[dtReceived] IN (__[POSTCOMPILE_times]) AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_internet_ids])
 GO
 SELECT [tblEmailOriginal].[nMessageID] 
 FROM [tblEmailOriginal] 
@@ -501,7 +501,7 @@ WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP B
 GO
 SELECT [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID] 
 FROM [tblEmailScan] 
-WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailScan].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1]) AND [tblEmailScan].[nMessageID] IS NOT NULL
+WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailScan].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids]) AND [tblEmailScan].[nMessageID] IS NOT NULL
 GO
 SELECT [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID], [tblEmailScan].[sLetterDigest], [tblEmailScan].[dtFirstSeen], [tblEmailScan].[dtUntil], [tblEmailScan].[nMessageID] 
 FROM [tblEmailScan] 
@@ -525,7 +525,7 @@ WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[nMessageID
 GO
 SELECT [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[sInternetMessageID], [tblEmailSeen].[sFromAddress], [tblEmailSeen].[dtReceived], [tblEmailSeen].[nSize], [tblEmailSeen].[sReason], [tblEmailSeen].[sRule], [tblEmailSeen].[dtSeen] 
 FROM [tblEmailSeen] 
-WHERE [tblEmailSeen].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailSeen].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
+WHERE [tblEmailSeen].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailSeen].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids])
 GO
 SELECT [tblEmailSeen].[nAccountID], count(*) AS count_1 
 FROM [tblEmailSeen] GROUP BY [tblEmailSeen].[nAccountID]
@@ -566,7 +566,7 @@ WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotific
 GO
 SELECT [tblMissedNotification].[nAccountID], [tblMissedNotification].[sGraphMessageID], [tblMissedNotification].[dtReceived] 
 FROM [tblMissedNotification] 
-WHERE [tblMissedNotification].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblMissedNotification].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1]) AND [tblMissedNotification].[dtTold] IS NULL
+WHERE [tblMissedNotification].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblMissedNotification].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids]) AND [tblMissedNotification].[dtTold] IS NULL
 GO
 SELECT [tblMissedNotification].[nAccountID], count(*) AS count_1, max([tblMissedNotification].[dtReceived]) AS max_1 
 FROM [tblMissedNotification] 
@@ -586,7 +586,7 @@ WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[nS
 GO
 SELECT [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[nRetired] 
 FROM [tblNotificationQueue] WITH (UPDLOCK, ROWLOCK) 
-WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_1 ORDER BY [tblNotificationQueue].[nSequence]
+WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_sequences]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :now ORDER BY [tblNotificationQueue].[nSequence]
 GO
 SELECT [tblProblem].[nProblemID], [tblProblem].[sKind], [tblProblem].[nAccountID], [tblProblem].[sScope], [tblProblem].[sKey], [tblProblem].[nClosed], [tblProblem].[sSeverity], [tblProblem].[dtFirstSeen], [tblProblem].[dtLastSeen], [tblProblem].[dtCleared], [tblProblem].[nCount], [tblProblem].[sText], [tblProblem].[sTextPhrase], [tblProblem].[sRemedy], [tblProblem].[sRemedyPhrase], [tblProblem].[dtAlerted], [tblProblem].[dtRecoveryAlerted] 
 FROM [tblProblem] 
@@ -720,9 +720,9 @@ UPDATE [tblGraphSubscription] SET [dtExpires]=:dtExpires, [dtGranted]=:dtGranted
 GO
 UPDATE [tblMissedNotification] SET [dtTold]=:dtTold WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[dtTold] IS NULL AND [tblMissedNotification].[dtFound] <= :dtFound_1
 GO
-UPDATE [tblNotificationQueue] SET [dtVisible]=:dtVisible, [nDeliveryCount]=([tblNotificationQueue].[nDeliveryCount] + :nDeliveryCount_1), [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1
-GO
 UPDATE [tblNotificationQueue] SET [dtVisible]=:dtVisible, [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
+GO
+UPDATE [tblNotificationQueue] SET [dtVisible]=:until, [nDeliveryCount]=([tblNotificationQueue].[nDeliveryCount] + :nDeliveryCount_1), [sLockToken]=:token WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_sequences]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :now
 GO
 UPDATE [tblNotificationQueue] SET [nRetired]=:nRetired WHERE [tblNotificationQueue].[nSequence] < :nSequence_1
 GO
@@ -730,7 +730,7 @@ UPDATE [tblNotificationQueue] SET [nRetired]=[tblNotificationQueue].[nSequence] 
 GO
 UPDATE [tblNotificationQueue] SET [nRetired]=[tblNotificationQueue].[nSequence] WHERE [tblNotificationQueue].[sMessageID] IN (__[POSTCOMPILE_sMessageID_1]) AND [tblNotificationQueue].[nRetired] = :nRetired_1 AND ([tblNotificationQueue].[dtEnqueued] < :dtEnqueued_1 OR [tblNotificationQueue].[dtEnqueued] > :dtEnqueued_2)
 GO
-UPDATE [tblNotificationQueue] SET [sState]=:sState, [dtVisible]=[tblNotificationQueue].[dtEnqueued], [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
+UPDATE [tblNotificationQueue] SET [sState]=:sState, [dtVisible]=[tblNotificationQueue].[dtEnqueued], [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_sequences])
 GO
 UPDATE [tblNotificationQueue] SET [sState]=:sState, [sLockToken]=:sLockToken, [sReason]=:sReason, [sDescription]=:sDescription, [dtDeadLettered]=:dtDeadLettered WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
 GO
