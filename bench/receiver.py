@@ -26,6 +26,7 @@ from pathlib import Path
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from background.readiness import Readiness
 from bus.database.adapter import DatabaseQueue
 from bus.queue import NotificationSender
 from console import logs
@@ -201,6 +202,7 @@ async def serve_receiver(pipe: Pipe, queue: NotificationSender) -> None:
         clock=utc_now,
         metrics=metrics,
         throttled=throttled,
+        readiness=Readiness(),
     )
     listener = Listener(
         receiver.answer,

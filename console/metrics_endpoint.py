@@ -1,4 +1,4 @@
-"""The metrics of a process, on an address of their own: they show versions, accounts' certificates and error counts."""
+"""Metrics and health of a process, on an address of their own: they show versions, certificates and error counts."""
 
 import errno
 from collections.abc import AsyncIterator
@@ -8,6 +8,8 @@ from typing import Final
 import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from background.readiness import Readiness
 
 _FINISH_SECONDS: Final = 2.0
 
@@ -19,8 +21,10 @@ class MetricsUnavailable(Exception):
 
 
 @asynccontextmanager
-async def serving_metrics(registry: CollectorRegistry, host: str, port: int) -> AsyncIterator[None]:
-    """Answer `GET /metrics` with Prometheus text while in the context.
+async def serving_metrics(
+    registry: CollectorRegistry, readiness: Readiness, host: str, port: int
+) -> AsyncIterator[None]:
+    """Answer `GET /metrics` with Prometheus text, `/health/live` and `/health/ready` with JSON, while in the context.
 
     An address in use is logged, and not served: several processes of one host have the same settings, and none of them
     may fail for its metrics.
@@ -32,8 +36,14 @@ async def serving_metrics(registry: CollectorRegistry, host: str, port: int) -> 
     async def show(_request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    async def live(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
     application = web.Application()
     application.router.add_get("/metrics", show)
+    application.router.add_get("/health/live", live)
+    application.router.add_get("/health/ready", _ReadyPage(readiness).show)
+    application.on_response_prepare.append(_hide_versions)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=_FINISH_SECONDS)
     await runner.setup()
     try:
@@ -55,3 +65,27 @@ async def serving_metrics(registry: CollectorRegistry, host: str, port: int) -> 
         yield
     finally:
         await runner.cleanup()
+
+
+class _ReadyPage:
+    """The readiness of the process; a change is logged, with texts that the page does not have."""
+
+    def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
+        self._reasons: list[str] = []
+
+    async def show(self, _request: web.Request) -> web.Response:
+        obstacles = await self._readiness.obstacles()
+        reasons = list(obstacles)
+        if reasons != self._reasons and reasons:
+            log.warning("process_not_ready", reasons=reasons, error=" ".join(obstacles.values()))
+        elif reasons != self._reasons:
+            log.info("process_ready")
+        self._reasons = reasons
+        if reasons:
+            return web.json_response({"status": "unavailable", "reasons": reasons}, status=503)
+        return web.json_response({"status": "ok"})
+
+
+async def _hide_versions(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.pop("Server", None)

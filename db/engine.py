@@ -126,6 +126,18 @@ class Database:
         self.engine = engine
         self._writers: _Writers = _SharedCommits(engine) if engine.dialect.name == "sqlite" else _PooledWriters(engine)
         self._readers = ThreadPoolExecutor(_threads(engine), thread_name_prefix="db-read")
+        self._pending: set[Future[Any]] = set()
+
+    @property
+    def connections_in_use(self) -> int:
+        """The number of connections that transactions use now."""
+        pool = self.engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
+
+    @property
+    def transactions_waiting(self) -> int:
+        """The number of transactions that wait for a thread, and so for its connection."""
+        return sum(not each.running() and not each.done() for each in list(self._pending))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction that writes nothing.
@@ -133,7 +145,7 @@ class Database:
         Raises:
             DatabaseUnavailable: it may succeed later.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._readers, run_reading, self.engine, work)
+        return await self._result(self._readers.submit(run_reading, self.engine, work))
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction and commit it durably; anything `work` raises rolls it back.
@@ -141,7 +153,12 @@ class Database:
         Raises:
             DatabaseUnavailable: nothing was written, or the commit was cut off, outcome unknown; try again later.
         """
-        return await asyncio.wrap_future(self._writers.submit(work))
+        return await self._result(self._writers.submit(work))
+
+    async def _result(self, future: "Future[T]") -> T:
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+        return await asyncio.wrap_future(future)
 
     async def close(self) -> None:
         """Wait for the transactions under way, then close all connections."""

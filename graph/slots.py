@@ -61,6 +61,16 @@ class Slots:
         """The number of mailboxes that calls are made of, or wait for."""
         return len(self._gates)
 
+    @property
+    def in_use(self) -> int:
+        """The number of calls in progress."""
+        return sum(gate.under_way for gate in self._gates.values())
+
+    @property
+    def waiting(self) -> int:
+        """The number of calls that wait."""
+        return sum(len(gate.waiting) for gate in self._gates.values())
+
     async def acquire(self, key: SlotKey) -> None:
         """See `CallSlots.acquire`."""
         limit = max(1, self._allowance(key))

@@ -18,6 +18,7 @@ from typing import Final
 import structlog
 
 import background
+from background.pulse import Pulse
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.leases import is_over
@@ -134,6 +135,7 @@ class AfterImport(DeliveryObserver):
         clock: Callable[[], datetime],
         random: Random,
         metrics: ProcessorMetrics,
+        pulse: Pulse,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._database = database
@@ -144,6 +146,7 @@ class AfterImport(DeliveryObserver):
         self._clock = clock
         self._random = random
         self._metrics = metrics
+        self._pulse = pulse
         self._poll_seconds = poll_seconds
         self._lanes: dict[int, _Lane] = {}
         self._waiting = 0
@@ -203,6 +206,7 @@ class AfterImport(DeliveryObserver):
 
     async def _poll_forever(self) -> None:
         while True:
+            self._pulse.beat("after_import")
             try:
                 claimed = await self._poll()
             except DatabaseUnavailable:  # the worker reports that it is unavailable

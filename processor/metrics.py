@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from bus.notification import Source
+
 
 class ProcessorMetrics:
     """The processor's metrics, in the given registry."""
@@ -35,6 +37,15 @@ class ProcessorMetrics:
             registry=registry,
             buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0),
         )
+        latency = Histogram(
+            "mail_importer_message_latency_seconds",
+            "From the time the mailbox received a message to its committed row, by what made it known: graph "
+            "(a notification), sweep, catch-up (also of old mail), operator.",
+            ["source"],
+            registry=registry,
+            buckets=(0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0),
+        )
+        self.latency = {source: latency.labels(source) for source in Source}
         self.replaced_characters = Counter(
             "mail_importer_replaced_characters",
             "Lone surrogates and NUL in texts of mail, which no database takes: U+FFFD stands in their place.",

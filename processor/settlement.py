@@ -201,11 +201,18 @@ class DeliveryMetrics(DeliveryObserver):
                 self._metrics.dead_letters.labels(reason).inc()
             case Complete(outcome, result):
                 if outcome is Outcome.IMPORTED:
-                    self._metrics.seconds.observe(_seconds(work, self._clock()))
+                    self._observe(work, result)
                 if result is not None and result.reason is not None:
                     self._metrics.left_out.labels(result.reason).inc()
                 if result is not None and result.replaced_characters:
                     self._metrics.replaced_characters.inc(result.replaced_characters)
+
+    def _observe(self, work: InFlight, result: ImportResult | None) -> None:
+        now = self._clock()
+        self._metrics.seconds.observe(_seconds(work, now))
+        if work.notification is not None and result is not None and result.received is not None:
+            latency = self._metrics.latency[work.notification.source]
+            latency.observe(max(0.0, (now - result.received).total_seconds()))  # clocks of Exchange and of this host
 
 
 class DeliveryLog(DeliveryObserver):

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import Final
@@ -13,6 +13,7 @@ from structlog.contextvars import bound_contextvars
 
 import background
 import hostfaults
+from background.pulse import Pulse
 from bus.errors import LockLost, QueueUnavailable
 from bus.notification import Notification, Source, UnreadableNotification
 from bus.queue import Delivery, NotificationConsumer
@@ -44,6 +45,9 @@ from threads import DaemonThreads
 _RECEIVE_WAIT: Final = timedelta(seconds=20)
 _HOLDS_SHARED_EVERY: Final = timedelta(minutes=1)
 _RENEWAL_POLL_SECONDS: Final = 1.0
+_RECEIVING: Final = "receiving"
+"""The name of the loop in the pulse of the process."""
+_ROOM_SECONDS: Final = 5.0
 _CANCEL_SECONDS: Final = 1.0
 """For a cancelled task to end, handing back what it has; a queue that does not answer must not keep the process."""
 _WAIT_FOR_DATABASE: Final = Abandon(Outcome.RETRIED, timedelta(seconds=5), cause="DatabaseUnavailable")
@@ -100,7 +104,7 @@ def _parse(delivery: Delivery) -> _ImportRequest | _LifecycleRequest | DeadLette
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """Things from outside: the process's share of calls, time, chance, metrics and bounds.
+    """Things from outside: the process's share of calls, time, chance, metrics, the pulse of its loops, and bounds.
 
     `probe_host` blocks, and raises HostFault while this machine lacks a resource that an import needs.
     """
@@ -111,6 +115,7 @@ class WorkerContext:
     metrics: ProcessorMetrics
     limits: WorkerLimits | None = None
     probe_host: Callable[[], None] = hostfaults.probe
+    pulse: Pulse = field(default_factory=Pulse)
 
 
 class Processor:
@@ -140,6 +145,7 @@ class Processor:
         self._random = context.random
         self._metrics = context.metrics
         self._probe_host = context.probe_host
+        self._pulse = context.pulse
         self._limits = limits = context.limits or WorkerLimits()
         self._fairness = MailboxFairness(context.calls, max_per_mailbox=limits.max_per_mailbox, clock=context.clock)
         self._in_flight: set[InFlight] = set()
@@ -170,6 +176,7 @@ class Processor:
     async def _receive_forever(self) -> None:
         next_load = self._clock()
         while True:
+            self._pulse.beat(_RECEIVING)
             try:
                 await self._require_host()
                 if is_over(next_load, self._clock(), longest=_HOLDS_SHARED_EVERY):
@@ -202,6 +209,7 @@ class Processor:
         asked = exc.retry_after if isinstance(exc, QueueUnavailable) else None
         seconds = max(self._pause_seconds, asked or 0.0)
         log.warning("processor_paused", error=str(exc), seconds=seconds)
+        self._pulse.beat(_RECEIVING, pause=seconds)
         await asyncio.sleep(seconds)
 
     async def _receive_batch(self) -> None:
@@ -232,7 +240,10 @@ class Processor:
                     while self._limits.max_in_flight - len(self._in_flight) < enough:
                         await self._next_room()
         while len(self._in_flight) >= self._limits.max_in_flight:
-            await self._next_room()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ROOM_SECONDS):
+                    await self._next_room()
+            self._pulse.beat(_RECEIVING)  # large messages may keep all the room for minutes
         return self._limits.max_in_flight - len(self._in_flight)
 
     async def _next_room(self) -> None:
@@ -418,6 +429,7 @@ class Processor:
 
     async def _keep_locks(self) -> None:
         while True:
+            self._pulse.beat("lock_renewal")
             await asyncio.sleep(_RENEWAL_POLL_SECONDS)
             now = self._clock()
             due = [work for work in self._in_flight if not work.is_settling and work.needs_renewal(now)]

@@ -5,7 +5,6 @@ Graph keeps them and retries for up to 4 hours (docs/graph.md, section 3). Forge
 that a forger gets no information.
 """
 
-import asyncio
 import itertools
 import math
 import time
@@ -17,6 +16,7 @@ from typing import Final
 
 from aiohttp import web
 
+from background.readiness import STOPPING, Readiness
 from bus.errors import QueueUnavailable
 from bus.queue import NotificationSender
 from hostfaults import host_fault_of
@@ -31,7 +31,6 @@ from receiver.throttled_log import ThrottledLog
 
 _DELIVERIES: Final = frozenset({"/notifications", "/lifecycle"})
 _RETRY_AFTER_SECONDS: Final = 10
-_READY_SECONDS: Final = 10.0
 
 
 class Receiver:
@@ -45,17 +44,17 @@ class Receiver:
         clock: Callable[[], datetime],
         metrics: ReceiverMetrics,
         throttled: ThrottledLog,
+        readiness: Readiness,
         intake_limits: IntakeLimits | None = None,
         body_limits: BodyLimits | None = None,
-        is_useless: Callable[[], bool] = lambda: False,
     ) -> None:
         """`account_of`: the account a `clientState` proves, None when it proves nothing.
 
-        `is_useless`: true while another role of this process cannot work, for `/health/ready`.
+        `readiness`: of the whole process, for `/health/ready`: what another role of it cannot process is better sent
+        elsewhere.
         """
-        self._queue = queue
         self._account_of = account_of
-        self._is_useless = is_useless
+        self._readiness = readiness
         self._clock = clock
         self._metrics = metrics
         self._intake = Intake(queue, intake_limits or IntakeLimits(), metrics)
@@ -63,7 +62,6 @@ class Receiver:
         self._delivery_log = DeliveryLog(metrics, throttled)
         self._pages = {"/health/live": self._live, "/health/ready": self._ready}
         self._counters: dict[tuple[str, int], Callable[[], None]] = {}
-        self._stopping = False
         # Unique without reading the system's randomness at every request.
         self._process = uuid.uuid4().hex[:16]
         self._requests = itertools.count(1)
@@ -78,10 +76,6 @@ class Receiver:
         else:
             response = await self._answer_other(path, request.method)
         return self._counted(path, response)
-
-    def stop_accepting(self) -> None:
-        """Signal load balancers, by `/health/ready`, to send nothing more here."""
-        self._stopping = True
 
     def _counted(self, path: str, response: web.Response) -> web.Response:
         known = path if path in _DELIVERIES else "other"
@@ -151,18 +145,11 @@ class Receiver:
         return web.json_response({"status": "ok"})
 
     async def _ready(self) -> web.Response:
-        if self._stopping:
+        obstacles = await self._readiness.obstacles()
+        if not obstacles:
+            return web.json_response({"status": "ok"})
+        if STOPPING in obstacles:
             return web.json_response({"status": "stopping"}, status=503)
-        try:
-            async with asyncio.timeout(_READY_SECONDS):
-                await self._queue.check()
-        except (QueueUnavailable, TimeoutError) as exc:
-            # The reason may name a file, a host or a certificate: it is only logged. This page is public.
-            self._delivery_log.not_ready(str(exc) or "no answer")
-            return web.json_response({"status": "unavailable"}, status=503)
-        if self._is_useless():
-            self._delivery_log.not_ready(
-                "Another role of this process can do nothing; its own lines in the log have the reason."
-            )
-            return web.json_response({"status": "unavailable"}, status=503)
-        return web.json_response({"status": "ok"})
+        # This page is public: it has no reasons, whose texts may name a file, a host or a certificate.
+        self._delivery_log.not_ready(" ".join(obstacles.values()))
+        return web.json_response({"status": "unavailable"}, status=503)

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import structlog
 from sqlalchemy import Connection
 
+from background.pulse import Pulse
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.leases import is_over
@@ -68,6 +69,7 @@ class SubscriptionManager:
         clock: Callable[[], datetime],
         random: Random,
         metrics: ManagerMetrics,
+        pulse: Pulse | None = None,
         limits: ManagerLimits | None = None,
     ) -> None:
         """`owner`: unique name of this process among all managers.
@@ -78,6 +80,7 @@ class SubscriptionManager:
         self._database = database
         self._served_with = served_with
         self._clock = clock
+        self._pulse = pulse or Pulse()
         self._limits = limits or ManagerLimits()
         self._room = asyncio.Event()
         self._pollers: list[_Poller] = [
@@ -103,6 +106,7 @@ class SubscriptionManager:
         stopping.add_done_callback(lambda _: self._room.set())
         try:
             while not stop.is_set():
+                self._pulse.beat("manager")
                 self._note([await _trouble(poll) for poll in (self._compare, *(each.poll for each in self._pollers))])
                 await self._rest(stop)
         finally:

@@ -9,7 +9,7 @@ from console.settings import Settings
 from console.wiring.calls import USUAL, CallContext
 from console.wiring.credentials import certificate_store, naming, token_source
 from graph.certificates import CertificateStore
-from graph.client import GraphClient, open_session
+from graph.client import GraphClient, Observer, open_session
 from graph.slots import CallSlots, LocalSlots
 from graph.token import TokenSource
 
@@ -29,11 +29,13 @@ async def open_graph(
     slots: CallSlots | None = None,
     context: CallContext = USUAL,
     availability: Availability | None = None,
+    *,
+    observer: Observer | None = None,
 ) -> AsyncIterator[OpenedGraph]:
     """Connections and tokens for as long as the context lasts.
 
-    `slots`: see `GraphClient`; None: one call at a time per mailbox, for commands beside the processors' four.
-    `availability`: learns whether Graph and the sign-in service answer.
+    `slots`, `observer`: see `GraphClient`; without slots: one call at a time per mailbox, for commands beside the
+    processors' four. `availability`: learns whether Graph and the sign-in service answer.
 
     Raises:
         SettingsError: `ca_bundle` or `certificate_store` cannot be used.
@@ -56,6 +58,7 @@ async def open_graph(
             deadline_seconds=context.call_seconds,
             availability=availability,
             on_delay=context.on_delay,
+            observer=observer,
             sleep=context.sleep,
             random=context.random,
             now=context.clock,

@@ -85,6 +85,7 @@ def processor_of(
         clock=clock,
         random=random,
         metrics=metrics,
+        pulse=context.pulse,
         poll_seconds=action_poll_seconds,
     )
     observers: list[DeliveryObserver] = [

@@ -1,12 +1,12 @@
 """The receiver, put together from the settings."""
 
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import structlog
 from prometheus_client import CollectorRegistry
 
+from background.readiness import Readiness
 from bus.queue import NotificationSender
 from console.settings import Settings
 from console.wiring.clock import utc_now
@@ -27,14 +27,10 @@ async def start_receiver(
     queue: NotificationSender,
     keys: ClientStateKeys,
     registry: CollectorRegistry,
+    readiness: Readiness,
     resources: AsyncExitStack,
-    *,
-    is_useless: Callable[[], bool],
 ) -> tuple[int, ServerCertificate | None]:
     """Start the receiver, which `resources` stop; its port, and its certificate unless it speaks plain HTTP.
-
-    Args:
-        is_useless: true while this process cannot work on what it would accept.
 
     Raises:
         OSError, ssl.SSLError: it cannot listen as the settings say.
@@ -52,8 +48,8 @@ async def start_receiver(
         clock=utc_now,
         metrics=metrics,
         throttled=throttled,
+        readiness=readiness,
         body_limits=BodyLimits(body_bytes=settings.receiver_body_limit_mb * 1024 * 1024),
-        is_useless=is_useless,
     )
     listener = Listener(
         receiver.answer,
@@ -66,6 +62,5 @@ async def start_receiver(
     )
     port = await listener.start()
     resources.push_async_callback(listener.stop)
-    resources.callback(receiver.stop_accepting)
     log.info("receiver_listening", host=settings.receiver_host, port=port)
     return port, certificate

@@ -8,17 +8,21 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry
 
 import background
 from availability import Availability
+from background.pulse import Pulse
+from background.readiness import STARTING, STOPPING, Readiness
 from bus.observed import ObservedQueue
 from bus.queue import NotificationQueue
 from console.metrics_endpoint import serving_metrics
+from console.process_metrics import add_heartbeat_metrics, add_process_metrics
 from console.settings import Settings
 from console.wiring.client_state import client_state_keys
 from console.wiring.clock import utc_now
 from console.wiring.database import open_engine, warning_of_modes
+from console.wiring.health import watch_database, watch_heartbeat, watch_loops, watch_queue
 from console.wiring.host import host_name, process_name, program_version
 from console.wiring.process import freeze_gc
 from console.wiring.queue import open_queue
@@ -27,7 +31,7 @@ from db.heartbeat import Heartbeat
 from db.queries.processes import Process
 from db.schema import revisions
 from graph.client_state import ClientStateKeys
-from graph.slots import Slots
+from graph.slots import LocalSlots, Slots
 from processor.mailbox_fairness import PROCESSOR, ProcessShare
 from threads import DaemonThreads
 
@@ -70,8 +74,9 @@ async def run_roles(
     """
     async with AsyncExitStack() as resources:
         wiring = await _Wiring.open(settings, roles, resources)
-        await wiring.serve_metrics(resources)
+        await wiring.serve_metrics(stop, resources)
         await wiring.introduce(roles, resources)
+        wiring.watch(roles)
         port, certificate = None, None
         if RECEIVER in roles:
             port, certificate = await wiring.receive(resources)
@@ -82,6 +87,7 @@ async def run_roles(
         shown = settings.shown_database_url if _needs_database(settings, roles) else None
         log.info("roles_started", roles=list(roles), database=shown, queue=settings.queue)
         freeze_gc()
+        wiring.readiness.add(STARTING, lambda: None)
         on_started(Started(port))
         await _until_stopped(running, stop)
     log.info("roles_stopped", roles=list(roles))
@@ -122,9 +128,9 @@ class _Wiring:
         self._random = SystemRandom()
         self._owner = process_name()
         self._heartbeat: Heartbeat | None = None
+        self._pulse = Pulse()
+        self.readiness = Readiness()
         self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
 
     @classmethod
     async def open(cls, settings: Settings, roles: tuple[str, ...], resources: AsyncExitStack) -> "_Wiring":
@@ -155,11 +161,14 @@ class _Wiring:
             raise RuntimeError("a role that needs the keys was wired without them")
         return self._client_state_keys
 
-    async def serve_metrics(self, resources: AsyncExitStack) -> None:
-        """Serve the metrics of all roles of this process, if configured."""
+    async def serve_metrics(self, stop: asyncio.Event, resources: AsyncExitStack) -> None:
+        """Serve metrics and health of all roles of this process, if configured."""
+        self.readiness.add(STOPPING, lambda: "The process was signalled to stop." if stop.is_set() else None)
+        self.readiness.add(STARTING, lambda: "The roles of the process are not started yet.")
+        resources.push_async_callback(self.readiness.close)
         host, port = self._settings.metrics_host, self._settings.metrics_port
         if port:
-            await resources.enter_async_context(serving_metrics(self._registry, host, port))
+            await resources.enter_async_context(serving_metrics(self._registry, self.readiness, host, port))
 
     async def introduce(self, roles: tuple[str, ...], resources: AsyncExitStack) -> None:
         """Announce this process to the others, until the very end: it may use its share of calls as long."""
@@ -168,18 +177,25 @@ class _Wiring:
         process = Process(self._owner, host_name(), roles, program_version(), utc_now())
         self._heartbeat = await resources.enter_async_context(Heartbeat(self._gateway, process, clock=utc_now).kept())
 
-    def _cannot_process(self) -> bool:
-        """True of a processor that receives nothing now, since the others may consider it dead."""
-        heartbeat = self._heartbeat
-        return heartbeat is not None and PROCESSOR in heartbeat.process.roles and heartbeat.is_late
+    def watch(self, roles: tuple[str, ...]) -> None:
+        """Define when this process is ready, able to do the work of all its roles; and its metrics."""
+        watch_loops(self.readiness, self._pulse)
+        if self._heartbeat is not None:
+            add_heartbeat_metrics(self._registry, self._heartbeat)
+            if roles != (RECEIVER,):
+                watch_heartbeat(self.readiness, self._heartbeat)
+        if self._gateway is not None:
+            watch_database(self.readiness, self._gateway)
+        watch_queue(self.readiness, self._queue, puts=roles != (PROCESSOR,), receives=PROCESSOR in roles)
+        add_process_metrics(
+            self._registry, version=program_version(), roles=roles, pulse=self._pulse, database=self._gateway
+        )
 
     async def receive(self, resources: AsyncExitStack) -> "tuple[int, ServerCertificate | None]":
         """Start the receiver; see `start_receiver`. It stops first of all, so that what arrives is still queued."""
         from console.wiring.receiver import start_receiver  # noqa: PLC0415  # of one role
 
-        return await start_receiver(
-            self._settings, self._queue, self._keys, self._registry, resources, is_useless=self._cannot_process
-        )
+        return await start_receiver(self._settings, self._queue, self._keys, self._registry, self.readiness, resources)
 
     async def work(
         self, roles: tuple[str, ...], stop: asyncio.Event, resources: AsyncExitStack
@@ -189,13 +205,17 @@ class _Wiring:
         if PROCESSOR not in roles and SUBSCRIPTIONS not in roles:
             return work
         from console.wiring.graph import open_graph  # noqa: PLC0415  # of two roles
+        from graph.metrics import GraphMetrics  # noqa: PLC0415  # of two roles
 
         share = None
         if PROCESSOR in roles and self._heartbeat is not None:
             share = ProcessShare(self._heartbeat, name=self._owner)
         # A manager alone makes few calls: one at a time beside the processors' four, and Graph's 429 decides.
-        slots = None if share is None else Slots(share.of)
-        graph = await resources.enter_async_context(open_graph(self._settings, slots, availability=self._availability))
+        slots = LocalSlots(1) if share is None else Slots(share.of)
+        observer = GraphMetrics(self._registry, slots).observe
+        graph = await resources.enter_async_context(
+            open_graph(self._settings, slots, availability=self._availability, observer=observer)
+        )
         if self._heartbeat is not None:
             observers = self._observers(graph, resources)
             work.append((MONITOR, self._monitor(self._heartbeat, graph, observers, stop)))
@@ -211,7 +231,7 @@ class _Wiring:
                 self._database,
                 self._queue,
                 self._keys,
-                ManagerContext(self._owner, utc_now, self._random, ManagerMetrics(self._registry)),
+                ManagerContext(self._owner, utc_now, self._random, ManagerMetrics(self._registry), pulse=self._pulse),
             )
             work.append((SUBSCRIPTIONS, manager.run(stop)))
         return work
@@ -245,7 +265,8 @@ class _Wiring:
         from processor.metrics import ProcessorMetrics  # noqa: PLC0415  # of one role
         from processor.worker import WorkerContext  # noqa: PLC0415  # of one role
 
-        context = WorkerContext(share, utc_now, self._random, ProcessorMetrics(self._registry))
+        metrics = ProcessorMetrics(self._registry)
+        context = WorkerContext(share, utc_now, self._random, metrics, pulse=self._pulse)
         await run_processor(self._settings, self._queue, self._database, graph, context, stop)
 
 

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 
 import structlog
 
+from background.pulse import Pulse
 from bus.queue import NotificationQueue
 from console.settings import Settings
 from console.wiring.graph import OpenedGraph
@@ -50,6 +51,7 @@ class ManagerContext:
     page_size: int = 500
     max_waiting: int = 5_000
     finds_drift: bool = True
+    pulse: Pulse = field(default_factory=Pulse)
 
 
 def manager_of(
@@ -121,5 +123,6 @@ def manager_of(
         clock=clock,
         random=random,
         metrics=metrics,
+        pulse=context.pulse,
         limits=context.limits,
     )

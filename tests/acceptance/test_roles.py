@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 from datetime import UTC, datetime
@@ -147,6 +148,44 @@ async def test_probes_and_metrics_are_correct(site: Site) -> None:
     in_rows = {row[0] for row in site.rows(select(message.c.sCorrelationID))}
     assert {line["correlation"] for line in imported} == in_rows
     assert all(any(row.startswith(request) for request in queued) for row in in_rows)
+
+
+@pytest.mark.slow
+@_on_sqlite
+async def test_each_role_reports_whether_it_can_work(site: Site) -> None:
+    """`/health/ready` at its metrics_port: the reasons are fixed words, and the processes live on."""
+    ports = {role: free_port() for role in ("receiver", "processor", "subscriptions")}
+    for role, port in ports.items():
+        site.start("run", role, MAIL_IMPORTER_METRICS_PORT=str(port))
+
+    async def health() -> dict[str, object]:
+        found: dict[str, object] = {}
+        for role, port in ports.items():
+            try:
+                found[role] = json.loads((await site.get("/health/ready", port))[1])
+            except aiohttp.ClientError:
+                found[role] = None
+        return found
+
+    async def all_ready() -> bool:
+        return all(each == {"status": "ok"} for each in (await health()).values())
+
+    async def as_expected() -> bool:
+        return await health() == {
+            "receiver": {"status": "unavailable", "reasons": ["queue"]},
+            "processor": {"status": "unavailable", "reasons": ["heartbeat"]},
+            "subscriptions": {"status": "unavailable", "reasons": ["heartbeat", "queue"]},
+        }
+
+    await until(all_ready, "three roles are ready")
+    with sqlite3.connect(site.gateway.file, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        await until(as_expected, "the lock of another program is noticed", seconds=60, pause=1)
+        for port in ports.values():
+            assert await site.get("/health/live", port) == (200, '{"status": "ok"}')
+        other.execute("ROLLBACK")
+    other.close()
+    await until(all_ready, "three roles are ready again", seconds=60, pause=1)
 
 
 def test_outdated_schema_is_refused_with_the_command_to_run(site: Site, empty_gateway: Gateway) -> None:

@@ -11,6 +11,7 @@ from random import Random
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, func, select, update
 
+from background.readiness import Readiness
 from console.wiring.subscriptions import ManagerContext, manager_of
 from db.engine import Database
 from db.queries import accounts, subscriptions
@@ -55,7 +56,12 @@ class Office:
         keys = await self.world.keys()
         throttled = ThrottledLog(time.monotonic)
         receiver = Receiver(
-            self.world.queue, account_of=keys.verify, clock=self.world.clock, metrics=metrics, throttled=throttled
+            self.world.queue,
+            account_of=keys.verify,
+            clock=self.world.clock,
+            metrics=metrics,
+            throttled=throttled,
+            readiness=Readiness(),
         )
         listener = Listener(
             receiver.answer,

@@ -17,9 +17,11 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import event
 from yarl import URL
 
+from background.readiness import Readiness
 from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, NotificationSender
+from console.wiring.health import QUEUE, probing
 from db.engine import Database, make_engine
 from graph.client_state import ClientStateKeys
 from receiver.app import Receiver
@@ -139,7 +141,7 @@ class Endpoint:
     port: int
     queue: DatabaseQueue
     disk: Disk
-    receiver: Receiver
+    readiness: Readiness
     listener: Listener
     session: aiohttp.ClientSession
     keys: ClientStateKeys
@@ -260,6 +262,9 @@ class Endpoints:
         keys = ClientStateKeys(SECRET, PREVIOUS_SECRET)
         registry = CollectorRegistry()
         metrics = ReceiverMetrics(registry)
+        readiness = Readiness(remembered_seconds=0)
+        readiness.probe(QUEUE, probing(queue.check))
+        enter.push_async_callback(readiness.close)
         throttled = ThrottledLog(time.monotonic)
         receiver = Receiver(
             queue_of(queue),
@@ -267,6 +272,7 @@ class Endpoints:
             clock=lambda: NOW,
             metrics=metrics,
             throttled=throttled,
+            readiness=readiness,
             intake_limits=intake,
             body_limits=body,
         )
@@ -285,7 +291,7 @@ class Endpoints:
             connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=DEADLINE_SECS)
         )
         await enter.enter_async_context(session)
-        return Endpoint(port, queue, disk, receiver, listener, session, keys, registry)
+        return Endpoint(port, queue, disk, readiness, listener, session, keys, registry)
 
 
 def statuses(answers: Iterable[Answer]) -> list[int]:

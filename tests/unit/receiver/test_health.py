@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
+from background.readiness import STOPPING
 from tests.unit.receiver.endpoint import Endpoint, Endpoints, item
 
 
@@ -36,7 +37,7 @@ async def test_it_lives_but_is_not_ready_while_the_database_is_unavailable(endpo
 
 async def test_it_is_not_ready_while_stopping(endpoint: Endpoint) -> None:
     """Load balancers send elsewhere; items that still come are accepted."""
-    endpoint.receiver.stop_accepting()
+    endpoint.readiness.add(STOPPING, lambda: "it was signalled")
     answer = await endpoint.request("GET", "/health/ready")
     assert (answer.status, json.loads(answer.body)) == (503, {"status": "stopping"})
     assert (await endpoint.request("GET", "/health/live")).status == 200
@@ -108,7 +109,7 @@ async def test_no_other_method_validates(endpoint: Endpoint, method: str) -> Non
 
 async def test_it_is_not_ready_while_another_role_of_the_process_can_do_nothing(endpoint: Endpoint) -> None:
     """A delivery that still comes is accepted."""
-    endpoint.receiver._is_useless = lambda: True
+    endpoint.readiness.add("heartbeat", lambda: "it is late")
     answer = await endpoint.request("GET", "/health/ready")
     assert (answer.status, json.loads(answer.body)) == (503, {"status": "unavailable"})
     assert (await endpoint.request("GET", "/health/live")).status == 200
