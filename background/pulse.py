@@ -20,9 +20,9 @@ class Pulse:
         self._beats[loop] = self._monotonic() + pause
 
     def ages(self) -> dict[str, float]:
-        """Seconds since the last round of each loop, or since the pause after it."""
+        """Seconds since the last round of each loop, or since the pause after it. May be called on any thread."""
         now = self._monotonic()
-        return {loop: max(0.0, now - beat) for loop, beat in self._beats.items()}
+        return {loop: max(0.0, now - beat) for loop, beat in list(self._beats.items())}
 
     def stuck(self) -> list[str]:
         """The loops that are stuck."""

@@ -12,9 +12,15 @@ from db.heartbeat import Heartbeat
 
 
 def add_process_metrics(
-    registry: CollectorRegistry, *, version: str, roles: Sequence[str], pulse: Pulse, database: Database | None
+    registry: CollectorRegistry,
+    *,
+    version: str,
+    roles: Sequence[str],
+    pulse: Pulse,
+    database: Database | None,
+    heartbeat: Heartbeat | None,
 ) -> None:
-    """Add the metrics of this process. `database`: None where it uses none."""
+    """Add the metrics of this process. `database`, `heartbeat`: None where it has none."""
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     registry.register(_Loops(pulse))
@@ -27,6 +33,13 @@ def add_process_metrics(
     about.labels(version, " ".join(roles)).set(1)
     if database is not None:
         _add_database_metrics(registry, database)
+    if heartbeat is not None:
+        late = Gauge(
+            "mail_importer_heartbeat_late",
+            "1 while the heartbeat of the process could not be written in time, so that it begins nothing; else 0.",
+            registry=registry,
+        )
+        late.set_function(lambda: heartbeat.is_late)
 
 
 def _add_database_metrics(registry: CollectorRegistry, database: Database) -> None:
@@ -42,16 +55,6 @@ def _add_database_metrics(registry: CollectorRegistry, database: Database) -> No
         registry=registry,
     )
     waiting.set_function(lambda: database.transactions_waiting)
-
-
-def add_heartbeat_metrics(registry: CollectorRegistry, heartbeat: Heartbeat) -> None:
-    """Add the metric of a process that has a heartbeat."""
-    late = Gauge(
-        "mail_importer_heartbeat_late",
-        "1 while the heartbeat of the process could not be written in time, so that it begins nothing; otherwise 0.",
-        registry=registry,
-    )
-    late.set_function(lambda: heartbeat.is_late)
 
 
 class _Loops(Collector):

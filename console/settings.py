@@ -150,9 +150,11 @@ class Settings(BaseModel):
     ] = 256
     """Connections of one address (IPv6: /64) at a time, 1,000 at most; 0: no bound, behind a proxy."""
     metrics_host: Text = "127.0.0.1"
-    """Address on which a process serves its metrics."""
+    """Address on which a process serves its metrics and its health."""
     metrics_port: Port = 9464
     """Port of the metrics; 0: none are served. Several processes of a host each need a port of their own."""
+    metrics_accounts: Literal["auto", "all", "none"] = "auto"
+    """Accounts that have metrics of their own: `all`, `none`, or `auto`: all if there are 1,000 at most."""
     alerts: SecretStr | None = None
     """Targets of alerts: Apprise URLs separated by white space, or the path of a file of mode 0600 with one a line;
     none: no alerts."""

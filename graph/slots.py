@@ -63,13 +63,13 @@ class Slots:
 
     @property
     def in_use(self) -> int:
-        """The number of calls in progress."""
-        return sum(gate.under_way for gate in self._gates.values())
+        """The number of calls in progress. May be read on any thread, as `waiting`."""
+        return sum(gate.under_way for gate in list(self._gates.values()))
 
     @property
     def waiting(self) -> int:
         """The number of calls that wait."""
-        return sum(len(gate.waiting) for gate in self._gates.values())
+        return sum(len(gate.waiting) for gate in list(self._gates.values()))
 
     async def acquire(self, key: SlotKey) -> None:
         """See `CallSlots.acquire`."""

@@ -17,7 +17,7 @@ from background.readiness import STARTING, STOPPING, Readiness
 from bus.observed import ObservedQueue
 from bus.queue import NotificationQueue
 from console.metrics_endpoint import serving_metrics
-from console.process_metrics import add_heartbeat_metrics, add_process_metrics
+from console.process_metrics import add_process_metrics
 from console.settings import Settings
 from console.wiring.client_state import client_state_keys
 from console.wiring.clock import utc_now
@@ -180,15 +180,18 @@ class _Wiring:
     def watch(self, roles: tuple[str, ...]) -> None:
         """Define when this process is ready, able to do the work of all its roles; and its metrics."""
         watch_loops(self.readiness, self._pulse)
-        if self._heartbeat is not None:
-            add_heartbeat_metrics(self._registry, self._heartbeat)
-            if roles != (RECEIVER,):
-                watch_heartbeat(self.readiness, self._heartbeat)
+        if self._heartbeat is not None and roles != (RECEIVER,):
+            watch_heartbeat(self.readiness, self._heartbeat)
         if self._gateway is not None:
             watch_database(self.readiness, self._gateway)
         watch_queue(self.readiness, self._queue, puts=roles != (PROCESSOR,), receives=PROCESSOR in roles)
         add_process_metrics(
-            self._registry, version=program_version(), roles=roles, pulse=self._pulse, database=self._gateway
+            self._registry,
+            version=program_version(),
+            roles=roles,
+            pulse=self._pulse,
+            database=self._gateway,
+            heartbeat=self._heartbeat,
         )
 
     async def receive(self, resources: AsyncExitStack) -> "tuple[int, ServerCertificate | None]":

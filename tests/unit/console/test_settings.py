@@ -42,6 +42,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "receiver_connections_per_address": 256,
         "metrics_host": "127.0.0.1",
         "metrics_port": 9464,
+        "metrics_accounts": "auto",
         "alert_repeat_hours": 24,
         "alert_minimum_severity": "warning",
         "console_host": "127.0.0.1",
