@@ -1,18 +1,38 @@
 #!/bin/sh
 # Dependencies available only as system packages: unixodbc (pyodbc cannot be imported without libodbc.so.2),
-# systemd-analyze, and the compiler for python-qpid-proton, which has no wheels. Installs them where permitted (Debian,
-# root); elsewhere names them. Tests that need the first two are skipped without; without a compiler no test can run.
+# systemd-analyze, prometheus and promtool, and the compiler for python-qpid-proton, which has no wheels. Installs them
+# where permitted (Debian, root); elsewhere names them. Tests that need the first three are skipped without; without a
+# compiler no test can run.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin # location of ldconfig, for any user
-missing=""
+tools=.venv/bin
+missing="" unpacked=""
 ldconfig -p 2>/dev/null | grep -q 'libodbc\.so\.2' || missing="$missing unixodbc"
 command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
 command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 "${PYTHON:-python3}" -c 'import pathlib, sys, sysconfig
 sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())' || missing="$missing python3-dev"
-[ -n "$missing" ] || exit 0
+[ -x $tools/promtool ] || command -v promtool >/dev/null 2>&1 || unpacked=prometheus
+[ -n "$missing$unpacked" ] || exit 0
+
+# Its package would start a server on this machine: only the two programs are taken from it.
+unpack() {
+    folder=$(mktemp -d)
+    (cd "$folder" && apt-get download -qq -o APT::Sandbox::User=root "$1") &&
+        dpkg-deb --fsys-tarfile "$folder"/*.deb |
+        tar -x -C $tools --strip-components=3 ./usr/bin/prometheus ./usr/bin/promtool
+    found=$?
+    rm -r "$folder"
+    return $found
+}
+
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     # shellcheck disable=SC2086  # one word per package
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >&2 && exit 0
+    {
+        apt-get update -qq &&
+            { [ -z "$missing" ] || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } &&
+            { [ -z "$unpacked" ] || unpack $unpacked; }
+    } >&2 && exit 0
 fi
+missing="$missing${unpacked:+ $unpacked}"
 echo "Not installed:$missing. What needs them is skipped, or fails; install with: sudo apt-get install$missing" >&2

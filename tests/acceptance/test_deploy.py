@@ -18,6 +18,7 @@ from bus.servicebus.connection import ServiceBusAddress
 from console.settings import PREFIX, Settings
 from console.settings_sources import load_settings
 from tests.paths import ROOT
+from tests.system_packages import without_system_package
 
 _DEPLOY = ROOT / "deploy"
 _UNITS = sorted((_DEPLOY / "systemd").glob("*.service"))
@@ -96,12 +97,6 @@ def _of_type(kind: str) -> list[dict[str, Any]]:
     return [each for each in _template()["resources"] if each["type"] == kind]
 
 
-def _without_system_package(package: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{package} is missing: tools/system-packages.sh should have installed it")
-    pytest.skip(f"needs {package}: apt-get install {package}")
-
-
 # systemd
 
 
@@ -117,7 +112,7 @@ def test_a_unit_starts_after_the_clock_is_set(unit: Path) -> None:
 def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:
     """`systemd-analyze verify` reports nothing."""
     if shutil.which("systemd-analyze") is None:
-        _without_system_package("systemd")
+        without_system_package("systemd")
     installed = Path(sys.executable).with_name("mail-importer")
     copy = tmp_path / unit.name
     copy.write_text(unit.read_text("utf-8").replace("/opt/mail-importer/bin/mail-importer", str(installed)), "utf-8")
@@ -129,7 +124,7 @@ def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:
 def test_systemd_finds_the_unit_well_protected(unit: Path) -> None:
     """`systemd-analyze security` gives points of exposure, 100 at most; removing the rest would cost a function."""
     if shutil.which("systemd-analyze") is None:
-        _without_system_package("systemd")
+        without_system_package("systemd")
     command = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", str(unit)]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
@@ -203,7 +198,7 @@ def test_odbc_driver_of_the_image_is_found_and_loads(tmp_path: Path) -> None:
         check=False,
     )
     if "libodbc.so" in found.stderr:
-        _without_system_package("unixodbc")
+        without_system_package("unixodbc")
     assert found.stdout.startswith(str(tmp_path))
     assert "no server answers at the host and port of database_url" in found.stderr
 
