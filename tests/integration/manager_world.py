@@ -11,6 +11,7 @@ from random import Random
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, func, select, update
 
+from background.pulse import Pulse
 from background.readiness import Readiness
 from console.wiring.subscriptions import ManagerContext, manager_of
 from db.engine import Database
@@ -47,6 +48,7 @@ class Office:
         self.url = f"http://127.0.0.1:{self.port}"
         self.registry = CollectorRegistry()
         self.metrics = ManagerMetrics(self.registry)
+        self.pulse = Pulse()
         self.page_size = 500
         self.max_waiting = 5_000
 
@@ -108,6 +110,7 @@ class Office:
             page_size=self.page_size,
             max_waiting=self.max_waiting,
             finds_drift=reconciling,
+            pulse=self.pulse,
         )
         manager = manager_of(settings, world.services, database, world.queue, await world.keys(), context)
         running = asyncio.create_task(manager.run(stop))

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import Connection, select
 
+from background.pulse import Pulse
 from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, MessageId, QueuedMessage
@@ -330,6 +331,7 @@ class World:
         keep_mime: bool = False,
         host: str = "host",
         share: CallShare | None = None,
+        pulse: Pulse | None = None,
     ) -> Processor:
         client = graph or self.graph
         importer = importer_of(
@@ -341,7 +343,7 @@ class World:
             sleep=self.sleeps,
         )
         metrics = ProcessorMetrics(CollectorRegistry())
-        context = WorkerContext(share or self.share, self.clock, Random(1), metrics, limits)
+        context = WorkerContext(share or self.share, self.clock, Random(1), metrics, limits, pulse=pulse or Pulse())
         return processor_of(
             queue or self.queue, self.database, client, importer, context, host=host, action_poll_seconds=0.02
         )

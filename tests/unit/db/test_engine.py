@@ -167,11 +167,14 @@ async def test_cancelled_before_its_turn_is_not_written(database: Database) -> N
     second = asyncio.ensure_future(database.write(lambda c: put(c, "gone")))
     third = asyncio.ensure_future(database.write(lambda c: put(c, "stays")))
     await asyncio.sleep(0)
+    assert (database.connections_in_use, database.transactions_waiting) == (1, 2)
     second.cancel()
     await asyncio.sleep(0)
+    assert database.transactions_waiting == 1
     go_on.set()
     await asyncio.gather(first, third)
     assert names(database.engine) == {"stays"}
+    assert (database.connections_in_use, database.transactions_waiting) == (0, 0)
 
 
 async def test_closed_database_refuses_instead_of_waiting_for_ever(database_engine: Engine) -> None:
