@@ -46,6 +46,7 @@ class Notification:
 
     `change_type` is Graph's value, also when unknown to this program; `message_id` (the immutable id) is None when
     Graph sent none. The processor interprets both. `received`: the time it arrived, or the message was found.
+    `traceparent`: of the trace that it began, as of the W3C; None: telemetry is off.
     """
 
     account_id: int
@@ -57,6 +58,7 @@ class Notification:
     correlation: str
     lifecycle_event: str | None = None
     source: Source = Source.GRAPH
+    traceparent: str | None = None
 
     @classmethod
     def of_found(
@@ -94,20 +96,21 @@ class Notification:
         return Message(MessageId(f"{self.account_id}.{neighbourhood}.{digest}"), self._to_json(), self.account_id)
 
     def _to_json(self) -> str:
-        return _encode(
-            {
-                "version": VERSION,
-                "account": self.account_id,
-                "subscription": self.subscription_id,
-                "changeType": self.change_type,
-                "lifecycleEvent": self.lifecycle_event,
-                "message": self.message_id,
-                "etag": self.etag,
-                "received": self.received.isoformat(),
-                "correlation": self.correlation,
-                "source": self.source,
-            }
-        )
+        document = {
+            "version": VERSION,
+            "account": self.account_id,
+            "subscription": self.subscription_id,
+            "changeType": self.change_type,
+            "lifecycleEvent": self.lifecycle_event,
+            "message": self.message_id,
+            "etag": self.etag,
+            "received": self.received.isoformat(),
+            "correlation": self.correlation,
+            "source": self.source,
+        }
+        if self.traceparent is not None:
+            document["traceparent"] = self.traceparent
+        return _encode(document)
 
     @classmethod
     def from_json(cls, body: str) -> "Notification":
@@ -144,6 +147,7 @@ class Notification:
                 correlation=_typed(document, "correlation", str),
                 lifecycle_event=_optional_text(document, "lifecycleEvent"),
                 source=Source(document.get("source", Source.GRAPH)),
+                traceparent=_optional_text(document, "traceparent"),
             )
         except (KeyError, TypeError, ValueError) as exc:
             raise UnreadableNotification(

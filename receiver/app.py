@@ -9,7 +9,9 @@ import itertools
 import math
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
@@ -18,6 +20,7 @@ from aiohttp import web
 
 from background.readiness import STOPPING, Readiness
 from bus.errors import QueueUnavailable
+from bus.notification import Notification
 from bus.queue import NotificationSender
 from hostfaults import host_fault_of
 from receiver import validation
@@ -28,6 +31,9 @@ from receiver.metrics import ReceiverMetrics
 from receiver.notifications import Classified, NotACollection, classify
 from receiver.server import GENUINE
 from receiver.throttled_log import ThrottledLog
+
+Spans = Callable[[int], AbstractContextManager[str | None]]
+"""Opens a span of the trace around the put of so many items; returns its `traceparent`."""
 
 _DELIVERIES: Final = frozenset({"/notifications", "/lifecycle"})
 _RETRY_AFTER_SECONDS: Final = 10
@@ -47,14 +53,16 @@ class Receiver:
         readiness: Readiness,
         intake_limits: IntakeLimits | None = None,
         body_limits: BodyLimits | None = None,
+        spans: Spans | None = None,
     ) -> None:
         """`account_of`: the account a `clientState` proves, None when it proves nothing.
 
         `readiness`: of the whole process, for `/health/ready`: what another role of it cannot process is better sent
-        elsewhere.
+        elsewhere. `spans`: None where no traces are wanted.
         """
         self._account_of = account_of
         self._readiness = readiness
+        self._spans = spans
         self._clock = clock
         self._metrics = metrics
         self._intake = Intake(queue, intake_limits or IntakeLimits(), metrics)
@@ -108,7 +116,7 @@ class Receiver:
             found = await self._classify(request, correlation)
             if found.genuine:
                 request[GENUINE] = True
-                await self._intake.take(found.genuine)
+                await self._queue(found.genuine)
         except Refused as exc:
             self._delivery_log.refused(exc.status, str(exc), request.remote)
             return web.Response(status=exc.status, text=str(exc), headers=exc.headers)
@@ -121,6 +129,13 @@ class Receiver:
             return self._postponed(correlation, str(fault))
         self._delivery_log.accepted(found, correlation, request.remote)
         return web.Response(status=202)
+
+    async def _queue(self, genuine: Sequence[Notification]) -> None:
+        if self._spans is None:
+            await self._intake.take(genuine)
+            return
+        with self._spans(len(genuine)) as traceparent:
+            await self._intake.take([replace(each, traceparent=traceparent) for each in genuine])
 
     def _postponed(self, correlation: str, why: str, asked: float | None = None) -> web.Response:
         self._delivery_log.postponed(correlation, why)

@@ -73,8 +73,12 @@ def processor_of(
     *,
     host: str,
     action_poll_seconds: float = POLL_SECONDS,
+    observer: DeliveryObserver | None = None,
 ) -> Processor:
-    """The workers of one process on that queue and database; `host`: its name, for the trace."""
+    """The workers of one process on that queue and database; `host`: its name, for the trace.
+
+    `observer`: one more that learns of each delivery.
+    """
     clock, random, metrics = context.clock, context.random, context.metrics
     accounts = AccountCache(database, clock=clock)
     after_import = AfterImport(
@@ -93,6 +97,7 @@ def processor_of(
         TraceWriter(database, host=host, clock=clock, metrics=metrics),
         DeliveryLog(clock=clock),
         after_import,
+        *([] if observer is None else [observer]),
     ]
     return Processor(
         queue,
@@ -113,12 +118,15 @@ async def run_processor(
     graph: GraphClient,
     context: WorkerContext,
     stop: asyncio.Event,
+    *,
+    observer: DeliveryObserver | None = None,
 ) -> None:
-    """Run the workers of this process until `stop` is set."""
+    """Run the workers of this process until `stop` is set; `observer`: see `processor_of`."""
     async with worker_processes() as processes:
         options = ImportOptions.of_settings(settings)
         importer = importer_of(MailReader(graph), database, options, clock=context.clock, processes=processes)
         try:
-            await processor_of(queue, database, graph, importer, context, host=host_name()).run(stop)
+            processor = processor_of(queue, database, graph, importer, context, host=host_name(), observer=observer)
+            await processor.run(stop)
         finally:
             await importer.store.close()

@@ -11,7 +11,7 @@ from bus.queue import NotificationSender
 from console.settings import Settings
 from console.wiring.clock import utc_now
 from graph.client_state import ClientStateKeys
-from receiver.app import Receiver
+from receiver.app import Receiver, Spans
 from receiver.body import BodyLimits
 from receiver.connections import ConnectionLimits
 from receiver.metrics import ReceiverMetrics
@@ -29,6 +29,7 @@ async def start_receiver(
     registry: CollectorRegistry,
     readiness: Readiness,
     resources: AsyncExitStack,
+    spans: Spans | None = None,
 ) -> tuple[int, ServerCertificate | None]:
     """Start the receiver, which `resources` stop; its port, and its certificate unless it speaks plain HTTP.
 
@@ -50,6 +51,7 @@ async def start_receiver(
         throttled=throttled,
         readiness=readiness,
         body_limits=BodyLimits(body_bytes=settings.receiver_body_limit_mb * 1024 * 1024),
+        spans=spans,
     )
     listener = Listener(
         receiver.answer,

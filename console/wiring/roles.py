@@ -1,6 +1,7 @@
 """The wiring: from settings to running roles. The only place that connects the packages."""
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from console.wiring.health import watch_database, watch_heartbeat, watch_loops, 
 from console.wiring.host import host_name, process_name, program_version
 from console.wiring.process import freeze_gc
 from console.wiring.queue import open_queue
+from console.wiring.telemetry import telemetry_of
 from db.engine import Database
 from db.heartbeat import Heartbeat
 from db.queries.processes import Process
@@ -36,7 +38,10 @@ from processor.mailbox_fairness import PROCESSOR, ProcessShare
 from threads import DaemonThreads
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
     from console.wiring.graph import OpenedGraph
+    from console.wiring.otlp import Telemetry
     from graph.client import GraphClient
     from monitoring.monitor import Observer
     from receiver.tls import ServerCertificate
@@ -77,6 +82,7 @@ async def run_roles(
         await wiring.serve_metrics(stop, resources)
         await wiring.introduce(roles, resources)
         wiring.watch(roles)
+        wiring.open_telemetry(roles, resources)
         port, certificate = None, None
         if RECEIVER in roles:
             port, certificate = await wiring.receive(resources)
@@ -128,6 +134,8 @@ class _Wiring:
         self._random = SystemRandom()
         self._owner = process_name()
         self._heartbeat: Heartbeat | None = None
+        self._telemetry: Telemetry | None = None
+        self._tracer: Tracer | None = None
         self._pulse = Pulse()
         self.readiness = Readiness()
         self._registry = CollectorRegistry()
@@ -194,17 +202,33 @@ class _Wiring:
             heartbeat=self._heartbeat,
         )
 
+    def open_telemetry(self, roles: tuple[str, ...], resources: AsyncExitStack) -> None:
+        """Send traces and metrics, if the variables of OpenTelemetry ask for it."""
+        self._telemetry = telemetry_of(os.environ, self._registry, process=self._owner, roles=roles)
+        if self._telemetry is not None:
+            self._tracer = self._telemetry.tracer
+            resources.push_async_callback(self._telemetry.close)
+
     async def receive(self, resources: AsyncExitStack) -> "tuple[int, ServerCertificate | None]":
         """Start the receiver; see `start_receiver`. It stops first of all, so that what arrives is still queued."""
         from console.wiring.receiver import start_receiver  # noqa: PLC0415  # of one role
 
-        return await start_receiver(self._settings, self._queue, self._keys, self._registry, self.readiness, resources)
+        spans = None
+        if self._tracer is not None:
+            from console.wiring.otlp import NotificationSpans  # noqa: PLC0415  # of an optional extra
+
+            spans = NotificationSpans(self._tracer)
+        return await start_receiver(
+            self._settings, self._queue, self._keys, self._registry, self.readiness, resources, spans
+        )
 
     async def work(
         self, roles: tuple[str, ...], stop: asyncio.Event, resources: AsyncExitStack
     ) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         """Return the work of the other roles until `stop` is set. They share tokens and connections."""
         work: list[tuple[str, Coroutine[Any, Any, None]]] = []
+        if self._telemetry is not None and self._telemetry.sends_metrics:
+            work.append(("telemetry", self._telemetry.send_metrics(stop)))
         if PROCESSOR not in roles and SUBSCRIPTIONS not in roles:
             return work
         from console.wiring.graph import open_graph  # noqa: PLC0415  # of two roles
@@ -270,7 +294,12 @@ class _Wiring:
 
         metrics = ProcessorMetrics(self._registry)
         context = WorkerContext(share, utc_now, self._random, metrics, pulse=self._pulse)
-        await run_processor(self._settings, self._queue, self._database, graph, context, stop)
+        observer = None
+        if self._tracer is not None:
+            from console.wiring.delivery_spans import DeliverySpans  # noqa: PLC0415  # of an optional extra
+
+            observer = DeliverySpans(self._tracer)
+        await run_processor(self._settings, self._queue, self._database, graph, context, stop, observer=observer)
 
 
 def _needs_database(settings: Settings, roles: tuple[str, ...]) -> bool:

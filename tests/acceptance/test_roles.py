@@ -25,6 +25,7 @@ from simulator.authority import Authority
 from simulator.faults import Fault, FaultKind
 from tests.acceptance.conftest import Site, free_port, stop, until
 from tests.databases import Gateway
+from tests.doubles.collector import collecting
 
 _on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 """Marks tests that are independent of a server."""
@@ -53,12 +54,34 @@ async def test_one_process_imports_what_arrives_and_stops_within_ten_seconds(sit
 
 
 async def test_three_processes_do_the_same(site: Site) -> None:
-    """Receiver, processor and subscription manager each run alone and meet in the database only."""
-    roles = [site.start("run", role) for role in ("receiver", "processor", "subscriptions")]
-    await site.subscribed()
-    await site.control.start_traffic(30, per_second=30)
-    await site.imported_once(30)
-    assert all(stop(role) < 10 for role in roles)
+    """Receiver, processor and subscription manager each run alone and meet in the database only.
+
+    With OpenTelemetry each message is one trace, from the notification in one process to the commit in another.
+    """
+    async with collecting() as collector:
+        roles = [
+            site.start("run", role, **collector.environment) for role in ("receiver", "processor", "subscriptions")
+        ]
+        await site.subscribed()
+        await site.control.start_traffic(30, per_second=30)
+        await site.imported_once(30)
+
+        async def measured() -> bool:
+            imports = collector.metrics.get("mail_importer_import_seconds")
+            return imports is not None and imports.histogram.data_points[0].count == 30
+
+        await until(measured, "30 imports in the metrics")
+        stops = [asyncio.to_thread(stop, role) for role in roles]
+        assert all(seconds < 10 for seconds in await asyncio.gather(*stops))
+    of_receiver = {each.span: each for each in collector.spans if each.roles == "receiver"}
+    imports = [each for each in collector.spans if each.attributes.get("mail_importer.outcome") == "imported"]
+    assert len(imports) == 30
+    for each in imports:
+        begin = of_receiver[each.parent]
+        assert (begin.name, begin.trace, each.roles) == ("queue notifications", each.trace, "processor")
+        assert begin.begin <= each.end
+        inside = {other.name for other in collector.spans if other.parent == each.span}
+        assert inside == {"fetch from Microsoft Graph", "write and settle"}
 
 
 async def test_killed_processors_lose_and_double_nothing(site: Site) -> None:
