@@ -43,7 +43,8 @@ class DeliverySpans(DeliveryObserver):
         elif isinstance(decision, Abandon) and decision.error is not None:
             span.set_status(Status(StatusCode.ERROR, decision.cause))
         inside = trace.set_span_in_context(span, parent)
-        self._record("wait in the queue", parent, work.delivery.enqueued, _nanoseconds(work.received))
+        if trace.get_current_span(parent).get_span_context().is_valid:
+            self._record("wait in the queue", parent, work.delivery.enqueued, _nanoseconds(work.received))
         if work.progress.fetched is not None:
             fetched = _nanoseconds(work.progress.fetched)
             self._record("fetch from Microsoft Graph", inside, work.received, fetched)
