@@ -114,7 +114,7 @@ class NotificationSpans:
     def __call__(self, items: int) -> Iterator[str | None]:
         """A span around the put of that many items; its `traceparent`, for the queue messages."""
         with self._tracer.start_as_current_span(
-            "queue notifications",
+            "accept notifications",
             kind=SpanKind.PRODUCER,
             attributes={"messaging.batch.message_count": items},
             record_exception=False,  # its text may name a host or a file

@@ -78,7 +78,7 @@ async def test_three_processes_do_the_same(site: Site) -> None:
     assert len(imports) == 30
     for each in imports:
         begin = of_receiver[each.parent]
-        assert (begin.name, begin.trace, each.roles) == ("queue notifications", each.trace, "processor")
+        assert (begin.name, begin.trace, each.roles) == ("accept notifications", each.trace, "processor")
         assert begin.begin <= each.end
         inside = {other.name for other in collector.spans if other.parent == each.span}
         assert inside == {"fetch from Microsoft Graph", "write and settle"}

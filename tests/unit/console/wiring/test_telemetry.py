@@ -162,7 +162,7 @@ def test_a_delivery_belongs_to_the_trace_of_its_notification(spans: tuple[Tracer
     found = {each.name: each for each in exporter.get_finished_spans()}
     assert len({each.context.trace_id for each in found.values() if each.context}) == 1
     assert set(found) == {
-        "queue notifications",
+        "accept notifications",
         "wait in the queue",
         "import message",
         "fetch from Microsoft Graph",
