@@ -35,9 +35,9 @@ class AccountSnapshot:
 class InstallationSnapshot:
     """The state of the installation at `taken`.
 
-    `queue`: messages by state (active, locked, scheduled, dead), those that the queue reports. `waiting_since`: the
-    time since which the oldest active message could have been received. `problems`: open ones by kind and severity.
-    `certificates`: their ends, by thumbprint. `processes`: those alive, by role; 0 for a role without any.
+    `queue`: messages by state (active, locked, scheduled, dead), those that the queue reports; none: it could not be
+    read. `waiting_since`: the time since which the oldest active message could have been received. `problems`: open
+    ones by kind and severity. `certificates`: their ends, by thumbprint. `processes`: those alive, by role.
     """
 
     taken: datetime
@@ -116,7 +116,7 @@ class InstallationMetrics(Collector):
             "mail_importer_queue_oldest_active_age_seconds",
             "Time for which the oldest active message could have been received; 0: there is none.",
             [],
-            [((), age)],
+            [((), age)] if snapshot.queue else [],
         )
 
     def _days_left(self, snapshot: InstallationSnapshot) -> Metric:

@@ -1,6 +1,11 @@
 """The monitor and the watch of outages, put together for a process that works on the gateway database."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry
 
 from availability import Availability, Service
 from bus.queue import NotificationQueue
@@ -11,13 +16,16 @@ from console.wiring.graph import OpenedGraph
 from db.engine import Database
 from db.heartbeat import Heartbeat
 from db.queries import accounts
-from graph.errors import GraphError
+from graph.errors import CertificateError, GraphError
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
+from monitoring.metrics import InstallationMetrics
+from monitoring.metrics_observer import MetricsObserver
 from monitoring.monitor import Monitor, MonitorLimits, Observer
 from monitoring.outages import OutageWatch
 from monitoring.recovery import Recovery
+from threads import DaemonThreads
 
 _SERVICE_BUS = MonitorLimits(queue_every_seconds=30.0)
 """Service Bus counts nothing: each message is read for it."""
@@ -60,6 +68,29 @@ def recovery_of(database: Database, graph: OpenedGraph) -> Recovery:
         return True
 
     return Recovery(database, probe, clock=utc_now)
+
+
+def metrics_of(
+    settings: Settings, database: Database, graph: OpenedGraph, registry: CollectorRegistry
+) -> MetricsObserver:
+    """The metrics of the installation."""
+    # A store on a network share, or of a device, may hang.
+    threads = DaemonThreads("certificate ends", limit=1)
+
+    def ends(thumbprints: Collection[str]) -> dict[str, datetime]:
+        found = {}
+        for each in thumbprints:
+            with suppress(CertificateError):  # the sign-in reports it
+                found[each] = graph.certificates.expiry(each)
+        return found
+
+    async def certificate_ends() -> dict[str, datetime]:
+        uses = await database.read(accounts.certificate_uses)
+        thumbprints = {each for use in uses for each in (use.thumbprint, use.next_thumbprint) if each}
+        return await asyncio.get_running_loop().run_in_executor(threads, ends, thumbprints)
+
+    metrics = InstallationMetrics(registry, accounts=settings.metrics_accounts, clock=utc_now)
+    return MetricsObserver(database, metrics, certificate_ends)
 
 
 def outage_watch_of(database: Database, owner: str, availability: Availability, graph: OpenedGraph) -> OutageWatch:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, null, select
 
 from db.keys import in_queries
 from db.queries.accounts import EVERYTHING, clear_condition
@@ -69,30 +69,30 @@ class AccountState:
     last_imported: datetime | None
 
 
-def account_states(connection: Connection) -> list[AccountState]:
-    """The states of all accounts that are not removed, by name."""
+def account_states(connection: Connection, *, with_addresses: bool = True) -> list[AccountState]:
+    """The states of all accounts that are not removed, by name. `with_addresses`: a processor may not read them."""
     imported = last_imports(connection)
     subscription, sync, address = graph_subscription.c, folder_sync.c, mailbox_address.c
-    rows = connection.execute(
+    found = (
         select(
             _settings.nAccountID,
             _settings.sAccountName,
             _settings.bEnabled,
             _settings.sUserID,
-            address.sAddress,
+            address.sAddress if with_addresses else null().label("sAddress"),
             subscription.sState,
             subscription.dtExpires,
             sync.dtSwept,
         )
         .outerjoin(graph_subscription, subscription.nAccountID == _settings.nAccountID)
         .outerjoin(folder_sync, sync.nAccountID == _settings.nAccountID)
-        .outerjoin(
-            mailbox_address,
-            (address.nAccountID == _settings.nAccountID) & (address.sUserID == _settings.sUserID),
-        )
         .where(_settings.dtRemoved.is_(None))
         .order_by(_settings.sAccountName)
     )
+    if with_addresses:
+        of_mailbox = (address.nAccountID == _settings.nAccountID) & (address.sUserID == _settings.sUserID)
+        found = found.outerjoin(mailbox_address, of_mailbox)
+    rows = connection.execute(found)
     return [
         AccountState(
             account_id=row.nAccountID,

@@ -8,21 +8,17 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 import pytest
-from prometheus_client import CollectorRegistry
 from ruamel.yaml import YAML
 
-from background.readiness import Readiness
 from bus.database.adapter import DatabaseQueue
 from bus.queue import Message, MessageId
-from console.metrics_endpoint import serving_metrics
 from db.engine import Database
-from monitoring.metrics import AccountSnapshot, InstallationMetrics, InstallationSnapshot
 from tests.acceptance.conftest import Site, free_port, until
 from tests.paths import ROOT
 from tests.system_packages import without_system_package
@@ -138,7 +134,7 @@ async def test_each_query_of_the_dashboard_returns_series(site: Site, tmp_path: 
     await queue.close()
     await database.close()
     await site.control.start_traffic(10, per_second=2)
-    async with _installation() as other, _prometheus(tmp_path, [port, other]) as prometheus:
+    async with _prometheus(tmp_path, port) as prometheus:
         missing: list[str] = []
 
         async def complete() -> bool:
@@ -146,7 +142,7 @@ async def test_each_query_of_the_dashboard_returns_series(site: Site, tmp_path: 
             return not missing
 
         try:
-            await until(complete, "series of every query", seconds=60, pause=1)
+            await until(complete, "series of every query", seconds=90, pause=1)
         except AssertionError as exc:
             raise AssertionError(missing) from exc
         for variable in _dashboard()["templating"]["list"]:
@@ -194,8 +190,8 @@ class _Prometheus:
 
 
 @asynccontextmanager
-async def _prometheus(folder: Path, ports: list[int]) -> AsyncIterator[_Prometheus]:
-    with _prometheus_process(folder, ports) as port:
+async def _prometheus(folder: Path, scraped: int) -> AsyncIterator[_Prometheus]:
+    with _prometheus_process(folder, scraped) as port:
         async with aiohttp.ClientSession() as session:
             prometheus = _Prometheus(port, session)
             await until(prometheus.ready, "Prometheus is ready")
@@ -203,13 +199,13 @@ async def _prometheus(folder: Path, ports: list[int]) -> AsyncIterator[_Promethe
 
 
 @contextmanager
-def _prometheus_process(folder: Path, ports: list[int]) -> Iterator[int]:
+def _prometheus_process(folder: Path, scraped: int) -> Iterator[int]:
     config, port = folder / "prometheus.yml", free_port()
-    # The scrape configuration of the example, with the ports of this test, and faster.
+    # The scrape configuration of the example, with the port of this test, and faster.
     loaded = _loaded("prometheus.yml")
     loaded["global"]["scrape_interval"] = "1s"
     loaded["rule_files"] = [str(_FILES / "alerts.yml")]
-    loaded["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{each}" for each in ports]}]
+    loaded["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{scraped}"]}]
     with config.open("w") as out:
         YAML(typ="safe").dump(loaded, out)
     command = [_program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}"]
@@ -220,25 +216,6 @@ def _prometheus_process(folder: Path, ports: list[int]) -> Iterator[int]:
     finally:
         running.terminate()
         running.wait(timeout=20)
-
-
-@asynccontextmanager
-async def _installation() -> AsyncIterator[int]:
-    """The metrics of the installation; the port."""
-    registry, port, now = CollectorRegistry(), free_port(), datetime.now(UTC)
-    InstallationMetrics(registry, clock=lambda: datetime.now(UTC)).update(
-        InstallationSnapshot(
-            now,
-            [AccountSnapshot(1, "station 0", 1, 1, now, now, now + timedelta(days=2))],
-            queue={"active": 1, "locked": 0, "scheduled": 0, "dead": 1},
-            waiting_since=now,
-            problems={("dead_letters", "warning"): 1},
-            certificates={"AB12": now + timedelta(days=90)},
-            processes={"processor": 1, "receiver": 1, "subscriptions": 1},
-        )
-    )
-    async with serving_metrics(registry, Readiness(), "127.0.0.1", port):
-        yield port
 
 
 # Nagios

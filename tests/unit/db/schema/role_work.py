@@ -72,6 +72,8 @@ from db.tables import (
 from graph.errors import AccessDenied
 from graph.mailbox import Mailbox
 from graph.subscriptions import CallKind
+from monitoring.metrics import InstallationMetrics
+from monitoring.metrics_observer import MetricsObserver
 from monitoring.monitor import Monitor
 from phrases import Phrase
 from processor.accounts import AccountBackoff, AccountCache
@@ -388,7 +390,14 @@ async def _watch(desk: Desk, heartbeat: Heartbeat) -> None:
     await desk.database.write(lambda c: outages.note(c, name, [outage]))
     await desk.database.write(lambda c: outages.note(c, name, [replace(outage, accounts=2)]))
     queue = DatabaseQueue(desk.database, clock=desk.clock)
-    monitor = Monitor(desk.database, queue, heartbeat, [], clock=desk.clock, disk=lambda: None)
+
+    async def certificate_ends() -> dict[str, datetime]:
+        await desk.database.read(accounts.certificate_uses)
+        return {}
+
+    metrics = InstallationMetrics(CollectorRegistry(), clock=desk.clock)
+    observers = [MetricsObserver(desk.database, metrics, certificate_ends)]
+    monitor = Monitor(desk.database, queue, heartbeat, observers, clock=desk.clock, disk=lambda: None)
     for _ in range(2):
         await monitor.round()
     desk.clock.advance(HOUR)
