@@ -1,4 +1,4 @@
-"""The words for outcomes and states, as the database has them: of attempts, contents and actions after an import."""
+"""The words for outcomes and states, as the database has them: of attempts, failures, contents and later actions."""
 
 from enum import StrEnum
 
@@ -9,7 +9,7 @@ class Outcome(StrEnum):
     IMPORTED to GONE end the work on a message; FILTERED: the filters of its account left it out. WAITING to
     NOT_SETTLED: the delivery comes again, except for DEAD_LETTERED. WAITING: its account cannot be served; SCANNING:
     Defender scans its attachments; DEFERRED: all calls of its mailbox are in use. FAILED: of `import`, which has no
-    delivery. REPLAYED and PURGED: by an operator. LIFECYCLE: a notification of a subscription, not of a message.
+    delivery. REPLAYED, MADE_DUE, PURGED: by an operator. LIFECYCLE: a notification of a subscription.
     """
 
     IMPORTED = "imported"
@@ -27,8 +27,27 @@ class Outcome(StrEnum):
     NOT_SETTLED = "not_settled"
     FAILED = "failed"
     REPLAYED = "replayed"
+    MADE_DUE = "made_due"
     PURGED = "purged"
     LIFECYCLE = "lifecycle"
+
+
+class MessageState(StrEnum):
+    """The state of a message in the log, and in its JSON. REMOVED: from the mailbox, before it was imported."""
+
+    IMPORTED = "imported"
+    WAITING = "waiting"
+    FAILED = "failed"
+    FILTERED = "filtered"
+    DUPLICATE = "duplicate"
+    REMOVED = "removed"
+
+
+class FailureState(StrEnum):
+    """`sState` of `tblEmailFailure`."""
+
+    RETRYING = "retrying"
+    DEAD = "dead"
 
 
 class ContentState(StrEnum):

@@ -20,7 +20,7 @@ from bus.database.adapter import DatabaseQueue
 from bus.database.statements import put_unknown
 from bus.queue import Delivery, Message, MessageId, Selection
 from db.engine import Database, run_writing
-from db.outcomes import ActionState
+from db.outcomes import ActionState, MessageState
 from db.queries import (
     accounts,
     after_import,
@@ -29,8 +29,10 @@ from db.queries import (
     call_budget,
     duplicates,
     exports,
+    failures,
     filtered,
     folders,
+    message_log,
     missed,
     problems,
     processes,
@@ -42,7 +44,9 @@ from db.queries import (
 from db.queries.accounts import AccountSettings, Condition
 from db.queries.after_import import Ended
 from db.queries.contents import append_piece, append_text, read_piece
+from db.queries.failures import Failure
 from db.queries.filtered import FilteredMessage
+from db.queries.message_log import LogCriteria, Position
 from db.queries.messages import MessageStore, OriginalRecord
 from db.queries.problems import Problem, ProblemKind, Severity
 from db.queries.processes import Process
@@ -60,6 +64,8 @@ NOW: Final = SettableClock()()
 HOUR: Final = timedelta(hours=1)
 NO_WAIT: Final = timedelta(0)
 TURN: Final = Lease(1, "one", failures=0, requests=0, lease_until=NOW + HOUR)
+FAILURE: Final = Failure(1, "id", 1, NOW, NOW, "Broken", "It is broken.")
+EVERY_CRITERION: Final = LogCriteria(1, "from", "to", "subject", "file", NOW, NOW + HOUR, [*MessageState])
 HELD: Final = HeldSubscription("s", 1, NOW, "resource", "https://host", "key", NOW, NOW)
 
 
@@ -119,7 +125,10 @@ async def work_the_queue(database: Database) -> None:
     await queue.peek(
         limit=1, selection=Selection(["1"], account_id=1, reason="Broken", since=NOW, until=NOW), after="0"
     )
+    await queue.peek(limit=1, selection=Selection(due_after=NOW))
     assert [batch async for batch in queue.replay(["1"])] == []
+    await queue.put([Message(MessageId("scheduled"), "body", 1, not_before=clock() + HOUR)])
+    assert [batch async for batch in queue.make_due([str(number) for number in range(20)])]
     await queue.put([Message(MessageId("late"), "body", 1, not_before=NOW)])
     for dead in (True, False):
         assert [batch async for batch in queue.purge(["1"], dead_letters=dead)] == []
@@ -255,6 +264,24 @@ async def administer(database: Database) -> None:
         lambda c: trace.attempts(c, [TracedMessage(1, "id"), TracedMessage(1, None, "queued")]),
         lambda c: trace.committed(c, [TracedMessage(1, "id")]),
         lambda c: trace.purge(c, before=NOW + HOUR, limit=5),
+        lambda c: failures.settle(c, {(1, "id"): FAILURE, (1, "other"): replace(FAILURE, graph_id="other")}),
+        lambda c: failures.settle(c, {(1, "id"): None, (1, "other"): replace(FAILURE, graph_id="other")}),
+        lambda c: failures.of_ids(c, [(1, "id")]),
+        failures.counts,
+        failures.failing_again,
+        failures.reasons,
+        lambda c: failures.requeue(c, [(1, "other")], now=NOW, anew=True),
+        lambda c: failures.requeue(c, [(1, "other")], now=NOW, anew=False),
+        lambda c: failures.purge_over(c, limit=5),
+        lambda c: failures.older(c, before=NOW, after=0, limit=5),
+        lambda c: failures.purge(c, {1: "1.id."}),
+        lambda c: failures.forget(c, [(1, "id")]),
+        lambda c: message_log.page(c, LogCriteria(), limit=5),
+        lambda c: message_log.page(c, EVERY_CRITERION, limit=5, after=Position(NOW, 2, 1)),
+        lambda c: message_log.page(c, replace(EVERY_CRITERION, recipient=None, attachment=None), limit=5),
+        lambda c: message_log.page(c, LogCriteria(), limit=5, after=Position(message_log.NEVER, 2, 1)),
+        lambda c: message_log.attachments_of(c, [1]),
+        lambda c: message_log.recipients_of(c, [1]),
         lambda c: audit.end(
             c,
             audit.begin(c, action="import", who="me", host="here", selection="all", now=NOW),
