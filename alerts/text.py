@@ -22,6 +22,7 @@ _STEERING: Final = frozenset({"Cc", "Cf", "Cs"})
 _PROGRAM: Final = "mail-importer"
 _COMMANDS: Final[Mapping[str, str]] = {
     ProblemKind.DEAD_LETTERS: "queue list --dead-letters",
+    ProblemKind.MESSAGES_FAILING: "messages list --state waiting",
     ProblemKind.QUEUE_UNREACHABLE: "queue check",
     ProblemKind.QUEUE_NOT_DRAINED: "queue status",
     ProblemKind.DATABASE_TROUBLE: "db check",
@@ -35,7 +36,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     ProblemKind.ALERT_FAILING: "alerts list",
 }
 """The commands that show more of some kinds of problems; of the others, `status`, or `accounts show`."""
-_OF_ACCOUNT: Final = frozenset({"queue list --dead-letters"})
+_OF_ACCOUNT: Final = frozenset({"queue list --dead-letters", "messages list --state waiting"})
 """Those that take `--account`."""
 
 

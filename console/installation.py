@@ -67,7 +67,7 @@ async def _gathered(invocation: Invocation) -> Overview:
 
         def read(connection: Connection) -> tuple[StoredFacts, list[StoredProblem], list[AccountState], set[str]]:
             return (
-                stored_facts.read(connection, status),
+                stored_facts.read(connection, status, now=now),
                 problems.open_problems(connection),
                 installation.account_states(connection),
                 {each for use in accounts.certificate_uses(connection) for each in use.thumbprints},

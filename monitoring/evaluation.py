@@ -92,6 +92,7 @@ def evaluate(facts: Facts) -> list[Problem]:
         *_conditions(facts),
         *_roles(facts),
         *_queue(facts),
+        *_failing(facts),
         *_failed_actions(facts),
         *_clocks(facts),
         *_disk(facts.disk),
@@ -142,6 +143,12 @@ def _outages(facts: Facts) -> Iterator[Problem]:
         )
 
 
+def _unreached(facts: Facts) -> bool:
+    """True while a live process cannot reach Graph or the sign-in service."""
+    services = {Service.GRAPH, Service.SIGN_IN}
+    return any(each.service in services and each.process in facts.alive for each in facts.stored.outages)
+
+
 def _outage(kind: ProblemKind, text: Phrase, remedy: Phrase, found: Sequence[KnownOutage]) -> Problem:
     return Problem(
         kind,
@@ -190,7 +197,7 @@ class _Cause:
 
 
 def _conditions(facts: Facts) -> Iterator[Problem]:
-    unreached = any(each.service in {Service.GRAPH, Service.SIGN_IN} for each in facts.stored.outages)
+    unreached = _unreached(facts)
     causes: dict[tuple[str, ...], _Cause] = {}
     for each in facts.stored.conditions:
         kind = kind_of(each.role, each.reason)
@@ -412,6 +419,50 @@ def _dead_letters(number: int, text: Phrase, account_id: int | None, selection: 
         account_id=account_id,
         count=number,
     )
+
+
+def _failing(facts: Facts) -> Iterator[Problem]:
+    """Messages that are being retried; those that a known cause holds up are no problem of their own."""
+    if _unreached(facts):
+        return
+    failing = facts.stored.failing
+    if len(failing) > _FEW:
+        number = sum(each.messages for each in failing.values())
+        yield Problem(
+            ProblemKind.MESSAGES_FAILING,
+            Severity.ERROR,
+            Phrase.counted(
+                "{n} message fails again and again, and is being retried.",
+                "{n} messages fail again and again, and are being retried.",
+                n=number,
+            ),
+            Phrase("See which, and why: mail-importer messages list --state waiting"),
+            scope="messages",
+            since=min(each.since for each in failing.values()),
+            count=number,
+        )
+        return
+    for account_id, each in failing.items():
+        name = facts.stored.names.get(account_id, str(account_id))
+        yield Problem(
+            ProblemKind.MESSAGES_FAILING,
+            Severity.ERROR,
+            Phrase.counted(
+                "{n} message of account {name!r} fails again and again, and is being retried: {detail}",
+                "{n} messages of account {name!r} fail again and again, and are being retried: {detail}",
+                n=each.messages,
+                name=name,
+                detail=each.detail or Phrase("the reason is in the log"),
+            ),
+            Phrase(
+                "See which, and why: mail-importer messages list --state waiting --account {name}",
+                name=shlex.quote(name),
+            ),
+            account_id=account_id,
+            scope="messages",
+            since=each.since,
+            count=each.messages,
+        )
 
 
 def _failed_actions(facts: Facts) -> Iterator[Problem]:

@@ -7,8 +7,9 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bus.queue import QueueStatus
-from db.queries import after_import, alerts, installation, outages, processes
+from db.queries import after_import, alerts, failures, installation, outages, processes
 from db.queries.alerts import FailingTarget
+from db.queries.failures import FailingAgain
 from db.queries.installation import ConditionFact
 from db.queries.outages import KnownOutage
 from db.queries.processes import KnownProcess
@@ -24,13 +25,18 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class StoredFacts:
-    """The facts in the database. `failed_actions`: by account; `names`: of the accounts that any fact is about."""
+    """The facts in the database.
+
+    `failed_actions`: by account; `failing`: messages that are being retried, by account; `names`: of the accounts that
+    any fact is about.
+    """
 
     accounts: int = 0
     processes: Sequence[KnownProcess] = ()
     outages: Sequence[KnownOutage] = ()
     conditions: Sequence[ConditionFact] = ()
     failed_actions: Mapping[int, int] = field(default_factory=dict)
+    failing: Mapping[int, FailingAgain] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
     failing_targets: Sequence[FailingTarget] = ()
 
@@ -52,11 +58,12 @@ class Facts:
     disk: Disk | None = None
 
 
-def read(connection: Connection, queue: QueueStatus | None) -> StoredFacts:
+def read(connection: Connection, queue: QueueStatus | None, *, now: datetime) -> StoredFacts:
     """Read the facts of the database; `queue`: its accounts get their names, too."""
     found = installation.conditions(connection)
     failed = {number: each.failed for number, each in after_import.counts(connection).items() if each.failed}
-    concerned = {*failed, *(each.account_id for each in found)}
+    failing = failures.failing_again(connection, now=now)
+    concerned = {*failed, *failing, *(each.account_id for each in found)}
     if queue is not None:
         concerned |= {each.account_id for each in queue.accounts if each.dead and each.account_id is not None}
     return StoredFacts(
@@ -65,6 +72,7 @@ def read(connection: Connection, queue: QueueStatus | None) -> StoredFacts:
         outages=outages.every(connection),
         conditions=found,
         failed_actions=failed,
+        failing=failing,
         names=installation.names(connection, concerned),
         failing_targets=alerts.failing(connection),
     )

@@ -132,8 +132,8 @@ class Monitor:
             self._leads = True
             log.info("monitor_lease_acquired")
         queue, queue_error = await self._count()
-        stored = await self._database.read(lambda connection: stored_facts.read(connection, queue))
         now = self._clock()
+        stored = await self._database.read(lambda connection: stored_facts.read(connection, queue, now=now))
         facts = Facts(
             now,
             stored,

@@ -9,7 +9,7 @@ Every function takes the connection of a transaction; see `db.engine`.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -48,6 +48,7 @@ from phrases.storage import from_json, to_json
 _row = failure.c
 _KNOWN_BY: Final = (message, seen, duplicate)
 _REASON_LENGTH: Final = 100
+_LONG: Final = timedelta(minutes=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +188,8 @@ def counts(connection: Connection) -> dict[int, Counts]:
     return {row[0]: Counts(row[1] - row[2], row[2]) for row in rows}
 
 
-def failing_again(connection: Connection, *, attempts: int = 3) -> dict[int, FailingAgain]:
-    """Each account's messages that failed so many times and are being retried."""
+def failing_again(connection: Connection, *, now: datetime, attempts: int = 3) -> dict[int, FailingAgain]:
+    """Each account's messages that are being retried, and failed so many times, or for a while: not each one counts."""
     account = _row.nAccountID
     newest = func.row_number().over(partition_by=account, order_by=(_row.dtLastFailed.desc(), _row.nFailureID.desc()))
     ranked = (
@@ -200,7 +201,11 @@ def failing_again(connection: Connection, *, attempts: int = 3) -> dict[int, Fai
             _row.sDetailPhrase,
             newest.label("place"),
         )
-        .where(_row.sState == FailureState.RETRYING, _row.nAttempts >= attempts, not_known())
+        .where(
+            _row.sState == FailureState.RETRYING,
+            or_(_row.nAttempts >= attempts, _row.dtFirstFailed <= now - _LONG),
+            not_known(),
+        )
         .subquery()
     )
     rows = connection.execute(select(ranked).where(ranked.c.place == 1))

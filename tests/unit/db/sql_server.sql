@@ -784,7 +784,7 @@ GO
 SELECT anon_1.[nAccountID], anon_1.messages, anon_1.since, anon_1.[sDetail], anon_1.[sDetailPhrase], anon_1.place 
 FROM (SELECT [tblEmailFailure].[nAccountID] AS [nAccountID], count(*) OVER (PARTITION BY [tblEmailFailure].[nAccountID]) AS messages, min([tblEmailFailure].[dtFirstFailed]) OVER (PARTITION BY [tblEmailFailure].[nAccountID]) AS since, [tblEmailFailure].[sDetail] AS [sDetail], [tblEmailFailure].[sDetailPhrase] AS [sDetailPhrase], row_number() OVER (PARTITION BY [tblEmailFailure].[nAccountID] ORDER BY [tblEmailFailure].[dtLastFailed] DESC, [tblEmailFailure].[nFailureID] DESC) AS place 
 FROM [tblEmailFailure] 
-WHERE [tblEmailFailure].[sState] = :sState_1 AND [tblEmailFailure].[nAttempts] >= :nAttempts_1 AND NOT ((EXISTS (SELECT 1 
+WHERE [tblEmailFailure].[sState] = :sState_1 AND ([tblEmailFailure].[nAttempts] >= :nAttempts_1 OR [tblEmailFailure].[dtFirstFailed] <= :dtFirstFailed_1) AND NOT ((EXISTS (SELECT 1 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
 FROM [tblEmailSeen] 

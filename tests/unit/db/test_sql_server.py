@@ -268,7 +268,7 @@ async def administer(database: Database) -> None:
         lambda c: failures.settle(c, {(1, "id"): None, (1, "other"): replace(FAILURE, graph_id="other")}),
         lambda c: failures.of_ids(c, [(1, "id")]),
         failures.counts,
-        failures.failing_again,
+        lambda connection: failures.failing_again(connection, now=NOW),
         failures.reasons,
         lambda c: failures.requeue(c, [(1, "other")], now=NOW, anew=True),
         lambda c: failures.requeue(c, [(1, "other")], now=NOW, anew=False),

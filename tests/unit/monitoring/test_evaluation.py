@@ -9,12 +9,14 @@ import pytest
 
 from bus.queue import AccountStatus, QueueStatus
 from db.queries.alerts import FailingTarget
+from db.queries.failures import FailingAgain
 from db.queries.installation import ConditionFact
 from db.queries.outages import KnownOutage
 from db.queries.problems import Problem, ProblemKind, Severity
 from db.queries.processes import KnownProcess, Process
 from monitoring.evaluation import evaluate
 from monitoring.facts import Disk, Facts, StoredFacts
+from phrases import Phrase
 from tests.doubles.clock import SettableClock
 
 NOW: Final = SettableClock()()
@@ -239,6 +241,17 @@ def test_dead_letters_of_many_accounts_are_one_problem() -> None:
 
 def test_dead_letters_of_no_known_account_are_a_problem() -> None:
     assert only(evaluate(facts(queue=QueueStatus([AccountStatus(None, dead=1)])))).count == 1
+
+
+def test_messages_that_fail_again_and_again_are_a_problem_of_their_account() -> None:
+    """With the last real error as its reason; while Graph is out of reach, that is the problem."""
+    failing = {7: FailingAgain(3, EARLIER, Phrase("It is corrupt."))}
+    found = only(evaluate(facts(failing=failing, names={7: "site 7"})))
+    assert (found.kind, found.account_id, found.count, found.since) == (ProblemKind.MESSAGES_FAILING, 7, 3, EARLIER)
+    assert found.text.endswith("It is corrupt.")
+    assert kinds(evaluate(facts(failing=failing, outages=[outage("graph")]))) == [ProblemKind.GRAPH_UNREACHABLE]
+    many = only(evaluate(facts(failing=dict.fromkeys(range(30), failing[7]))))
+    assert (many.account_id, many.count) == (None, 90)
 
 
 def test_failed_actions_after_the_import_are_a_problem_of_their_account() -> None:

@@ -56,7 +56,7 @@ class Ward:
 
     async def pass_time(self, seconds: float) -> None:
         self.moment += seconds
-        stored = await self.database.read(lambda c: stored_facts.read(c, QueueStatus([])))
+        stored = await self.database.read(lambda c: stored_facts.read(c, QueueStatus([]), now=self.clock()))
         await self.recovery.found(Facts(self.clock(), stored, (), QueueStatus([])), [])
         running = self.recovery._running
         if running is not None:

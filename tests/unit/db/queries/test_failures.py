@@ -164,11 +164,12 @@ def test_what_fails_again_and_again_is_summed_up_by_account(connection: Connecti
         failed("known", attempts=9, failed=NOW - 9 * MINUTE),
     )
     known(connection, "known", "imported")
-    found = failures.failing_again(connection)
+    found = failures.failing_again(connection, now=NOW)
     assert found[1] == FailingAgain(2, NOW - MINUTE, last)
     assert isinstance(found[1].detail, Phrase)
     assert found.keys() == {1, 2}
-    assert failures.failing_again(connection, attempts=2)[1].messages == 3
+    assert failures.failing_again(connection, now=NOW, attempts=2)[1].messages == 3
+    assert failures.failing_again(connection, now=NOW + 4 * MINUTE)[1].messages == 3
 
 
 async def test_nothing_is_searched_for_while_nothing_fails(database: Database) -> None:
