@@ -92,8 +92,7 @@ class Notification:
             # by Service Bus silently. An imported message costs one lookup.
             facts += f"\0{self.correlation}"
         digest = hashlib.blake2b(facts.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
-        neighbourhood = what[-_ID_END:] if what.isascii() and what.isprintable() else ""
-        return Message(MessageId(f"{self.account_id}.{neighbourhood}.{digest}"), self._to_json(), self.account_id)
+        return Message(MessageId(id_prefix(self.account_id, what) + digest), self._to_json(), self.account_id)
 
     def _to_json(self) -> str:
         document = {
@@ -153,6 +152,12 @@ class Notification:
             raise UnreadableNotification(
                 "Incomplete", Phrase("The queue message lacks or garbles a property: {why}.", why=exc)
             ) from exc
+
+
+def id_prefix(account_id: int, what: str) -> str:
+    """The begin of the ids of all queue messages of that message; it ends in a full stop."""
+    neighbourhood = what[-_ID_END:] if what.isascii() and what.isprintable() else ""
+    return f"{account_id}.{neighbourhood}."
 
 
 def _account_id(document: dict[str, Any]) -> int:

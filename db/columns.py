@@ -30,6 +30,8 @@ from sqlalchemy.schema import CreateColumn
 from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from longtext import storable
+
 BINARY_COLLATION: Final = "Latin1_General_100_BIN2"
 """On SQL Server: compares text code by code; the default collations ignore case and width of a letter."""
 
@@ -106,6 +108,14 @@ def cut(text: str, length: int) -> str:
         return text
     whole = text.encode("utf-16-le")
     return text if len(whole) <= 2 * length else whole[: 2 * length].decode("utf-16-le", "ignore")
+
+
+def fitting(text: str | None, length: int | None = None) -> str | None:
+    """The text as a column of that length accepts it: foreign text must not keep other rows from being written."""
+    if text is None:
+        return None
+    whole, _ = storable(text)
+    return whole if length is None else cut(whole, length)
 
 
 def identity() -> types.TypeEngine[int]:

@@ -1,4 +1,4 @@
-"""The words for outcomes and states, as the database has them: of attempts, contents and actions after an import."""
+"""The words for outcomes and states, as the database has them: of attempts, failures, contents and later actions."""
 
 from enum import StrEnum
 
@@ -29,6 +29,13 @@ class Outcome(StrEnum):
     REPLAYED = "replayed"
     PURGED = "purged"
     LIFECYCLE = "lifecycle"
+
+
+class FailureState(StrEnum):
+    """`sState` of `tblEmailFailure`."""
+
+    RETRYING = "retrying"
+    DEAD = "dead"
 
 
 class ContentState(StrEnum):

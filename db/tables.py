@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.util import set_creation_order
 
 from db.columns import UtcDateTime, content, exact, flag, graph_id, identity, long_text
-from db.outcomes import ActionKind, ActionState, ContentState
+from db.outcomes import ActionKind, ActionState, ContentState, FailureState
 
 GRAPH_ID_LENGTH: Final = 700
 """Characters of a Graph id in a key. Exchange advises 512; 700 nvarchar and the account stay within the 1,700 bytes
@@ -417,7 +417,7 @@ failure = Table(
     Column("sDetail", long_text(), doc="Description of the last failure, in English, never from the mail."),
     _phrase_of("sDetail"),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
-    _one_of("sState", "retrying", "dead"),
+    _one_of("sState", *FailureState),
     Index("IX_tblEmailFailure_dtLastFailed", "dtLastFailed"),
     sqlite_autoincrement=True,
     info={"doc": "Messages whose import failed and that are being retried, or are dead letters."},

@@ -27,7 +27,16 @@ from processor.content.body_text import BodyTexts
 from processor.content.byte_budget import ByteBudget
 from processor.content.headers import NAMES, Kept
 from processor.content.isolated_unpacking import PRELOAD
-from processor.content.mapping import Json, Texts, facts_of, files_among, filtered_record, message_record
+from processor.content.mapping import (
+    Json,
+    Texts,
+    author_of,
+    facts_of,
+    files_among,
+    filtered_record,
+    message_record,
+    time,
+)
 from processor.content.raw_mime import IN_MEMORY as ORIGINAL_IN_MEMORY
 from processor.content.raw_mime import OriginalFetcher
 from processor.content.spool import spooling_threads
@@ -73,11 +82,14 @@ class ImportResult:
 class Progress:
     """Progress of the import of one message, also when it failed: filled in as it goes on.
 
-    `fetched`: time at which message and attachments were all here. The subject is mail: not for logs.
+    `fetched`: time at which message and attachments were all here. Subject and author are mail: not for logs.
     """
 
     internet_message_id: str | None = None
     subject: str | None = field(default=None, repr=False)
+    from_name: str | None = field(default=None, repr=False)
+    from_address: str | None = field(default=None, repr=False)
+    received: datetime | None = None
     fetched: datetime | None = None
 
 
@@ -218,9 +230,7 @@ class Importer:
         first_seen: datetime | None,
     ) -> ImportResult:
         message = await self._fetch(mailbox, message_id, files)
-        shown = Texts()
-        progress.internet_message_id = shown.take(message.get("internetMessageId"))
-        progress.subject = shown.take(message.get("subject"))
+        _note_envelope(progress, message)
         facts = facts_of(message)
         why = None if mail_filter is None else mail_filter.left_out(facts)
         if why is not None:
@@ -354,6 +364,14 @@ class Importer:
         if isinstance(shown, LongText) or (shown and not shown.isspace()):
             return shown
         return next((each.wrapped_text for each in record.attachments if each.wrapped_text is not None), shown)
+
+
+def _note_envelope(progress: Progress, message: Json) -> None:
+    texts = Texts()
+    progress.internet_message_id = texts.take(message.get("internetMessageId"))
+    progress.subject = texts.take(message.get("subject"))
+    progress.from_name, progress.from_address = author_of(message, texts)
+    progress.received = time(message.get("receivedDateTime"))
 
 
 def _log_missing(record: MessageRecord) -> None:

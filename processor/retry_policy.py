@@ -13,7 +13,7 @@ from graph.errors import MAX_RETRY_AFTER, GraphUnavailable, ItemGone, ItemUnconv
 from phrases import Phrase
 from processor.errors import Unprocessable
 from processor.process_pool import PoolUnusable
-from processor.settlement import EXPECTED_ERRORS, Abandon, DeadLetter
+from processor.settlement import EXPECTED_ERRORS, INTERNAL_ERROR, Abandon, DeadLetter
 
 _OUTAGE_GRACE: Final = timedelta(hours=24)
 """Time for which errors on Microsoft's side are not held against the message."""
@@ -103,6 +103,4 @@ def _describe(error: Exception, delivery: Delivery) -> Phrase:
     tried = Phrase.counted("Tried {n} time.", "Tried {n} times.", n=delivery.delivery_count)
     if isinstance(error, EXPECTED_ERRORS):
         return Phrase.joined(tried, Phrase.of(error))
-    # An unexpected error may quote its input, and that may be mail.
-    ours = Phrase("Internal error; the log has the traceback (delivery_failed).")
-    return Phrase.joined(tried, ours)
+    return Phrase.joined(tried, INTERNAL_ERROR)

@@ -36,6 +36,9 @@ EXPECTED_ERRORS: Final = (
 )
 """Errors whose text was written for an operator."""
 
+INTERNAL_ERROR: Final = Phrase("Internal error; the log has the traceback (delivery_failed).")
+"""The text of any other error, which may quote its input, and that may be mail."""
+
 _EVENTS: Final = {
     Outcome.IMPORTED: "message_imported",
     Outcome.REPLACED: "message_replaced",

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy import Connection
+
 from bus.notification import Notification, UnreadableNotification
 from bus.queue import NotificationQueue, QueuedMessage, Selection
 from db.engine import Database
 from db.keys import MessageKey
-from db.queries import trace
+from db.outcomes import Outcome
+from db.queries import failures, trace
 from db.queries.messages import known
 from db.queries.trace import TraceRow
 from phrases import Phrase
@@ -91,7 +94,7 @@ class QueueMaintenance:
             by_entry = {each.entry: each for each in page}
             async for batch in self._queue.replay(list(by_entry), at_once=at_once):
                 progress.done += len(batch)
-                await self._note([by_entry[entry] for entry in batch], "replayed", why)
+                await self._note([by_entry[entry] for entry in batch], Outcome.REPLAYED, why)
                 on_progress(progress.done)
                 if rate is not None:
                     await self._sleep(len(batch) / rate)
@@ -115,7 +118,7 @@ class QueueMaintenance:
             by_entry = {each.entry: each for each in page}
             async for batch in self._queue.purge(list(by_entry), dead_letters=dead_letters, at_once=_AT_ONCE):
                 progress.done += len(batch)
-                await self._note([by_entry[entry] for entry in batch], "purged", why)
+                await self._note([by_entry[entry] for entry in batch], Outcome.PURGED, why)
                 on_progress(progress.done)
 
     async def _pages(self, selection: Selection, *, dead_letters: bool) -> AsyncIterator[list[QueuedMessage]]:
@@ -128,11 +131,14 @@ class QueueMaintenance:
         keys = [key for each in page if (key := _key_of(each)) is not None]
         return len(await self.database.read(lambda connection: known(connection, keys)))
 
-    async def _note(self, messages: Sequence[QueuedMessage], outcome: str, why: str | None) -> None:
+    async def _note(self, messages: Sequence[QueuedMessage], outcome: Outcome, why: str | None) -> None:
         now = self._clock()
         rows = []
+        keys = []
         for each in messages:
             key = _key_of(each)
+            if key is not None:
+                keys.append(key)
             rows.append(
                 TraceRow(
                     account_id=each.account_id if key is None else key[0],
@@ -147,7 +153,15 @@ class QueueMaintenance:
                     detail=_asked_by(self._who, why),
                 )
             )
-        await self.database.write(lambda connection: trace.add(connection, rows))
+
+        def work(connection: Connection) -> None:
+            trace.add(connection, rows)
+            if outcome is Outcome.REPLAYED:
+                failures.requeue(connection, keys, now=now)
+            else:
+                failures.forget(connection, keys)
+
+        await self.database.write(work)
 
 
 def _asked_by(who: str, why: str | None) -> Phrase:

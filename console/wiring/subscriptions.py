@@ -94,7 +94,12 @@ def manager_of(
     )
     periodic_tasks: list[PeriodicTask] = [
         CertificateWatch(database, graph.certificates, graph.tokens, clock=clock, metrics=metrics),
-        TraceRetention(database, kept=timedelta(days=settings.trace_days), clock=clock),
+        TraceRetention(
+            database,
+            kept=timedelta(days=settings.trace_days),
+            clock=clock,
+            queue_is_table=settings.queue == "database",
+        ),
         ScanChecks(database, queue, clock=clock),
         MailboxAddresses(database, graph.client, clock=clock),
     ]

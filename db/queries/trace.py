@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, insert, or_, select
 
-from db.columns import cut
+from db.columns import fitting
 from db.keys import in_queries, spellings
 from db.tables import (
     GRAPH_ID_LENGTH,
@@ -22,7 +22,6 @@ from db.tables import (
     message_trace,
     seen,
 )
-from longtext import storable
 from phrases.storage import from_json, to_json
 
 SUBJECT_LENGTH: Final = 400
@@ -258,31 +257,23 @@ def _columns(row: TraceRow) -> dict[str, Any]:
     return {
         "nAccountID": row.account_id,
         "sGraphMessageID": graph_id,
-        "sInternetMessageID": _text(row.internet_message_id, INTERNET_ID_LENGTH),
-        "sSubject": _text(row.subject, SUBJECT_LENGTH),
-        "sSource": _text(row.source, 20),
-        "sCorrelationID": _text(row.correlation, 64),
-        "sQueueMessageID": _text(row.queue_message_id, 128),
+        "sInternetMessageID": fitting(row.internet_message_id, INTERNET_ID_LENGTH),
+        "sSubject": fitting(row.subject, SUBJECT_LENGTH),
+        "sSource": fitting(row.source, 20),
+        "sCorrelationID": fitting(row.correlation, 64),
+        "sQueueMessageID": fitting(row.queue_message_id, 128),
         "dtNotified": row.notified,
         "dtQueued": row.queued,
         "nAttempt": row.attempt,
-        "sHost": _text(row.host, 100),
+        "sHost": fitting(row.host, 100),
         "dtStarted": row.started,
         "dtFetched": row.fetched,
         "dtEnded": row.ended,
         "sOutcome": row.outcome,
-        "sReason": _text(row.reason, 100),
-        "sDetail": _text(row.detail, None),
+        "sReason": fitting(row.reason, 100),
+        "sDetail": fitting(row.detail),
         "sDetailPhrase": to_json(row.detail),
     }
-
-
-def _text(value: str | None, length: int | None) -> str | None:
-    """The text as a column accepts it: a malformed notification must not keep the rows of others from being written."""
-    if value is None:
-        return None
-    whole, _ = storable(value)
-    return whole if length is None else cut(whole, length)
 
 
 def _row(row: Any) -> TraceRow:  # noqa: ANN401  # SQLAlchemy's type of a row of nineteen columns names each of them

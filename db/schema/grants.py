@@ -47,6 +47,7 @@ _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str]]] = {
     "tblEmailDuplicate":       ("",      "SI",     "S",    "SID",   ""),
     "tblEmailScan":            ("",      "SIUD",   "SUD",  "SIUD",  ""),
     "tblEmailSeen":            ("",      "SID",    "SD",   "SID",   ""),
+    "tblEmailFailure":         ("",      "SIUD",   "SD",   "SUD",   ""),
     "tblEmailRecipient":       ("",      "I",      "",     "SID",   "S"),
     "tblEmailHeader":          ("",      "I",      "",     "SID",   "S"),
     "tblEmailAttachment":      ("",      "SIU",    "",     "SIUD",  "S"),

@@ -120,7 +120,7 @@ def filtered_record(
 ) -> FilteredMessage:
     """The row of a message that is not imported."""
     texts = Texts()
-    author = _address(message.get("from"), texts) or _address(message.get("sender"), texts) or (None, None)
+    author = author_of(message, texts)
     return FilteredMessage(
         account_id=account_id,
         graph_message_id=graph_message_id,
@@ -132,6 +132,11 @@ def filtered_record(
         rule=why.rule,
         seen=seen,
     )
+
+
+def author_of(message: Json, texts: Texts) -> tuple[str | None, str | None]:
+    """Displayed name and address of `from`; where it is missing, of `sender`."""
+    return _address(message.get("from"), texts) or _address(message.get("sender"), texts) or (None, None)
 
 
 def _headers(message: Json, kept: Collection[str] | None, texts: Texts) -> Iterable[HeaderRecord]:

@@ -14,6 +14,8 @@ DELETE FROM [tblEmailAttachment] WITH (ROWLOCK) WHERE [tblEmailAttachment].[nMes
 GO
 DELETE FROM [tblEmailDuplicate] WHERE [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailDuplicate].[sGraphMessageID] = :sGraphMessageID_1
 GO
+DELETE FROM [tblEmailFailure] WITH (ROWLOCK) WHERE [tblEmailFailure].[nFailureID] IN (__[POSTCOMPILE_nFailureID_1])
+GO
 DELETE FROM [tblEmailHeader] WHERE [tblEmailHeader].[nMessageID] = :nMessageID_1
 GO
 DELETE FROM [tblEmailHeader] WITH (ROWLOCK) WHERE [tblEmailHeader].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
@@ -73,6 +75,8 @@ GO
 INSERT INTO [tblEmailAttachment] ([nAttachmentID], [nMessageID], [nPosition], [sGraphAttachmentID], [sKind], [sFileName], [sContentType], [nSize], [bInline], [sContentID], [sSHA256], [sState], [sStateDetail], [sSafeFileName], [sItemType], [sLink], [sLinkProvider], [sLinkPermission], [sContentLocation], [nParentPosition], [sOrigin], [biContent]) VALUES (:nAttachmentID, :nMessageID, :nPosition, :sGraphAttachmentID, :sKind, :sFileName, :sContentType, :nSize, :bInline, :sContentID, :sSHA256, :sState, :sStateDetail, :sSafeFileName, :sItemType, :sLink, :sLinkProvider, :sLinkPermission, :sContentLocation, :nParentPosition, :sOrigin, :biContent)
 GO
 INSERT INTO [tblEmailDuplicate] ([nDuplicateID], [nAccountID], [sGraphMessageID], [nMessageID], [dtSeen], [sReason]) VALUES (:nDuplicateID, :nAccountID, :sGraphMessageID, :nMessageID, :dtSeen, :sReason)
+GO
+INSERT INTO [tblEmailFailure] ([nFailureID], [nAccountID], [sGraphMessageID], [sState], [sInternetMessageID], [sSubject], [sFromName], [sFromAddress], [dtReceived], [nAttempts], [dtFirstFailed], [dtLastFailed], [dtNextAttempt], [sReason], [sDetail], [sDetailPhrase]) VALUES (:nFailureID, :nAccountID, :sGraphMessageID, :sState, :sInternetMessageID, :sSubject, :sFromName, :sFromAddress, :dtReceived, :nAttempts, :dtFirstFailed, :dtLastFailed, :dtNextAttempt, :sReason, :sDetail, :sDetailPhrase)
 GO
 INSERT INTO [tblEmailHeader] ([nMessageID], [nPosition], [sName], [sValue]) VALUES (:nMessageID, :nPosition, :sName, :sValue)
 GO
@@ -148,6 +152,10 @@ WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotific
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblNotificationQueue] 
+WHERE [tblNotificationQueue].[sMessageID] >= :sMessageID_1 AND [tblNotificationQueue].[sMessageID] < :sMessageID_2 AND [tblNotificationQueue].[sState] IN (__[POSTCOMPILE_sState_1])
+GO
+SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
+FROM [tblNotificationQueue] 
 WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :dtVisible_1
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
@@ -197,6 +205,22 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sGraphMessageID] AS [sGraphMessageID_1] 
 FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] 
 WHERE [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailDuplicate].[sGraphMessageID] > :sGraphMessageID_2 ORDER BY [tblEmailDuplicate].[sGraphMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nFailureID] 
+FROM [tblEmailFailure] 
+WHERE (EXISTS (SELECT 1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR NOT (EXISTS (SELECT 1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailAccountSettings].[dtRemoved] IS NULL)) ORDER BY [tblEmailFailure].[nFailureID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nFailureID], [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID] 
+FROM [tblEmailFailure] 
+WHERE [tblEmailFailure].[dtLastFailed] < :dtLastFailed_1 AND [tblEmailFailure].[nFailureID] > :nFailureID_1 ORDER BY [tblEmailFailure].[nFailureID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported] 
 FROM [tblEmailMessage] 
@@ -414,6 +438,30 @@ SELECT [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], 
 FROM [tblEmailDuplicate] 
 WHERE [tblEmailDuplicate].[nMessageID] IN (__[POSTCOMPILE_messages])
 GO
+SELECT [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID], [tblEmailFailure].[nFailureID] 
+FROM [tblEmailFailure] WITH (UPDLOCK, ROWLOCK) 
+WHERE [tblEmailFailure].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailFailure].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1]) ORDER BY [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID]
+GO
+SELECT [tblEmailFailure].[nAccountID], count(*) AS count_1, sum(CASE WHEN ([tblEmailFailure].[sState] = :sState_1) THEN :param_1 ELSE :param_2 END) AS sum_1 
+FROM [tblEmailFailure] 
+WHERE NOT ((EXISTS (SELECT 1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID]))) GROUP BY [tblEmailFailure].[nAccountID]
+GO
+SELECT [tblEmailFailure].[nFailureID], [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID], [tblEmailFailure].[sState], [tblEmailFailure].[sInternetMessageID], [tblEmailFailure].[sSubject], [tblEmailFailure].[sFromName], [tblEmailFailure].[sFromAddress], [tblEmailFailure].[dtReceived], [tblEmailFailure].[nAttempts], [tblEmailFailure].[dtFirstFailed], [tblEmailFailure].[dtLastFailed], [tblEmailFailure].[dtNextAttempt], [tblEmailFailure].[sReason], [tblEmailFailure].[sDetail], [tblEmailFailure].[sDetailPhrase] 
+FROM [tblEmailFailure] 
+WHERE [tblEmailFailure].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailFailure].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1]) AND NOT ((EXISTS (SELECT 1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])))
+GO
 SELECT [tblEmailHeader].[nMessageID], [tblEmailHeader].[nPosition], [tblEmailHeader].[sName], [tblEmailHeader].[sValue] 
 FROM [tblEmailHeader] 
 WHERE [tblEmailHeader].[nMessageID] = :nMessageID_1 ORDER BY [tblEmailHeader].[nPosition]
@@ -603,6 +651,18 @@ SELECT [tblSubscriptionSchedule].[nAccountID], [tblSubscriptionSchedule].[nFailu
 FROM [tblSubscriptionSchedule] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
 WHERE [tblSubscriptionSchedule].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR [tblSubscriptionSchedule].[dtDue] > :dtDue_2 AND [tblSubscriptionSchedule].[dtDue] < :dtDue_3) AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2)
 GO
+SELECT anon_1.[nAccountID], anon_1.messages, anon_1.since, anon_1.[sDetail], anon_1.[sDetailPhrase], anon_1.place 
+FROM (SELECT [tblEmailFailure].[nAccountID] AS [nAccountID], count(*) OVER (PARTITION BY [tblEmailFailure].[nAccountID]) AS messages, min([tblEmailFailure].[dtFirstFailed]) OVER (PARTITION BY [tblEmailFailure].[nAccountID]) AS since, [tblEmailFailure].[sDetail] AS [sDetail], [tblEmailFailure].[sDetailPhrase] AS [sDetailPhrase], row_number() OVER (PARTITION BY [tblEmailFailure].[nAccountID] ORDER BY [tblEmailFailure].[dtLastFailed] DESC, [tblEmailFailure].[nFailureID] DESC) AS place 
+FROM [tblEmailFailure] 
+WHERE [tblEmailFailure].[sState] = :sState_1 AND [tblEmailFailure].[nAttempts] >= :nAttempts_1 AND NOT ((EXISTS (SELECT 1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])))) AS anon_1 
+WHERE anon_1.place = :place_1
+GO
 SELECT count(*) AS count_1 
 FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence] AS [nSequence] 
 FROM [tblNotificationQueue] 
@@ -679,6 +739,10 @@ GO
 UPDATE [tblEmailAttachment] WITH (ROWLOCK) SET [nMessageID]=:nMessageID, [nPosition]=:nPosition, [sGraphAttachmentID]=:sGraphAttachmentID, [sKind]=:sKind, [sFileName]=:sFileName, [sContentType]=:sContentType, [nSize]=:nSize, [bInline]=:bInline, [sContentID]=:sContentID, [sSHA256]=:sSHA256, [sState]=:sState, [sStateDetail]=:sStateDetail, [sSafeFileName]=:sSafeFileName, [sItemType]=:sItemType, [sLink]=:sLink, [sLinkProvider]=:sLinkProvider, [sLinkPermission]=:sLinkPermission, [sContentLocation]=:sContentLocation, [nParentPosition]=:nParentPosition, [sOrigin]=:sOrigin, [biContent]=:biContent WHERE [tblEmailAttachment].[nAttachmentID] = :nAttachmentID_1
 GO
 UPDATE [tblEmailAttachment] WITH (ROWLOCK) SET [sSHA256]=:sSHA256, [sState]=:sState, [sStateDetail]=:sStateDetail, [nParentPosition]=:nParentPosition, [biContent]=NULL WHERE [tblEmailAttachment].[nAttachmentID] IN (__[POSTCOMPILE_nAttachmentID_1])
+GO
+UPDATE [tblEmailFailure] WITH (ROWLOCK) SET [sState]=:new_sState, [sInternetMessageID]=coalesce(:new_sInternetMessageID, [tblEmailFailure].[sInternetMessageID]), [sSubject]=coalesce(:new_sSubject, [tblEmailFailure].[sSubject]), [sFromName]=coalesce(:new_sFromName, [tblEmailFailure].[sFromName]), [sFromAddress]=coalesce(:new_sFromAddress, [tblEmailFailure].[sFromAddress]), [dtReceived]=coalesce(:new_dtReceived, [tblEmailFailure].[dtReceived]), [nAttempts]=:new_nAttempts, [dtLastFailed]=:new_dtLastFailed, [dtNextAttempt]=:new_dtNextAttempt, [sReason]=:new_sReason, [sDetail]=:new_sDetail, [sDetailPhrase]=:new_sDetailPhrase WHERE [tblEmailFailure].[nFailureID] = :number
+GO
+UPDATE [tblEmailFailure] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=:nAttempts, [dtNextAttempt]=:dtNextAttempt WHERE [tblEmailFailure].[nFailureID] IN (__[POSTCOMPILE_nFailureID_1])
 GO
 UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO

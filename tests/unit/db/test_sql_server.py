@@ -29,6 +29,7 @@ from db.queries import (
     call_budget,
     duplicates,
     exports,
+    failures,
     filtered,
     folders,
     missed,
@@ -42,6 +43,7 @@ from db.queries import (
 from db.queries.accounts import AccountSettings, Condition
 from db.queries.after_import import Ended
 from db.queries.contents import append_piece, append_text, read_piece
+from db.queries.failures import Failure
 from db.queries.filtered import FilteredMessage
 from db.queries.messages import MessageStore, OriginalRecord
 from db.queries.problems import Problem, ProblemKind, Severity
@@ -60,6 +62,7 @@ NOW: Final = SettableClock()()
 HOUR: Final = timedelta(hours=1)
 NO_WAIT: Final = timedelta(0)
 TURN: Final = Lease(1, "one", failures=0, requests=0, lease_until=NOW + HOUR)
+FAILURE: Final = Failure(1, "id", 1, NOW, NOW, "Broken", "It is broken.")
 HELD: Final = HeldSubscription("s", 1, NOW, "resource", "https://host", "key", NOW, NOW)
 
 
@@ -255,6 +258,16 @@ async def administer(database: Database) -> None:
         lambda c: trace.attempts(c, [TracedMessage(1, "id"), TracedMessage(1, None, "queued")]),
         lambda c: trace.committed(c, [TracedMessage(1, "id")]),
         lambda c: trace.purge(c, before=NOW + HOUR, limit=5),
+        lambda c: failures.settle(c, {(1, "id"): FAILURE, (1, "other"): replace(FAILURE, graph_id="other")}),
+        lambda c: failures.settle(c, {(1, "id"): None, (1, "other"): replace(FAILURE, graph_id="other")}),
+        lambda c: failures.of_ids(c, [(1, "id")]),
+        failures.counts,
+        failures.failing_again,
+        lambda c: failures.requeue(c, [(1, "other")], now=NOW),
+        lambda c: failures.purge_over(c, limit=5),
+        lambda c: failures.older(c, before=NOW, after=0, limit=5),
+        lambda c: failures.purge(c, {1: "1.id."}),
+        lambda c: failures.forget(c, [(1, "id")]),
         lambda c: audit.end(
             c,
             audit.begin(c, action="import", who="me", host="here", selection="all", now=NOW),

@@ -1,6 +1,7 @@
 """The trace log: no work waits for it, and it loses nothing while there is room."""
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,11 +14,15 @@ from bus.notification import Notification
 from bus.queue import Delivery, MessageId
 from db.engine import Database
 from db.outcomes import Outcome
+from db.queries import failures
+from db.queries.failures import Failure
 from db.tables import message_trace
+from graph.errors import ItemCorrupt
+from phrases import Phrase
 from processor.importer import ImportResult
 from processor.message_trace import TraceLimits, TraceWriter
 from processor.metrics import ProcessorMetrics
-from processor.settlement import Abandon, Complete, InFlight
+from processor.settlement import Abandon, Complete, DeadLetter, InFlight
 from tests.doubles.clock import SettableClock
 from tests.doubles.outages import FragileDatabase
 from tests.integration.world import until
@@ -52,6 +57,10 @@ class Desk:
         work = InFlight(Delivery(MessageId(name), "", 1, now, 1, now, None), now)
         work.notification = Notification(1, "s", "created", name, None, now, f"thread of {name}")
         return work
+
+    async def failures(self) -> dict[str | None, Failure]:
+        found = await self.database.read(lambda c: failures.of_ids(c, [(1, name) for name in "abcdef"]))
+        return {graph_id: each for (_, graph_id), each in found.items()}
 
     async def written(self) -> list[tuple[str, str]]:
         row = message_trace.c
@@ -193,3 +202,58 @@ async def test_an_hour_later_it_is_written_again(desk: Desk) -> None:
         desk.clock.advance(timedelta(minutes=30))
     await log.close()
     assert await desk.written() == [("a", "waiting")] * 3
+
+
+CORRUPT = ItemCorrupt(Phrase("It is corrupt."), status=500)
+RETRY = Abandon(Outcome.RETRIED, timedelta(seconds=30), counted=True, cause="ItemCorrupt", error=CORRUPT)
+
+
+async def test_a_failure_is_a_row_until_its_message_is_imported(desk: Desk) -> None:
+    """It has what the fetch found, though the import failed."""
+    log = desk.new_log()
+    log.start()
+    work = desk.attempt("a")
+    work.progress.subject, work.progress.from_address = "Prüfbericht", "labor@example.com"
+    log.settled(work, RETRY)
+    log.settled(desk.attempt("b"), DeadLetter("Broken", Phrase("It is broken.")))
+    log.settled(desk.attempt("c"), Abandon(Outcome.RETRIED, timedelta(seconds=30), cause="GraphUnavailable"))
+    log.settled(desk.attempt("d"), Abandon(Outcome.RETRIED, counted=True, cause="KeyError", error=KeyError("secret")))
+    await until(has(desk, 4))
+    found = await desk.failures()
+    assert found.keys() == {"a", "b", "d"}
+    assert (found["a"].subject, found["a"].from_address) == ("Prüfbericht", "labor@example.com")
+    assert (found["a"].attempts, found["a"].next_attempt) == (1, desk.clock() + timedelta(seconds=30))
+    assert (found["a"].reason, found["a"].detail) == ("ItemCorrupt", "It is corrupt.")
+    assert (found["b"].next_attempt, found["b"].reason, found["b"].detail) == (None, "Broken", "It is broken.")
+    assert "secret" not in str(found["d"].detail)
+    for name in "ab":
+        log.settled(desk.attempt(name), IMPORTED)
+    await until(has(desk, 6))
+    assert (await desk.failures()).keys() == {"d"}
+    await log.close()
+
+
+async def test_of_several_ends_within_a_second_the_last_counts(desk: Desk) -> None:
+    log = desk.new_log(every_seconds=3600)
+    log.start()
+    for decision in (RETRY, IMPORTED):
+        log.settled(desk.attempt("a"), decision)
+    for decision in (IMPORTED, RETRY):
+        log.settled(desk.attempt("b"), decision)
+    await log.close()
+    assert (await desk.failures()).keys() == {"b"}
+
+
+async def test_a_retry_that_does_not_count_moves_the_next_attempt_of_one_that_did(desk: Desk) -> None:
+    """Though the trace has such a retry only once an hour."""
+    log = desk.new_log(every_seconds=3600)
+    for _ in range(3):
+        desk.clock.advance(timedelta(minutes=1))
+        work = desk.attempt("a")
+        work.delivery = replace(work.delivery, delivery_count=3)
+        log.settled(work, Abandon(Outcome.RETRIED, timedelta(minutes=2), cause="GraphUnavailable"))
+    log.start()
+    await log.close()
+    assert await desk.written() == [("a", "retried")]
+    [found] = (await desk.failures()).values()
+    assert (found.attempts, found.next_attempt) == (2, desk.clock() + timedelta(minutes=2))

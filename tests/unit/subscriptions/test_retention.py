@@ -3,14 +3,18 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import event, func, select
+import pytest
+from sqlalchemy import Connection, event, func, insert, select
 
+from bus.notification import id_prefix
 from db.engine import Database
-from db.queries import trace
+from db.queries import failures, trace
+from db.queries.failures import Failure
 from db.queries.trace import TraceRow
-from db.tables import message_trace
+from db.tables import account_settings, failure, message, message_trace, queue_message
 from subscriptions.retention import TraceRetention
 from tests.doubles.clock import SettableClock
+from tests.unit.db.queries.test_failures import account
 
 DAY = timedelta(days=1)
 
@@ -44,3 +48,33 @@ async def test_what_is_too_old_goes_in_small_transactions_with_pauses(
     assert len(pauses) == 2
     assert await retention.work() == timedelta(hours=1)
     assert len(pauses) == 2
+
+
+@pytest.mark.parametrize("queue_is_table", [True, False])
+async def test_no_failure_stays_for_ever(
+    database: Database, settable_clock: SettableClock, queue_is_table: bool
+) -> None:
+    """What waits for an operator in the queue of this database stays; without it, only what is recent."""
+    now = settable_clock()
+
+    def prepare(connection: Connection) -> None:
+        connection.execute(insert(account_settings).values(account(1)))
+        found = [Failure(1, name, 1, now - 90 * DAY, None, None, None) for name in ("dead", *map(str, range(9)))]
+        found += [Failure(1, name, 1, now, None, None, None) for name in ("recent", "imported")]
+        failures.settle(connection, {each.key: each for each in found})
+        connection.execute(
+            insert(message).values(nAccountID=1, sGraphMessageID="imported", bHasAttachments=False, dtImported=now)
+        )
+        queued = {"sState": "dead", "sBody": "", "dtEnqueued": now, "dtVisible": now}
+        connection.execute(insert(queue_message).values(sMessageID=f"{id_prefix(1, 'dead')}digest", **queued))
+
+    async def sleep(_: float) -> None:
+        pass
+
+    await database.write(prepare)
+    retention = TraceRetention(
+        database, kept=89 * DAY, clock=settable_clock, rows_at_a_time=4, sleep=sleep, queue_is_table=queue_is_table
+    )
+    await retention.work()
+    left = await database.read(lambda c: set(c.scalars(select(failure.c.sGraphMessageID))))
+    assert left == ({"recent", "dead"} if queue_is_table else {"recent"})

@@ -28,6 +28,7 @@ from console.main import cli
 from console.settings import Settings
 from db.engine import Database, run_reading
 from db.heartbeat import Heartbeat
+from db.keys import MessageKey
 from db.outcomes import ActionState, Outcome
 from db.queries import (
     accounts,
@@ -35,6 +36,7 @@ from db.queries import (
     alerts,
     duplicates,
     exports,
+    failures,
     filtered,
     folders,
     mailbox_addresses,
@@ -50,6 +52,7 @@ from db.queries import (
 )
 from db.queries.accounts import AccountSettings, Condition
 from db.queries.after_import import Ended
+from db.queries.failures import Failure
 from db.queries.filtered import FilteredMessage
 from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord
 from db.queries.problems import Problem, ProblemKind, Severity
@@ -159,6 +162,8 @@ async def process(desk: Desk) -> None:
     desk.start()
     await _settle(desk)
     await _import(desk.database, desk, account_id)
+    keys = await _fail(desk.database, desk, account_id)
+    await desk.database.write(lambda c: failures.settle(c, dict.fromkeys(keys, None)))
     await _hold(desk, account_id)
     await _act(desk, account_id)
     await _listen_to_graph(desk, account_id)
@@ -192,6 +197,7 @@ async def manage(desk: Desk) -> None:
         await budget.acquire(replace(_mailbox(account_id), client_id=f"c{desk.number}"), CallKind.CHANGE)
     row = TraceRow(1, "old", "host", desk.now, desk.now - 2 * HOUR, "imported")
     await desk.owner.write(lambda c: trace.add(c, [row]))
+    await _fail(desk.owner, desk, removed)
     await TraceRetention(desk.database, kept=HOUR, clock=desk.clock).work()
     await _alert(desk)
     await _live(desk, monitors=True)
@@ -221,6 +227,9 @@ async def operate(desk: Desk) -> None:
     await desk.database.read(lambda c: filtered.ids_of_account(c, 1, after="", limit=1))
     await desk.database.read(lambda c: exports.message_of(c, 1))
     await desk.database.read(lambda c: exports.attachments_of(c, 1))
+    keys = await _fail(desk.owner, desk, 1)
+    await desk.database.write(lambda c: failures.requeue(c, keys, now=desk.now))
+    await desk.database.write(lambda c: failures.forget(c, keys))
     await (await desk.put("repaired", by=desk.database)).close()
     await desk.database.read(processes.every)
     await desk.database.read(lambda c: alerts.latest(c, limit=1))
@@ -270,6 +279,14 @@ async def _import(database: Database, desk: Desk, account_id: int) -> None:
     row = TraceRow(account_id, "a", "host", desk.now, desk.now, "imported")
     await database.write(lambda c: trace.add(c, [row]))
     await database.write(lambda c: trace.add(c, [row, row]))
+
+
+async def _fail(database: Database, desk: Desk, account_id: int) -> list[MessageKey]:
+    """Write failures of two messages, twice."""
+    found = [Failure(account_id, f"{name}-{desk.number}", 1, desk.now, None, "Broken", None) for name in "ab"]
+    for _ in range(2):
+        await database.write(lambda c: failures.settle(c, {each.key: each for each in found}))
+    return [each.key for each in found]
 
 
 async def _wait_for_scans(store: MessageStore, desk: Desk, account_id: int) -> None:

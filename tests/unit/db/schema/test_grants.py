@@ -170,7 +170,6 @@ def granted(role: Role) -> list[tuple[str, str]]:
 
 _UNUSED: Final = {
     mailbox_call.name,  # which only earlier releases use
-    "tblEmailFailure",
 }
 
 
