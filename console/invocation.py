@@ -4,7 +4,7 @@ import functools
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import click
@@ -14,6 +14,7 @@ from console import logs, terminal
 from console.output import wrong_value
 from console.settings import Settings
 from console.settings_sources import load_settings
+from console.times import parse_time
 from console.translation.language import block
 from console.wiring.calls import CallContext
 from console.wiring.clock import utc_now
@@ -105,16 +106,20 @@ def account_names(_context: click.Context, _parameter: click.Parameter, incomple
     return [each.settings.name for each in found if each.settings.name.startswith(incomplete)]
 
 
-def moment(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
-    """Parse a time: ISO 8601, UTC unless it has an offset."""
+def moment(context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:
+    """Parse a time in one of the forms of `console.times`."""
     if text is None:
         return None
     try:
-        found = datetime.fromisoformat(text.strip())
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        return parse_time(text, context.ensure_object(Invocation).clock())
     except (ValueError, OverflowError) as exc:
         raise wrong_value(
-            Phrase("{text!r} is no time such as 2026-03-31 or 2026-03-31T14:30:00+02:00.", text=text)
+            Phrase(
+                "{text!r} is no time. Forms: a time ago (90m, 2h, 3d, 2w), today, yesterday, ISO 8601 (2026-11-29, "
+                "2026-11-29T14:30, 2026-11-29T14:30:00+02:00), or a date with the day first (29.11.2026, 29/11/2026, "
+                "29.11.2026 14:30). It is UTC unless it has an offset.",
+                text=text,
+            )
         ) from exc
 
 

@@ -78,7 +78,8 @@ def account_options(*, adding: bool) -> list[click.Option]:
             ["--import-since"],
             metavar="now|all|DATE",
             callback=_since,
-            help="Import what the mailbox received since then (ISO 8601; UTC unless stated otherwise).",
+            help="Import what the mailbox received since then "
+            "(2h, 3d, today, 29.11.2026, ISO 8601; UTC unless it has an offset).",
             **default("now"),
         ),
         *_filter_options(),

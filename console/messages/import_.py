@@ -126,7 +126,8 @@ def _id(text: str, longest: int) -> str:
     "--since",
     metavar="T",
     callback=past_moment,
-    help="Messages of the folder received at this time or later (ISO 8601; UTC unless stated otherwise).",
+    help="Messages of the folder received at this time or later "
+    "(2h, 3d, today, 29.11.2026, ISO 8601; UTC unless it has an offset).",
 )
 @click.option("--force", is_flag=True, help="Fetch imported messages as well, and replace what is stored.")
 @click.option("--yes", is_flag=True, help="Do not prompt, where --force is for more than one message.")

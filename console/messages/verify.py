@@ -32,7 +32,8 @@ from subscriptions.verification import Tally, Verification
     "--since",
     metavar="T",
     callback=past_moment,
-    help="Only messages received at this time or later (ISO 8601; UTC unless stated otherwise).",
+    help="Only messages received at this time or later "
+    "(2h, 3d, today, 29.11.2026, ISO 8601; UTC unless it has an offset).",
 )
 @click.option("--repair", is_flag=True, help="Queue the missing messages, for the processor to import.")
 @click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")

@@ -86,7 +86,8 @@ def selecting(function: Callable[..., Record]) -> Callable[..., Record]:
                 "--since",
                 metavar="T",
                 callback=moment,
-                help="Dead letters set aside at this time or later (ISO 8601; UTC unless stated otherwise).",
+                help="Dead letters set aside at this time or later "
+                "(2h, 3d, today, 29.11.2026, ISO 8601; UTC unless it has an offset).",
             ),
             click.option("--until", metavar="T", callback=moment, help="Dead letters set aside before this time."),
             click.option("--all", "everything", is_flag=True, help="All of them."),
