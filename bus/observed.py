@@ -74,6 +74,10 @@ class ObservedQueue(NotificationQueue):
         """See `NotificationQueue.replay`."""
         return self._queue.replay(entries, at_once=at_once)
 
+    def make_due(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
+        """See `NotificationQueue.make_due`."""
+        return self._queue.make_due(entries, at_once=at_once)
+
     def purge(self, entries: Sequence[str], *, dead_letters: bool, at_once: int = 100) -> AsyncIterator[list[str]]:
         """See `NotificationQueue.purge`."""
         return self._queue.purge(entries, dead_letters=dead_letters, at_once=at_once)

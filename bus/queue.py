@@ -126,7 +126,8 @@ class QueueStatus:
 class Selection:
     """A selection of messages: those that match all given criteria; none given: all.
 
-    `reason` and the times are those of dead letters: dead-lettered at `since` or later, before `until`.
+    `reason` and the times are those of dead letters: dead-lettered at `since` or later, before `until`. `due_after`:
+    only what is scheduled for later than that, and not locked.
     """
 
     entries: Sequence[str] | None = None
@@ -134,6 +135,7 @@ class Selection:
     reason: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    due_after: datetime | None = None
 
     def takes(self, message: QueuedMessage) -> bool:
         """True if the message is selected."""
@@ -144,6 +146,7 @@ class Selection:
             and (self.reason is None or message.reason == self.reason)
             and (self.since is None or (dead_lettered is not None and dead_lettered >= self.since))
             and (self.until is None or (dead_lettered is not None and dead_lettered < self.until))
+            and (self.due_after is None or (message.visible > self.due_after and not message.locked))
         )
 
 
@@ -256,6 +259,15 @@ class NotificationQueue(CatchUpQueue, NotificationConsumer, Protocol):
 
         Raises:
             QueueUnavailable: entries yielded before are replayed.
+        """
+
+    def make_due(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
+        """Make these messages, scheduled for later, receivable at once; their delivery counts stay.
+
+        Others, and unknown entries, are skipped. Yields as `replay` does, and is as safe to repeat.
+
+        Raises:
+            QueueUnavailable: entries yielded before are due.
         """
 
     def purge(self, entries: Sequence[str], *, dead_letters: bool, at_once: int = 100) -> AsyncIterator[list[str]]:

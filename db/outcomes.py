@@ -9,7 +9,7 @@ class Outcome(StrEnum):
     IMPORTED to GONE end the work on a message; FILTERED: the filters of its account left it out. WAITING to
     NOT_SETTLED: the delivery comes again, except for DEAD_LETTERED. WAITING: its account cannot be served; SCANNING:
     Defender scans its attachments; DEFERRED: all calls of its mailbox are in use. FAILED: of `import`, which has no
-    delivery. REPLAYED and PURGED: by an operator. LIFECYCLE: a notification of a subscription, not of a message.
+    delivery. REPLAYED, MADE_DUE, PURGED: by an operator. LIFECYCLE: a notification of a subscription.
     """
 
     IMPORTED = "imported"
@@ -27,6 +27,7 @@ class Outcome(StrEnum):
     NOT_SETTLED = "not_settled"
     FAILED = "failed"
     REPLAYED = "replayed"
+    MADE_DUE = "made_due"
     PURGED = "purged"
     LIFECYCLE = "lifecycle"
 

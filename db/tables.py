@@ -937,7 +937,7 @@ message_trace = Table(
         Unicode(20),
         nullable=False,
         doc="Outcome: imported, replaced, known, duplicate, seen (left out by a filter), gone, waiting, "
-        "scanning, deferred, retried, dead_lettered, handed_back, not_settled, failed, replayed, purged.",
+        "scanning, deferred, retried, dead_lettered, handed_back, not_settled, failed, replayed, made_due, purged.",
     ),
     Column("sReason", Unicode(100), doc="Reason, a fixed word; null: none."),
     Column("sDetail", long_text(), doc="Description for an operator, in English, never from the mail; null: none."),

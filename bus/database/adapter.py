@@ -288,6 +288,14 @@ class DatabaseQueue:
             if replayed:
                 yield [str(sequence) for sequence in replayed]
 
+    async def make_due(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
+        """See `NotificationQueue.make_due`."""
+        for chunk in statements.chunks(entries, at_once):
+            due = await _available(self._database.write(statements.make_due(chunk, self._clock())))
+            self._wake()
+            if due:
+                yield [str(sequence) for sequence in due]
+
     async def purge(
         self, entries: Sequence[str], *, dead_letters: bool, at_once: int = 100
     ) -> AsyncIterator[list[str]]:

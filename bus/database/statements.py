@@ -436,6 +436,22 @@ def replay(chunk: list[int], now: datetime) -> Callable[[Connection], list[int]]
     return work
 
 
+def make_due(chunk: list[int], now: datetime) -> Callable[[Connection], list[int]]:
+    """Make these messages, scheduled for later, due; return their rows."""
+
+    def work(connection: Connection) -> list[int]:
+        found = _locked_rows(connection, _row.sState == "active", *_scheduled_after(now), _row.nSequence.in_(chunk))
+        if found:
+            connection.execute(update(queue_message).where(_row.nSequence.in_(found)).values(dtVisible=now))
+        return found
+
+    return work
+
+
+def _scheduled_after(time: datetime) -> tuple[ColumnElement[bool], ...]:
+    return _row.dtVisible > time, _row.sLockToken.is_(None)
+
+
 def purge(chunk: list[int], *, dead_letters: bool, now: datetime) -> Callable[[Connection], list[int]]:
     """Delete these messages unless a consumer has them locked; return their rows."""
     if dead_letters:
@@ -497,6 +513,8 @@ def peek(
         conditions.append(_row.dtDeadLettered >= selection.since)
     if selection.until is not None:
         conditions.append(_row.dtDeadLettered < selection.until)
+    if selection.due_after is not None:
+        conditions += _scheduled_after(selection.due_after)
 
     def work(connection: Connection) -> list[QueuedMessage]:
         found: list[QueuedMessage] = []

@@ -296,34 +296,59 @@ class ServiceBusQueue:
             await self._send(copies)
             yield await batch.complete()
 
+    async def make_due(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
+        """See `NotificationQueue.make_due`. A copy is sent, then the scheduled message is cancelled."""
+        scheduled = await self._scheduled(entries)
+        for start in range(0, len(scheduled), at_once):
+            batch = scheduled[start : start + at_once]
+            await self._send(
+                [copy_of(each, CopyOf.SCHEDULED, attempts=deliveries_of(each), not_before=None) for each in batch]
+            )
+            # One that became due meanwhile comes twice, and is found imported.
+            await self._cancel_scheduled(batch)
+            yield [str(each.sequence_number) for each in batch]
+
     async def purge(
         self, entries: Sequence[str], *, dead_letters: bool, at_once: int = 100
     ) -> AsyncIterator[list[str]]:
         """See `NotificationQueue.purge`."""
         if not dead_letters:
             scheduled = await self._scheduled(entries)
-            if scheduled:
-                await self._cancel_scheduled(scheduled)
-                yield [str(sequence) for sequence in scheduled]
-                entries = [each for each in entries if each not in set(map(str, scheduled))]
+            if cancelled := await self._cancel_scheduled(scheduled):
+                yield cancelled
+                entries = [each for each in entries if each not in set(cancelled)]
         opener = self._open_dead_letters if dead_letters else self._open_receiver
         async for batch in self._take_from(opener, entries, at_once):
             yield await batch.complete()
 
-    async def _scheduled(self, entries: Sequence[str]) -> list[int]:
+    async def _scheduled(self, entries: Sequence[str]) -> list[ServiceBusReceivedMessage]:
         wanted = _sequences(entries)
         return [
-            received.sequence_number or 0
+            received
             async for received in self._browse(dead_letters=False, after=None)
             if received.sequence_number in wanted and is_scheduled(received)
         ]
 
-    async def _cancel_scheduled(self, sequences: list[int]) -> None:
+    async def _cancel_scheduled(self, messages: Sequence[ServiceBusReceivedMessage]) -> list[str]:
+        """Cancel these; return the entries of those that were still scheduled."""
+        if not messages:
+            return []
+        numbers = [each.sequence_number or 0 for each in messages]
         sender = self._open_sender()
         try:
-            await translated(sender.cancel_scheduled_messages(sequences), self._place)
+            await translated(sender.cancel_scheduled_messages(numbers), self._place)
+            return [str(each) for each in numbers]
+        except LockLost:  # one of them became due: which, the answer does not state
+            return [str(each) for each in numbers if await self._is_cancelled(sender, each)]
         finally:
             await closed(sender)
+
+    async def _is_cancelled(self, sender: ServiceBusSender, number: int) -> bool:
+        try:
+            await translated(sender.cancel_scheduled_messages(number), self._place)
+        except LockLost:
+            return False
+        return True
 
     async def _take_from(
         self, opener: Callable[[], ServiceBusReceiver], entries: Sequence[str], at_once: int

@@ -36,6 +36,7 @@ class CopyOf(StrEnum):
 
     DELIVERY = "d"
     DEAD_LETTER = "r"
+    SCHEDULED = "s"
 
 
 def outgoing(message: Message, *, now: datetime) -> ServiceBusMessage:

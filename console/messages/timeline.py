@@ -42,6 +42,7 @@ _OUTCOMES: Final[Mapping[str, Phrase]] = {
     Outcome.SCANNING: Phrase("waits: Defender still scans its attachments"),
     Outcome.DEFERRED: Phrase("handed back: four calls of its mailbox are in progress"),
     Outcome.REPLAYED: Phrase("replayed from the dead letters"),
+    Outcome.MADE_DUE: Phrase("made due at once; it was scheduled for later"),
     Outcome.PURGED: Phrase("deleted from the queue"),
     Outcome.DEAD_LETTERED: Phrase("set aside as a dead letter"),
     Outcome.HANDED_BACK: Phrase("handed back: the process was stopping"),

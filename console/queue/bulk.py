@@ -1,13 +1,15 @@
 """`mail-importer queue replay` and `purge`: operations on many messages of the queue."""
 
+from dataclasses import replace
+
 import click
 
 from console.confirmation import confirm
 from console.invocation import Invocation, example, pass_invocation
-from console.output import Column, Record, prints_data, wrong_usage
+from console.output import Column, Record, prints_data, tell, wrong_usage
 from console.queue.maintenance import BatchProgress
 from console.queue.selection import Criteria, selecting
-from console.queue.session import maintained, maintained_on_record
+from console.queue.session import maintained, maintained_on_record, no_such_reason
 from console.translation.help import Command
 from phrases import Phrase
 
@@ -17,21 +19,41 @@ from phrases import Phrase
     epilog=example(
         "mail-importer queue replay --id 17 --id 18",
         "mail-importer queue replay --reason ItemCorrupt --rate 20 --why 'ticket 7'",
+        "mail-importer queue replay --scheduled --account laboratory",
     ),
+)
+@click.option(
+    "--scheduled",
+    is_flag=True,
+    help="Try at once what is scheduled for another attempt later, instead of dead letters.",
 )
 @click.option("--rate", metavar="N", type=click.FloatRange(min=0, min_open=True), help="At most so many a second.")
 @prints_data
 @selecting
 @pass_invocation
-def replay(invocation: Invocation, rate: float | None, dry_run: bool, why: str | None, criteria: "Criteria") -> Record:
+def replay(
+    invocation: Invocation,
+    scheduled: bool,
+    rate: float | None,
+    dry_run: bool,
+    why: str | None,
+    criteria: "Criteria",
+) -> Record:
     """Put dead letters back into the queue, their attempts counted from 0.
 
     Select them by --all, or by --id, --reason, --account, --since and --until, which narrow each other. Replay them
     once their cause is corrected. Replaying imported messages is harmless. Interrupted, it can be run again.
+
+    With --scheduled it is what is scheduled for later that is tried at once, its attempts still counted; --reason,
+    --since and --until are then those of its last failure. A message that waits because its account cannot be served,
+    or Microsoft not reached, has none.
     """
+    criteria = replace(criteria, scheduled=scheduled)
     if dry_run:
-        counted = maintained(invocation, criteria, lambda queue, selection: queue.count(selection, dead_letters=True))
-        failure = _no_such_reason(criteria, counted)
+        counted = maintained(
+            invocation, criteria, lambda queue, selection: queue.count_replay(selection, scheduled=scheduled)
+        )
+        failure = _no_such_reason(invocation, criteria, counted)
         return _record(counted, "would_be_replayed", Phrase("Would be replayed"), counted.selected, failure)
     progress = BatchProgress()
     maintained_on_record(
@@ -41,16 +63,30 @@ def replay(invocation: Invocation, rate: float | None, dry_run: bool, why: str |
         "replay",
         Phrase("Replaying"),
         why,
-        lambda queue, selection, show: queue.replay(selection, progress, rate=rate, why=why, on_progress=show),
+        lambda queue, selection, show: queue.replay(
+            selection, progress, scheduled=scheduled, rate=rate, why=why, on_progress=show
+        ),
     )
-    failure = _no_such_reason(criteria, progress)
+    failure = _no_such_reason(invocation, criteria, progress)
     if progress.done < len(criteria.entries):
-        failure = Phrase.counted(
-            "{n} of the entries named is no dead letter that fits. See: mail-importer queue list --dead-letters",
-            "{n} of the entries named are no dead letters that fit. See: mail-importer queue list --dead-letters",
-            n=len(criteria.entries) - progress.done,
-        )
+        failure = _not_fitting(len(criteria.entries) - progress.done, scheduled=scheduled)
+    if str(criteria) == "all" and maintained(invocation, criteria, lambda queue, _: queue.anything_scheduled()):
+        tell(Phrase("Messages are scheduled for another attempt later; --scheduled --all tries these at once."))
     return _record(progress, "replayed", Phrase("Replayed"), progress.done, failure)
+
+
+def _not_fitting(count: int, *, scheduled: bool) -> Phrase:
+    if scheduled:
+        return Phrase.counted(
+            "{n} of the entries named is not scheduled for later, or does not fit. See: mail-importer queue list",
+            "{n} of the entries named are not scheduled for later, or do not fit. See: mail-importer queue list",
+            n=count,
+        )
+    return Phrase.counted(
+        "{n} of the entries named is no dead letter that fits. See: mail-importer queue list --dead-letters",
+        "{n} of the entries named are no dead letters that fit. See: mail-importer queue list --dead-letters",
+        n=count,
+    )
 
 
 @click.command(
@@ -82,7 +118,7 @@ def purge(
     counted = maintained(
         invocation, criteria, lambda queue, selection: queue.count(selection, dead_letters=dead_letters)
     )
-    failure = _no_such_reason(criteria, counted)
+    failure = _no_such_reason(invocation, criteria, counted)
     if dry_run:
         return _record(counted, "would_be_purged", Phrase("Would be purged"), counted.selected, failure)
     progress = BatchProgress()
@@ -102,14 +138,9 @@ def purge(
     return _record(progress, "purged", Phrase("Purged"), progress.done, failure)
 
 
-def _no_such_reason(criteria: "Criteria", progress: BatchProgress) -> Phrase | None:
-    """The failure for a reason, most likely misspelt, that no dead letter has."""
-    if criteria.reason is None or progress.selected:
-        return None
-    return Phrase(
-        "No dead letter with the reason {reason!r} fits. Their reasons: mail-importer queue list --dead-letters",
-        reason=criteria.reason,
-    )
+def _no_such_reason(invocation: Invocation, criteria: "Criteria", progress: BatchProgress) -> Phrase | None:
+    """The failure for a reason, most likely misspelt, that no selected message has."""
+    return None if progress.selected else no_such_reason(invocation, criteria)
 
 
 def _question(count: int, dead_letters: bool) -> Phrase:

@@ -14,7 +14,7 @@ from console.loop import run_async
 from console.output import Column, Listing, Record, prints_data, shown, span, tell, wrong_usage
 from console.queue.bulk import purge, replay
 from console.queue.selection import Criteria
-from console.queue.session import at_queue, maintained
+from console.queue.session import at_queue, maintained, no_such_reason
 from console.settings import Settings
 from console.translation.help import Group
 from console.translation.labels import word
@@ -179,9 +179,9 @@ def list_messages(
         if dead_letters
         else Column("state", Phrase("State"), word, priority=4),
     ]
-    return Listing(
-        columns, rows, empty=Phrase("There are no dead letters.") if dead_letters else Phrase("The queue is empty.")
-    )
+    empty = Phrase("There are no dead letters.") if dead_letters else Phrase("The queue is empty.")
+    failure = None if rows else no_such_reason(invocation, criteria)
+    return Listing(columns, rows, empty=Phrase("Nothing fits.") if failure is not None else empty, failure=failure)
 
 
 def _row(message: QueuedMessage, names: dict[int, str], now: datetime) -> dict[str, Any]:

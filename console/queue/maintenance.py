@@ -1,8 +1,9 @@
 """Bulk operations on the messages of the queue: replay and purge."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -61,40 +62,79 @@ class QueueMaintenance:
         """
         return await self._queue.peek(limit=limit, dead_letters=dead_letters, selection=selection)
 
+    async def reasons(self, *, scheduled: bool) -> dict[str, int]:
+        """The reasons of all dead letters, or of all that is scheduled for another attempt, with their numbers.
+
+        Raises:
+            QueueUnavailable, DatabaseUnavailable
+        """
+        if scheduled:
+            return await self.database.read(failures.reasons)
+        found: Counter[str] = Counter()
+        async for page in self._dead_letters(Selection()):
+            found.update(each.reason for each in page if each.reason is not None)
+        return dict(found)
+
+    async def anything_scheduled(self) -> bool:
+        """True if a message is scheduled for later.
+
+        Raises:
+            QueueUnavailable
+        """
+        return bool(await self._queue.peek(limit=1, selection=Selection(due_after=self._clock())))
+
     async def count(self, selection: Selection, *, dead_letters: bool) -> BatchProgress:
         """Count the selection, without changing it.
 
         Raises:
             QueueUnavailable, DatabaseUnavailable
         """
+        return await self._counted(self._pages(selection, dead_letters=dead_letters))
+
+    async def _counted(self, pages: AsyncIterator[list[QueuedMessage]]) -> BatchProgress:
         found = BatchProgress()
-        async for page in self._pages(selection, dead_letters=dead_letters):
+        async for page in pages:
             found.selected += len(page)
             found.known += await self._known(page)
         return found
+
+    async def count_replay(self, selection: Selection, *, scheduled: bool) -> BatchProgress:
+        """Count what `replay` would, without changing it.
+
+        Raises:
+            QueueUnavailable, DatabaseUnavailable
+        """
+        return await self._counted(self._scheduled(selection) if scheduled else self._dead_letters(selection))
 
     async def replay(
         self,
         selection: Selection,
         progress: BatchProgress,
         *,
+        scheduled: bool,
         rate: float | None,
         why: str | None,
         on_progress: OnProgress,
     ) -> None:
         """Replay the dead letters of the selection, at most `rate` a second, and record it in the trace of each.
 
+        With `scheduled`, what is scheduled for later is made due instead; `reason` and times of the selection are then
+        those of its last failure.
+
         Raises:
             QueueUnavailable, DatabaseUnavailable: `progress` has the progress.
         """
         at_once = _AT_ONCE if rate is None else max(1, min(_AT_ONCE, int(rate)))
-        async for page in self._pages(selection, dead_letters=True):
+        pages = self._scheduled(selection) if scheduled else self._dead_letters(selection)
+        replay = self._queue.make_due if scheduled else self._queue.replay
+        outcome = Outcome.MADE_DUE if scheduled else Outcome.REPLAYED
+        async for page in pages:
             progress.selected += len(page)
             progress.known += await self._known(page)
             by_entry = {each.entry: each for each in page}
-            async for batch in self._queue.replay(list(by_entry), at_once=at_once):
+            async for batch in replay(list(by_entry), at_once=at_once):
                 progress.done += len(batch)
-                await self._note([by_entry[entry] for entry in batch], Outcome.REPLAYED, why)
+                await self._note([by_entry[entry] for entry in batch], outcome, why)
                 on_progress(progress.done)
                 if rate is not None:
                     await self._sleep(len(batch) / rate)
@@ -127,6 +167,31 @@ class QueueMaintenance:
             yield page
             after = page[-1].entry
 
+    def _dead_letters(self, selection: Selection) -> AsyncIterator[list[QueuedMessage]]:
+        return self._pages(selection, dead_letters=True)
+
+    async def _scheduled(self, selection: Selection) -> AsyncIterator[list[QueuedMessage]]:
+        """Pages of what is scheduled for later. The reasons and times of its failures are those of the database."""
+        by_failure = any(each is not None for each in (selection.reason, selection.since, selection.until))
+        scheduled = replace(selection, reason=None, since=None, until=None, due_after=self._clock())
+        async for page in self._pages(scheduled, dead_letters=False):
+            yield await self._failed(page, selection) if by_failure else page
+
+    async def _failed(self, page: Sequence[QueuedMessage], selection: Selection) -> list[QueuedMessage]:
+        keys = {each.entry: key for each in page if (key := _key_of(each)) is not None}
+        found = await self.database.read(lambda connection: failures.of_ids(connection, set(keys.values())))
+
+        def is_selected(message: QueuedMessage) -> bool:
+            failure = found.get(keys.get(message.entry, (0, "")))
+            return (
+                failure is not None
+                and (selection.reason is None or failure.reason == selection.reason)
+                and (selection.since is None or failure.failed >= selection.since)
+                and (selection.until is None or failure.failed < selection.until)
+            )
+
+        return [each for each in page if is_selected(each)]
+
     async def _known(self, page: Sequence[QueuedMessage]) -> int:
         keys = [key for each in page if (key := _key_of(each)) is not None]
         return len(await self.database.read(lambda connection: known(connection, keys)))
@@ -156,10 +221,10 @@ class QueueMaintenance:
 
         def work(connection: Connection) -> None:
             trace.add(connection, rows)
-            if outcome is Outcome.REPLAYED:
-                failures.requeue(connection, keys, now=now)
-            else:
+            if outcome is Outcome.PURGED:
                 failures.forget(connection, keys)
+            else:
+                failures.requeue(connection, keys, now=now, anew=outcome is Outcome.REPLAYED)
 
         await self.database.write(work)
 

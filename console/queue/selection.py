@@ -18,13 +18,14 @@ _MAX_IDS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """A selection of queue messages by the options."""
+    """A selection of queue messages by the options. `scheduled`: of those scheduled for later, not of dead letters."""
 
     entries: tuple[int, ...]
     reason: str | None
     account: str | None
     since: datetime | None
     until: datetime | None
+    scheduled: bool = False
 
     def __str__(self) -> str:
         parts = [f"id {each}" for each in self.entries]
@@ -38,7 +39,8 @@ class Criteria:
             )
             if value is not None
         ]
-        return ", ".join(parts) or "all"
+        selected = ", ".join(parts) or "all"
+        return f"scheduled: {selected}" if self.scheduled else selected
 
 
 def criteria_of(selected: Mapping[str, Any]) -> Criteria:
@@ -74,7 +76,7 @@ def selecting(function: Callable[..., Record]) -> Callable[..., Record]:
                 multiple=True,
                 help="The message of this entry; may be repeated.",
             ),
-            click.option("--reason", metavar="R", callback=as_stored, help="Dead letters with this reason."),
+            click.option("--reason", metavar="R", callback=as_stored, help="Messages that failed for this reason."),
             click.option(
                 "--account",
                 metavar="NAME",
@@ -86,10 +88,10 @@ def selecting(function: Callable[..., Record]) -> Callable[..., Record]:
                 "--since",
                 metavar="T",
                 callback=moment,
-                help="Dead letters set aside at this time or later "
+                help="Messages that failed at this time or later "
                 "(2h, 3d, today, 29.11.2026, ISO 8601; UTC unless it has an offset).",
             ),
-            click.option("--until", metavar="T", callback=moment, help="Dead letters set aside before this time."),
+            click.option("--until", metavar="T", callback=moment, help="Messages that failed before this time."),
             click.option("--all", "everything", is_flag=True, help="All of them."),
             click.option("--dry-run", is_flag=True, help="Only count what it would be."),
             click.option("--why", metavar="TEXT", callback=as_stored, help="Why, for the record (tblQueueAudit)."),

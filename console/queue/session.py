@@ -55,6 +55,19 @@ def maintained(
     return at_queue(invocation, run)
 
 
+def no_such_reason(invocation: Invocation, criteria: Criteria) -> Phrase | None:
+    """The failure for a reason that no message has, with those that exist; None: no reason is given."""
+    if criteria.reason is None:
+        return None
+    found = maintained(invocation, criteria, lambda queue, _: queue.reasons(scheduled=criteria.scheduled))
+    known = ", ".join(f"{reason} ({count})" for reason, count in sorted(found.items()))
+    if criteria.scheduled:
+        text = Phrase("No scheduled message with the reason {reason!r} fits.", reason=criteria.reason)
+    else:
+        text = Phrase("No dead letter with the reason {reason!r} fits.", reason=criteria.reason)
+    return Phrase.joined(text, Phrase("Their reasons: {known}", known=known) if known else Phrase("There are none."))
+
+
 def maintained_on_record(
     invocation: Invocation,
     criteria: Criteria,

@@ -122,15 +122,11 @@ def settle(connection: Connection, ends: Mapping[MessageKey, Failure | None]) ->
         connection.execute(insert(failure).inline(), new)
 
 
-def requeue(connection: Connection, keys: Collection[MessageKey], *, now: datetime) -> None:
-    """Record that an operator has these tried again now, their attempts counted from 0."""
-    numbers = sorted(_locked(connection, keys).values())
-    for chunk in in_queries(numbers):
-        connection.execute(
-            by_row(update(failure).where(_row.nFailureID.in_(rounded(list(chunk))))).values(
-                sState=FailureState.RETRYING, nAttempts=0, dtNextAttempt=now
-            )
-        )
+def requeue(connection: Connection, keys: Collection[MessageKey], *, now: datetime, anew: bool) -> None:
+    """Record that an operator has these tried again now; `anew`: with their attempts counted from 0."""
+    values = {"sState": FailureState.RETRYING, "dtNextAttempt": now, **({"nAttempts": 0} if anew else {})}
+    for chunk in in_queries(sorted(_locked(connection, keys).values())):
+        connection.execute(by_row(update(failure).where(_row.nFailureID.in_(rounded(list(chunk))))).values(values))
 
 
 def forget(connection: Connection, keys: Collection[MessageKey]) -> None:
@@ -211,6 +207,16 @@ def failing_again(connection: Connection, *, attempts: int = 3) -> dict[int, Fai
     return {
         row.nAccountID: FailingAgain(row.messages, row.since, from_json(row.sDetailPhrase, row.sDetail)) for row in rows
     }
+
+
+def reasons(connection: Connection) -> dict[str, int]:
+    """The reasons of messages that are being retried, with their numbers."""
+    rows = connection.execute(
+        select(_row.sReason, func.count())
+        .where(_row.sState == FailureState.RETRYING, _row.sReason.is_not(None), not_known())
+        .group_by(_row.sReason)
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def not_known() -> ColumnElement[bool]:

@@ -505,6 +505,44 @@ class QueueContract:
         assert await nothing_to_receive(queue)
         await queue.complete(delivery)
 
+    # Scheduled messages that an operator has tried at once.
+
+    async def test_scheduled_messages_are_made_due(self, backend: QueueBackend) -> None:
+        """They are received at once, each once, the deliveries before counted; others are left alone."""
+        queue = await backend.open()
+        await queue.put([message("retried")])
+        first = await take_one(queue)
+        await queue.abandon(first, delay=DELAY)
+        later = first.enqueued + timedelta(days=1)
+        await queue.put([replace(message(name), not_before=later) for name in ("a", "b")])
+        found = await queue.peek(limit=10, selection=Selection(due_after=first.enqueued + A_WHILE))
+        entries = {str(each.message_id): each.entry for each in found}
+        assert entries.keys() == {"retried", "a", "b"}
+
+        wanted = [entries["retried"], entries["a"], "999999", "nonsense"]
+        batches = [batch async for batch in queue.make_due(wanted, at_once=1)]
+
+        assert sorted(batches) == sorted([[entry] for entry in wanted[:2]])
+        deliveries = await take(queue, 2)
+        assert {(each.message_id, each.delivery_count) for each in deliveries} == {("retried", 2), ("a", 1)}
+        assert {each.enqueued for each in deliveries if each.message_id == "retried"} == {first.enqueued}
+        await asyncio.gather(*(queue.complete(each) for each in deliveries))
+        assert [each.message_id for each in await queue.peek(limit=10)] == ["b"]
+        await backend.pass_time(DELAY + A_WHILE)
+        assert await nothing_to_receive(queue)
+
+    async def test_what_is_due_locked_or_dead_is_not_made_due(self, queue: NotificationQueue) -> None:
+        """Neither its lock nor its place among the dead letters is touched."""
+        await dead_letter(queue, "dead", "Broken")
+        await queue.put([message("held")])
+        held = await take_one(queue)
+        await queue.put([message("waiting")])
+        entries = [each.entry for dead in (True, False) for each in await queue.peek(limit=10, dead_letters=dead)]
+        assert [batch async for batch in queue.make_due(entries)] == []
+        assert await drain(queue) == ["waiting"]
+        await queue.complete(held)
+        assert [each.message_id for each in await queue.peek(limit=10, dead_letters=True)] == ["dead"]
+
     # Time.
 
     async def test_scheduled_message_waits_for_its_time(self, backend: QueueBackend) -> None:

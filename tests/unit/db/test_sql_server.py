@@ -122,7 +122,10 @@ async def work_the_queue(database: Database) -> None:
     await queue.peek(
         limit=1, selection=Selection(["1"], account_id=1, reason="Broken", since=NOW, until=NOW), after="0"
     )
+    await queue.peek(limit=1, selection=Selection(due_after=NOW))
     assert [batch async for batch in queue.replay(["1"])] == []
+    await queue.put([Message(MessageId("scheduled"), "body", 1, not_before=clock() + HOUR)])
+    assert [batch async for batch in queue.make_due([str(number) for number in range(20)])]
     await queue.put([Message(MessageId("late"), "body", 1, not_before=NOW)])
     for dead in (True, False):
         assert [batch async for batch in queue.purge(["1"], dead_letters=dead)] == []
@@ -263,7 +266,9 @@ async def administer(database: Database) -> None:
         lambda c: failures.of_ids(c, [(1, "id")]),
         failures.counts,
         failures.failing_again,
-        lambda c: failures.requeue(c, [(1, "other")], now=NOW),
+        failures.reasons,
+        lambda c: failures.requeue(c, [(1, "other")], now=NOW, anew=True),
+        lambda c: failures.requeue(c, [(1, "other")], now=NOW, anew=False),
         lambda c: failures.purge_over(c, limit=5),
         lambda c: failures.older(c, before=NOW, after=0, limit=5),
         lambda c: failures.purge(c, {1: "1.id."}),

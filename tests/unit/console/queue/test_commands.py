@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,8 @@ from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, MessageId
 from db.engine import Database, make_engine, run_reading, run_writing
-from db.queries import accounts, audit
+from db.queries import accounts, audit, failures
+from db.queries.failures import Failure
 
 Run = Callable[..., Result]
 
@@ -169,7 +171,15 @@ def test_a_reason_that_no_dead_letter_has_is_an_error(command: list[str], select
     result = run("queue", *command, *selection)
     assert result.exit_code == 1
     assert f"No dead letter with the reason '{selection[1]}' fits." in result.stderr
+    assert "Their reasons: ItemCorrupt (1), Other (1)" in result.stderr
     assert len(entries(run, "--dead-letters")) == 2
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_list_by_a_reason_that_no_dead_letter_has_names_those_that_exist(run: Run) -> None:
+    result = run("queue", "list", "--dead-letters", "--reason", "Missing")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Their reasons: ItemCorrupt (1), Other (1)" in result.stderr
 
 
 @pytest.mark.usefixtures("filled")
@@ -190,6 +200,83 @@ def test_a_replay_is_on_record_and_in_the_trace(run: Run, engine: Engine) -> Non
     traced = run("trace", "m2").stdout
     assert "replayed from the dead letters" in traced
     assert "ticket 4711" in traced
+
+
+@pytest.fixture
+def scheduled(filled: None, engine: Engine) -> None:  # noqa: ARG001  # after it
+    """Two messages of the account that are retried in an hour, for different reasons."""
+    queued = [replace(notification(1, name), not_before=NOW + HOUR) for name in ("m5", "m6")]
+
+    async def put() -> None:
+        database = Database(make_engine("sqlite:///mail-importer.db"))
+        queue = DatabaseQueue(database, clock=lambda: NOW)
+        await queue.put(queued)
+        await queue.close()
+        await database.close()
+
+    asyncio.run(put())
+    found = [
+        Failure(1, "m5", 3, NOW - HOUR, NOW + HOUR, "Slow", "It is slow.", subject="Prüfbericht"),
+        Failure(1, "m6", 1, NOW, NOW + HOUR, "Other", "It is broken."),
+        Failure(1, "m2", 5, NOW, None, "Other", "It is broken."),
+    ]
+    run_writing(engine, lambda connection: failures.settle(connection, {each.key: each for each in found}))
+
+
+@pytest.mark.usefixtures("scheduled")
+@pytest.mark.parametrize(
+    ("selection", "left"),
+    [
+        (["--all"], []),
+        (["--account", "laboratory"], ["later"]),
+        (["--reason", "Slow"], ["later", "m6"]),
+        (["--since", "today", "--until", "2026-03-31T11:30"], ["later", "m6"]),
+        (["--since", "20m", "--account", "laboratory"], ["later", "m5"]),
+    ],
+)
+def test_what_is_scheduled_for_later_is_tried_at_once(
+    selection: list[str], left: list[str], run: Run, engine: Engine
+) -> None:
+    """Dead letters stay; the attempts of what failed still count."""
+    dry = run("queue", "replay", "--scheduled", *selection, "--dry-run", "--json")
+    assert json.loads(dry.stdout) == {"would_be_replayed": 3 - len(left), "imported_already": 0}
+    result = run("queue", "replay", "--scheduled", *selection, "--json")
+    assert json.loads(result.stdout) == {"replayed": 3 - len(left), "imported_already": 0}
+    rows = [row for row in entries(run) if row["state"] == "scheduled"]
+    assert sorted(row["body"]["message"] if row["account"] else "later" for row in rows) == left
+    assert len(entries(run, "--dead-letters")) == 2
+    kept = run_reading(engine, lambda connection: failures.of_ids(connection, [(1, "m5"), (1, "m6")]))
+    assert {key[1]: each.next_attempt for key, each in kept.items()} == {
+        name: NOW + HOUR if name in left else NOW for name in ("m5", "m6")
+    }
+    assert [each.attempts for each in kept.values()] == [3, 1]
+
+
+@pytest.mark.usefixtures("scheduled")
+def test_a_replay_of_all_dead_letters_names_the_way_to_what_is_scheduled(run: Run) -> None:
+    assert "--scheduled --all" in run("queue", "replay", "--all").stderr
+    run("queue", "replay", "--scheduled", "--all")
+    assert "--scheduled" not in run("queue", "replay", "--all").stderr
+    [first, second, third] = json.loads(run("queue", "audit", "--json").stdout)
+    assert [each["selection"] for each in (first, second, third)] == ["all", "scheduled: all", "all"]
+    assert "made due at once" in run("trace", "m5").stdout
+
+
+@pytest.mark.usefixtures("scheduled")
+def test_a_reason_that_nothing_scheduled_has_is_an_error(run: Run) -> None:
+    result = run("queue", "replay", "--scheduled", "--reason", "ItemCorrupt")
+    assert result.exit_code == 1
+    assert "Their reasons: Other (1), Slow (1)" in result.stderr
+
+
+@pytest.mark.usefixtures("scheduled")
+def test_replay_and_purge_of_dead_letters_reach_the_failures(run: Run, engine: Engine) -> None:
+    """Replayed, a message is retried, its attempts counted from 0; purged, it is none any more."""
+    run("queue", "replay", "--reason", "Other")
+    [replayed] = run_reading(engine, lambda connection: failures.of_ids(connection, [(1, "m2")])).values()
+    assert (replayed.attempts, replayed.next_attempt) == (0, NOW)
+    run("queue", "purge", "--all", "--yes")
+    assert run_reading(engine, failures.counts) == {}
 
 
 @pytest.mark.usefixtures("filled")
@@ -281,7 +368,7 @@ def test_replay_of_an_entry_that_is_no_dead_letter_fails_after_the_others_are_re
         ["--id", "one"],
         ["--id", "0"],
         ["--id", "9223372036854775808"],
-        ["--since", "yesterday"],
+        ["--since", "soon"],
         ["--since", ""],
         ["--since", "2026-02-30"],
         ["--since", "0001-01-01T00:00:00+14:00"],

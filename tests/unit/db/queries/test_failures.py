@@ -136,12 +136,16 @@ def test_old_failures_are_deleted_unless_their_queue_message_is_there(connection
     assert rows(connection) == ["new"]
 
 
-def test_operators_requeue_and_delete(connection: Connection) -> None:
+@pytest.mark.parametrize("anew", [True, False])
+def test_operators_requeue_and_delete(connection: Connection, anew: bool) -> None:
+    """Replayed, a message has its attempts counted from 0; made due, it keeps them."""
     note(connection, failed("a", attempts=5, next_attempt=None), failed("b"), failed("c"))
-    failures.requeue(connection, [(1, "a"), (1, "none")], now=NOW + MINUTE)
+    failures.requeue(connection, [(1, "a"), (1, "none")], now=NOW + MINUTE, anew=anew)
     failures.forget(connection, [(1, "b"), (1, "none")])
     [again] = failures.of_ids(connection, [(1, "a"), (1, "b")]).values()
-    assert (again.attempts, again.next_attempt, again.subject) == (0, NOW + MINUTE, FETCHED.subject)
+    assert (again.attempts, again.next_attempt) == (0 if anew else 5, NOW + MINUTE)
+    assert again.subject == FETCHED.subject
+    assert failures.reasons(connection) == {"ItemCorrupt": 2}
 
 
 def test_what_fails_again_and_again_is_summed_up_by_account(connection: Connection) -> None:

@@ -228,7 +228,7 @@ async def operate(desk: Desk) -> None:
     await desk.database.read(lambda c: exports.message_of(c, 1))
     await desk.database.read(lambda c: exports.attachments_of(c, 1))
     keys = await _fail(desk.owner, desk, 1)
-    await desk.database.write(lambda c: failures.requeue(c, keys, now=desk.now))
+    await desk.database.write(lambda c: failures.requeue(c, keys, now=desk.now, anew=True))
     await desk.database.write(lambda c: failures.forget(c, keys))
     await (await desk.put("repaired", by=desk.database)).close()
     await desk.database.read(processes.every)
