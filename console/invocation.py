@@ -30,6 +30,10 @@ _COMPLETION_SECONDS: Final = 2
 """Limit of the wait for a database during shell completion."""
 
 
+_MAX_SEARCHED: Final = 1000
+"""Characters of a text to search for."""
+
+
 class Invocation:
     """One call of `mail-importer`. The settings are read when a command first needs them, and only once."""
 
@@ -93,6 +97,21 @@ def as_stored(_context: click.Context, _parameter: click.Parameter, text: str | 
     if text is not None and any("\ud800" <= sign <= "\udfff" for sign in text):
         raise wrong_value(Phrase("It is not UTF-8 text."))
     return text
+
+
+def search_text(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    """Parse a text to search for: not empty, and of bounded length."""
+    stored = as_stored(context, parameter, text)
+    if stored is None:
+        return None
+    bare = stored.strip()
+    if not bare:
+        raise wrong_value(Phrase("It is empty."))
+    if len(bare) > _MAX_SEARCHED:
+        raise wrong_value(
+            Phrase("It has {count} characters; {longest} is the most.", count=len(bare), longest=_MAX_SEARCHED)
+        )
+    return bare
 
 
 def account_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -54,6 +54,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "verify": LazyCommand("console.messages.verify:verify", "Compare a mailbox's folder with the database."),
     "import": LazyCommand("console.messages.import_:import_", "Fetch now what a mailbox has and the database lacks."),
     "export": LazyCommand("console.messages.export:export", "Write a message to a file: its original, or as JSON."),
+    "messages": LazyCommand("console.messages.list:messages", "List messages, by sender, subject, state and more."),
     "trace": LazyCommand("console.messages.trace:trace", "Locate an e-mail: every step of it."),
     "certificates": LazyCommand("console.certificates.commands:certificates", "Show and create certificates."),
     "alerts": LazyCommand("console.alerts.commands:alerts", "Show and test the targets of alerts."),

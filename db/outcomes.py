@@ -32,6 +32,17 @@ class Outcome(StrEnum):
     LIFECYCLE = "lifecycle"
 
 
+class MessageState(StrEnum):
+    """The state of a message in the log, and in its JSON. REMOVED: from the mailbox, before it was imported."""
+
+    IMPORTED = "imported"
+    WAITING = "waiting"
+    FAILED = "failed"
+    FILTERED = "filtered"
+    DUPLICATE = "duplicate"
+    REMOVED = "removed"
+
+
 class FailureState(StrEnum):
     """`sState` of `tblEmailFailure`."""
 

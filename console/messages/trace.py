@@ -2,33 +2,39 @@
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 from sqlalchemy import Connection
 
-from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
+from console.invocation import Invocation, account_names, as_stored, example, pass_invocation, search_text
 from console.messages.timeline import TimelineEvent, steps_of
-from console.output import as_json, failure, printable, tell, wrong_value
+from console.output import as_json, failure, printable, shown, tell
 from console.translation.help import Command
+from console.translation.labels import word
 from console.translation.language import translated
 from db.engine import run_reading
-from db.queries import accounts, duplicates, filtered
+from db.queries import accounts, duplicates, failures, filtered, message_log
 from db.queries import trace as table
 from db.queries.duplicates import Duplicate
+from db.queries.failures import Failure
 from db.queries.filtered import FilteredMessage
+from db.queries.message_log import LoggedAttachment, LoggedRecipient
 from db.queries.trace import CommittedMessage, TracedMessage, TraceRow
 from phrases import Phrase
 
+T = TypeVar("T")
+
 _MAX_MESSAGES: Final = 20
-_MAX_LENGTH: Final = 1000
+_MAX_LINES: Final = 20
+"""Recipients of a kind, and attachments, that are named."""
+_KINDS: Final[Mapping[str, Phrase]] = {"to": Phrase("To"), "cc": Phrase("Cc"), "bcc": Phrase("Bcc")}
 _NOTHING: Final = Phrase(
-    "No message fits. Mail that is not imported yet is known by its ids only, not by its subject: mail-importer queue "
-    "list shows what waits in the queue (dead letters: --dead-letters), and mail-importer verify NAME shows messages "
-    "that were never reported."
+    "No message fits. Mail that was not fetched yet is known by its ids only: mail-importer queue list shows what "
+    "waits (dead letters: --dead-letters), and mail-importer verify NAME shows messages that were never reported."
 )
 
 
@@ -44,16 +50,35 @@ class _Found:
     """Its duplicates that were not imported again; or, of such a duplicate, its own record."""
     left_out: FilteredMessage | None
     """The record of its exclusion by the account's filters."""
+    failure: Failure | None
+    """Of a message that is retried, or a dead letter."""
+    recipients: list[LoggedRecipient]
+    attachments: list[LoggedAttachment]
 
     @property
     def subject(self) -> str | None:
         """The subject; None until the message is fetched."""
-        return self.committed.subject if self.committed is not None else self._last("subject")
+        found = self.committed or self.failure
+        return found.subject if found is not None and found.subject is not None else self._last("subject")
+
+    @property
+    def author(self) -> tuple[str | None, str | None]:
+        """Displayed name and address of the author, where they are known."""
+        found = self.committed or self.failure
+        if found is not None:
+            return found.from_name, found.from_address
+        return None, None if self.left_out is None else self.left_out.from_address
+
+    @property
+    def received(self) -> datetime | None:
+        """The time at which the mailbox received it, where it is known."""
+        found = self.committed or self.failure or self.left_out
+        return None if found is None else found.received
 
     @property
     def internet_message_id(self) -> str | None:
         """The internet message id, where it is known."""
-        found = self.committed or self.left_out
+        found = self.committed or self.failure or self.left_out
         return found.internet_message_id if found is not None else self._last("internet_message_id")
 
     @property
@@ -70,9 +95,13 @@ class _Found:
             "graph_id": self.message.graph_id,
             "internet_message_id": self.internet_message_id,
             "subject": self.subject,
-            "received": found.received if (found := committed or self.left_out) is not None else None,
+            "from": dict(zip(("name", "address"), self.author, strict=True)),
+            "received": self.received,
+            "recipients": [asdict(each) for each in self.recipients],
+            "attachments": [asdict(each) for each in self.attachments],
             "message_id": None if committed is None else committed.message_id,
             "imported": None if committed is None else committed.imported,
+            "failure": None if self.failure is None else _failure_data(self.failure),
             "steps": [asdict(each) for each in self.steps],
         }
 
@@ -81,22 +110,16 @@ class _Found:
         return known[-1] if known else None
 
 
-def _wanted(context: click.Context, parameter: click.Parameter, text: str) -> str:
-    bare = (as_stored(context, parameter, text) or "").strip()
-    if not bare:
-        raise wrong_value(Phrase("It is empty."))
-    if len(bare) > _MAX_LENGTH:
-        raise wrong_value(
-            Phrase("It has {count} characters; {longest} is the most.", count=len(bare), longest=_MAX_LENGTH)
-        )
-    return bare
+def _failure_data(found: Failure) -> dict[str, Any]:
+    names = ("attempts", "first_failed", "failed", "next_attempt", "reason", "detail")
+    return {"state": found.state, **{name: getattr(found, name) for name in names}}
 
 
 @click.command(
     cls=Command,
     epilog=example('mail-importer trace "Prüfbericht 4711"', "mail-importer trace 1.AAkALg… --account laboratory"),
 )
-@click.argument("text", metavar="SUBJECT-OR-ID", callback=_wanted)
+@click.argument("text", metavar="TEXT-OR-ID", callback=search_text)
 @click.option(
     "--account",
     "name",
@@ -110,8 +133,9 @@ def _wanted(context: click.Context, parameter: click.Parameter, text: str) -> st
 def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) -> None:
     """Locate an e-mail: every step of it, with times and hosts.
 
-    SUBJECT-OR-ID is part of the subject in any letter case, or the whole of a Graph id, an internet message id, the
-    message id that `queue list` shows, or the correlation id of a log line. Steps are kept for the setting trace_days;
+    TEXT-OR-ID is part, in any letter case, of the subject, of the sender's name or address or of an attachment's file
+    name, or the whole of a Graph id, an internet message id, the message id that `queue list` shows, or the correlation
+    id of a log line. Steps are kept for the setting trace_days;
     the import of a message is shown for as long as it is in the database. Exit status 1 when nothing fits.
     """
     with invocation.gateway() as engine:
@@ -143,8 +167,16 @@ def _read(connection: Connection, text: str, name: str | None) -> list[_Found]:
     committed = {each.of: each for each in table.committed(connection, messages)}
     keys = [(each.account_id, each.graph_id) for each in messages if each.account_id is not None and each.graph_id]
     copied = duplicates.of_ids(connection, keys)
-    copied += duplicates.of_messages(connection, [each.message_id for each in committed.values()])
+    numbers = [each.message_id for each in committed.values()]
+    copied += duplicates.of_messages(connection, numbers)
     left_out = {each.key: each for each in filtered.of_ids(connection, keys)}
+    failing = failures.of_ids(connection, keys)
+    recipients = message_log.recipients_of(connection, numbers)
+    attachments = message_log.attachments_of(connection, numbers)
+
+    def below(each: TracedMessage, of: dict[int, list[T]]) -> list[T]:
+        return of[committed[each].message_id] if each in committed else []
+
     return [
         _Found(
             each,
@@ -153,6 +185,9 @@ def _read(connection: Connection, text: str, name: str | None) -> list[_Found]:
             committed.get(each),
             [copy for copy in copied if _is_of(copy, each, committed.get(each))],
             None if each.account_id is None else left_out.get((each.account_id, each.graph_id or "")),
+            None if each.account_id is None else failing.get((each.account_id, each.graph_id or "")),
+            below(each, recipients),
+            below(each, attachments),
         )
         for each in messages
     ]
@@ -171,16 +206,22 @@ def _lines(found: _Found) -> Iterator[Phrase]:
     """The lines, with the ids unbroken at any terminal width."""
     yield Phrase.verbatim(found.subject) if found.subject else Phrase("(subject not known)")
     account = found.account or found.message.account_id
-    facts = (
+    facts: list[tuple[Phrase, object]] = [
         (Phrase("Account"), account),
+        (Phrase("Sender"), _person(*found.author)),
+        *((_KINDS[kind], people) for kind, people in _people(found.recipients).items()),
+        (Phrase("Received"), None if found.received is None else shown(found.received)),
+        *((Phrase("Attachment"), _file(each)) for each in found.attachments[:_MAX_LINES]),
+        (Phrase("Attachments"), _more(len(found.attachments) - _MAX_LINES)),
         (Phrase("Graph id"), found.message.graph_id),
         (Phrase("Queue message"), found.message.queue_message_id),
         (Phrase("Internet message id"), found.internet_message_id),
-    )
-    width = max(len(translated(heading)) for heading, _ in facts)
-    for heading, value in facts:
-        if value is not None:
-            yield Phrase.verbatim(f"  {translated(heading):<{width}}  {value}")
+        *_failure_facts(found.failure),
+    ]
+    known = [(translated(heading), value) for heading, value in facts if value is not None]
+    width = max(len(heading) for heading, _ in known)
+    for heading, value in known:
+        yield Phrase.joined(Phrase.verbatim(f"  {heading:<{width}}  "), Phrase.of(value), by="")
     for step in found.steps:
         yield _at(_time(step.time), step.text)
         if step.detail is not None:
@@ -194,6 +235,46 @@ def _lines(found: _Found) -> Iterator[Phrase]:
         yield Phrase("  It is imported anyway by: {command}", command=command)
     if not found.attempts and found.committed is not None:
         yield Phrase("  Its steps before that are not kept (trace_days).")
+
+
+def _person(name: str | None, address: str | None) -> str | None:
+    return f"{name} <{address}>" if name and address and name != address else address or name
+
+
+def _people(recipients: Sequence[LoggedRecipient]) -> dict[str, Phrase]:
+    """The recipients of each kind, the first of many."""
+    found: dict[str, Phrase] = {}
+    for kind in _KINDS:
+        people = [_person(each.name, each.address) or "–" for each in recipients if each.kind == kind]
+        if people:
+            first = Phrase.verbatim(", ".join(people[:_MAX_LINES]))
+            found[kind] = Phrase.joined(first, _more(len(people) - _MAX_LINES) or "")
+    return found
+
+
+def _file(found: LoggedAttachment) -> Phrase:
+    state = (
+        word(found.state)
+        if found.state_detail is None
+        else Phrase("{state}: {detail}", state=word(found.state), detail=found.state_detail)
+    )
+    return Phrase("{name} ({state})", name=found.name or "–", state=state)
+
+
+def _more(count: int) -> Phrase | None:
+    return Phrase.counted("and {n} more", "and {n} more", n=count) if count > 0 else None
+
+
+def _failure_facts(found: Failure | None) -> Iterator[tuple[Phrase, object]]:
+    if found is None:
+        return
+    dead = found.next_attempt is None
+    yield Phrase("State"), Phrase("failed, a dead letter") if dead else Phrase("waiting for its next attempt")
+    yield Phrase("Attempts"), found.attempts
+    if not dead:
+        yield Phrase("Next attempt"), shown(found.next_attempt)
+    yield Phrase("Reason"), found.reason
+    yield Phrase("Detail"), found.detail
 
 
 def _at(time: str, text: Phrase) -> Phrase:

@@ -68,6 +68,15 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     # State of an alert.
     "sent": Phrase("sent"),
     "expired": Phrase("expired"),
+    "imported": Phrase("imported"),
+    "filtered": Phrase("filtered"),
+    "duplicate": Phrase("duplicate"),
+    "removed": Phrase("removed"),
+    # State of an attachment.
+    "stored": Phrase("stored"),
+    "linked": Phrase("a link"),
+    "too_large": Phrase("too large"),
+    "unreadable": Phrase("unreadable"),
     # Source of a condition of an account.
     "row": Phrase("row"),
     "receiver": Phrase("receiver"),

@@ -3,7 +3,6 @@
 Every function takes the connection of a transaction; see `db.engine`.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,11 +12,14 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, fun
 
 from db.columns import fitting
 from db.keys import in_queries, spellings
+from db.queries.message_log import has_attachment, is_sent_by
+from db.search import contains
 from db.tables import (
     GRAPH_ID_LENGTH,
     INTERNET_ID_LENGTH,
     account_settings,
     duplicate,
+    failure,
     message,
     message_trace,
     seen,
@@ -27,11 +29,9 @@ from phrases.storage import from_json, to_json
 SUBJECT_LENGTH: Final = 400
 """Characters of a subject that are kept."""
 
-# SQL Server reads [ as the beginning of a set of characters.
-_WILDCARDS: Final = re.compile(r"[\\%_\[]")
-
 _trace = message_trace.c
 _message = message.c
+_failure = failure.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,8 @@ class CommittedMessage:
     action_attempts: int | None = None
     action_due: datetime | None = None
     action_detail: str | None = None
+    from_name: str | None = field(default=None, repr=False)
+    from_address: str | None = field(default=None, repr=False)
 
     @property
     def of(self) -> TracedMessage:
@@ -122,29 +124,37 @@ def find(connection: Connection, text: str, *, account_id: int | None, limit: in
     """Up to `limit` matching messages, the latest activity first; of one account, or (None) of all.
 
     `text` is a Graph id, an internet message id with or without its angle brackets, the id of a queue message, a
-    correlation id, or part of the subject in any letter case. A Graph id is found by the indexes; for anything else a
-    database scans all rows of both tables.
+    correlation id, or part, in any letter case, of the subject, of the sender's name or address, or of the file name of
+    an attachment. A Graph id is found by the indexes; for anything else a database scans all rows of the tables.
     """
     numbers = select(account_settings.c.nAccountID)
     by_index = _latest(
         connection,
         and_(_trace.sGraphMessageID == text, _trace.nAccountID.in_(numbers)),
         and_(_message.sGraphMessageID == text, _message.nAccountID.in_(numbers)),
+        and_(_failure.sGraphMessageID == text, _failure.nAccountID.in_(numbers)),
         account_id,
         limit,
     )
+    left_out = or_(seen.c.sInternetMessageID.in_(spellings(text)), contains(seen.c.sFromAddress, text))
     return (
         by_index
         or _of_table(connection, duplicate, duplicate.c.sGraphMessageID == text, account_id, limit)
         or _of_table(connection, seen, seen.c.sGraphMessageID == text, account_id, limit)
         or _latest(
             connection,
-            or_(_names(message_trace, text), _trace.sQueueMessageID == text),
-            _names(message, text),
+            or_(_names(message_trace, text), _trace.sCorrelationID == text, _trace.sQueueMessageID == text),
+            or_(
+                _names(message, text),
+                _message.sCorrelationID == text,
+                is_sent_by(_message, text),
+                has_attachment(_message.nMessageID, text),
+            ),
+            or_(_names(failure, text), is_sent_by(_failure, text)),
             account_id,
             limit,
         )
-        or _of_table(connection, seen, seen.c.sInternetMessageID.in_(spellings(text)), account_id, limit)
+        or _of_table(connection, seen, left_out, account_id, limit)
     )
 
 
@@ -187,12 +197,17 @@ def committed(connection: Connection, messages: Sequence[TracedMessage]) -> list
                 _message.dtAfterImportDue,
                 _message.sAfterImportDetail,
                 _message.sAfterImportDetailPhrase,
+                _message.sFromName,
+                _message.sFromAddress,
             ).where(
                 _message.nAccountID.in_({each.account_id for each in chunk}),
                 _message.sGraphMessageID.in_([each.graph_id for each in chunk]),
             )
         )
-        found += [CommittedMessage(*(*each, from_json(phrase, text))) for *each, text, phrase in rows]
+        found += [
+            CommittedMessage(*(*facts, from_json(phrase, text), name, address))
+            for *facts, text, phrase, name, address in rows
+        ]
     wanted = set(messages)
     return [each for each in found if each.of in wanted]
 
@@ -213,12 +228,14 @@ def _latest(
     connection: Connection,
     traced: ColumnElement[bool],
     imported: ColumnElement[bool],
+    failing: ColumnElement[bool],
     account_id: int | None,
     limit: int,
 ) -> list[TracedMessage]:
     if account_id is not None:
         traced &= _trace.nAccountID == account_id
         imported &= _message.nAccountID == account_id
+        failing &= _failure.nAccountID == account_id
     unread = case((_trace.sGraphMessageID.is_(None), _trace.sQueueMessageID))
     last = func.max(_trace.dtEnded)
     groups = (_trace.nAccountID, _trace.sGraphMessageID, unread)
@@ -227,26 +244,29 @@ def _latest(
         select(*groups, last).where(traced).group_by(*groups).order_by(last.desc()).limit(limit)
     ):
         heard[TracedMessage(group[0], group[1], group[2])] = group[3]
-    for row in connection.execute(
-        select(_message.nAccountID, _message.sGraphMessageID, _message.dtImported)
-        .where(imported)
-        .order_by(_message.dtImported.desc())
-        .limit(limit)
+    for query, time in (
+        (
+            select(_message.nAccountID, _message.sGraphMessageID, _message.dtImported).where(imported),
+            _message.dtImported,
+        ),
+        (
+            select(_failure.nAccountID, _failure.sGraphMessageID, _failure.dtLastFailed).where(failing),
+            _failure.dtLastFailed,
+        ),
     ):
-        found = TracedMessage(row[0], row[1])
-        heard[found] = max(heard.get(found, row[2]), row[2])
+        for row in connection.execute(query.order_by(time.desc()).limit(limit)):
+            found = TracedMessage(row[0], row[1])
+            heard[found] = max(heard.get(found, row[2]), row[2])
     return sorted(heard, key=heard.__getitem__, reverse=True)[:limit]
 
 
 def _names(table: Table, text: str) -> ColumnElement[bool]:
-    """The conditions common to both tables."""
+    """The conditions common to the tables."""
     row = table.c
-    part = _WILDCARDS.sub(r"\\\g<0>", text.lower())
     return or_(
         row.sGraphMessageID == text,
         row.sInternetMessageID.in_(spellings(text)),
-        row.sCorrelationID == text,
-        func.lower(row.sSubject).like(f"%{part}%", escape="\\"),
+        contains(row.sSubject, text),
     )
 
 

@@ -206,6 +206,40 @@ SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDu
 FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] 
 WHERE [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailDuplicate].[sGraphMessageID] > :sGraphMessageID_2 ORDER BY [tblEmailDuplicate].[sGraphMessageID]
 GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailDuplicate].[nDuplicateID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailDuplicate].[nAccountID] 
+WHERE (lower([tblEmailMessage].[sFromName]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailMessage].[sFromAddress]) LIKE :lower_2 ESCAPE '\' OR lower([tblEmailMessage].[sSenderName]) LIKE :lower_3 ESCAPE '\' OR lower([tblEmailMessage].[sSenderAddress]) LIKE :lower_4 ESCAPE '\') AND lower([tblEmailMessage].[sSubject]) LIKE :lower_5 ESCAPE '\' AND (EXISTS (SELECT 1 
+FROM [tblEmailRecipient] 
+WHERE [tblEmailRecipient].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailRecipient].[sKind] IN (__[POSTCOMPILE_sKind_1]) AND (lower([tblEmailRecipient].[sAddress]) LIKE :lower_6 ESCAPE '\' OR lower([tblEmailRecipient].[sName]) LIKE :lower_7 ESCAPE '\'))) AND (EXISTS (SELECT 1 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND lower([tblEmailAttachment].[sFileName]) LIKE :lower_8 ESCAPE '\')) AND [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_2 AND [tblEmailMessage].[dtReceived] <= :dtReceived_3 AND ([tblEmailMessage].[dtReceived] < :dtReceived_4 OR [tblEmailDuplicate].[nDuplicateID] < :nDuplicateID_1) ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailDuplicate].[nDuplicateID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailDuplicate].[nDuplicateID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailDuplicate].[nAccountID] 
+WHERE (lower([tblEmailMessage].[sFromName]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailMessage].[sFromAddress]) LIKE :lower_2 ESCAPE '\' OR lower([tblEmailMessage].[sSenderName]) LIKE :lower_3 ESCAPE '\' OR lower([tblEmailMessage].[sSenderAddress]) LIKE :lower_4 ESCAPE '\') AND lower([tblEmailMessage].[sSubject]) LIKE :lower_5 ESCAPE '\' AND [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_2 ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailDuplicate].[nDuplicateID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailDuplicate].[nDuplicateID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailDuplicate].[nAccountID] 
+WHERE [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailDuplicate].[nDuplicateID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailDuplicate].[nDuplicateID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailDuplicate].[nAccountID] 
+WHERE [tblEmailMessage].[dtReceived] IS NULL AND [tblEmailDuplicate].[nDuplicateID] < :nDuplicateID_1 ORDER BY [tblEmailDuplicate].[nDuplicateID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID], [tblEmailFailure].[dtLastFailed] 
+FROM [tblEmailFailure] 
+WHERE [tblEmailFailure].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailFailure].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings]) AND [tblEmailFailure].[nAccountID] = :nAccountID_1 ORDER BY [tblEmailFailure].[dtLastFailed] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID], [tblEmailFailure].[dtLastFailed] 
+FROM [tblEmailFailure] 
+WHERE [tblEmailFailure].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailFailure].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings]) ORDER BY [tblEmailFailure].[dtLastFailed] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID], [tblEmailFailure].[dtLastFailed] 
+FROM [tblEmailFailure] 
+WHERE [tblEmailFailure].[sGraphMessageID] = :sGraphMessageID_1 OR [tblEmailFailure].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) OR lower([tblEmailFailure].[sSubject]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailFailure].[sFromName]) LIKE :lower_2 ESCAPE '\' OR lower([tblEmailFailure].[sFromAddress]) LIKE :lower_3 ESCAPE '\' ORDER BY [tblEmailFailure].[dtLastFailed] DESC
+GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nFailureID] 
 FROM [tblEmailFailure] 
 WHERE (EXISTS (SELECT 1 
@@ -222,6 +256,26 @@ SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nFailureID], [tblEmailFail
 FROM [tblEmailFailure] 
 WHERE [tblEmailFailure].[dtLastFailed] < :dtLastFailed_1 AND [tblEmailFailure].[nFailureID] > :nFailureID_1 ORDER BY [tblEmailFailure].[nFailureID]
 GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nFailureID], [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID], [tblEmailFailure].[sState], [tblEmailFailure].[sInternetMessageID], [tblEmailFailure].[sSubject], [tblEmailFailure].[sFromName], [tblEmailFailure].[sFromAddress], [tblEmailFailure].[dtReceived], [tblEmailFailure].[nAttempts], [tblEmailFailure].[dtFirstFailed], [tblEmailFailure].[dtLastFailed], [tblEmailFailure].[dtNextAttempt], [tblEmailFailure].[sReason], [tblEmailFailure].[sDetail], [tblEmailFailure].[sDetailPhrase], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailFailure].[nFailureID] AS number, coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) AS time 
+FROM [tblEmailFailure] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailFailure].[nAccountID] 
+WHERE NOT ((EXISTS (SELECT 1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID]))) AND (lower([tblEmailFailure].[sFromName]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailFailure].[sFromAddress]) LIKE :lower_2 ESCAPE '\') AND lower([tblEmailFailure].[sSubject]) LIKE :lower_3 ESCAPE '\' AND [tblEmailFailure].[nAccountID] = :nAccountID_1 AND coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) >= :coalesce_1 AND coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) < :coalesce_2 ORDER BY coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) DESC, [tblEmailFailure].[nFailureID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nFailureID], [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID], [tblEmailFailure].[sState], [tblEmailFailure].[sInternetMessageID], [tblEmailFailure].[sSubject], [tblEmailFailure].[sFromName], [tblEmailFailure].[sFromAddress], [tblEmailFailure].[dtReceived], [tblEmailFailure].[nAttempts], [tblEmailFailure].[dtFirstFailed], [tblEmailFailure].[dtLastFailed], [tblEmailFailure].[dtNextAttempt], [tblEmailFailure].[sReason], [tblEmailFailure].[sDetail], [tblEmailFailure].[sDetailPhrase], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailFailure].[nFailureID] AS number, coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) AS time 
+FROM [tblEmailFailure] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailFailure].[nAccountID] 
+WHERE NOT ((EXISTS (SELECT 1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID]))) AND coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) >= :coalesce_1 ORDER BY coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) DESC, [tblEmailFailure].[nFailureID] DESC
+GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailMessage].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
@@ -234,7 +288,25 @@ FROM [tblEmailAccountSettings]) ORDER BY [tblEmailMessage].[dtImported] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported] 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1 OR [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) OR [tblEmailMessage].[sCorrelationID] = :sCorrelationID_1 OR lower([tblEmailMessage].[sSubject]) LIKE :lower_1 ESCAPE '\' ORDER BY [tblEmailMessage].[dtImported] DESC
+WHERE [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1 OR [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) OR lower([tblEmailMessage].[sSubject]) LIKE :lower_1 ESCAPE '\' OR [tblEmailMessage].[sCorrelationID] = :sCorrelationID_1 OR lower([tblEmailMessage].[sFromName]) LIKE :lower_2 ESCAPE '\' OR lower([tblEmailMessage].[sFromAddress]) LIKE :lower_3 ESCAPE '\' OR lower([tblEmailMessage].[sSenderName]) LIKE :lower_4 ESCAPE '\' OR lower([tblEmailMessage].[sSenderAddress]) LIKE :lower_5 ESCAPE '\' OR (EXISTS (SELECT 1 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND lower([tblEmailAttachment].[sFileName]) LIKE :lower_6 ESCAPE '\')) ORDER BY [tblEmailMessage].[dtImported] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtImported], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailMessage] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] 
+WHERE (lower([tblEmailMessage].[sFromName]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailMessage].[sFromAddress]) LIKE :lower_2 ESCAPE '\' OR lower([tblEmailMessage].[sSenderName]) LIKE :lower_3 ESCAPE '\' OR lower([tblEmailMessage].[sSenderAddress]) LIKE :lower_4 ESCAPE '\') AND lower([tblEmailMessage].[sSubject]) LIKE :lower_5 ESCAPE '\' AND (EXISTS (SELECT 1 
+FROM [tblEmailRecipient] 
+WHERE [tblEmailRecipient].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailRecipient].[sKind] IN (__[POSTCOMPILE_sKind_1]) AND (lower([tblEmailRecipient].[sAddress]) LIKE :lower_6 ESCAPE '\' OR lower([tblEmailRecipient].[sName]) LIKE :lower_7 ESCAPE '\'))) AND (EXISTS (SELECT 1 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND lower([tblEmailAttachment].[sFileName]) LIKE :lower_8 ESCAPE '\')) AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_2 AND [tblEmailMessage].[dtReceived] < :dtReceived_3 ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailMessage].[nMessageID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtImported], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailMessage] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] 
+WHERE (lower([tblEmailMessage].[sFromName]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailMessage].[sFromAddress]) LIKE :lower_2 ESCAPE '\' OR lower([tblEmailMessage].[sSenderName]) LIKE :lower_3 ESCAPE '\' OR lower([tblEmailMessage].[sSenderAddress]) LIKE :lower_4 ESCAPE '\') AND lower([tblEmailMessage].[sSubject]) LIKE :lower_5 ESCAPE '\' AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_2 ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailMessage].[nMessageID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtImported], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailMessage] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] 
+WHERE [tblEmailMessage].[dtReceived] IS NOT NULL ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailMessage].[nMessageID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID] 
 FROM [tblEmailMessage] 
@@ -280,13 +352,23 @@ WHERE [tblEmailAccountSettings].[nAccountID] = [tblEmailScan].[nAccountID] AND [
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID] 
 FROM [tblEmailSeen] 
-WHERE [tblEmailSeen].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailSeen].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
+WHERE ([tblEmailSeen].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) OR lower([tblEmailSeen].[sFromAddress]) LIKE :lower_1 ESCAPE '\') AND [tblEmailSeen].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
 FROM [tblEmailAccountSettings])
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID] 
 FROM [tblEmailSeen] 
-WHERE [tblEmailSeen].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) AND [tblEmailSeen].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
+WHERE [tblEmailSeen].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailSeen].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
 FROM [tblEmailAccountSettings])
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[sInternetMessageID], [tblEmailSeen].[sFromAddress], [tblEmailSeen].[sReason], [tblEmailSeen].[sRule], [tblEmailSeen].[dtSeen], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailSeen].[nSeenID] AS number, [tblEmailSeen].[dtReceived] AS time 
+FROM [tblEmailSeen] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailSeen].[nAccountID] 
+WHERE [tblEmailSeen].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings]) AND [tblEmailSeen].[dtReceived] IS NOT NULL AND [tblEmailSeen].[dtReceived] >= :dtReceived_1 ORDER BY [tblEmailSeen].[dtReceived] DESC, [tblEmailSeen].[nSeenID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[sInternetMessageID], [tblEmailSeen].[sFromAddress], [tblEmailSeen].[sReason], [tblEmailSeen].[sRule], [tblEmailSeen].[dtSeen], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailSeen].[nSeenID] AS number, [tblEmailSeen].[dtReceived] AS time 
+FROM [tblEmailSeen] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailSeen].[nAccountID] 
+WHERE [tblEmailSeen].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings]) AND [tblEmailSeen].[dtReceived] IS NULL ORDER BY [tblEmailSeen].[nSeenID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nSeenID] 
 FROM [tblEmailSeen] 
@@ -312,7 +394,21 @@ FROM [tblEmailAccountSettings]) GROUP BY [tblMessageTrace].[nAccountID], [tblMes
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], CASE WHEN ([tblMessageTrace].[sGraphMessageID] IS NULL) THEN [tblMessageTrace].[sQueueMessageID] END AS anon_1, max([tblMessageTrace].[dtEnded]) AS max_1 
 FROM [tblMessageTrace] 
-WHERE [tblMessageTrace].[sGraphMessageID] = :sGraphMessageID_1 OR [tblMessageTrace].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) OR [tblMessageTrace].[sCorrelationID] = :sCorrelationID_1 OR lower([tblMessageTrace].[sSubject]) LIKE :lower_1 ESCAPE '\' OR [tblMessageTrace].[sQueueMessageID] = :sQueueMessageID_1 GROUP BY [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], CASE WHEN ([tblMessageTrace].[sGraphMessageID] IS NULL) THEN [tblMessageTrace].[sQueueMessageID] END ORDER BY max([tblMessageTrace].[dtEnded]) DESC
+WHERE [tblMessageTrace].[sGraphMessageID] = :sGraphMessageID_1 OR [tblMessageTrace].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) OR lower([tblMessageTrace].[sSubject]) LIKE :lower_1 ESCAPE '\' OR [tblMessageTrace].[sCorrelationID] = :sCorrelationID_1 OR [tblMessageTrace].[sQueueMessageID] = :sQueueMessageID_1 GROUP BY [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], CASE WHEN ([tblMessageTrace].[sGraphMessageID] IS NULL) THEN [tblMessageTrace].[sQueueMessageID] END ORDER BY max([tblMessageTrace].[dtEnded]) DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], [tblMessageTrace].[sInternetMessageID], [tblMessageTrace].[sSubject], [tblEmailAccountSettings].[sAccountName] AS account, [tblMessageTrace].[nTraceID] AS number, [tblMessageTrace].[dtEnded] AS time 
+FROM [tblMessageTrace] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblMessageTrace].[nAccountID] 
+WHERE [tblMessageTrace].[sOutcome] = :sOutcome_1 AND [tblMessageTrace].[nAccountID] IS NOT NULL AND [tblMessageTrace].[sGraphMessageID] IS NOT NULL AND NOT (EXISTS (SELECT 1 
+FROM [tblMessageTrace] AS later 
+WHERE later.[nAccountID] = [tblMessageTrace].[nAccountID] AND later.[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID] AND later.[sOutcome] = :sOutcome_2 AND later.[nTraceID] > [tblMessageTrace].[nTraceID])) AND NOT (EXISTS (SELECT 1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) AND NOT (EXISTS (SELECT 1 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) AND NOT (EXISTS (SELECT 1 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) AND NOT (EXISTS (SELECT 1 
+FROM [tblEmailFailure] 
+WHERE [tblEmailFailure].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailFailure].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) AND [tblMessageTrace].[dtEnded] >= :dtEnded_1 ORDER BY [tblMessageTrace].[dtEnded] DESC, [tblMessageTrace].[nTraceID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nTraceID] 
 FROM [tblMessageTrace] 
@@ -418,6 +514,14 @@ SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nSize]
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailAttachment].[biContent] IS NOT NULL AND [tblEmailAttachment].[nSize] > :nSize_1 ORDER BY [tblEmailAttachment].[nAttachmentID]
 GO
+SELECT [tblEmailAttachment].[nMessageID], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[nSize], [tblEmailAttachment].[bInline], [tblEmailAttachment].[nParentPosition], [tblEmailAttachment].[sState], [tblEmailAttachment].[sStateDetail] 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) ORDER BY [tblEmailAttachment].[nMessageID], [tblEmailAttachment].[nPosition]
+GO
+SELECT [tblEmailAttachment].[nMessageID], count(*) AS count_1 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailAttachment].[nParentPosition] IS NULL AND [tblEmailAttachment].[bInline] = 0 GROUP BY [tblEmailAttachment].[nMessageID]
+GO
 SELECT [tblEmailAttachment].[nMessageID], count(*) AS count_1, sum(CASE WHEN ([tblEmailAttachment].[biContent] IS NOT NULL AND [tblEmailAttachment].[nSize] > :nSize_1) THEN :param_1 ELSE :param_2 END) AS sum_1, sum(CASE WHEN ([tblEmailAttachment].[biContent] IS NOT NULL AND [tblEmailAttachment].[nSize] > :nSize_1) THEN [tblEmailAttachment].[nSize] ELSE :param_3 END) AS sum_2 
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailAttachment].[nMessageID]
@@ -515,7 +619,7 @@ SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmail
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
 GO
-SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[dtImported], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[sAfterImportDetailPhrase] 
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[dtImported], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[sAfterImportDetailPhrase], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
 GO
@@ -542,6 +646,14 @@ GO
 SELECT [tblEmailRecipient].[nMessageID], [tblEmailRecipient].[sKind], [tblEmailRecipient].[nPosition], [tblEmailRecipient].[sName], [tblEmailRecipient].[sAddress] 
 FROM [tblEmailRecipient] 
 WHERE [tblEmailRecipient].[nMessageID] = :nMessageID_1
+GO
+SELECT [tblEmailRecipient].[nMessageID], [tblEmailRecipient].[sKind], [tblEmailRecipient].[sName], [tblEmailRecipient].[sAddress] 
+FROM [tblEmailRecipient] 
+WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailRecipient].[sKind] IN (__[POSTCOMPILE_sKind_1]) ORDER BY [tblEmailRecipient].[nMessageID], [tblEmailRecipient].[nPosition]
+GO
+SELECT [tblEmailRecipient].[nMessageID], count(*) AS count_1 
+FROM [tblEmailRecipient] 
+WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailRecipient].[sKind] IN (__[POSTCOMPILE_sKind_1]) GROUP BY [tblEmailRecipient].[nMessageID]
 GO
 SELECT [tblEmailRecipient].[nMessageID], count(*) AS count_1 
 FROM [tblEmailRecipient] 

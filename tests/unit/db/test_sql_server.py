@@ -20,7 +20,7 @@ from bus.database.adapter import DatabaseQueue
 from bus.database.statements import put_unknown
 from bus.queue import Delivery, Message, MessageId, Selection
 from db.engine import Database, run_writing
-from db.outcomes import ActionState
+from db.outcomes import ActionState, MessageState
 from db.queries import (
     accounts,
     after_import,
@@ -32,6 +32,7 @@ from db.queries import (
     failures,
     filtered,
     folders,
+    message_log,
     missed,
     problems,
     processes,
@@ -45,6 +46,7 @@ from db.queries.after_import import Ended
 from db.queries.contents import append_piece, append_text, read_piece
 from db.queries.failures import Failure
 from db.queries.filtered import FilteredMessage
+from db.queries.message_log import LogCriteria, Position
 from db.queries.messages import MessageStore, OriginalRecord
 from db.queries.problems import Problem, ProblemKind, Severity
 from db.queries.processes import Process
@@ -63,6 +65,7 @@ HOUR: Final = timedelta(hours=1)
 NO_WAIT: Final = timedelta(0)
 TURN: Final = Lease(1, "one", failures=0, requests=0, lease_until=NOW + HOUR)
 FAILURE: Final = Failure(1, "id", 1, NOW, NOW, "Broken", "It is broken.")
+EVERY_CRITERION: Final = LogCriteria(1, "from", "to", "subject", "file", NOW, NOW + HOUR, [*MessageState])
 HELD: Final = HeldSubscription("s", 1, NOW, "resource", "https://host", "key", NOW, NOW)
 
 
@@ -273,6 +276,12 @@ async def administer(database: Database) -> None:
         lambda c: failures.older(c, before=NOW, after=0, limit=5),
         lambda c: failures.purge(c, {1: "1.id."}),
         lambda c: failures.forget(c, [(1, "id")]),
+        lambda c: message_log.page(c, LogCriteria(), limit=5),
+        lambda c: message_log.page(c, EVERY_CRITERION, limit=5, after=Position(NOW, 2, 1)),
+        lambda c: message_log.page(c, replace(EVERY_CRITERION, recipient=None, attachment=None), limit=5),
+        lambda c: message_log.page(c, LogCriteria(), limit=5, after=Position(message_log.NEVER, 2, 1)),
+        lambda c: message_log.attachments_of(c, [1]),
+        lambda c: message_log.recipients_of(c, [1]),
         lambda c: audit.end(
             c,
             audit.begin(c, action="import", who="me", host="here", selection="all", now=NOW),

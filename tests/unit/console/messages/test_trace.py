@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from sqlalchemy import Engine, insert
+from sqlalchemy import Connection, Engine, insert
 
 from db.engine import run_writing
 from db.outcomes import ActionState
-from db.queries import accounts, after_import, trace
+from db.queries import accounts, after_import, failures, trace
+from db.queries.failures import Failure
 from db.queries.trace import TraceRow
-from db.tables import message
+from db.tables import attachment, message, recipient
 from phrases import Phrase
 
 Run = Callable[..., Result]
@@ -86,6 +87,7 @@ def test_every_step_is_printed_in_the_order_of_time(run: Run, engine: Engine) ->
     assert result.stdout == (
         "Prüfbericht\n"
         "  Account              laboratory\n"
+        "  Received             2026-03-31 11:59:59 UTC\n"
         "  Graph id             AAkALg\n"
         "  Internet message id  <abc@example.com>\n"
         "  2026-03-31 12:00:00.000 UTC  notified by Graph\n"
@@ -106,8 +108,9 @@ def test_headings_of_other_languages_stand_off_their_values(run: Run, engine: En
     """French is longer; the values begin in one column nevertheless."""
     commit(engine, sInternetMessageID="<abc@example.com>")
     lines = run("--language", "fr", "trace", "prüf").stdout.splitlines()
-    assert lines[1:4] == [
+    assert lines[1:5] == [
         "  Compte                  laboratory",
+        "  Reçu                    2026-03-31 11:59:59 UTC",
         "  ID Graph                AAkALg",
         "  ID de message Internet  <abc@example.com>",
     ]
@@ -264,3 +267,75 @@ def test_what_is_done_in_the_mailbox_is_reported_last(
         columns["sAfterImportState"] == "failed"
     )
     assert (" UTC " in line) == ("dtAfterImportDue" in columns)
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("text", ["Labor@Example", "die prüfstelle", "BERICHT.pdf", "x_y.pdf"])
+def test_a_message_is_found_by_its_sender_and_by_an_attachment(text: str, run: Run, engine: Engine) -> None:
+    """Sender, recipients, time of receipt and attachments are shown, with the reason why one is not stored."""
+    commit(engine, sFromName="Die Prüfstelle", sFromAddress="labor@example.com")
+    commit(engine, "other", sFromAddress="other@example.com")
+    part = {"nMessageID": 1, "sKind": "file", "nSize": 3, "bInline": False}
+    to = {"nMessageID": 1, "nPosition": 0}
+
+    def below(connection: Connection) -> None:
+        connection.execute(
+            insert(attachment),
+            [
+                {**part, "nPosition": 0, "sFileName": "Bericht.pdf", "sState": "stored", "sStateDetail": None},
+                {**part, "nPosition": 1, "sFileName": "x_y.pdf", "sState": "too_large", "sStateDetail": "Over 150 MB"},
+            ],
+        )
+        connection.execute(
+            insert(recipient),
+            [
+                {**to, "sKind": "cc", "sName": None, "sAddress": "archive@example.org"},
+                {**to, "sKind": "to", "sName": "The team", "sAddress": "team@example.org"},
+                {**to, "sKind": "replyTo", "sName": None, "sAddress": "answers@example.org"},
+            ],
+        )
+
+    run_writing(engine, below)
+    shown = [" ".join(line.split()) for line in run("trace", text).stdout.splitlines()]
+    assert shown[:7] == [
+        "Prüfbericht",
+        "Account laboratory",
+        "Sender Die Prüfstelle <labor@example.com>",
+        "To The team <team@example.org>",
+        "Cc archive@example.org",
+        "Received 2026-03-31 11:59:59 UTC",
+        "Attachment Bericht.pdf (stored)",
+    ]
+    assert shown[7] == "Attachment x_y.pdf (too large: Over 150 MB)"
+    [found] = json.loads(run("trace", text, "--json").stdout)
+    assert found["from"] == {"name": "Die Prüfstelle", "address": "labor@example.com"}
+    assert [each["address"] for each in found["recipients"]] == ["team@example.org", "archive@example.org"]
+    assert [each["state"] for each in found["attachments"]] == ["stored", "too_large"]
+    assert found["failure"] is None
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("text", ["labor@", "prüf", "AAkALg"])
+def test_a_message_that_is_not_imported_has_what_is_known_of_it(text: str, run: Run, engine: Engine) -> None:
+    """Also when its trace is deleted already."""
+    later = NOW + 3600 * SECOND
+    detail = Phrase("Tried {n} times.", n=3)
+    known: dict[str, Any] = {"subject": "Prüfbericht", "from_address": "labor@example.com", "received": NOW - SECOND}
+    failed = Failure(1, "AAkALg", 3, NOW, later, "ItemCorrupt", detail, **known)
+    run_writing(engine, lambda connection: failures.settle(connection, {failed.key: failed}))
+    shown = [" ".join(line.split()) for line in run("trace", text).stdout.splitlines()]
+    assert [each for each in shown if "Graph id" not in each] == [
+        "Prüfbericht",
+        "Account laboratory",
+        "Sender labor@example.com",
+        "Received 2026-03-31 11:59:59 UTC",
+        "State waiting for its next attempt",
+        "Attempts 3",
+        "Next attempt 2026-03-31 13:00:00 UTC",
+        "Reason ItemCorrupt",
+        "Detail Tried 3 times.",
+    ]
+    [found] = json.loads(run("trace", text, "--json").stdout)
+    assert (found["subject"], found["received"]) == ("Prüfbericht", "2026-03-31T11:59:59Z")
+    assert found["failure"]["next_attempt"] == "2026-03-31T13:00:00Z"
+    assert found["failure"]["state"] == "retrying"

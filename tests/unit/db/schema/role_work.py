@@ -533,6 +533,8 @@ def _commands(desk: Desk) -> list[list[str]]:
         ["queue", "purge", "--all", "--yes"],
         ["queue", "audit"],
         ["trace", f"old-{desk.number}"],
+        ["messages", "list", "--to", "a", "--attachment", "b", "--attachments"],
+        ["messages", "list"],
         ["db", "purge", "--older-than", "400d", "--attachments-only", "--yes"],
         ["db", "purge", "--older-than", "400d", "--yes"],
     ]

@@ -1,0 +1,558 @@
+"""The log of messages: imported, waiting, failed, filtered, duplicates and removed ones, newest first, page by page.
+
+A page is read from each table that has such messages, by an index on the time where there is one, and merged. The next
+page begins behind a position, so that a late page costs what the first does. Only the first source may be large without
+a bound: the times of its page bound what is read of the others.
+
+Every function takes the connection of a transaction; see `db.engine`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, literal_column, or_, select
+from sqlalchemy.sql.selectable import FromClause
+
+from db.keys import in_queries, rounded
+from db.outcomes import FailureState, MessageState, Outcome
+from db.queries import failures
+from db.search import contains
+from db.tables import (
+    account_settings,
+    attachment,
+    duplicate,
+    failure,
+    message,
+    message_trace,
+    recipient,
+    seen,
+)
+
+NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
+"""The position of a message without a time: behind all others."""
+
+_ADDRESSED: Final = ("to", "cc", "bcc")
+_ONE: Final[ColumnElement[int]] = literal_column("1")
+
+_message, _failure, _seen, _duplicate, _trace = message.c, failure.c, seen.c, duplicate.c, message_trace.c
+
+
+@dataclass(frozen=True, slots=True)
+class LogCriteria:
+    """A selection of messages: those that match all given criteria.
+
+    `sender`, `recipient`, `subject`, `attachment`: parts of the text, in any letter case, of names and addresses and of
+    file names. `since` (included) and `until` are of the time of receipt, see `LoggedMessage`. `states`: None is all.
+    """
+
+    account_id: int | None = None
+    sender: str | None = field(default=None, repr=False)
+    recipient: str | None = field(default=None, repr=False)
+    subject: str | None = field(default=None, repr=False)
+    attachment: str | None = field(default=None, repr=False)
+    since: datetime | None = None
+    until: datetime | None = None
+    states: Collection[MessageState] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The place of a message in the log: its time, the number of its source, the number of its row there."""
+
+    time: datetime
+    source: int
+    number: int
+
+    @property
+    def order(self) -> tuple[datetime, int, int]:
+        """The key that sorts backwards: the newest message has the largest."""
+        return self.time, -self.source, self.number
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedMessage:
+    """A message of the log.
+
+    `time`: of its receipt by the mailbox; where that is not known, of its first failure, its decision or its end; None
+    of an imported message without one. `message_id`: of the imported message, which a duplicate equals. `noted`: time
+    of the decision on a filtered message or a duplicate, or when a removed one was missed. `recipients`,
+    `attachments`: their numbers, those attached by the sender and not part of the body; None where they are not known.
+    """
+
+    position: Position
+    state: MessageState
+    account_id: int
+    account: str | None
+    graph_id: str
+    message_id: int | None = None
+    internet_message_id: str | None = field(default=None, repr=False)
+    subject: str | None = field(default=None, repr=False)
+    from_name: str | None = field(default=None, repr=False)
+    from_address: str | None = field(default=None, repr=False)
+    received: datetime | None = None
+    imported: datetime | None = None
+    noted: datetime | None = None
+    attempts: int | None = None
+    first_failed: datetime | None = None
+    last_failed: datetime | None = None
+    next_attempt: datetime | None = None
+    reason: str | None = None
+    detail: str | None = None
+    recipients: int | None = None
+    attachments: int | None = None
+
+    @property
+    def time(self) -> datetime | None:
+        """The time by which it is sorted."""
+        return None if self.position.time == NEVER else self.position.time
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedAttachment:
+    """An attachment of an imported message. `unpacked`: from another one, not attached by the sender."""
+
+    name: str | None = field(repr=False)
+    size: int
+    inline: bool
+    unpacked: bool
+    state: str
+    state_detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRecipient:
+    """A recipient of an imported message. `kind`: to, cc, bcc."""
+
+    kind: str
+    name: str | None = field(repr=False)
+    address: str | None = field(repr=False)
+
+
+def page(
+    connection: Connection, criteria: LogCriteria, *, limit: int, after: Position | None = None
+) -> list[LoggedMessage]:
+    """Up to `limit` messages, the newest first, behind that position."""
+    found: list[LoggedMessage] = []
+    oldest: datetime | None = None
+    for source in _SOURCES:
+        if criteria.states is not None and not source.states & set(criteria.states):
+            continue
+        conditions = source.conditions(criteria)
+        if conditions is None:
+            continue
+        found += source.read(connection, conditions, criteria, _Window(limit, after, oldest))
+        found.sort(key=lambda each: each.position.order, reverse=True)
+        del found[limit:]
+        oldest = found[-1].position.time if len(found) == limit else None
+    return _counted(connection, found)
+
+
+def attachments_of(connection: Connection, message_ids: Collection[int]) -> dict[int, list[LoggedAttachment]]:
+    """The attachments of imported messages, in their order."""
+    part = attachment.c
+    found: dict[int, list[LoggedAttachment]] = {number: [] for number in message_ids}
+    for chunk in in_queries(found):
+        rows = connection.execute(
+            select(
+                part.nMessageID,
+                part.sFileName,
+                part.nSize,
+                part.bInline,
+                part.nParentPosition,
+                part.sState,
+                part.sStateDetail,
+            )
+            .where(part.nMessageID.in_(rounded(list(chunk))))
+            .order_by(part.nMessageID, part.nPosition)
+        )
+        for number, name, size, inline, parent, state, detail in rows:
+            found[number].append(LoggedAttachment(name, size, inline, parent is not None, state, detail))
+    return found
+
+
+def recipients_of(connection: Connection, message_ids: Collection[int]) -> dict[int, list[LoggedRecipient]]:
+    """The recipients of imported messages, in their order."""
+    row = recipient.c
+    found: dict[int, list[LoggedRecipient]] = {number: [] for number in message_ids}
+    for chunk in in_queries(found):
+        rows = connection.execute(
+            select(row.nMessageID, row.sKind, row.sName, row.sAddress)
+            .where(row.nMessageID.in_(rounded(list(chunk))), row.sKind.in_(_ADDRESSED))
+            .order_by(row.nMessageID, row.nPosition)
+        )
+        for number, *facts in rows:
+            found[number].append(LoggedRecipient(*facts))
+    return {number: sorted(each, key=lambda one: _ADDRESSED.index(one.kind)) for number, each in found.items()}
+
+
+def is_sent_by(row: Any, part: str) -> ColumnElement[bool]:  # noqa: ANN401  # the columns of a table
+    """The messages whose author or sender has that part in name or address."""
+    names = ("sFromName", "sFromAddress", "sSenderName", "sSenderAddress")
+    return or_(*(contains(row[name], part) for name in names if name in row))
+
+
+def has_attachment(message_id: ColumnElement[int], part: str) -> ColumnElement[bool]:
+    """The messages with an attachment that has that part in its file name."""
+    file = attachment.c
+    return exists(
+        select(_ONE).select_from(attachment).where(file.nMessageID == message_id, contains(file.sFileName, part))
+    )
+
+
+# The sources.
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The bounds of what is read of a source: the number of rows, the position before, the oldest time that fits."""
+
+    limit: int
+    after: Position | None
+    oldest: datetime | None
+
+
+class _Source(ABC):
+    """A table with messages of the log. Its place in `_SOURCES` is its number."""
+
+    states: ClassVar[frozenset[MessageState]]
+    number: ClassVar[ColumnElement[Any]]
+    account_id: ClassVar[ColumnElement[Any]]
+    time: ClassVar[ColumnElement[Any]]
+    is_timed: ClassVar[bool] = False
+    """True if no row lacks the time."""
+
+    @abstractmethod
+    def query(self) -> Select[Any]:
+        """The rows with all that `made` reads."""
+
+    @abstractmethod
+    def conditions(self, criteria: LogCriteria) -> list[ColumnElement[bool]] | None:
+        """The conditions beside account and times; None: no row can match."""
+
+    @abstractmethod
+    def made(self, row: Row[Any], place: Position) -> LoggedMessage:
+        """The message of a row; the account's name is filled in later."""
+
+    def is_of(self, account_id: int) -> ColumnElement[bool]:
+        """The condition of the account."""
+        return self.account_id == account_id
+
+    def read(
+        self, connection: Connection, conditions: list[ColumnElement[bool]], criteria: LogCriteria, window: _Window
+    ) -> list[LoggedMessage]:
+        """The newest messages of the source within the window."""
+        source = _SOURCES.index(self)
+        name = account_settings.c.sAccountName
+        query = self.query().add_columns(name.label("account"), self.number.label("number"), self.time.label("time"))
+        query = query.outerjoin(account_settings, account_settings.c.nAccountID == self.account_id).where(*conditions)
+        if criteria.account_id is not None:
+            query = query.where(self.is_of(criteria.account_id))
+        timed = query.where(*self._times(criteria, window, source)).order_by(self.time.desc(), self.number.desc())
+        after = window.after
+        found: list[LoggedMessage] = []
+
+        def take(rows: Select[Any]) -> None:
+            for row in connection.execute(rows.limit(window.limit - len(found))):
+                place = Position(row.time or NEVER, source, row.number)
+                found.append(replace(self.made(row, place), account=row.account))
+
+        if after is None or after.time != NEVER:
+            take(timed)
+        if len(found) < window.limit and not self.is_timed and _may_be_timeless(criteria, window):
+            timeless = query.where(self.time.is_(None)).order_by(self.number.desc())
+            if after is None or after.time != NEVER or after.source < source:
+                take(timeless)
+            elif after.source == source:
+                take(timeless.where(self.number < after.number))
+        return found
+
+    def _times(self, criteria: LogCriteria, window: _Window, source: int) -> Iterator[ColumnElement[bool]]:
+        after = window.after
+        if not self.is_timed:
+            yield self.time.is_not(None)
+        if criteria.since is not None:
+            yield self.time >= criteria.since
+        if criteria.until is not None:
+            yield self.time < criteria.until
+        if window.oldest is not None:
+            yield self.time >= window.oldest
+        if after is None:
+            return
+        if source < after.source:
+            yield self.time < after.time
+            return
+        yield self.time <= after.time
+        if source == after.source:
+            # Beside the range of the index, which a condition of two alternatives alone would not be.
+            yield or_(self.time < after.time, self.number < after.number)
+
+
+def _may_be_timeless(criteria: LogCriteria, window: _Window) -> bool:
+    return criteria.since is None and criteria.until is None and window.oldest in {None, NEVER}
+
+
+class _Imported(_Source):
+    states = frozenset({MessageState.IMPORTED})
+    number = _message.nMessageID
+    account_id = _message.nAccountID
+    time = _message.dtReceived
+
+    def query(self) -> Select[Any]:
+        return select(
+            _message.nAccountID,
+            _message.sGraphMessageID,
+            _message.sInternetMessageID,
+            _message.sSubject,
+            _message.sFromName,
+            _message.sFromAddress,
+            _message.dtImported,
+        ).select_from(message)
+
+    def conditions(self, criteria: LogCriteria) -> list[ColumnElement[bool]] | None:
+        found: list[ColumnElement[bool]] = []
+        if criteria.sender is not None:
+            found.append(is_sent_by(_message, criteria.sender))
+        if criteria.subject is not None:
+            found.append(contains(_message.sSubject, criteria.subject))
+        if criteria.recipient is not None:
+            row, part = recipient.c, criteria.recipient
+            found.append(
+                exists(
+                    select(_ONE)
+                    .select_from(recipient)
+                    .where(
+                        row.nMessageID == _message.nMessageID,
+                        row.sKind.in_(_ADDRESSED),
+                        or_(contains(row.sAddress, part), contains(row.sName, part)),
+                    )
+                )
+            )
+        if criteria.attachment is not None:
+            found.append(has_attachment(_message.nMessageID, criteria.attachment))
+        return found
+
+    def made(self, row: Row[Any], place: Position) -> LoggedMessage:
+        return LoggedMessage(
+            place,
+            MessageState.IMPORTED,
+            row.nAccountID,
+            None,
+            row.sGraphMessageID,
+            message_id=row.number,
+            internet_message_id=row.sInternetMessageID,
+            subject=row.sSubject,
+            from_name=row.sFromName,
+            from_address=row.sFromAddress,
+            received=row.time,
+            imported=row.dtImported,
+        )
+
+
+class _Duplicate(_Imported):
+    """A copy has sender, subject and time of receipt of the message that it equals."""
+
+    states = frozenset({MessageState.DUPLICATE})
+    number = _duplicate.nDuplicateID
+    account_id = _duplicate.nAccountID
+
+    def query(self) -> Select[Any]:
+        return select(
+            _duplicate.nAccountID,
+            _duplicate.sGraphMessageID,
+            _duplicate.nMessageID,
+            _duplicate.dtSeen,
+            _duplicate.sReason,
+            _message.sInternetMessageID,
+            _message.sSubject,
+            _message.sFromName,
+            _message.sFromAddress,
+        ).select_from(duplicate.join(message, _message.nMessageID == _duplicate.nMessageID))
+
+    def made(self, row: Row[Any], place: Position) -> LoggedMessage:
+        return LoggedMessage(
+            place,
+            MessageState.DUPLICATE,
+            row.nAccountID,
+            None,
+            row.sGraphMessageID,
+            message_id=row.nMessageID,
+            internet_message_id=row.sInternetMessageID,
+            subject=row.sSubject,
+            from_name=row.sFromName,
+            from_address=row.sFromAddress,
+            received=row.time,
+            noted=row.dtSeen,
+            reason=row.sReason,
+        )
+
+
+class _Failed(_Source):
+    states = frozenset({MessageState.WAITING, MessageState.FAILED})
+    number = _failure.nFailureID
+    account_id = _failure.nAccountID
+    time = func.coalesce(_failure.dtReceived, _failure.dtFirstFailed)
+    is_timed = True
+
+    def query(self) -> Select[Any]:
+        return select(*failure.c).select_from(failure)
+
+    def conditions(self, criteria: LogCriteria) -> list[ColumnElement[bool]] | None:
+        if criteria.recipient is not None or criteria.attachment is not None:
+            return None
+        found = [failures.not_known()]
+        wanted = self.states if criteria.states is None else self.states & set(criteria.states)
+        if len(wanted) == 1:
+            state = FailureState.DEAD if MessageState.FAILED in wanted else FailureState.RETRYING
+            found.append(_failure.sState == state)
+        if criteria.sender is not None:
+            found.append(is_sent_by(_failure, criteria.sender))
+        if criteria.subject is not None:
+            found.append(contains(_failure.sSubject, criteria.subject))
+        return found
+
+    def made(self, row: Row[Any], place: Position) -> LoggedMessage:
+        found = failures.of_row(row)
+        return LoggedMessage(
+            place,
+            MessageState.FAILED if found.state is FailureState.DEAD else MessageState.WAITING,
+            found.account_id,
+            None,
+            found.graph_id,
+            internet_message_id=found.internet_message_id,
+            subject=found.subject,
+            from_name=found.from_name,
+            from_address=found.from_address,
+            received=found.received,
+            attempts=found.attempts,
+            first_failed=found.first_failed,
+            last_failed=found.failed,
+            next_attempt=found.next_attempt,
+            reason=found.reason,
+            detail=found.detail,
+        )
+
+
+class _Filtered(_Source):
+    states = frozenset({MessageState.FILTERED})
+    number = _seen.nSeenID
+    account_id = _seen.nAccountID
+    time = _seen.dtReceived
+
+    def query(self) -> Select[Any]:
+        return select(
+            _seen.nAccountID,
+            _seen.sGraphMessageID,
+            _seen.sInternetMessageID,
+            _seen.sFromAddress,
+            _seen.sReason,
+            _seen.sRule,
+            _seen.dtSeen,
+        ).select_from(seen)
+
+    def conditions(self, criteria: LogCriteria) -> list[ColumnElement[bool]] | None:
+        if criteria.recipient is not None or criteria.attachment is not None or criteria.subject is not None:
+            return None
+        found: list[ColumnElement[bool]] = []
+        if criteria.account_id is None:
+            # For the index, which begins with the account: a range of it for each.
+            found.append(_seen.nAccountID.in_(select(account_settings.c.nAccountID)))
+        if criteria.sender is not None:
+            found.append(contains(_seen.sFromAddress, criteria.sender))
+        return found
+
+    def made(self, row: Row[Any], place: Position) -> LoggedMessage:
+        return LoggedMessage(
+            place,
+            MessageState.FILTERED,
+            row.nAccountID,
+            None,
+            row.sGraphMessageID,
+            internet_message_id=row.sInternetMessageID,
+            from_address=row.sFromAddress,
+            received=row.time,
+            noted=row.dtSeen,
+            reason=row.sReason,
+            detail=row.sRule,
+        )
+
+
+class _Removed(_Source):
+    """Of the trace: messages that were no longer in the mailbox when they were to be imported."""
+
+    states = frozenset({MessageState.REMOVED})
+    number = _trace.nTraceID
+    account_id = _trace.nAccountID
+    time = _trace.dtEnded
+    is_timed = True
+
+    def is_of(self, account_id: int) -> ColumnElement[bool]:
+        # An expression, for no index: that of the account would read its whole trace, that of the time reads a part.
+        return _trace.nAccountID + 0 == account_id
+
+    def query(self) -> Select[Any]:
+        return select(
+            _trace.nAccountID, _trace.sGraphMessageID, _trace.sInternetMessageID, _trace.sSubject
+        ).select_from(message_trace)
+
+    def conditions(self, criteria: LogCriteria) -> list[ColumnElement[bool]] | None:
+        if any(each is not None for each in (criteria.sender, criteria.recipient, criteria.attachment)):
+            return None
+        later = message_trace.alias("later")
+        again = and_(later.c.sOutcome == Outcome.GONE, later.c.nTraceID > _trace.nTraceID)
+        found = [
+            _trace.sOutcome == Outcome.GONE,
+            _trace.nAccountID.is_not(None),
+            _trace.sGraphMessageID.is_not(None),
+            ~_has_row(later, again),
+            # It came back, and is known, or fails.
+            *(~_has_row(table) for table in (message, seen, duplicate, failure)),
+        ]
+        if criteria.subject is not None:
+            found.append(contains(_trace.sSubject, criteria.subject))
+        return found
+
+    def made(self, row: Row[Any], place: Position) -> LoggedMessage:
+        return LoggedMessage(
+            place,
+            MessageState.REMOVED,
+            row.nAccountID,
+            None,
+            row.sGraphMessageID,
+            internet_message_id=row.sInternetMessageID,
+            subject=row.sSubject,
+            noted=row.time,
+        )
+
+
+def _has_row(table: FromClause, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """True where the message of a row of the trace has a row in that table."""
+    same = (table.c.nAccountID == _trace.nAccountID, table.c.sGraphMessageID == _trace.sGraphMessageID)
+    return exists(select(_ONE).select_from(table).where(*same, *conditions))
+
+
+_SOURCES: Final[Sequence[_Source]] = (_Imported(), _Failed(), _Duplicate(), _Filtered(), _Removed())
+
+
+def _counted(connection: Connection, found: list[LoggedMessage]) -> list[LoggedMessage]:
+    """The messages with the numbers of their recipients and attachments, in two queries for all."""
+    numbers = sorted({each.message_id for each in found if each.message_id is not None})
+    row, part = recipient.c, attachment.c
+    recipients: dict[int, int] = {}
+    attached: dict[int, int] = {}
+    for chunk in in_queries(numbers):
+        mine = rounded(list(chunk))
+        addressed = select(row.nMessageID, func.count()).where(row.nMessageID.in_(mine), row.sKind.in_(_ADDRESSED))
+        recipients.update((each[0], each[1]) for each in connection.execute(addressed.group_by(row.nMessageID)))
+        listed = select(part.nMessageID, func.count()).where(
+            part.nMessageID.in_(mine), part.nParentPosition.is_(None), ~part.bInline
+        )
+        attached.update((each[0], each[1]) for each in connection.execute(listed.group_by(part.nMessageID)))
+    return [
+        each
+        if each.message_id is None
+        else replace(each, recipients=recipients.get(each.message_id, 0), attachments=attached.get(each.message_id, 0))
+        for each in found
+    ]
