@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import click
 from sqlalchemy import Connection
@@ -19,6 +19,8 @@ from db.outcomes import MessageState
 from db.queries import accounts, message_log
 from db.queries.message_log import LogCriteria, LoggedAttachment, LoggedMessage, Position
 from phrases import Phrase
+
+_COLOURS: Final = {MessageState.FAILED: "red", MessageState.WAITING: "yellow"}
 
 
 @click.group(cls=Group, epilog=example("mail-importer messages list --since today"))
@@ -128,11 +130,11 @@ def list_(
         click.get_current_context().call_on_close(lambda: tell(more))  # below the list
     columns = [
         Column("time", Phrase("Received (UTC)"), _short, whole=True),
-        Column("account", Phrase("Account")),
-        Column("sender", Phrase("Sender")),
-        Column("subject", Phrase("Subject")),
-        Column("attachment_count", Phrase("Files"), right=True),
-        Column("state", Phrase("State"), word),
+        Column("account", Phrase("Account"), priority=2),
+        Column("sender", Phrase("Sender"), priority=3),
+        Column("subject", Phrase("Subject"), priority=4),
+        Column("attachment_count", Phrase("Files"), right=True, priority=1),
+        Column("state", Phrase("State"), word, priority=5, colour=lambda row: _COLOURS.get(row["state"])),
     ]
     rows = [_row(each, attachments if named else None) for each in found]
     return Listing(columns, rows, empty=Phrase("No message fits."))
