@@ -1,15 +1,18 @@
 """Messages that fail: one row each, until they are known, and none that stays for ever."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
 from typing import Any, Final
 
 import pytest
 from sqlalchemy import Connection, Engine, event, insert, select
 
 from bus.notification import id_prefix
-from db.engine import Database
+from db.engine import Database, run_reading, run_writing
+from db.keys import MessageKey
 from db.queries import failures
 from db.queries.failures import Counts, FailingAgain, Failure
 from db.tables import account_settings, duplicate, failure, message, queue_message, seen
@@ -174,6 +177,29 @@ async def test_nothing_is_searched_for_while_nothing_fails(database: Database) -
     event.listen(database.engine, "before_cursor_execute", lambda *facts: statements.append(facts[2]))
     await database.write(lambda c: failures.settle(c, {(1, str(number)): None for number in range(500)}))
     assert len([each for each in statements if "tblEmailFailure" in each]) == 1
+
+
+def test_processors_that_write_the_same_messages_do_not_block_each_other_for_good(database_engine: Engine) -> None:
+    """Rows are locked in one order: no deadlock, on any database."""
+    errors: list[str] = []
+    event.listen(database_engine, "handle_error", lambda context: errors.append(str(context.original_exception)))
+    names = [f"m{number}" for number in range(30)]
+
+    def process(seed: int) -> None:
+        random = Random(seed)
+        for _ in range(15):
+            mine = random.sample(names, 20)
+            ends: dict[MessageKey, Failure | None] = {(1, name): failed(name, attempts=seed) for name in mine}
+            ends |= {(1, f"{seed}-{name}"): random.choice([failed(f"{seed}-{name}"), None]) for name in names}
+            run_writing(database_engine, lambda connection, ends=ends: failures.settle(connection, ends))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+
+    run_writing(database_engine, lambda connection: note(connection, *map(failed, names)))
+    with ThreadPoolExecutor(3) as pool:
+        for each in [pool.submit(process, seed) for seed in range(3)]:
+            each.result()
+    assert not [each for each in errors if "deadlock" in each.lower()]
+    found = run_reading(database_engine, lambda connection: failures.of_ids(connection, [(1, name) for name in names]))
+    assert sorted(graph_id for _, graph_id in found) == sorted(names)
 
 
 def account(number: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401  # any column
