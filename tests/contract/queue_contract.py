@@ -531,6 +531,21 @@ class QueueContract:
         await backend.pass_time(DELAY + A_WHILE)
         assert await nothing_to_receive(queue)
 
+    async def test_made_due_twice_at_once_a_message_comes_once(self, backend: QueueBackend) -> None:
+        """Two operators may do the same."""
+        first, second = await backend.open(), await backend.open()
+        await first.put([message("now")])
+        later = (await first.peek(limit=1))[0].enqueued + timedelta(days=1)
+        await first.put([replace(message(name), not_before=later) for name in ("a", "b")])
+        entries = [each.entry for each in await first.peek(limit=10)]
+
+        async def make_due(queue: NotificationQueue) -> None:
+            async for _ in queue.make_due(entries):
+                pass
+
+        await asyncio.gather(make_due(first), make_due(second))
+        assert Counter(await drain(first)) == {"now": 1, "a": 1, "b": 1}
+
     async def test_what_is_due_locked_or_dead_is_not_made_due(self, queue: NotificationQueue) -> None:
         """Neither its lock nor its place among the dead letters is touched."""
         await dead_letter(queue, "dead", "Broken")
