@@ -420,6 +420,10 @@ WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dt
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sMessageID], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[sState], [tblNotificationQueue].[nAccountID], [tblNotificationQueue].[sBody], [tblNotificationQueue].[dtEnqueued], [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nDeliveryCount], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[sReason], [tblNotificationQueue].[sDescription], [tblNotificationQueue].[dtDeadLettered] 
 FROM [tblNotificationQueue] 
+WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_1 AND [tblNotificationQueue].[sLockToken] IS NULL ORDER BY [tblNotificationQueue].[nSequence]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sMessageID], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[sState], [tblNotificationQueue].[nAccountID], [tblNotificationQueue].[sBody], [tblNotificationQueue].[dtEnqueued], [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nDeliveryCount], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[sReason], [tblNotificationQueue].[sDescription], [tblNotificationQueue].[dtDeadLettered] 
+FROM [tblNotificationQueue] 
 WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[nSequence] > :nSequence_1 AND [tblNotificationQueue].[nAccountID] = :nAccountID_1 AND [tblNotificationQueue].[sReason] = :sReason_1 AND [tblNotificationQueue].[dtDeadLettered] >= :dtDeadLettered_1 AND [tblNotificationQueue].[dtDeadLettered] < :dtDeadLettered_2 AND [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_2]) ORDER BY [tblNotificationQueue].[nSequence]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sMessageID], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[sState], [tblNotificationQueue].[nAccountID], [tblNotificationQueue].[sBody], [tblNotificationQueue].[dtEnqueued], [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nDeliveryCount], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[sReason], [tblNotificationQueue].[sDescription], [tblNotificationQueue].[dtDeadLettered] 
@@ -544,7 +548,7 @@ WHERE [tblEmailDuplicate].[nMessageID] IN (__[POSTCOMPILE_messages])
 GO
 SELECT [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID], [tblEmailFailure].[nFailureID] 
 FROM [tblEmailFailure] WITH (UPDLOCK, ROWLOCK) 
-WHERE [tblEmailFailure].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailFailure].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1]) ORDER BY [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID]
+WHERE [tblEmailFailure].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailFailure].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids]) ORDER BY [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID]
 GO
 SELECT [tblEmailFailure].[nAccountID], count(*) AS count_1, sum(CASE WHEN ([tblEmailFailure].[sState] = :sState_1) THEN :param_1 ELSE :param_2 END) AS sum_1 
 FROM [tblEmailFailure] 
@@ -558,13 +562,23 @@ WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tbl
 GO
 SELECT [tblEmailFailure].[nFailureID], [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID], [tblEmailFailure].[sState], [tblEmailFailure].[sInternetMessageID], [tblEmailFailure].[sSubject], [tblEmailFailure].[sFromName], [tblEmailFailure].[sFromAddress], [tblEmailFailure].[dtReceived], [tblEmailFailure].[nAttempts], [tblEmailFailure].[dtFirstFailed], [tblEmailFailure].[dtLastFailed], [tblEmailFailure].[dtNextAttempt], [tblEmailFailure].[sReason], [tblEmailFailure].[sDetail], [tblEmailFailure].[sDetailPhrase] 
 FROM [tblEmailFailure] 
-WHERE [tblEmailFailure].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailFailure].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1]) AND NOT ((EXISTS (SELECT 1 
+WHERE [tblEmailFailure].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailFailure].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids]) AND NOT ((EXISTS (SELECT 1 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
 FROM [tblEmailSeen] 
 WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
 FROM [tblEmailDuplicate] 
 WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])))
+GO
+SELECT [tblEmailFailure].[sReason], count(*) AS count_1 
+FROM [tblEmailFailure] 
+WHERE [tblEmailFailure].[sState] = :sState_1 AND [tblEmailFailure].[sReason] IS NOT NULL AND NOT ((EXISTS (SELECT 1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID]))) GROUP BY [tblEmailFailure].[sReason]
 GO
 SELECT [tblEmailHeader].[nMessageID], [tblEmailHeader].[nPosition], [tblEmailHeader].[sName], [tblEmailHeader].[sValue] 
 FROM [tblEmailHeader] 
@@ -742,6 +756,10 @@ WHERE [tblNotificationQueue].[sState] = :sState_1 AND ([tblNotificationQueue].[s
 GO
 SELECT [tblNotificationQueue].[nSequence] 
 FROM [tblNotificationQueue] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
+WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_1 AND [tblNotificationQueue].[sLockToken] IS NULL AND [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) ORDER BY [tblNotificationQueue].[nSequence]
+GO
+SELECT [tblNotificationQueue].[nSequence] 
+FROM [tblNotificationQueue] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
 WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1]) ORDER BY [tblNotificationQueue].[nSequence]
 GO
 SELECT [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[nRetired] 
@@ -854,6 +872,8 @@ UPDATE [tblEmailAttachment] WITH (ROWLOCK) SET [sSHA256]=:sSHA256, [sState]=:sSt
 GO
 UPDATE [tblEmailFailure] WITH (ROWLOCK) SET [sState]=:new_sState, [sInternetMessageID]=coalesce(:new_sInternetMessageID, [tblEmailFailure].[sInternetMessageID]), [sSubject]=coalesce(:new_sSubject, [tblEmailFailure].[sSubject]), [sFromName]=coalesce(:new_sFromName, [tblEmailFailure].[sFromName]), [sFromAddress]=coalesce(:new_sFromAddress, [tblEmailFailure].[sFromAddress]), [dtReceived]=coalesce(:new_dtReceived, [tblEmailFailure].[dtReceived]), [nAttempts]=:new_nAttempts, [dtLastFailed]=:new_dtLastFailed, [dtNextAttempt]=:new_dtNextAttempt, [sReason]=:new_sReason, [sDetail]=:new_sDetail, [sDetailPhrase]=:new_sDetailPhrase WHERE [tblEmailFailure].[nFailureID] = :number
 GO
+UPDATE [tblEmailFailure] WITH (ROWLOCK) SET [sState]=:sState, [dtNextAttempt]=:dtNextAttempt WHERE [tblEmailFailure].[nFailureID] IN (__[POSTCOMPILE_nFailureID_1])
+GO
 UPDATE [tblEmailFailure] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=:nAttempts, [dtNextAttempt]=:dtNextAttempt WHERE [tblEmailFailure].[nFailureID] IN (__[POSTCOMPILE_nFailureID_1])
 GO
 UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
@@ -895,6 +915,8 @@ GO
 UPDATE [tblGraphSubscription] SET [dtExpires]=:dtExpires, [dtGranted]=:dtGranted WHERE [tblGraphSubscription].[sSubscriptionID] = :sSubscriptionID_1
 GO
 UPDATE [tblMissedNotification] SET [dtTold]=:dtTold WHERE [tblMissedNotification].[nAccountID] = :nAccountID_1 AND [tblMissedNotification].[dtTold] IS NULL AND [tblMissedNotification].[dtFound] <= :dtFound_1
+GO
+UPDATE [tblNotificationQueue] SET [dtVisible]=:dtVisible WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
 GO
 UPDATE [tblNotificationQueue] SET [dtVisible]=:dtVisible, [sLockToken]=:sLockToken WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_nSequence_1])
 GO
