@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -30,6 +31,7 @@ from db.outcomes import Outcome
 from db.queries import failures, trace
 from db.queries.failures import Failure
 from db.queries.trace import TraceRow
+from graph.errors import GraphUnavailable
 from processor.importer import Progress
 from processor.metrics import ProcessorMetrics
 from processor.settlement import (
@@ -273,13 +275,17 @@ def _why(decision: Decision | NotSettled) -> tuple[str | None, str | None]:
 
 
 def _failure(work: InFlight, decision: Decision | NotSettled, now: datetime) -> Failure | None:
-    """The failure that the decision is: a dead letter, or a retry of a message that has failures which count."""
+    """The failure that the decision is: a dead letter, or a retry.
+
+    Of retries that do not count, only those of a message that failed before, or that Graph answers with an error: while
+    Graph is out of reach or throttles, nothing is wrong with the messages, and there may be thousands.
+    """
     notification, attempts = work.notification, work.delivery.delivery_count
     next_attempt = None
     match decision:
         case DeadLetter(_, text):
             detail: str | None = text
-        case Abandon(Outcome.RETRIED, delay, counted, _, error) if counted or attempts > 1:
+        case Abandon(Outcome.RETRIED, delay, counted, _, error) if counted or attempts > 1 or _is_refused(error):
             attempts -= not counted
             next_attempt = now + delay
             unexpected = error is not None and not isinstance(error, EXPECTED_ERRORS)
@@ -302,6 +308,10 @@ def _failure(work: InFlight, decision: Decision | NotSettled, now: datetime) -> 
         from_address=work.progress.from_address,
         received=work.progress.received,
     )
+
+
+def _is_refused(error: Exception | None) -> bool:
+    return isinstance(error, GraphUnavailable) and error.status not in {None, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:

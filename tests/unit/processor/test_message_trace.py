@@ -17,7 +17,7 @@ from db.outcomes import Outcome
 from db.queries import failures
 from db.queries.failures import Failure
 from db.tables import message_trace
-from graph.errors import ItemCorrupt
+from graph.errors import GraphUnavailable, ItemCorrupt
 from phrases import Phrase
 from processor.importer import ImportResult
 from processor.message_trace import TraceLimits, TraceWriter
@@ -257,3 +257,20 @@ async def test_a_retry_that_does_not_count_moves_the_next_attempt_of_one_that_di
     assert await desk.written() == [("a", "retried")]
     [found] = (await desk.failures()).values()
     assert (found.attempts, found.next_attempt) == (2, desk.clock() + timedelta(minutes=2))
+
+
+@pytest.mark.parametrize(
+    ("status", "is_row"), [(503, True), (500, True), (429, False), (None, False)], ids=["503", "500", "429", "silent"]
+)
+async def test_a_message_that_graph_answers_with_an_error_has_a_row(
+    desk: Desk, status: int | None, is_row: bool
+) -> None:
+    """It is visible from its first failure on; messages that wait for Graph to answer at all may be thousands."""
+    log = desk.new_log(every_seconds=3600)
+    error = GraphUnavailable(Phrase("Try later."), status=status)
+    log.settled(
+        desk.attempt("a"), Abandon(Outcome.RETRIED, timedelta(seconds=30), cause="GraphUnavailable", error=error)
+    )
+    log.start()
+    await log.close()
+    assert [each.detail for each in (await desk.failures()).values()] == (["Try later."] if is_row else [])
