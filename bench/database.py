@@ -23,7 +23,8 @@ from sqlalchemy import Connection, event, func, select
 
 from console.wiring.process import freeze_gc
 from db.engine import Database, run_reading
-from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, RecipientRecord
+from db.queries.messages import MessageStore
+from db.records import AttachmentRecord, MessageRecord, RecipientRecord
 from db.tables import attachment, message, recipient
 from processor.worker import WorkerLimits
 from tests.databases import Databases, Gateway, PostgreSQL, PostgreSQLServer, SQLite

@@ -30,8 +30,6 @@ from sqlalchemy.schema import CreateColumn
 from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from longtext import storable
-
 BINARY_COLLATION: Final = "Latin1_General_100_BIN2"
 """On SQL Server: compares text code by code; the default collations ignore case and width of a letter."""
 
@@ -100,22 +98,6 @@ class UtcDateTime(TypeDecorator[datetime]):
             return value
         # SQLite keeps a zone written by another program.
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def cut(text: str, length: int) -> str:
-    """The part of a text that fits a column of that length in UTF-16 code units, as SQL Server counts."""
-    if 2 * len(text) <= length:  # no character takes more than two
-        return text
-    whole = text.encode("utf-16-le")
-    return text if len(whole) <= 2 * length else whole[: 2 * length].decode("utf-16-le", "ignore")
-
-
-def fitting(text: str | None, length: int | None = None) -> str | None:
-    """The text as a column of that length accepts it: foreign text must not keep other rows from being written."""
-    if text is None:
-        return None
-    whole, _ = storable(text)
-    return whole if length is None else cut(whole, length)
 
 
 def identity() -> types.TypeEngine[int]:

@@ -1,6 +1,7 @@
 """The words for outcomes and states, as the database has them: of attempts, failures, contents and later actions."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Outcome(StrEnum):
@@ -76,3 +77,7 @@ class ActionState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     GONE = "gone"
+
+
+WHOLE: Final = (ContentState.STORED, ContentState.LINKED)
+"""States of an attachment of which nothing is missing."""

@@ -94,3 +94,19 @@ class LongTextWriter:
         self._file.flush()
         facts = LongTextFacts(self._size, self._characters, self._digest.hexdigest(), self._replaced)
         return LongText(self._file, facts)
+
+
+def cut(text: str, length: int) -> str:
+    """The part of a text that fits a column of that length in UTF-16 code units, as SQL Server counts."""
+    if 2 * len(text) <= length:  # no character takes more than two
+        return text
+    whole = text.encode("utf-16-le")
+    return text if len(whole) <= 2 * length else whole[: 2 * length].decode("utf-16-le", "ignore")
+
+
+def fitting(text: str | None, length: int | None = None) -> str | None:
+    """The text as a column of that length accepts it: foreign text must not keep other rows from being written."""
+    if text is None:
+        return None
+    whole, _ = storable(text)
+    return whole if length is None else cut(whole, length)

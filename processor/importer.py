@@ -13,7 +13,8 @@ import structlog
 
 from bus.notification import Notification
 from db.outcomes import ContentState, Outcome
-from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord
+from db.queries.messages import MessageStore
+from db.records import AttachmentRecord, MessageRecord, OriginalRecord
 from db.tables import GRAPH_ID_LENGTH
 from graph.errors import ItemGone
 from graph.mailbox import Mailbox
@@ -27,19 +28,11 @@ from processor.content.body_text import BodyTexts
 from processor.content.byte_budget import ByteBudget
 from processor.content.headers import NAMES, Kept
 from processor.content.isolated_unpacking import PRELOAD
-from processor.content.mapping import (
-    Json,
-    Texts,
-    author_of,
-    facts_of,
-    files_among,
-    filtered_record,
-    message_record,
-    time,
-)
+from processor.content.mapping import Json, author_of, facts_of, files_among, filtered_record, message_record, time
 from processor.content.raw_mime import IN_MEMORY as ORIGINAL_IN_MEMORY
 from processor.content.raw_mime import OriginalFetcher
 from processor.content.spool import spooling_threads
+from processor.content.texts import Texts
 from processor.errors import ScanInProgress, Unprocessable
 from processor.filters import Facts, LeftOut, MailFilter
 from processor.process_pool import ProcessPool

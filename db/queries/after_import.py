@@ -30,13 +30,10 @@ from sqlalchemy import (
 
 from db.leases import over
 from db.locking import by_row, skipping_locked
-from db.outcomes import ActionKind, ActionState, ContentState
+from db.outcomes import WHOLE, ActionKind, ActionState
 from db.tables import attachment, message, original
 from phrases import Phrase
 from phrases.storage import to_json
-
-WHOLE: Final = (ContentState.STORED, ContentState.LINKED)
-"""States of an attachment of which nothing is missing."""
 
 LEASE: Final = timedelta(minutes=2)
 """Time for which an action belongs to the importer of its message, or to its claimant."""

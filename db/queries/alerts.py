@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
-from db.columns import cut
 from db.keys import in_queries
 from db.leases import is_over, over
 from db.tables import alert
+from longtext import cut
 
 MAX_PAUSE: Final = timedelta(hours=1)
 """The longest time ahead of `dtDue`: of the pause after a failed attempt."""

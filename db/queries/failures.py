@@ -29,7 +29,6 @@ from sqlalchemy import (
     update,
 )
 
-from db.columns import fitting
 from db.keys import MessageKey, are_among, in_queries, named, rounded
 from db.locking import by_row, locking
 from db.outcomes import FailureState
@@ -43,6 +42,7 @@ from db.tables import (
     queue_message,
     seen,
 )
+from longtext import fitting
 from phrases.storage import from_json, to_json
 
 _row = failure.c

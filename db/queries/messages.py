@@ -10,9 +10,9 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import IO, Any, Final, TypeGuard
+from typing import IO, Any, Final
 
 from sqlalchemy import (
     Connection,
@@ -33,14 +33,16 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from db.engine import Database
+from db.identity import DuplicateKey
 from db.keys import MessageKey, are_among, in_queries, named
 from db.locking import by_row
 from db.outcomes import ContentState, Outcome
 from db.queries import after_import, duplicates, filtered, scans
 from db.queries.contents import ContentDiffers, insert_with_content, reserved_room, update_with_content, write_long_text
-from db.queries.duplicates import Duplicate, DuplicateKey, FirstImport, Part
+from db.queries.duplicates import Duplicate, FirstImport
 from db.queries.filtered import FilteredMessage
 from db.queries.scans import Scan
+from db.records import AttachmentRecord, MessageRecord, OriginalRecord, RecipientRecord, is_file
 from db.tables import attachment, duplicate, header, message, original, recipient, scan
 from db.tables import seen as seen_table
 from groupcommit import GroupCommit
@@ -50,8 +52,6 @@ from phrases import Phrase
 _BODY: Final = message.c.sBody.name
 _BODY_TEXT: Final = message.c.sBodyText.name
 _MAX_IN_ONE_GROUP: Final = 50
-_NAMED_LACKING: Final = 3
-"""Missing attachments that are named each."""
 _NOT_IN_SCANNED: Final = "NotInScanned: the scanned message has fewer attachments than the one with placeholders had."
 _DELIVERED_BEFORE: Final = timedelta(minutes=1)
 _SCANNED_AFTER: Final = timedelta(hours=1)
@@ -88,184 +88,6 @@ class MessageRefused(Exception):
 
 class StoredContentKept(MessageRefused):
     """Refusal: the mailbox now lacks content that is stored; the stored message stays as it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecipientRecord:
-    """One row of `tblEmailRecipient`. `kind`: to, cc, bcc, replyTo; `position` counts from 0 within the kind."""
-
-    kind: str
-    position: int
-    name: str | None
-    address: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class AttachmentRecord:
-    """One row of `tblEmailAttachment`. `kind`: file, item, reference.
-
-    `content`: the bytes, or an open file at whose start `size` bytes can be read; None when there are none, and `state`
-    (stored, linked, too_large, unreadable, gone) and `state_detail` give the reason; `size` is then Graph's value.
-    `item_type`: message, event, contact. `parent_position`: of its source, if unpacked; `origin`: graph, item, tnef,
-    smime. No columns: `wrapped_text`, the text of the mail of which it is another form (signed mail, `winmail.dat`);
-    `is_confirmed`, false where the number of bytes differs from Graph's list, and nothing proves them complete.
-    """
-
-    position: int
-    graph_attachment_id: str | None
-    kind: str
-    file_name: str | None
-    content_type: str | None
-    size: int
-    inline: bool
-    content_id: str | None
-    sha256: str | None
-    content: bytes | IO[bytes] | None = field(repr=False)
-    state: str = ContentState.STORED
-    state_detail: str | None = None
-    safe_file_name: str | None = None
-    item_type: str | None = None
-    link: str | None = field(default=None, repr=False)
-    link_provider: str | None = None
-    link_permission: str | None = None
-    content_location: str | None = None
-    parent_position: int | None = None
-    origin: str = "graph"
-    wrapped_text: str | LongText | None = field(default=None, repr=False)
-    is_confirmed: bool = True
-
-    @property
-    def is_listed(self) -> bool:
-        """True if Graph listed it; if not, it was unpacked from one that Graph listed."""
-        return self.parent_position is None
-
-    @property
-    def compared(self) -> Part:
-        """The features that it shares with the attachment of a copy."""
-        digest = duplicates.part_digest(kind=self.kind, state=self.state, sha256=self.sha256, link=self.link)
-        return Part(self.file_name, self.size, digest)
-
-
-@dataclass(frozen=True, slots=True)
-class OriginalRecord:
-    """One row of `tblEmailOriginal`: the message as MIME, packed by `compression`.
-
-    `content`: the packed bytes, or an open file at whose start `stored_size` of them can be read; None when there are
-    none, and `state` (too_large, unreadable, gone) and `state_detail` give the reason. `size`, `sha256`: of the MIME.
-    """
-
-    state: str
-    state_detail: str | None = None
-    size: int | None = None
-    sha256: str | None = None
-    compression: str | None = None
-    stored_size: int = 0
-    content: bytes | IO[bytes] | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderRecord:
-    """One row of `tblEmailHeader`; rows are in the order of the mail."""
-
-    name: str
-    value: str | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class MessageRecord:
-    """One row of `tblEmailMessage` with everything below it. Times are aware UTC.
-
-    `size`: bytes of the whole message, as Exchange counts them. `after_import`: the action in the mailbox after the
-    commit: read, move, delete; None: nothing.
-    """
-
-    account_id: int
-    graph_message_id: str
-    internet_message_id: str | None
-    conversation_id: str | None
-    subject: str | None = field(repr=False)
-    from_name: str | None = field(repr=False)
-    from_address: str | None = field(repr=False)
-    sent: datetime | None
-    received: datetime | None
-    importance: str | None
-    body_type: str | None
-    body: str | LongText | None = field(repr=False)
-    has_attachments: bool
-    correlation: str
-    recipients: Sequence[RecipientRecord] = field(repr=False)
-    attachments: Sequence[AttachmentRecord] = field(repr=False)
-    sender_name: str | None = field(default=None, repr=False)
-    sender_address: str | None = field(default=None, repr=False)
-    created: datetime | None = None
-    categories: Sequence[str] = field(default=(), repr=False)
-    flag_status: str | None = None
-    conversation_index: str | None = None
-    body_text: str | LongText | None = field(default=None, repr=False)
-    read: bool | None = None
-    web_link: str | None = field(default=None, repr=False)
-    parent_folder_id: str | None = None
-    change_key: str | None = None
-    size: int | None = None
-    headers: Sequence[HeaderRecord] = field(default=(), repr=False)
-    after_import: str | None = None
-    original: OriginalRecord | None = None
-    """None: it was not requested."""
-    has_placeholders: bool = False
-    """Defender has not released its attachments."""
-
-    @property
-    def message_digest(self) -> str:
-        """The digest of all but the attachments, computed each time."""
-        return duplicates.message_digest(
-            internet_message_id=self.internet_message_id,
-            sent=self.sent,
-            senders=(self.from_address, self.sender_address),
-            subject=self.subject,
-            body=self.body,
-        )
-
-    @property
-    def features(self) -> DuplicateKey:
-        """The features that its copies share; computed each time."""
-        parts = (part.compared for part in self.attachments if part.is_listed)
-        content = duplicates.content_digest(self.message_digest, parts)
-        return DuplicateKey(self.account_id, self.internet_message_id, self.received, content)
-
-    @property
-    def lacking(self) -> str | None:
-        """A list of the listed parts that are not stored, for an operator; None: nothing is missing."""
-        listed = [
-            each
-            for each in self.attachments
-            if each.is_listed and (each.state not in after_import.WHOLE or not each.is_confirmed)
-        ]
-        found = [
-            f"attachment {each.position + 1}: {each.state if each.is_confirmed else 'not all of it, perhaps'}"
-            for each in listed[:_NAMED_LACKING]
-        ]
-        if len(listed) > _NAMED_LACKING:
-            found.append(f"attachments: {len(listed)} in all")
-        if self.original is not None and self.original.state != ContentState.STORED:
-            found.append(f"original: {self.original.state}")
-        return ", ".join(found) or None
-
-    @property
-    def key(self) -> MessageKey:
-        """The unique key of the message."""
-        return (self.account_id, self.graph_message_id)
-
-    @property
-    def streams(self) -> bool:
-        """True if some content or text is in a file because it is too large for memory."""
-        parts = (*self.attachments, self.original)
-        return bool(self.long_texts) or any(_is_file(part.content) for part in parts if part is not None)
-
-    @property
-    def long_texts(self) -> dict[str, LongText]:
-        """Its texts that are in files, by column."""
-        texts = ((_BODY, self.body), (_BODY_TEXT, self.body_text))
-        return {column: each for column, each in texts if isinstance(each, LongText)}
 
 
 class MessageStore:
@@ -672,7 +494,7 @@ def _overwrite(
     values, content, size = row
     if number is None:
         _insert_contents(connection, table, [row], key=key)
-    elif _is_file(content):
+    elif is_file(content):
         update_with_content(connection, table, number, values, content, size=size)
     else:
         [column] = table.primary_key.columns
@@ -830,11 +652,11 @@ def _insert_contents(
     key: tuple[str, ...],
 ) -> None:
     """Insert rows, each with its content and the size of that; those without a file together."""
-    small = [{**row, "biContent": held} for row, held, _ in rows if not _is_file(held)]
+    small = [{**row, "biContent": held} for row, held, _ in rows if not is_file(held)]
     if small:
         connection.execute(_INSERT_CONTENT[table], small)
     for row, held, size in rows:
-        if _is_file(held):
+        if is_file(held):
             insert_with_content(connection, table, row, held, size=size, key=key)
 
 
@@ -930,7 +752,3 @@ def _original_row(message_id: int, each: OriginalRecord) -> dict[str, Any]:
         "sCompression": each.compression,
         "nStoredSize": each.stored_size,
     }
-
-
-def _is_file(content: bytes | IO[bytes] | None) -> TypeGuard[IO[bytes]]:
-    return content is not None and not isinstance(content, bytes)

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
-from db.columns import cut
 from db.keys import in_queries
 from db.tables import problem
+from longtext import cut
 from phrases.storage import from_json, to_json
 
 _SEEN_AGAIN_AFTER: Final = timedelta(seconds=60)

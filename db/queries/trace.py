@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, insert, or_, select
 
-from db.columns import fitting
 from db.keys import in_queries, spellings
 from db.queries.message_log import has_attachment, is_sent_by
 from db.search import contains
@@ -24,6 +23,7 @@ from db.tables import (
     message_trace,
     seen,
 )
+from longtext import fitting
 from phrases.storage import from_json, to_json
 
 SUBJECT_LENGTH: Final = 400

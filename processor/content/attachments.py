@@ -17,7 +17,7 @@ from http import HTTPStatus
 from typing import IO, Final
 
 from db.outcomes import ContentState
-from db.queries.messages import AttachmentRecord
+from db.records import AttachmentRecord
 from graph.errors import (
     NOT_THE_CONTENT,
     GraphError,
@@ -34,8 +34,9 @@ from longtext import LongText
 from phrases import Phrase
 from processor.content.file_names import FileNames, extension_for
 from processor.content.isolated_unpacking import PRELOAD, IsolatedUnpacker
-from processor.content.mapping import LARGEST_SIZE, Json, Texts, kind_of, size_of
+from processor.content.mapping import LARGEST_SIZE, Json, kind_of, size_of
 from processor.content.spool import IN_MEMORY, Spool, spooling_threads
+from processor.content.texts import Texts
 from processor.content.unpacking import is_packed
 from processor.errors import MessageChanged
 from processor.process_pool import ProcessPool

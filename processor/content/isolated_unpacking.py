@@ -1,58 +1,30 @@
-"""Unpacking in a worker process: untrusted content costs that process its time and memory, and its life at worst.
+"""Unpacking in a worker process: untrusted content costs that process its time and memory, and its life at worst."""
 
-Contents are passed beside the records: a few in the frames, the others in files of a folder that exists as long as the
-call.
-"""
-
-import shutil
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from io import BytesIO
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Final, TypeAlias
+from typing import Final
 
 import structlog
 
-from db.queries.messages import AttachmentRecord
-from longtext import LONG, PIECE_BYTES, LongText, LongTextFacts, LongTextWriter
-from processor.content.mapping import Texts
-from processor.content.spool import IN_MEMORY, scratch_folder, section_of, taken_from_scratch
-from processor.content.unpacking import Unpacker, is_packed
+from db.records import AttachmentRecord
+from longtext import LongText
+from processor.content import unpacking_process
+from processor.content.spool import scratch_folder, taken_from_scratch
+from processor.content.texts import Texts
+from processor.content.unpacking import is_packed
+from processor.content.unpacking_process import AT, FOUND, LISTED, TEXT, read_back, unpack, written
 from processor.process_pool import LimitExceeded, ProcessPool
 
-PRELOAD: Final = (__name__,)
+PRELOAD: Final = (unpacking_process.__name__,)
 """Modules of a worker process that unpacks."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-_LISTED: Final = "listed"
-_FOUND: Final = "found"
-_TEXT: Final = "text"
-_AT: Final = "at"
 _TRIES: Final = 3
 """Processes that one message may cost."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Extent:
-    """Bytes of the file beside."""
-
-    offset: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class _LongWrapped:
-    """A text in the file beside that the attachment at `position` wraps."""
-
-    position: int
-    facts: LongTextFacts
-
-
-_Written: TypeAlias = list[tuple[AttachmentRecord, "bytes | _Extent | None"]]
-"""Records without their content, and the content of each."""
 
 
 class IsolatedUnpacker:
@@ -99,18 +71,16 @@ class IsolatedUnpacker:
         size = sum(each.size for each in packed)
         with ExitStack() as own:
             records = _with_content_of(listed, packed)
-            folder, written = await scratch_folder(
-                own, self._spooling, lambda folder: _written(records, folder / _LISTED)
-            )
+            folder, passed = await scratch_folder(own, self._spooling, lambda folder: written(records, folder / LISTED))
             try:
                 found, text, replaced, shortened = await self._processes.run(
-                    _unpack, written, folder, mailbox=mailbox, size=size, scratch=folder
+                    unpack, passed, folder, mailbox=mailbox, size=size, scratch=folder
                 )
             except LimitExceeded as exc:
                 raise _GivenUp(_begun_last(folder, packed), exc) from None
-            rows = _read_back(found, folder / _FOUND, own)
+            rows = read_back(found, folder / FOUND, own)
             if text is not None:
-                wrapped = LongText(taken_from_scratch(folder / _TEXT, own), text.facts)
+                wrapped = LongText(taken_from_scratch(folder / TEXT, own), text.facts)
                 rows[text.position] = replace(rows[text.position], wrapped_text=wrapped)
             files.push(own.pop_all())
         texts.replaced += replaced
@@ -143,74 +113,6 @@ def _with_content_of(listed: Iterable[AttachmentRecord], packed: Iterable[Attach
 
 def _begun_last(folder: Path, packed: Sequence[AttachmentRecord]) -> int:
     try:
-        return int((folder / _AT).read_text("ascii"))
+        return int((folder / AT).read_text("ascii"))
     except (OSError, ValueError):  # none was begun
         return packed[0].position
-
-
-def _unpack(written: _Written, folder: Path) -> tuple[_Written, _LongWrapped | None, int, int]:
-    """Unpack in the worker process; return all rows, those that were listed without content; the text that one of them
-    wraps, where it is long; characters replaced, texts shortened.
-    """
-    texts = Texts()
-    with ExitStack() as files:
-        listed = _read_back(written, folder / _LISTED, files)
-        rows = Unpacker().unpacked(listed, files, texts, on_begin=lambda position: _note(folder / _AT, position))
-        unpacked = [replace(row, content=None) for row in rows[: len(listed)]] + rows[len(listed) :]
-        text = _long_wrapped(unpacked, folder / _TEXT)
-        return _written(unpacked, folder / _FOUND), text, texts.replaced, texts.shortened
-
-
-def _long_wrapped(rows: list[AttachmentRecord], path: Path) -> _LongWrapped | None:
-    """Leave the rows the first wrapped text, which alone is used; or write it to the file, where it is long."""
-    wrapping = [each.position for each in rows if each.wrapped_text is not None]
-    if not wrapping:
-        return None
-    first, *others = wrapping
-    for position in others:
-        rows[position] = replace(rows[position], wrapped_text=None)
-    text = rows[first].wrapped_text
-    if not isinstance(text, str) or len(text.encode()) <= LONG:
-        return None
-    rows[first] = replace(rows[first], wrapped_text=None)
-    with path.open("wb") as file:
-        writer = LongTextWriter(file)
-        for start in range(0, len(text), PIECE_BYTES):
-            writer.write(text[start : start + PIECE_BYTES])
-        return _LongWrapped(first, writer.finish().facts)
-
-
-def _note(path: Path, position: int) -> None:
-    path.write_text(str(position), "ascii")
-
-
-def _written(records: Iterable[AttachmentRecord], path: Path) -> _Written:
-    """The records; contents that exceed `IN_MEMORY` together are in the file."""
-    written: _Written = []
-    left = IN_MEMORY
-    with path.open("wb") as file:
-        for record in records:
-            content = record.content
-            if isinstance(content, bytes) and len(content) <= left:
-                left -= len(content)
-                written.append((replace(record, content=None), content))
-            elif content is None:
-                written.append((record, None))
-            else:
-                offset = file.tell()
-                source: IO[bytes] = BytesIO(content) if isinstance(content, bytes) else content
-                source.seek(0)
-                shutil.copyfileobj(source, file, IN_MEMORY)
-                written.append((replace(record, content=None), _Extent(offset, file.tell() - offset)))
-    return written
-
-
-def _read_back(written: _Written, path: Path, files: ExitStack) -> list[AttachmentRecord]:
-    """The records with their contents, for as long as `files` are open."""
-    file = taken_from_scratch(path, files)
-    return [
-        replace(
-            record, content=section_of(file, content.offset, content.size) if isinstance(content, _Extent) else content
-        )
-        for record, content in written
-    ]

@@ -9,13 +9,13 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from db.columns import cut
 from db.queries.filtered import FilteredMessage
-from db.queries.messages import AttachmentRecord, HeaderRecord, MessageRecord, RecipientRecord
+from db.records import AttachmentRecord, HeaderRecord, MessageRecord, RecipientRecord
 from db.tables import GRAPH_ID_LENGTH, INTERNET_ID_LENGTH, WORD_LENGTH
-from longtext import LONG, LongText, storable
+from longtext import LongText
 from processor.content.addresses import is_smtp
 from processor.content.extended import ATTACHED, SIZE, extended
+from processor.content.texts import Texts
 from processor.filters import Facts, LeftOut
 
 Json = dict[str, Any]
@@ -31,38 +31,6 @@ _TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
 _SHOWN_BY_ID: Final = re.compile("cid:", re.IGNORECASE)
 LARGEST_SIZE: Final = 2**63 - 1
 """Bytes; more is no size, and no column holds it."""
-
-
-class Texts:
-    """Reads texts from Graph's JSON, and counts characters that no database accepts, and texts that were too long."""
-
-    def __init__(self) -> None:
-        self.replaced = 0
-        self.shortened = 0
-
-    def take(self, value: object, *, limit: int | None = None) -> str | None:
-        """The text with U+FFFD in place of each lone surrogate and NUL; None for a value that is no text.
-
-        `limit`: the length of its column, as `db.columns.cut` counts; the rest is cut off.
-        """
-        if isinstance(value, str):
-            whole, replaced = storable(value)
-            self.replaced += replaced
-        elif isinstance(value, LongText):
-            self.replaced += value.facts.replaced
-            whole = value.text()
-        else:
-            return None
-        fitting = whole if limit is None else cut(whole, limit)
-        self.shortened += fitting != whole
-        return fitting
-
-    def take_long(self, value: object) -> str | LongText | None:
-        """Like `take`, but a text of more than `longtext.LONG` characters stays in its file."""
-        if not isinstance(value, LongText) or value.facts.characters <= LONG:
-            return self.take(value)
-        self.replaced += value.facts.replaced
-        return value
 
 
 def message_record(

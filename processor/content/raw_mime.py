@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Final
 
 from db.outcomes import ContentState
-from db.queries.messages import OriginalRecord
+from db.records import OriginalRecord
 from graph.errors import (
     NOT_THE_CONTENT,
     GraphUnavailable,

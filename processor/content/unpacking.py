@@ -14,14 +14,14 @@ from functools import partial
 from typing import IO, Final
 
 from db.outcomes import ContentState
-from db.queries.messages import AttachmentRecord
+from db.records import AttachmentRecord
 from hostfaults import HostFault, temporary_file_fault
 from processor.content import mime, smime, tnef
 from processor.content.charsets import decoded
-from processor.content.mapping import Texts
 from processor.content.parts import BodyText, NotUnpacked, Part
 from processor.content.plain_text import plain_text
 from processor.content.spool import IN_MEMORY, open_file
+from processor.content.texts import Texts
 
 _SIGNED_OPAQUE: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _SIGNED_CLEAR: Final = "multipart/signed"

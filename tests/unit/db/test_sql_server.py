@@ -47,7 +47,7 @@ from db.queries.contents import append_piece, append_text, read_piece
 from db.queries.failures import Failure
 from db.queries.filtered import FilteredMessage
 from db.queries.message_log import LogCriteria, Position
-from db.queries.messages import MessageStore, OriginalRecord
+from db.queries.messages import MessageStore
 from db.queries.problems import Problem, ProblemKind, Severity
 from db.queries.processes import Process
 from db.queries.retention import Content, OldMessage
@@ -55,6 +55,7 @@ from db.queries.scans import Check
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Lease
 from db.queries.subscriptions import HeldSubscription
 from db.queries.trace import TracedMessage, TraceRow
+from db.records import OriginalRecord
 from db.tables import attachment
 from tests.doubles.clock import SettableClock
 from tests.reviewed import assert_reviewed

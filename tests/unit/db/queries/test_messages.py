@@ -24,15 +24,8 @@ from db.errors import DatabaseUnavailable
 from db.outcomes import Outcome
 from db.queries.contents import READ_BYTES, ContentDiffers, pieces_of
 from db.queries.filtered import FilteredMessage
-from db.queries.messages import (
-    AttachmentRecord,
-    HeaderRecord,
-    MessageRecord,
-    MessageRefused,
-    MessageStore,
-    OriginalRecord,
-    RecipientRecord,
-)
+from db.queries.messages import MessageRefused, MessageStore
+from db.records import AttachmentRecord, HeaderRecord, MessageRecord, OriginalRecord, RecipientRecord
 from db.tables import attachment, header, message, original, recipient, seen
 from longtext import LongText, LongTextWriter
 from tests.databases import Gateway

@@ -54,12 +54,13 @@ from db.queries.accounts import AccountSettings, Condition
 from db.queries.after_import import Ended
 from db.queries.failures import Failure
 from db.queries.filtered import FilteredMessage
-from db.queries.messages import AttachmentRecord, MessageRecord, MessageStore, OriginalRecord
+from db.queries.messages import MessageStore
 from db.queries.problems import Problem, ProblemKind, Severity
 from db.queries.processes import Process
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Lease
 from db.queries.subscriptions import HeldSubscription
 from db.queries.trace import TraceRow
+from db.records import AttachmentRecord, MessageRecord, OriginalRecord
 from db.schema import revisions
 from db.tables import (
     account_settings,

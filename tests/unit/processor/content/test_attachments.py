@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import pytest
 
-from db.queries.messages import AttachmentRecord
+from db.records import AttachmentRecord
 from graph.client import GraphClient
 from graph.errors import (
     GraphError,
@@ -23,7 +23,7 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from phrases import Phrase
 from processor.content.attachments import AttachmentFetcher, AttachmentLimits
-from processor.content.mapping import Texts
+from processor.content.texts import Texts
 from processor.errors import MessageChanged
 from tests.samples.nested_mail import mail
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
@@ -10,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from db.queries.messages import AttachmentRecord
+from db.records import AttachmentRecord
 from longtext import LongText
 from processor.content.isolated_unpacking import PRELOAD, IsolatedUnpacker
-from processor.content.mapping import Texts
 from processor.content.spool import scratch_folder, spooling_threads
+from processor.content.texts import Texts
 from processor.content.unpacking import Unpacker
 from processor.process_pool import ProcessPool, WorkLimits
+from tests.paths import ROOT
 from tests.samples.nested_mail import mail, signed
 
 MEBIBYTE = 1024 * 1024
@@ -168,3 +171,9 @@ async def test_a_folder_of_a_caller_that_is_gone_is_deleted(tmp_path: Path, monk
     async with asyncio.timeout(10):
         while _within(tmp_path):  # noqa: ASYNC110  # the thread deletes it
             await asyncio.sleep(0.01)
+
+
+def test_a_worker_process_loads_neither_database_nor_log() -> None:
+    """They would take most of its start, and several processes start at once."""
+    found = "import sys, processor.content.unpacking_process; print({'sqlalchemy', 'structlog'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", found], text=True, cwd=ROOT) == "set()\n"

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from db.queries.messages import AttachmentRecord, MessageRecord, RecipientRecord
+from db.records import AttachmentRecord, MessageRecord, RecipientRecord
 from longtext import LongTextWriter
 from processor.content import headers, mapping
+from processor.content.texts import Texts
 
 
 def _record(message: dict[str, Any]) -> MessageRecord:
-    return mapping.message_record(7, "AAk", message, [], correlation="c-1", texts=mapping.Texts())
+    return mapping.message_record(7, "AAk", message, [], correlation="c-1", texts=Texts())
 
 
 def _person(name: Any, address: Any) -> dict[str, Any]:  # noqa: ANN401  # odd values are the point
@@ -150,7 +151,7 @@ def test_times_are_aware_utc_or_none(value: object, expected: datetime | None) -
 )
 def test_text_is_what_a_database_can_store(value: object, expected: str | None, replaced: int) -> None:
     """No half characters and no NUL; a pair that came in two escapes is whole again. Replacements are counted."""
-    texts = mapping.Texts()
+    texts = Texts()
     assert texts.take(value) == expected
     assert texts.replaced == replaced
 
@@ -264,7 +265,7 @@ def test_a_long_body_may_show_a_picture(tmp_path: Path) -> None:
     ],
 )
 def test_text_is_cut_where_its_column_ends(text: str, limit: int, kept: str, shortened: int) -> None:
-    texts = mapping.Texts()
+    texts = Texts()
     assert texts.take(text, limit=limit) == kept
     assert texts.shortened == shortened
 
@@ -356,7 +357,7 @@ def test_headers_are_kept_in_order_as_the_setting_says(kept: headers.Kept, names
         {"internetMessageHeaders": listed},
         [],
         correlation="c-1",
-        texts=mapping.Texts(),
+        texts=Texts(),
         headers=headers.NAMES[kept],
     )
     assert [each.name for each in record.headers] == names

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanag
 
 import pytest
 
-from db.queries.messages import OriginalRecord
+from db.records import OriginalRecord
 from graph.client import GraphClient
 from graph.errors import GraphUnavailable, ItemDenied
 from graph.mailbox import Mailbox

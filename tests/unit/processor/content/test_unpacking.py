@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from db.queries.messages import AttachmentRecord
-from processor.content.mapping import Texts
+from db.records import AttachmentRecord
+from processor.content.texts import Texts
 from processor.content.unpacking import Unpacker, UnpackingBounds
 from tests.samples.nested_mail import chained, enveloped, mail, signed, tnef, tnef_file, tnef_mail, tnef_text
 
