@@ -10,13 +10,13 @@ from typing import Final
 import structlog
 
 from graph.mailbox import Mailbox
-from longtext import PIECE_BYTES, LongText, LongTextFacts, LongTextWriter
-from processor.content.plain_text import MAX_READ, bare_text, plain_text
+from longtext import LongText
+from processor.content.plain_text import MAX_READ, plain_text, write_bare_text
 from processor.content.spool import scratch_folder, taken_from_scratch
 from processor.process_pool import LimitExceeded, ProcessPool
 from threads import DaemonThreads
 
-PRELOAD: Final = (__name__,)
+PRELOAD: Final = ("processor.content.plain_text",)
 """Modules of a worker process that reads bodies."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -65,7 +65,12 @@ class BodyTexts:
         with ExitStack() as own:
             folder, _ = await scratch_folder(own, self._spooling, partial(_write_html, body))
             facts = await self._processes.run(
-                _read, folder, mailbox=mailbox.counted_as, size=body.facts.size, scratch=folder
+                write_bare_text,
+                folder / _HTML,
+                folder / _TEXT,
+                mailbox=mailbox.counted_as,
+                size=body.facts.size,
+                scratch=folder,
             )
             if facts is None:
                 return None
@@ -78,12 +83,3 @@ def _write_html(body: LongText, folder: Path) -> None:
     with (folder / _HTML).open("wb") as file:
         for block in body.blocks():
             file.write(block)
-
-
-def _read(folder: Path) -> LongTextFacts | None:
-    """Write the text of the HTML to a file beside it, in the worker process. None: nothing can be read of it."""
-    with (folder / _HTML).open(encoding="utf-8", newline="") as html, (folder / _TEXT).open("wb") as file:
-        text = LongTextWriter(file)
-        is_read = bare_text(iter(lambda: html.read(PIECE_BYTES), ""), text.write)
-        facts = text.finish().facts
-    return facts if is_read and facts.size else None

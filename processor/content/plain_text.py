@@ -6,6 +6,7 @@ Bounded for untrusted mail: time grows with the length, and memory stays at a fe
 import re
 from collections.abc import Callable, Iterable, Iterator
 from io import StringIO
+from pathlib import Path
 from typing import Any, Final
 
 from inscriptis import get_text
@@ -19,6 +20,8 @@ from inscriptis.model.table import Table
 from inscriptis.model.tag import CustomHtmlTagHandlerMapping
 from inscriptis.model.tag.table_tag import table_end_handler
 from lxml import etree
+
+from longtext import PIECE_BYTES, LongTextFacts, LongTextWriter
 
 MAX_LAID_OUT: Final = 256 * 1024
 """Characters of HTML that are laid out, tables as columns: it takes some milliseconds for each 10,000."""
@@ -223,3 +226,12 @@ def _bare(pieces: Iterable[str], write: Callable[[str], object]) -> bool:
     except (etree.LxmlError, ValueError, _TooDeep):
         return False
     return True
+
+
+def write_bare_text(html: Path, text: Path) -> LongTextFacts | None:
+    """Write the text of a file of HTML to a file, in a worker process. None: nothing can be read of it."""
+    with html.open(encoding="utf-8", newline="") as source, text.open("wb") as file:
+        writer = LongTextWriter(file)
+        is_read = bare_text(iter(lambda: source.read(PIECE_BYTES), ""), writer.write)
+        facts = writer.finish().facts
+    return facts if is_read and facts.size else None

@@ -14,6 +14,7 @@ import pytest
 
 from db.records import AttachmentRecord
 from longtext import LongText
+from processor.content import body_text
 from processor.content.isolated_unpacking import PRELOAD, IsolatedUnpacker
 from processor.content.spool import scratch_folder, spooling_threads
 from processor.content.texts import Texts
@@ -175,5 +176,6 @@ async def test_a_folder_of_a_caller_that_is_gone_is_deleted(tmp_path: Path, monk
 
 def test_a_worker_process_loads_neither_database_nor_log() -> None:
     """They would take most of its start, and several processes start at once."""
-    found = "import sys, processor.content.unpacking_process; print({'sqlalchemy', 'structlog'} & set(sys.modules))"
+    modules = ", ".join((*PRELOAD, *body_text.PRELOAD))
+    found = f"import sys, {modules}; print({{'sqlalchemy', 'structlog'}} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", found], text=True, cwd=ROOT) == "set()\n"
