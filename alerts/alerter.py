@@ -48,7 +48,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """The work that a look at the database finds."""
+    """The work that the database holds now."""
 
     notices: Sequence[Notice]
     outdated: Sequence[Alert]
@@ -65,12 +65,12 @@ class _Unsent:
 
 @dataclass(slots=True)
 class _Outage:
-    """The gateway database cannot be used since then. `told`: the targets that the message went to."""
+    """The gateway database cannot be used since then. `alerted`: the targets that the message went to."""
 
     since: datetime
     message: Message | None = None
     unsent: dict[str, _Unsent] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)
+    alerted: set[str] = field(default_factory=set)
 
 
 class Alerter:
@@ -96,7 +96,7 @@ class Alerter:
         self._threads = {each: DaemonThreads("alerts", limit=1) for each in self._targets}
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._outage: _Outage | None = None
-        self._told_until: datetime | None = None
+        self._alerted_until: datetime | None = None
         self._deleted: datetime | None = None
 
     async def work(self, now: datetime) -> None:
@@ -105,7 +105,7 @@ class Alerter:
         Raises:
             DatabaseUnavailable: nothing was written.
         """
-        due = await self._database.read(partial(self._look, now=now))
+        due = await self._database.read(partial(self._due, now=now))
         if due.notices or due.outdated:
             due = await self._database.write(partial(self._write, now=now))
             for each in due.outdated:
@@ -140,13 +140,13 @@ class Alerter:
         outage = self._outage
         if outage is None:
             return
-        # A message that is on its way now will have told of it.
-        told = outage.told | {each for each in outage.unsent if _of_outage(each) in self._sending}
-        if told:
+        # A message that is on its way now alerts of it, too.
+        alerted = outage.alerted | {each for each in outage.unsent if _of_outage(each) in self._sending}
+        if alerted:
             now = self._clock()
             message = self._writer.database_back(outage.since, now)
-            await self._database.write(lambda connection: self._add(connection, told, message, now))
-            self._told_until = now
+            await self._database.write(lambda connection: self._add(connection, alerted, message, now))
+            self._alerted_until = now
         self._outage = None
 
     async def close(self) -> None:
@@ -155,22 +155,22 @@ class Alerter:
             await asyncio.wait(self._sending.values(), timeout=_CLOSE_SECONDS)
         await background.cancel(*self._sending.values(), within=_CANCEL_SECONDS)
 
-    def _look(self, connection: Connection, *, now: datetime) -> _Due:
+    def _due(self, connection: Connection, *, now: datetime) -> _Due:
         ended = problems.unalerted_ends(connection, since=now - RECOVERY_WITHIN)
-        opened = [each for each in problems.open_problems(connection) if not self._is_told(each)]
+        opened = [each for each in problems.open_problems(connection) if not self._is_alerted(each)]
         return _Due(
             due_notices(opened, ended, now=now, policy=self._policy),
             alerts.outdated(connection, fingerprints=self._targets.keys(), before=now - _TRIED_FOR, now=now),
             alerts.due_targets(connection, now=now),
         )
 
-    def _is_told(self, problem: StoredProblem) -> bool:
+    def _is_alerted(self, problem: StoredProblem) -> bool:
         """True of an outage of the database that was alerted from memory and is only now in the database."""
         is_outage = problem.kind == ProblemKind.DATABASE_TROUBLE
-        return is_outage and self._told_until is not None and problem.first_seen <= self._told_until
+        return is_outage and self._alerted_until is not None and problem.first_seen <= self._alerted_until
 
     def _write(self, connection: Connection, *, now: datetime) -> _Due:
-        due = self._look(connection, now=now)
+        due = self._due(connection, now=now)
         alerts.expire(connection, due.outdated, fingerprints=self._targets.keys(), now=now)
         ended = problems.unalerted_ends(connection, since=now - RECOVERY_WITHIN)
         # Another process may have been faster: what it marked is its own.
@@ -216,7 +216,7 @@ class Alerter:
         assert message is not None  # noqa: S101  # written before the first send
         reason = await self._send(target, message.title, message.body)
         if reason is None:
-            outage.told.add(fingerprint)
+            outage.alerted.add(fingerprint)
             outage.unsent.pop(fingerprint)
             log.info("alert_sent", target=target.name, alert=None)
             return

@@ -74,7 +74,7 @@ def _kind_of(problem: StoredProblem, now: datetime, policy: AlertPolicy) -> Noti
 
 
 def _is_allowed_end(problem: StoredProblem, now: datetime, policy: AlertPolicy) -> bool:
-    # What was alerted as a problem is told to be over, whatever the minimum is by now; quiet times delay it.
+    # The end of what was alerted as a problem is alerted, whatever the minimum is by now; quiet times delay it.
     return problem.severity == Severity.ERROR or not policy.is_quiet(now)
 
 

@@ -32,7 +32,7 @@ class Column:
     `show` returns a phrase where the value is a word of the product; foreign text may be any text.
     `whole`: the value is never cut, so that it can be copied. `lines`: the product's line breaks are kept on a
     terminal. `priority`: where a terminal has no room for all columns, those with the lowest are left out, the last of
-    them first; the first column stays. `colour`: of the cell, by its row, where that is trouble; a word says it, too.
+    them first; the first column stays. `colour`: of the cell, by its row, where that is trouble; a word states it, too.
     """
 
     key: str

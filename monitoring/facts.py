@@ -45,7 +45,8 @@ class StoredFacts:
 class Facts:
     """All facts of one moment.
 
-    `alive`: names of the processes that are alive. `queue` is None where it could not be read, `queue_error` says why.
+    `alive`: names of the processes that are alive. `queue` is None where it could not be read;
+    `queue_error` has the reason.
     `clocks`: by host, seconds that its clock is ahead of this one's. `disk`: None for a database on a server.
     """
 

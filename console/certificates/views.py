@@ -20,7 +20,7 @@ _TRUST: Final = {
 
 
 def colour(row: Mapping[str, Any]) -> str | None:
-    """The colour of what a row of `facts` says of the certificate's state."""
+    """The colour of a row of `facts`, by the state of the certificate."""
     if row["fault"] is not None:
         return "red"
     return "yellow" if row["days_left"] is not None and row["days_left"] < EARLY.days else None

@@ -90,7 +90,7 @@ def _cursor(place: Position) -> str:
     "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="List at most so many, newest first."
 )
 @click.option(
-    "--after", metavar="CURSOR", callback=_position, help="Go on behind an earlier list, as it says at its end."
+    "--after", metavar="CURSOR", callback=_position, help="Continue behind an earlier list, by the cursor at its end."
 )
 @prints_data
 @pass_invocation
