@@ -18,18 +18,14 @@ from bench.stage import Stage, stage
 from bus.database.adapter import DatabaseQueue
 from console.wiring.clock import utc_now
 from console.wiring.process import freeze_gc
+from console.wiring.subscriptions import ManagerContext, manager_of
 from db.queries import folders
 from db.queries.schedule import FOLDERS
 from db.tables import account_settings, queue_message
-from graph.delta import DeltaReader
-from graph.folders import MailFolders
+from graph.client_state import ClientStateKeys
 from graph.mailbox import Mailbox
-from graph.messages import MailReader
 from graph.transport import tls_context
-from subscriptions.catch_up import CatchUp
-from subscriptions.manager import SubscriptionManager
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.sweep_schedule import SweepSchedule
 
 _MESSAGES = 50_000
 _PAGE = 500
@@ -81,26 +77,22 @@ async def _bare(scene: Stage) -> float:
 
 
 async def _ours(scene: Stage) -> float:
-    """Time the production manager with one task, from the account's first lease to the end of its pass."""
+    """Time the production manager, without webhooks, from the account's first lease to the end of its pass."""
     [account] = scene.account_of_user.values()
     since = datetime(1900, 1, 1, tzinfo=UTC)
     await scene.database.write(lambda c: c.execute(update(account_settings).values(dtImportSince=since)))
-    random, metrics = Random(1), ManagerMetrics(CollectorRegistry())
     queue = DatabaseQueue(scene.database, clock=utc_now)
-    catch_up = CatchUp(
-        scene.database,
-        DeltaReader(scene.client, page_size=_PAGE),
-        queue,
-        MailFolders(scene.client, MailReader(scene.client), clock=utc_now),
+    context = ManagerContext(
+        "bench",
+        utc_now,
+        Random(1),
+        ManagerMetrics(CollectorRegistry()),
+        page_size=_PAGE,
         # Nothing consumes the queue here; a pass would pause at the default limit.
-        rules=SweepSchedule(interval=None, webhooks=True, max_waiting=10 * _MESSAGES),
-        clock=utc_now,
-        random=random,
-        metrics=metrics,
+        max_waiting=10 * _MESSAGES,
+        finds_drift=False,
     )
-    manager = SubscriptionManager(
-        scene.database, [catch_up], [], owner="bench", served_with=None, clock=utc_now, random=random, metrics=metrics
-    )
+    manager = manager_of(scene.settings, scene.graph, scene.database, queue, ClientStateKeys("0" * 32), context)
     stop = asyncio.Event()
     started = time.perf_counter()
     await scene.database.write(lambda c: FOLDERS.request(c, account.account_id, now=utc_now()))

@@ -21,7 +21,7 @@ from bus.queue import Message, NotificationQueue
 from console import logs
 from console.settings import Settings
 from console.wiring.clock import utc_now
-from console.wiring.graph import open_graph
+from console.wiring.graph import OpenedGraph, open_graph
 from console.wiring.processor import ImportOptions, importer_of, processor_of
 from db.engine import Database, make_engine, run_writing
 from db.heartbeat import Heartbeat
@@ -52,11 +52,21 @@ class Stage:
     ca_file: Path
     folder: Path
     control: SimulatorControl
-    tokens: TokenSource
-    client: GraphClient
+    settings: Settings
+    graph: OpenedGraph
     database: Database
     share: ProcessShare
     account_of_user: dict[str, accounts.Account]
+
+    @property
+    def tokens(self) -> TokenSource:
+        """The source of tokens."""
+        return self.graph.tokens
+
+    @property
+    def client(self) -> GraphClient:
+        """The production client."""
+        return self.graph.client
 
     async def process(self, queue: NotificationQueue, stop: asyncio.Event, limits: WorkerLimits | None = None) -> None:
         """Run the production worker on this stage until `stop` is set."""
@@ -163,8 +173,8 @@ async def stage(
             ca_file=ready["ca_file"],
             folder=folder,
             control=control,
-            tokens=graph.tokens,
-            client=graph.client,
+            settings=product,
+            graph=graph,
             database=database,
             share=share,
             account_of_user={each.settings.user_id: each for each in known},
