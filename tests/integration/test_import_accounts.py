@@ -91,7 +91,7 @@ async def test_a_missing_certificate_holds_its_account_only(world: World, tmp_pa
     async with world.processing():
         await until(lambda: _scheduled(world, 4))
         (condition,) = await world.conditions()
-        assert condition.reason == "CertificateError"
+        assert condition.reason == "CertificateKeyMissing"
         assert "Laboratoire" in condition.detail
         assert {each.delivery_count for each in await world.waiting()} == {0}
         away.rename(pair)

@@ -432,9 +432,10 @@ async def open_world(
 
     With `one_clock` the simulator's time is the test's too; tokens then outlive any step of it, unless set otherwise.
     """
+    simulated = clock if one_clock else system_clock
     simulator = Simulator(
         folder / "simulator",
-        clock=clock if one_clock else system_clock,
+        clock=simulated,
         token_lifetime=token_lifetime if one_clock else timedelta(hours=1),
         delivery=DeliveryRules(window_secs=0.01, backoff_secs=0.05),
         subscriptions=SubscriptionRules(validation_timeout_secs=2.0, **rules),
@@ -461,7 +462,9 @@ async def open_world(
     sleeps = Sleeps()
     share = ProcessShare(heartbeat, name=heartbeat.process.name)
     slots = Slots(share.of)
-    services = await stack.enter_async_context(open_graph(settings, slots, call_context(clock, sleeps)))
+    # The sign-in keeps to the time of the service: it refuses hosts whose clock differs.
+    context = replace(call_context(clock, sleeps), clock=simulated)
+    services = await stack.enter_async_context(open_graph(settings, slots, context))
     world = World(
         simulator=simulator,
         application=application,

@@ -161,7 +161,7 @@ def test_only_the_public_part_was_imported(windows: Windows, self_signed: Certif
 
 
 def test_the_key_of_another_certificate_is_found_out(windows: Windows, self_signed: Certificate) -> None:
-    other = make_self_signed("other", now=NOW, key_bits=2048)
+    other = make_self_signed("other", now=NOW, key_bits=3072)  # whose key is surely another
     windows.put(public(self_signed), key_of(other))
     assert refused(store_of(windows), self_signed.thumbprint).fault is CertificateFault.KEY_MISMATCH
 
