@@ -533,7 +533,8 @@ def _disk(disk: Disk | None) -> Iterator[Problem]:
 
 def _targets_of_alerts(facts: Facts) -> Iterator[Problem]:
     for each in facts.stored.failing_targets:
-        if age(each.last, facts.now) >= _FORGOTTEN_AFTER:
+        # Not `age`: of a pending alert it is the time of the next attempt, up to an hour ahead.
+        if facts.now - each.last >= _FORGOTTEN_AFTER:
             continue
         yield Problem(
             ProblemKind.ALERT_FAILING,

@@ -291,4 +291,6 @@ def test_a_target_of_alerts_that_fails_is_a_problem_with_its_reason_until_it_is_
     assert (found.kind, found.severity, found.scope) == (ProblemKind.ALERT_FAILING, Severity.WARNING, "Slack")
     assert found.since == EARLIER
     assert "error=403." in found.text
+    waits = replace(failing, last=NOW + timedelta(hours=1))  # its alert is pending, to be tried again then
+    assert only(evaluate(facts(failing_targets=[waits]))).kind is ProblemKind.ALERT_FAILING
     assert evaluate(facts(failing_targets=[replace(failing, last=NOW - timedelta(days=2))])) == []
