@@ -100,7 +100,8 @@ class Listing:
                 click.echo(gap.join(column.coloured(line, row) for column, line in padded).rstrip())
             for column in self.details:
                 for text in filter(None, column.cell(row)):
-                    click.echo("\n".join(_wrapped(f"{translated(column.heading)}: {text}", width - _GAP, gap)))
+                    detail = Phrase("{heading}: {text}", heading=column.heading, text=text)
+                    click.echo("\n".join(_wrapped(translated(detail), width - _GAP, gap)))
         if len(kept) < len(self.columns):
             left_out = ", ".join(heading for place, heading in enumerate(headings) if place not in kept)
             tell(

@@ -303,7 +303,7 @@ def _roles(facts: Facts) -> Iterator[Problem]:
             since=_last_seen(facts, MANAGER),
         )
     for each in facts.stored.processes:
-        if each.process.name not in facts.alive and not _is_replaced(each, alive):
+        if each.process.name not in facts.alive and not is_replaced(each, alive):
             if missing & set(each.process.roles):
                 continue
             yield Problem(
@@ -315,7 +315,10 @@ def _roles(facts: Facts) -> Iterator[Problem]:
                     name=each.process.name,
                     roles=", ".join(each.process.roles),
                 ),
-                Phrase("Read its log on that host, and start it again: mail-importer run"),
+                Phrase(
+                    "Read its log on that host, and start it again: mail-importer run {role}",
+                    role="all" if len(each.process.roles) > 1 else each.process.roles[0],
+                ),
                 scope=each.process.name,
                 since=each.heartbeat,
             )
@@ -334,7 +337,7 @@ def _last_seen(facts: Facts, role: str) -> datetime | None:
     return max(filter(None, (seen, began)), default=None)
 
 
-def _is_replaced(lost: KnownProcess, alive: Iterable[KnownProcess]) -> bool:
+def is_replaced(lost: KnownProcess, alive: Iterable[KnownProcess]) -> bool:
     """True if a process of its host that began after its last sign of life has its roles."""
     return any(
         each.process.host == lost.process.host
@@ -382,7 +385,7 @@ def _queue(facts: Facts) -> Iterator[Problem]:
                 n=sum(dead.values()),
             ),
             None,
-            "--all",
+            None,
         )
     else:
         for account_id, number in dead.items():
@@ -402,19 +405,21 @@ def _queue(facts: Facts) -> Iterator[Problem]:
                     n=number,
                 ),
                 account_id,
-                "--all" if name is None else f"--account {shlex.quote(name)}",
+                None if name is None else f"--account {shlex.quote(name)}",
             )
 
 
-def _dead_letters(number: int, text: Phrase, account_id: int | None, selection: str) -> Problem:
+def _dead_letters(number: int, text: Phrase, account_id: int | None, account: str | None) -> Problem:
+    """`account`: the option that selects it; None: dead letters of several accounts, or of no known one."""
+    see = "mail-importer queue list --dead-letters"
     return Problem(
         ProblemKind.DEAD_LETTERS,
         Severity.ERROR,
         text,
         Phrase(
-            "See why: mail-importer queue list --dead-letters. Once the cause is removed: mail-importer queue replay "
-            "{selection}",
-            selection=selection,
+            "See which, and why: {see}. Once the cause is removed: mail-importer queue replay {selection}",
+            see=see if account is None else f"mail-importer messages list --state failed {account}",
+            selection=account or "--all",
         ),
         account_id=account_id,
         count=number,

@@ -10,6 +10,7 @@ from bus.queue import AccountStatus
 from db.leases import age
 from db.queries.installation import AccountState
 from db.queries.problems import Problem, ProblemKind, Severity, StoredProblem
+from monitoring.evaluation import is_replaced
 from monitoring.facts import Facts
 
 _STOPS_MAIL: Final = frozenset(
@@ -75,6 +76,13 @@ class Overview:
     def last_imported(self) -> datetime | None:
         """The time of the last import."""
         return max((each.last_imported for each in self.accounts if each.last_imported is not None), default=None)
+
+    @property
+    def replaced(self) -> set[str]:
+        """The names of processes that ended unexpectedly, and whose roles another one of their host has."""
+        known, alive = self.facts.stored.processes, self.facts.alive
+        living = [each for each in known if each.process.name in alive]
+        return {each.process.name for each in known if each.process.name not in alive and is_replaced(each, living)}
 
     def data(self) -> dict[str, Any]:
         """The object of `status --json`."""

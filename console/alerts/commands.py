@@ -52,7 +52,7 @@ def list_targets(invocation: Invocation) -> Listing:
         Column("target", Phrase("Target"), priority=3),
         Column("pending", Phrase("Waiting"), right=True, priority=2, colour=_of_failure),
         Column("last_sent", Phrase("Last sent"), priority=1),
-        Column("last_failed", Phrase("Last failure")),
+        Column("last_failed", Phrase("Last alert that failed")),
     ]
     return Listing(columns, rows, empty=_NO_TARGETS, details=[_REASON])
 
@@ -136,12 +136,12 @@ def history(invocation: Invocation, limit: int, since: datetime | None) -> Listi
         for each in found
     ]
     columns = [
-        Column("created", Phrase("Time")),
+        Column("created", Phrase("Time"), whole=True),
         Column("target", Phrase("Target"), priority=3),
         Column("state", Phrase("State"), word, priority=2, colour=_of_failure),
-        Column("ended", Phrase("Ended")),
+        Column("ended", Phrase("Ended"), whole=True),
         Column("attempts", Phrase("Failed attempts"), right=True),
-        Column("title", Phrase("Title"), priority=1),
+        Column("title", Phrase("Title"), priority=4),
     ]
     return Listing(columns, rows, empty=Phrase("No alert is on record."), details=[_REASON])
 

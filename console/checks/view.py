@@ -62,13 +62,17 @@ def _line(step: Step, width: int | None) -> str:
     finding = step.finding
     tried = finding.result not in {Result.NOT_TRIED, Result.NOT_NEEDED}
     seconds = f"  {step.seconds:.1f} s" if tried else ""
-    title, found = printable(translated(step.title)), printable(translated(finding.found))
-    text = f"{title}: {found}" if found else title
+    title, text = printable(translated(step.title)), printable(translated(_named(step)))
     if width is not None:
         room = max(width - _MARK_WIDTH - 2 - len(seconds), len(title))
         text = f"{text[: room - 1]}…" if len(text) > room else f"{text:<{room}}"
-    dimmed = click.style(text[len(title) :], dim=True) if found else text[len(title) :]
+    dimmed = click.style(text[len(title) :], dim=True) if finding.found else text[len(title) :]
     return f"{_mark(finding.result)}  {text[: len(title)]}{dimmed}{seconds}".rstrip()
+
+
+def _named(step: Step) -> Phrase:
+    found = step.finding.found
+    return Phrase("{heading}: {text}", heading=step.title, text=found) if found else step.title
 
 
 def _mark(result: Result) -> str:

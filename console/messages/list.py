@@ -136,8 +136,17 @@ def list_(
         Column("attachment_count", Phrase("Files"), right=True, priority=1),
         Column("state", Phrase("State"), word, priority=5, colour=lambda row: _COLOURS.get(row["state"])),
     ]
+    details = [
+        Column("next_attempt", Phrase("Next attempt"), _where_known),
+        Column("reason", Phrase("Reason"), _where_known),
+        Column("detail", Phrase("Cause"), _where_known),
+    ]
     rows = [_row(each, attachments if named else None) for each in found]
-    return Listing(columns, rows, empty=Phrase("No message fits."))
+    return Listing(columns, rows, empty=Phrase("No message fits."), details=details)
+
+
+def _where_known(value: object) -> str:
+    return "" if value is None else shown(value)
 
 
 def _short(time: datetime | None) -> str:

@@ -60,6 +60,8 @@ _STATES: Final[Mapping[str, Phrase]] = {
     ActionState.FAILED: Phrase("failed for good"),
     ActionState.GONE: Phrase("had nothing left to be done"),
 }
+_OF_THE_QUEUE: Final = frozenset({Outcome.REPLAYED, Outcome.MADE_DUE, Outcome.PURGED})
+"""What an operator did with the queue message: no import was started."""
 # Order of simultaneous events.
 _ORDER: Final = (NOTIFIED, QUEUED, UNRECORDED, STARTED, FETCHED, COMMITTED, COPY, COPIED, LEFT_OUT)
 
@@ -218,7 +220,8 @@ def _of_attempt(row: TraceRow) -> Iterator[tuple[datetime, TimelineEvent]]:
             correlation=row.correlation,
         )
 
-    yield row.started, step(STARTED, row.started)
+    if row.outcome not in _OF_THE_QUEUE:
+        yield row.started, step(STARTED, row.started)
     if row.fetched is not None:
         yield row.fetched, step(FETCHED, row.fetched)
     yield row.ended, step(row.outcome, row.ended, row.reason, row.detail)

@@ -82,7 +82,7 @@ def _numbers(now: datetime, *, right: bool = False) -> list[Column]:
         Column("waiting", Phrase("Waiting"), right=right),
         # Service Bus does not report it: what is in work counts as waiting.
         Column("locked", Phrase("In work"), right=right),
-        Column("scheduled", Phrase("For later"), right=right),
+        Column("scheduled", Phrase("Scheduled"), right=right),
         Column("dead", Phrase("Dead letters"), right=right, colour=lambda row: "red" if row["dead"] else None),
         Column(
             "oldest",

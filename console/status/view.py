@@ -28,7 +28,7 @@ def screen(overview: Overview) -> Iterator[Record | Listing]:
     if overview.problems:
         yield _problems(data["problems"], now)
     if data["roles"]:
-        yield _roles(data["roles"], now)
+        yield _roles([each for each in data["roles"] if each["process"] not in overview.replaced], now)
     troubled = [each for each in data["accounts"] if each["failed"] or each["name"] in _named(data)]
     if troubled:
         yield _accounts(troubled[:_MAX_ACCOUNTS], now)
@@ -53,12 +53,12 @@ def _queue(queue: dict[str, Any]) -> Phrase:
         return Phrase("not known")
     parts = [
         Phrase("{n} waiting", n=queue["waiting"]),
-        Phrase("{n} for later", n=queue["scheduled"]),
+        Phrase.counted("{n} scheduled", "{n} scheduled", n=queue["scheduled"]),
         Phrase("{n} in work", n=queue["in_work"]) if queue["in_work"] is not None else Phrase(""),
-        Phrase.counted("{n} dead letter", "{n} dead letters", n=queue["dead_letters"]),
     ]
     if queue["oldest_age_seconds"] is not None:
         parts.append(Phrase("the oldest {span} old", span=span(timedelta(seconds=queue["oldest_age_seconds"]))))
+    dead = Phrase.counted("{n} dead letter", "{n} dead letters", n=queue["dead_letters"])
     reasons = [
         Phrase(
             "{count} × {reason} ({account})",
@@ -68,8 +68,9 @@ def _queue(queue: dict[str, Any]) -> Phrase:
         )
         for each in queue["dead_letter_reasons"][:5]
     ]
-    found = Phrase.joined(*parts, by=", ")
-    return Phrase.joined(found, *reasons, by="; ") if reasons else found
+    if reasons:
+        dead = Phrase("{dead}: {reasons}", dead=dead, reasons=Phrase.joined(*reasons, by=", "))
+    return Phrase.joined(*parts, dead, by=", ")
 
 
 def _enabled(total: int, enabled: int) -> Phrase:
@@ -100,7 +101,7 @@ def _problems(problems: list[dict[str, Any]], now: datetime) -> Listing:
         Column("kind", Phrase("Problem"), word, priority=3),
         Column("account", Phrase("Account"), priority=2),
         Column("since", Phrase("Since"), lambda time: _ago(time, now), priority=1),
-        Column("count", Phrase("Number"), right=True),
+        Column("count", Phrase("Count"), right=True),
     ]
     details = [Column("text", Phrase("Cause")), Column("remedy", Phrase("Remedy"))]
     return Listing(columns, problems, empty=Phrase(""), details=details)
@@ -129,7 +130,7 @@ def _roles(roles: list[dict[str, Any]], now: datetime) -> Listing:
 def _accounts(accounts: list[dict[str, Any]], now: datetime) -> Listing:
     columns = [
         Column("name", Phrase("Account in trouble")),
-        Column("address", Phrase("Mailbox")),
+        *([Column("address", Phrase("Mailbox"))] if any(each["address"] for each in accounts) else []),
         Column("waiting", Phrase("Waiting"), right=True),
         Column("failed", Phrase("Failed"), right=True, priority=1),
         Column("last_imported", Phrase("Last import"), lambda time: _ago(time, now)),

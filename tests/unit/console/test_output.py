@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from console.output import Column, Listing, Record, Report, print_object, printable, prints_data, shown, span
+from console.translation.language import choose
 from phrases import Phrase
 
 COLUMNS = (Column("name", Phrase("Name")), Column("when", Phrase("When")), Column("bytes", Phrase("Bytes"), right=True))
@@ -127,6 +128,19 @@ def test_details_are_whole_below_their_row() -> None:
     assert lines[2].startswith("  What to do: word word")
     assert " ".join(lines[2:]).count("word") == 30
     assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.usefixtures("at_terminal")
+def test_the_heading_of_a_detail_is_punctuated_as_the_language_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANGUAGE", "en")
+
+    @click.command()
+    @click.pass_context
+    def command(context: click.Context) -> None:
+        choose(context, "fr")
+        Listing(COLUMNS, [{**ROW, "do": "this"}], Phrase("None."), details=[Column("do", Phrase("Cause"))]).print()
+
+    assert CliRunner().invoke(command).stdout.splitlines()[2] == "  Cause\N{NO-BREAK SPACE}: this"
 
 
 def test_details_are_the_last_columns_elsewhere() -> None:

@@ -57,12 +57,13 @@ def rows(run: Run, *options: str) -> list[dict[str, Any]]:
 
 @pytest.mark.usefixtures("filled")
 def test_the_list_has_what_an_operator_looks_for(run: Run) -> None:
-    """Newest first, in a table, with sender, subject and state."""
+    """Newest first, in a table, with sender, subject and state; and why a message failed."""
     result = run("messages", "list", "--since", "2h")
     assert result.exit_code == 0
     heading, first, second, *_ = result.stdout.splitlines()
-    assert heading.split() == ["Received", "(UTC)", "Account", "Sender", "Subject", "Files", "State"]
-    assert ("Broken" in first, "failed" in first) == (True, True)
+    known = ["Received (UTC)", "Account", "Sender", "Subject", "Files", "State", "Next attempt", "Reason", "Cause"]
+    assert heading.split("\t") == known
+    assert first.split("\t")[3:] == ["Broken", "–", "failed", "", "ItemCorrupt", "Tried 5 times."]
     assert second.split() == [
         *("2026-03-31", "11:59:00", "laboratory", "labor@example.com", "Well", "1", "1", "imported")
     ]

@@ -1,0 +1,30 @@
+"""The screen of `status`."""
+
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from sqlalchemy import Engine
+
+from db.engine import run_writing
+from db.queries import processes
+from db.queries.processes import Process
+from tests.unit.console.conftest import NOW, Run
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.usefixtures("at_terminal")
+def test_a_process_that_another_one_replaced_is_not_shown(run: Run, engine: Engine) -> None:
+    """A row that is not alive, in red, is one that an operator has to act for."""
+    for name, host, beaten in (("killed", "desk", NOW - HOUR), ("again", "desk", NOW), ("lost", "lab", NOW - HOUR)):
+        process = Process(name, host, ("processor",), "1.0", beaten)
+        beat = partial(processes.beat, process=process, now=beaten, until=beaten + timedelta(seconds=20))
+        run_writing(engine, beat)
+    out = run("status").stdout
+    table = out[out.index("Role ") :].splitlines()[1:3]
+    assert [line.split()[:4] for line in table] == [
+        ["processor", "desk", "1.0", "yes"],
+        ["processor", "lab", "1.0", "no"],
+    ]
+    assert "mail-importer run processor" in " ".join(out.split())
