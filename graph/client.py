@@ -76,6 +76,7 @@ _PREFERENCE: Final = 'IdType="ImmutableId"'
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "PATCH", "DELETE", "PUT"})
 _ABSOLUTE: Final = re.compile(r"https?://", re.IGNORECASE)
 # A raw space or line break in a link would end the request line; Graph's links have none.
+_LONG_ID: Final = re.compile(r"([^/]{12})[^/]{36,}([^/]{12})")
 _PLAIN_LINK: Final = re.compile(r"[!-~]+")
 
 
@@ -183,8 +184,9 @@ class _Call:
 
     @property
     def operation(self) -> str:
-        """The operation for error texts: without the query, which may hold the token of a delta link."""
-        return f"{self.method} {self.url.raw_path[:300]}"
+        """The operation for error texts: without the query, which may hold the token of a delta link; ids cut short."""
+        path = _LONG_ID.sub(r"\1…\2", self.url.raw_path)
+        return f"{self.method} {path[:300]}"
 
 
 class GraphClient:

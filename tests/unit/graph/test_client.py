@@ -58,6 +58,17 @@ async def test_an_id_goes_out_as_one_segment_and_is_not_encoded_twice(
     assert server.requests[0].raw_path == "/v1.0/messages/AA%2Fk%2BA%20L%3D%252F%3F%23%C3%A9%27"
 
 
+async def test_an_error_names_its_call_with_long_ids_cut_short(
+    client: GraphClient, server: Script, mailbox: Mailbox
+) -> None:
+    """It is read in tables, alerts and on one line of a monitoring system; ids of users stay whole."""
+    server.say(fail(400))
+    user = "dfb35c1b-08e8-4343-a4c6-ed517da47ddd"
+    with pytest.raises(RequestRejected) as caught:
+        await client.request(mailbox, "GET", f"/users/{user}/messages/AAkALgAAAAAA{'x' * 130}mpOh%2FVc%3D")
+    assert f"GET /v1.0/users/{user}/messages/AAkALgAAAAAA…mpOh%2FVc%3D for " in str(caught.value)
+
+
 async def test_a_link_is_followed_verbatim(client: GraphClient, server: Script, mailbox: Mailbox) -> None:
     server.say(ok({}))
     path = "/v1.0/x/delta?$skiptoken=a%2Fb+c%20d%252F~'"
