@@ -23,6 +23,7 @@ def confirm(question: Phrase, *, yes: bool) -> None:
     except click.Abort as exc:
         if sys.stdin is not None and sys.stdin.isatty():
             raise  # Ctrl-C
+        click.echo(err=True)  # below the prompt
         raise wrong_usage(Phrase("This needs a confirmation, and there is no terminal: add --yes.")) from exc
     if not agreed:
         raise click.Abort

@@ -134,7 +134,7 @@ def moment(context: click.Context, _parameter: click.Parameter, text: str | None
     except (ValueError, OverflowError) as exc:
         raise wrong_value(
             Phrase(
-                "{text!r} is no time. Forms: a time ago (90m, 2h, 3d, 2w), today, yesterday, ISO 8601 (2026-11-29, "
+                "{text!r} is not a time. Forms: a time ago (90m, 2h, 3d, 2w), today, yesterday, ISO 8601 (2026-11-29, "
                 "2026-11-29T14:30, 2026-11-29T14:30:00+02:00), or a date with the day first (29.11.2026, 29/11/2026, "
                 "29.11.2026 14:30). It is UTC unless it has an offset.",
                 text=text,

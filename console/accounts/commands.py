@@ -167,9 +167,11 @@ def list_accounts(invocation: Invocation) -> Listing:
             engine, lambda connection: views.rows(connection, table.every(connection), settings, overview)
         )
     now = invocation.clock()
-    for each in overview.problems:
-        if each.account_id is None:
-            tell(Phrase("{text} More: mail-importer status", text=each.text))
+    shared = [each for each in overview.problems if each.account_id is None]
+    for each in shared:
+        tell(Phrase.verbatim(each.text))
+    if shared:
+        tell(Phrase("More: {command}", command="mail-importer status"))
     return Listing(
         views.list_columns(rows, settings, now),
         rows,

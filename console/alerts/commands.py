@@ -113,7 +113,7 @@ async def _test(number: int, target: "Target", writer: Writer) -> dict[str, Any]
     show_default=True,
     help="List at most so many, newest first.",
 )
-@click.option("--since", metavar="TIME", callback=past_moment, help="List those of this time or later.")
+@click.option("--since", metavar="T", callback=past_moment, help="List those of this time or later.")
 @prints_data
 @pass_invocation
 def history(invocation: Invocation, limit: int, since: datetime | None) -> Listing:

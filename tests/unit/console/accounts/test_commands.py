@@ -276,7 +276,7 @@ def test_add_takes_from_when_on_to_import(add: Run, stored: Stored, given: str, 
     assert stored()[0].settings.import_since == since
 
 
-@pytest.mark.parametrize(("given", "said"), [("2026-04-01", "in the future"), ("soon", "is no time")])
+@pytest.mark.parametrize(("given", "said"), [("2026-04-01", "in the future"), ("soon", "is not a time")])
 def test_an_impossible_date_is_refused(add: Run, given: str, said: str) -> None:
     """The error names the fault of the date."""
     result = add("--import-since", given)
