@@ -18,6 +18,7 @@ VERDICTS: Final = {
     Verdict.DEGRADED: Phrase("DEGRADED: mail is imported, and something needs a person"),
     Verdict.DOWN: Phrase("DOWN: no mail is imported"),
 }
+_NOT_KNOWN: Final = Phrase("not known")
 _NAGIOS_WORDS: Final = ("OK", "WARNING", "CRITICAL")
 
 
@@ -36,12 +37,15 @@ def screen(overview: Overview) -> Iterator[Record | Listing]:
 
 def _summary(data: dict[str, Any], now: datetime) -> Record:
     enabled = sum(each["enabled"] for each in data["accounts"])
+    is_known = data["schema"]["current"] is not None
     columns = [
         Column("verdict", Phrase("Verdict"), lambda code: VERDICTS[Verdict(code)], colour=_colour_of_verdict),
         Column("queue", Phrase("Queue"), _queue),
         Column("last_imported", Phrase("Last import"), lambda time: _ago(time, now)),
-        Column("accounts", Phrase("Accounts"), lambda found: _enabled(len(found), enabled)),
-        Column("certificates", Phrase("Certificates"), lambda found: _certificates(found, now)),
+        Column("accounts", Phrase("Accounts"), lambda found: _enabled(len(found), enabled) if is_known else _NOT_KNOWN),
+        Column(
+            "certificates", Phrase("Certificates"), lambda found: _certificates(found, now) if is_known else _NOT_KNOWN
+        ),
         Column("schema", Phrase("Schema"), _schema),
         Column("checked", Phrase("Checked")),
     ]
@@ -50,7 +54,7 @@ def _summary(data: dict[str, Any], now: datetime) -> Record:
 
 def _queue(queue: dict[str, Any]) -> Phrase:
     if queue["waiting"] is None:
-        return Phrase("not known")
+        return _NOT_KNOWN
     parts = [
         Phrase("{n} waiting", n=queue["waiting"]),
         Phrase.counted("{n} scheduled", "{n} scheduled", n=queue["scheduled"]),
@@ -91,7 +95,7 @@ def _certificates(found: list[dict[str, Any]], now: datetime) -> Phrase:
 
 def _schema(schema: dict[str, Any]) -> Phrase:
     if schema["current"] is None:
-        return Phrase("not known")
+        return _NOT_KNOWN
     return Phrase.verbatim(schema["current"])
 
 

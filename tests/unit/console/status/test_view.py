@@ -28,3 +28,10 @@ def test_a_process_that_another_one_replaced_is_not_shown(run: Run, engine: Engi
         ["processor", "lab", "1.0", "no"],
     ]
     assert "mail-importer run processor" in " ".join(out.split())
+
+
+def test_what_a_database_that_is_away_would_know_is_not_known(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not none: there may be accounts."""
+    monkeypatch.setenv("MAIL_IMPORTER_DATABASE_URL", "postgresql+psycopg://user:secret@127.0.0.1:1/gateway")
+    facts = dict(line.split("\t", 1) for line in run("status").stdout.splitlines()[:7])
+    assert [facts[name] for name in ("Queue", "Accounts", "Certificates", "Schema")] == ["not known"] * 4
