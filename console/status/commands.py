@@ -3,10 +3,12 @@
 import json
 import sys
 import time
+from contextlib import suppress
 from typing import Final
 
 import click
 
+from console import terminal
 from console.installation import overview_of
 from console.invocation import Invocation, example, pass_invocation
 from console.output import as_json, failure, printable, wrong_usage
@@ -63,13 +65,14 @@ def status(invocation: Invocation, *, check: bool, form: str, watch: bool, in_js
 
 
 def _watch(invocation: Invocation) -> None:
-    if not sys.stdout.isatty():
+    if terminal.width() is None:
         raise wrong_usage(Phrase("--watch needs a terminal; elsewhere, call the command again and again."))
-    while True:
-        overview = overview_of(invocation)
-        click.clear()
-        _print(overview)
-        time.sleep(_REFRESH_SECONDS)
+    with suppress(KeyboardInterrupt):  # the way to end it
+        while True:
+            overview = overview_of(invocation)
+            click.clear()
+            _print(overview)
+            time.sleep(_REFRESH_SECONDS)
 
 
 def _print(overview: Overview) -> None:

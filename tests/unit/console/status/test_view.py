@@ -1,5 +1,6 @@
 """The screen of `status`."""
 
+import time
 from datetime import timedelta
 from functools import partial
 
@@ -35,3 +36,12 @@ def test_what_a_database_that_is_away_would_know_is_not_known(run: Run, monkeypa
     monkeypatch.setenv("MAIL_IMPORTER_DATABASE_URL", "postgresql+psycopg://user:secret@127.0.0.1:1/gateway")
     facts = dict(line.split("\t", 1) for line in run("status").stdout.splitlines()[:7])
     assert [facts[name] for name in ("Queue", "Accounts", "Certificates", "Schema")] == ["not known"] * 4
+
+
+@pytest.mark.usefixtures("at_terminal")
+def test_ctrl_c_ends_the_watch_as_it_is_meant_to_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", interrupted)
+    assert run("status", "--watch").exit_code == 0
