@@ -68,7 +68,7 @@ def _kind_of(problem: StoredProblem, now: datetime, policy: AlertPolicy) -> Noti
     if not policy.allows(problem.severity, now):
         return None
     if problem.alerted is None:
-        return NoticeKind.NEW if age(problem.first_seen, now) >= FIRST_AFTER else None
+        return NoticeKind.NEW if age(problem.opened, now) >= FIRST_AFTER else None
     repeated = policy.repeat is not None and age(problem.alerted, now) >= policy.repeat
     return NoticeKind.REMINDER if repeated else None
 

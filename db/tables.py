@@ -845,6 +845,7 @@ problem = Table(
     ),
     Column("sSeverity", Unicode(10), nullable=False, doc="Severity: warning, error."),
     Column("dtFirstSeen", UtcDateTime, nullable=False, doc="Begin of the cause, as far as it is known."),
+    Column("dtOpened", UtcDateTime, nullable=False, doc="Time at which a monitor first found it."),
     Column("dtLastSeen", UtcDateTime, nullable=False, doc="Time at which the cause was last found."),
     Column("dtCleared", UtcDateTime, doc="Time at which the cause was found to be over; null: it is not."),
     Column("nCount", Integer, nullable=False, doc="Accounts, messages or processes concerned."),

@@ -197,7 +197,8 @@ class _Cause:
 
 
 def _conditions(facts: Facts) -> Iterator[Problem]:
-    unreached = _unreached(facts)
+    # Without a live manager, what it found last is of no outage that goes on.
+    unreached = _unreached(facts) or not _has(_alive(facts), MANAGER)
     causes: dict[tuple[str, ...], _Cause] = {}
     for each in facts.stored.conditions:
         kind = kind_of(each.role, each.reason)
@@ -282,7 +283,7 @@ def _account_remedy(name: str) -> Phrase:
 
 
 def _roles(facts: Facts) -> Iterator[Problem]:
-    alive = [each for each in facts.stored.processes if each.process.name in facts.alive]
+    alive = _alive(facts)
     missing = set()
     if facts.stored.accounts and not _has(alive, PROCESSOR):
         missing.add(PROCESSOR)
@@ -322,6 +323,10 @@ def _roles(facts: Facts) -> Iterator[Problem]:
                 scope=each.process.name,
                 since=each.heartbeat,
             )
+
+
+def _alive(facts: Facts) -> list[KnownProcess]:
+    return [each for each in facts.stored.processes if each.process.name in facts.alive]
 
 
 def _has(alive: Iterable[KnownProcess], role: str) -> bool:

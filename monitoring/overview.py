@@ -6,11 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from availability import Service
 from bus.queue import AccountStatus
 from db.leases import age
 from db.queries.installation import AccountState
 from db.queries.problems import Problem, ProblemKind, Severity, StoredProblem
-from monitoring.evaluation import is_replaced
+from monitoring.evaluation import MANAGER, PROCESSOR, is_replaced
 from monitoring.facts import Facts
 
 _STOPS_MAIL: Final = frozenset(
@@ -105,6 +106,7 @@ class Overview:
                 for each in self.facts.stored.processes
                 for role in each.process.roles
             ],
+            "services": [self._service(each) for each in (Service.GRAPH, Service.SIGN_IN)],
             "problems": [
                 {
                     "kind": each.kind.value,
@@ -121,6 +123,21 @@ class Overview:
             "queue": self._queue(names),
             "last_imported": self.last_imported,
             "certificates": [{"thumbprint": each.thumbprint, "expires": each.expires} for each in self.certificates],
+        }
+
+    def _service(self, service: Service) -> dict[str, Any]:
+        """The state of a service, as the live processes that call it find it; None: there is none."""
+        callers = any(
+            each.process.name in self.facts.alive and {PROCESSOR, MANAGER} & set(each.process.roles)
+            for each in self.facts.stored.processes
+        )
+        outages = [
+            each for each in self.facts.stored.outages if each.service == service and each.process in self.facts.alive
+        ]
+        return {
+            "service": service.value,
+            "reachable": not outages if callers else None,
+            "since": min((each.since for each in outages), default=None),
         }
 
     def _queue(self, names: Mapping[int, str]) -> dict[str, Any]:
@@ -170,7 +187,7 @@ def merged(found: Collection[Problem], stored: Collection[StoredProblem], now: d
             each.remedy,
             each.account_id,
             each.scope,
-            by_key[each.key].first_seen if each.key in by_key else each.since or now,
+            by_key[each.key].first_seen if each.key in by_key else each.since,
             each.count,
         )
         for each in found

@@ -23,7 +23,7 @@ def list_columns(rows: list[dict[str, Any]], settings: Settings, now: datetime) 
     """Columns for all accounts, a row each."""
     return [
         Column("name", Phrase("Account")),
-        Column("mailbox", Phrase("Mailbox"), priority=1),
+        Column("mailbox", Phrase("Mailbox")),
         Column("enabled", Phrase("Enabled"), priority=2),
         Column("subscription", Phrase("Subscription"), lambda held: _subscription(held, settings, now), priority=1),
         Column("swept", Phrase("Swept"), lambda time: _ago(time, now)),
@@ -41,7 +41,12 @@ def list_columns(rows: list[dict[str, Any]], settings: Settings, now: datetime) 
             else []
         ),
         Column(
-            "problems", Phrase("Problems"), _kinds, priority=3, colour=lambda row: "red" if row["problems"] else None
+            "problems",
+            Phrase("Problems"),
+            _kinds,
+            whole=True,
+            priority=3,
+            colour=lambda row: "red" if row["problems"] else None,
         ),
     ]
 

@@ -40,6 +40,7 @@ def _summary(data: dict[str, Any], now: datetime) -> Record:
     is_known = data["schema"]["current"] is not None
     columns = [
         Column("verdict", Phrase("Verdict"), lambda code: VERDICTS[Verdict(code)], colour=_colour_of_verdict),
+        Column("services", Phrase("Services"), lambda found: _services(found, now)),
         Column("queue", Phrase("Queue"), _queue),
         Column("last_imported", Phrase("Last import"), lambda time: _ago(time, now)),
         Column("accounts", Phrase("Accounts"), lambda found: _enabled(len(found), enabled) if is_known else _NOT_KNOWN),
@@ -50,6 +51,19 @@ def _summary(data: dict[str, Any], now: datetime) -> Record:
         Column("checked", Phrase("Checked")),
     ]
     return Record(columns, data)
+
+
+def _services(services: list[dict[str, Any]], now: datetime) -> Phrase:
+    return Phrase.joined(*(_service(each, now) for each in services), by=", ")
+
+
+def _service(service: dict[str, Any], now: datetime) -> Phrase:
+    name = word(service["service"])
+    if service["reachable"] is None:
+        return Phrase("{service}: not known, as no role is alive that calls it", service=name)
+    if service["reachable"]:
+        return Phrase("{service} answers", service=name)
+    return Phrase("{service} does not answer for {span}", service=name, span=span(now - service["since"]))
 
 
 def _queue(queue: dict[str, Any]) -> Phrase:

@@ -36,6 +36,9 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     # Severity of a problem.
     "warning": Phrase("warning"),
     "error": Phrase("error"),
+    # Services of Microsoft.
+    "graph": Phrase("Microsoft Graph"),
+    "signin": Phrase("the sign-in service"),
     # Kind of a problem.
     "graph_unreachable": Phrase("Microsoft Graph unreachable"),
     "sign_in_unreachable": Phrase("sign-in service unreachable"),

@@ -92,7 +92,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class StoredProblem:
-    """A problem as it was written. `cleared` is None while it is open; `kind` may be a word of a newer version."""
+    """A problem as it was written; `kind` may be a word of a newer version.
+
+    `first_seen`: the begin of its cause; `opened`: its first finding. `cleared` is None while it is open.
+    """
 
     number: int
     kind: str
@@ -100,6 +103,7 @@ class StoredProblem:
     account_id: int | None
     scope: str
     first_seen: datetime
+    opened: datetime
     last_seen: datetime
     cleared: datetime | None
     count: int
@@ -154,7 +158,9 @@ def reconcile(connection: Connection, found: Iterable[Problem], *, now: datetime
     opened = [each for key, each in wanted.items() if key not in stored]
     cleared = [each for key, each in stored.items() if key not in wanted]
     for each in opened:
-        connection.execute(insert(problem).inline().values(_columns(each, now) | {"dtFirstSeen": each.since or now}))
+        connection.execute(
+            insert(problem).inline().values(_columns(each, now) | {"dtFirstSeen": each.since or now, "dtOpened": now})
+        )
     for key in wanted.keys() & stored.keys():
         if _differs(stored[key], wanted[key], now):
             changed = update(problem).where(_row.nProblemID == stored[key].number)
@@ -210,6 +216,7 @@ def _read(connection: Connection, condition: ColumnElement[bool]) -> list[Stored
             account_id=row.nAccountID,
             scope=row.sScope,
             first_seen=row.dtFirstSeen,
+            opened=row.dtOpened,
             last_seen=row.dtLastSeen,
             cleared=row.dtCleared,
             count=row.nCount,

@@ -250,6 +250,7 @@ BEGIN
         (N'tblProblem', N'nClosed', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblProblem', N'sSeverity', N'nvarchar', N'nvarchar', 10, NULL, 0, 0, 0, 0, N'nvarchar(10)'),
         (N'tblProblem', N'dtFirstSeen', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblProblem', N'dtOpened', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblProblem', N'dtLastSeen', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblProblem', N'dtCleared', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 1, N'datetime2(7)'),
         (N'tblProblem', N'nCount', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
@@ -1753,6 +1754,7 @@ BEGIN
             [nClosed] BIGINT NOT NULL CONSTRAINT [DF_tblProblem_nClosed] DEFAULT 0,
             [sSeverity] NVARCHAR(10) NOT NULL,
             [dtFirstSeen] DATETIME2(7) NOT NULL,
+            [dtOpened] DATETIME2(7) NOT NULL,
             [dtLastSeen] DATETIME2(7) NOT NULL,
             [dtCleared] DATETIME2(7) NULL,
             [nCount] INTEGER NOT NULL,
@@ -1786,6 +1788,8 @@ BEGIN
         ALTER TABLE [dbo].[tblProblem] ADD [sSeverity] NVARCHAR(10) NOT NULL;
     IF COL_LENGTH(N'[dbo].[tblProblem]', N'dtFirstSeen') IS NULL
         ALTER TABLE [dbo].[tblProblem] ADD [dtFirstSeen] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblProblem]', N'dtOpened') IS NULL
+        ALTER TABLE [dbo].[tblProblem] ADD [dtOpened] DATETIME2(7) NOT NULL;
     IF COL_LENGTH(N'[dbo].[tblProblem]', N'dtLastSeen') IS NULL
         ALTER TABLE [dbo].[tblProblem] ADD [dtLastSeen] DATETIME2(7) NOT NULL;
     IF COL_LENGTH(N'[dbo].[tblProblem]', N'dtCleared') IS NULL
@@ -2865,6 +2869,7 @@ BEGIN
     UNION ALL SELECT N''tblProblem.nClosed: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [nClosed] IS NULL)
     UNION ALL SELECT N''tblProblem.sSeverity: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [sSeverity] IS NULL)
     UNION ALL SELECT N''tblProblem.dtFirstSeen: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [dtFirstSeen] IS NULL)
+    UNION ALL SELECT N''tblProblem.dtOpened: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [dtOpened] IS NULL)
     UNION ALL SELECT N''tblProblem.dtLastSeen: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [dtLastSeen] IS NULL)
     UNION ALL SELECT N''tblProblem.nCount: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [nCount] IS NULL)
     UNION ALL SELECT N''tblProblem.sText: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblProblem] WHERE [sText] IS NULL)

@@ -515,6 +515,7 @@ CREATE TABLE past.[tblProblem] (
     [nClosed] BIGINT NOT NULL CONSTRAINT [DF_tblProblem_nClosed] DEFAULT 0,
     [sSeverity] NVARCHAR(10) NOT NULL,
     [dtFirstSeen] DATETIME2(7) NOT NULL,
+    [dtOpened] DATETIME2(7) NOT NULL,
     [dtLastSeen] DATETIME2(7) NOT NULL,
     [dtCleared] DATETIME2(7) NULL,
     [nCount] INTEGER NOT NULL,

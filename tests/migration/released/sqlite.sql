@@ -511,6 +511,7 @@ CREATE TABLE "tblProblem" (
     "nClosed" BIGINT DEFAULT '0' NOT NULL,
     "sSeverity" VARCHAR(10) NOT NULL,
     "dtFirstSeen" DATETIME NOT NULL,
+    "dtOpened" DATETIME NOT NULL,
     "dtLastSeen" DATETIME NOT NULL,
     "dtCleared" DATETIME,
     "nCount" INTEGER NOT NULL,

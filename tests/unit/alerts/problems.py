@@ -34,6 +34,7 @@ def stored(number: int = 1, *, age: timedelta = HOUR, now: datetime = NOW, **fac
         account_id=None,
         scope="",
         first_seen=now - age,
+        opened=now - age,
         last_seen=now,
         cleared=None,
         count=1,

@@ -71,3 +71,11 @@ def test_in_quiet_times_errors_alone_are_alerted_and_warnings_afterwards() -> No
 
 def test_a_problem_that_a_wrong_clock_dated_into_the_future_is_alerted() -> None:
     assert due([stored(age=timedelta(days=-365))]) == [(NoticeKind.NEW, 1)]
+
+
+def test_a_cause_that_is_older_than_its_finding_is_alerted_two_minutes_after_that() -> None:
+    """After a start the monitor finds what processes of before left; most of it ends within seconds."""
+    found = stored(age=HOUR, opened=NOW - timedelta(minutes=1))
+    assert due_notices([found], [], now=NOW, policy=AlertPolicy()) == []
+    later = NOW + timedelta(minutes=1)
+    assert [each.problem for each in due_notices([found], [], now=later, policy=AlertPolicy())] == [found]

@@ -106,7 +106,7 @@ WHERE new.[sMessageID] != '' AND NOT (EXISTS (SELECT 1
 FROM [tblNotificationQueue] AS known WITH (UPDLOCK, HOLDLOCK, FORCESEEK) 
 WHERE known.[sMessageID] = (new.[sMessageID]) COLLATE Latin1_General_100_BIN2 AND known.[nRetired] = :nRetired_1))
 GO
-INSERT INTO [tblProblem] ([sKind], [nAccountID], [sScope], [sKey], [sSeverity], [dtFirstSeen], [dtLastSeen], [nCount], [sText], [sTextPhrase], [sRemedy], [sRemedyPhrase]) VALUES (:sKind, :nAccountID, :sScope, :sKey, :sSeverity, :dtFirstSeen, :dtLastSeen, :nCount, :sText, :sTextPhrase, :sRemedy, :sRemedyPhrase)
+INSERT INTO [tblProblem] ([sKind], [nAccountID], [sScope], [sKey], [sSeverity], [dtFirstSeen], [dtOpened], [dtLastSeen], [nCount], [sText], [sTextPhrase], [sRemedy], [sRemedyPhrase]) VALUES (:sKind, :nAccountID, :sScope, :sKey, :sSeverity, :dtFirstSeen, :dtOpened, :dtLastSeen, :nCount, :sText, :sTextPhrase, :sRemedy, :sRemedyPhrase)
 GO
 INSERT INTO [tblProcess] ([sProcess], [sHost], [sRoles], [sVersion], [dtStarted], [dtHeartbeat], [dtLeaseUntil]) VALUES (:sProcess, :sHost, :sRoles, :sVersion, :dtStarted, :dtHeartbeat, :dtLeaseUntil)
 GO
@@ -766,11 +766,11 @@ SELECT [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sLockToken], 
 FROM [tblNotificationQueue] WITH (UPDLOCK, ROWLOCK) 
 WHERE [tblNotificationQueue].[nSequence] IN (__[POSTCOMPILE_sequences]) AND [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :now ORDER BY [tblNotificationQueue].[nSequence]
 GO
-SELECT [tblProblem].[nProblemID], [tblProblem].[sKind], [tblProblem].[nAccountID], [tblProblem].[sScope], [tblProblem].[sKey], [tblProblem].[nClosed], [tblProblem].[sSeverity], [tblProblem].[dtFirstSeen], [tblProblem].[dtLastSeen], [tblProblem].[dtCleared], [tblProblem].[nCount], [tblProblem].[sText], [tblProblem].[sTextPhrase], [tblProblem].[sRemedy], [tblProblem].[sRemedyPhrase], [tblProblem].[dtAlerted], [tblProblem].[dtRecoveryAlerted] 
+SELECT [tblProblem].[nProblemID], [tblProblem].[sKind], [tblProblem].[nAccountID], [tblProblem].[sScope], [tblProblem].[sKey], [tblProblem].[nClosed], [tblProblem].[sSeverity], [tblProblem].[dtFirstSeen], [tblProblem].[dtOpened], [tblProblem].[dtLastSeen], [tblProblem].[dtCleared], [tblProblem].[nCount], [tblProblem].[sText], [tblProblem].[sTextPhrase], [tblProblem].[sRemedy], [tblProblem].[sRemedyPhrase], [tblProblem].[dtAlerted], [tblProblem].[dtRecoveryAlerted] 
 FROM [tblProblem] 
 WHERE [tblProblem].[dtCleared] >= :dtCleared_1 AND [tblProblem].[dtAlerted] IS NOT NULL AND [tblProblem].[dtRecoveryAlerted] IS NULL ORDER BY [tblProblem].[dtFirstSeen], [tblProblem].[nProblemID]
 GO
-SELECT [tblProblem].[nProblemID], [tblProblem].[sKind], [tblProblem].[nAccountID], [tblProblem].[sScope], [tblProblem].[sKey], [tblProblem].[nClosed], [tblProblem].[sSeverity], [tblProblem].[dtFirstSeen], [tblProblem].[dtLastSeen], [tblProblem].[dtCleared], [tblProblem].[nCount], [tblProblem].[sText], [tblProblem].[sTextPhrase], [tblProblem].[sRemedy], [tblProblem].[sRemedyPhrase], [tblProblem].[dtAlerted], [tblProblem].[dtRecoveryAlerted] 
+SELECT [tblProblem].[nProblemID], [tblProblem].[sKind], [tblProblem].[nAccountID], [tblProblem].[sScope], [tblProblem].[sKey], [tblProblem].[nClosed], [tblProblem].[sSeverity], [tblProblem].[dtFirstSeen], [tblProblem].[dtOpened], [tblProblem].[dtLastSeen], [tblProblem].[dtCleared], [tblProblem].[nCount], [tblProblem].[sText], [tblProblem].[sTextPhrase], [tblProblem].[sRemedy], [tblProblem].[sRemedyPhrase], [tblProblem].[dtAlerted], [tblProblem].[dtRecoveryAlerted] 
 FROM [tblProblem] 
 WHERE [tblProblem].[dtCleared] IS NULL ORDER BY [tblProblem].[dtFirstSeen], [tblProblem].[nProblemID]
 GO

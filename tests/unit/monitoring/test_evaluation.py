@@ -195,6 +195,12 @@ def test_mail_that_no_live_process_imports_is_a_problem_since_the_last_heartbeat
     assert kinds(evaluate(facts(alive=(), processes=[]))) == [ProblemKind.NO_MANAGER, ProblemKind.NO_PROCESSOR]
 
 
+def test_what_a_manager_found_that_is_dead_is_no_outage_of_now() -> None:
+    silent = condition(1, "GraphUnavailable", "sweep")
+    found = evaluate(facts(alive=(), conditions=[silent]))
+    assert kinds(found) == [ProblemKind.NO_MANAGER, ProblemKind.NO_PROCESSOR]
+
+
 def test_an_installation_without_accounts_needs_no_process() -> None:
     assert evaluate(facts(accounts=0, processes=[])) == []
 
