@@ -54,13 +54,13 @@ def _summary(data: dict[str, Any], now: datetime) -> Record:
 
 
 def _services(services: list[dict[str, Any]], now: datetime) -> Phrase:
+    if all(each["reachable"] is None for each in services):
+        return Phrase("not known: no role that calls them is alive")
     return Phrase.joined(*(_service(each, now) for each in services), by=", ")
 
 
 def _service(service: dict[str, Any], now: datetime) -> Phrase:
     name = word(service["service"])
-    if service["reachable"] is None:
-        return Phrase("{service}: not known, as no role is alive that calls it", service=name)
     if service["reachable"]:
         return Phrase("{service} answers", service=name)
     return Phrase("{service} does not answer for {span}", service=name, span=span(now - service["since"]))
