@@ -4,6 +4,7 @@ A cause that concerns many accounts is one problem that counts them: an outage o
 certificate. What is of single accounts is a problem each, up to _FEW; of more accounts of one application, it is one.
 """
 
+import re
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -73,6 +74,7 @@ _KIND_BY_ROLE: Final = {
     "certificate": ProblemKind.CERTIFICATE_UNUSABLE,
     _AFTER_IMPORT: ProblemKind.AFTER_IMPORT_FAILING,
 }
+_THUMBPRINT: Final = re.compile(r"\b[0-9A-F]{40}\b")
 _WARNINGS: Final = frozenset(
     {
         ProblemKind.AFTER_IMPORT_FAILING,
@@ -225,7 +227,9 @@ def kind_of(role: str, reason: str) -> ProblemKind:
 def _shared_by(kind: ProblemKind, condition: ConditionFact) -> tuple[str, ...]:
     """The scope of a cause that accounts share."""
     if kind in _BY_CERTIFICATE:
-        return (condition.thumbprint,)
+        # The account may have another one by now: until its next attempt it is the same problem, and no new one.
+        named = _THUMBPRINT.search(condition.detail)
+        return (named[0] if named else condition.thumbprint,)
     if condition.reason == "EndpointNotValidated":
         return (condition.reason,)  # one receiver address for all
     return condition.tenant_id, condition.client_id
@@ -336,9 +340,7 @@ def _has(alive: Iterable[KnownProcess], role: str) -> bool:
 def _last_seen(facts: Facts, role: str) -> datetime | None:
     """Since when no process has the role: not since before any of those that live began, as after a boot."""
     seen = max((each.heartbeat for each in facts.stored.processes if role in each.process.roles), default=None)
-    began = min(
-        (each.process.started for each in facts.stored.processes if each.process.name in facts.alive), default=None
-    )
+    began = min((each.process.started for each in _alive(facts)), default=None)
     return max(filter(None, (seen, began)), default=None)
 
 
@@ -357,7 +359,8 @@ def is_replaced(lost: KnownProcess, alive: Iterable[KnownProcess]) -> bool:
 
 def _queue(facts: Facts) -> Iterator[Problem]:
     if facts.queue is None:
-        if facts.queue_error is not None:
+        known = any(each.service == Service.QUEUE and each.process in facts.alive for each in facts.stored.outages)
+        if facts.queue_error is not None and not known:
             yield Problem(
                 ProblemKind.QUEUE_UNREACHABLE,
                 Severity.ERROR,
@@ -366,7 +369,8 @@ def _queue(facts: Facts) -> Iterator[Problem]:
             )
         return
     waiting = facts.queue.waiting_since
-    if waiting is not None and age(waiting, facts.now) >= NOT_DRAINED_AFTER:
+    # Without a processor, that is the problem.
+    if _has(_alive(facts), PROCESSOR) and waiting is not None and age(waiting, facts.now) >= NOT_DRAINED_AFTER:
         yield Problem(
             ProblemKind.QUEUE_NOT_DRAINED,
             Severity.ERROR,

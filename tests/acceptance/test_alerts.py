@@ -6,22 +6,23 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import delete, select
 
-from bus.database.adapter import DatabaseQueue
-from bus.queue import Message, MessageId
-from db.engine import Database
-from db.tables import alert, queue_message
+from db.engine import run_writing
+from db.queries import accounts
+from db.queries.accounts import Condition
+from db.tables import account_condition, account_settings, alert
+from phrases import Phrase
 from tests.acceptance.conftest import Site, stop, until
 from tests.doubles.alert_receivers import smtp_server, webhook
 
 SECRET = "s3cret-t0ken"
 
 
-async def leave_in_the_queue(site: Site, since: datetime) -> None:
-    database = Database(site.gateway.engine())
-    queue = DatabaseQueue(database, clock=lambda: since)
-    await queue.put([Message(MessageId("left"), "body")])
-    await queue.close()
-    await database.close()
+def refuse_to_mark(site: Site, since: datetime) -> None:
+    """Note that the action after the import has failed since then, as a processor does."""
+    detail = Phrase("Check folder and user id of the account with 'mail-importer accounts test'.")
+    (number,) = site.rows(select(account_settings.c.nAccountID).limit(1))[0]
+    noted = Condition(number, "afterimport", "AccessDenied", detail, since, next_attempt=since)
+    run_writing(site.engine, lambda connection: accounts.set_condition(connection, noted))
 
 
 @pytest.mark.slow
@@ -29,7 +30,7 @@ async def leave_in_the_queue(site: Site, since: datetime) -> None:
 async def test_a_problem_and_its_end_reach_mailbox_and_webhook_once(site: Site) -> None:
     """Two managers run; the alerts are in French, and their secrets are neither in logs nor in the database."""
     since = datetime.now(UTC) - timedelta(minutes=10)
-    await leave_in_the_queue(site, since)
+    refuse_to_mark(site, since)
     with smtp_server() as mailbox, webhook() as hook:
         alerting = {"MAIL_IMPORTER_ALERTS": f"{mailbox.url} {hook.url(SECRET)}", "MAIL_IMPORTER_ALERT_LANGUAGE": "fr"}
         managers = [site.start("run", "subscriptions", **alerting) for _ in range(2)]
@@ -38,7 +39,7 @@ async def test_a_problem_and_its_end_reach_mailbox_and_webhook_once(site: Site) 
             return len(mailbox.messages) >= number and len(hook.posts) >= number
 
         await until(lambda: alerted(1), "an alert at both targets")
-        site.execute(delete(queue_message))
+        site.execute(delete(account_condition))
         await until(lambda: alerted(2), "the alert of its end at both targets")
 
         async def noted() -> bool:
@@ -47,9 +48,9 @@ async def test_a_problem_and_its_end_reach_mailbox_and_webhook_once(site: Site) 
         await until(noted, "the results in the database")
         assert all(stop(each) < 10 for each in managers)
         assert len(hook.posts) == len(mailbox.messages) == 2
-        assert hook.titles[0].startswith("mail-importer\N{NO-BREAK SPACE}: 1 message attend dans la file")
-        assert hook.titles[1].startswith("mail-importer\N{NO-BREAK SPACE}: résolu\N{NO-BREAK SPACE}: 1 message")
-        assert f"{since + timedelta(minutes=5):%Y-%m-%d %H:%M} UTC" in mailbox.texts[0]
+        assert hook.titles[0].startswith("mail-importer\N{NO-BREAK SPACE}: Vérifiez le dossier")
+        assert hook.titles[1].startswith("mail-importer\N{NO-BREAK SPACE}: résolu\N{NO-BREAK SPACE}: Vérifiez")
+        assert f"{since:%Y-%m-%d %H:%M} UTC" in mailbox.texts[0]
         history = site.call("alerts", "history", "--json", **alerting)
         assert [each["state"] for each in json.loads(history.stdout)] == ["sent"] * 4
         listed = site.call("alerts", "list", **alerting)

@@ -60,6 +60,22 @@ def test_nothing_is_wrong_with_live_roles_and_an_empty_queue() -> None:
     assert evaluate(facts()) == []
 
 
+def test_the_problem_of_a_certificate_is_of_that_which_its_text_names() -> None:
+    """The account may have another one by now, until the next attempt."""
+    ended = condition(1, "CertificateExpired", thumbprint="CD" * 20, detail=f"Certificate {'AB' * 20} ended.")
+    assert only(evaluate(facts(conditions=[ended]))).scope == "AB" * 20
+    unnamed = condition(1, "CertificateStoreUnreadable", thumbprint="CD" * 20)
+    assert only(evaluate(facts(conditions=[unnamed]))).scope == "CD" * 20
+
+
+def test_without_a_processor_that_alone_is_the_problem() -> None:
+    """And not also that the queue is not drained."""
+    waiting = QueueStatus([AccountStatus(1, active=3, waiting_since=EARLIER)])
+    assert kinds(evaluate(facts(queue=waiting))) == [ProblemKind.QUEUE_NOT_DRAINED]
+    manager = [process("p", "subscriptions")]
+    assert kinds(evaluate(facts(queue=waiting, processes=manager))) == [ProblemKind.NO_PROCESSOR]
+
+
 # Services.
 
 
@@ -98,6 +114,13 @@ def test_a_queue_that_cannot_be_reached_is_a_problem_whichever_process_finds_it(
     assert kinds(evaluate(facts(outages=[outage("queue")]))) == [ProblemKind.QUEUE_UNREACHABLE]
     unread = replace(facts(), queue=None, queue_error="The broker refused.")
     assert only(evaluate(unread)).text == "The broker refused."
+    both = replace(facts(outages=[outage("queue")]), queue=None, queue_error="The broker refused.")
+    assert kinds(evaluate(both)) == [ProblemKind.QUEUE_UNREACHABLE]
+
+
+def test_trouble_of_one_account_is_shown_beside_an_outage_that_a_killed_process_left() -> None:
+    found = evaluate(facts(outages=[outage("graph", "killed")], conditions=[condition(1, "GraphUnavailable", "sweep")]))
+    assert kinds(found) == [ProblemKind.SWEEP_FAILING]
 
 
 # Accounts.
@@ -300,3 +323,5 @@ def test_a_target_of_alerts_that_fails_is_a_problem_with_its_reason_until_it_is_
     waits = replace(failing, last=NOW + timedelta(hours=1))  # its alert is pending, to be tried again then
     assert only(evaluate(facts(failing_targets=[waits]))).kind is ProblemKind.ALERT_FAILING
     assert evaluate(facts(failing_targets=[replace(failing, last=NOW - timedelta(days=2))])) == []
+    waits = replace(failing, last=NOW + timedelta(minutes=4))
+    assert kinds(evaluate(facts(failing_targets=[waits]))) == [ProblemKind.ALERT_FAILING]
