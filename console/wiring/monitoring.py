@@ -1,7 +1,8 @@
 """The monitor and the watch of outages, put together for a process that works on the gateway database."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -15,7 +16,7 @@ from console.wiring.disk import disk_of
 from console.wiring.graph import OpenedGraph
 from db.engine import Database
 from db.heartbeat import Heartbeat
-from db.queries import accounts
+from db.queries import accounts, filters
 from graph.errors import CertificateError, GraphError
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
@@ -23,8 +24,9 @@ from graph.messages import MailReader
 from monitoring.metrics import InstallationMetrics
 from monitoring.metrics_observer import MetricsObserver
 from monitoring.monitor import Monitor, MonitorLimits, Observer
-from monitoring.outages import OutageWatch
+from monitoring.outages import OutageLimits, OutageWatch
 from monitoring.recovery import Recovery
+from processor.accounts import mail_filter_of
 from threads import DaemonThreads
 
 _SERVICE_BUS = MonitorLimits(queue_every_seconds=30.0)
@@ -50,10 +52,16 @@ def monitor_of(
     )
 
 
-def recovery_of(database: Database, graph: OpenedGraph) -> Recovery:
+def recovery_of(
+    database: Database,
+    graph: OpenedGraph,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Recovery:
     """The probes of accounts in trouble."""
     reader = MailReader(graph.client)
-    folders = MailFolders(graph.client, reader, clock=utc_now)
+    folders = MailFolders(graph.client, reader, clock=clock)
 
     async def probe(account_id: int) -> bool:
         found = await database.read(lambda connection: accounts.by_id(connection, [account_id]))
@@ -62,12 +70,14 @@ def recovery_of(database: Database, graph: OpenedGraph) -> Recovery:
             return False
         mailbox = Mailbox.of(account_id, account.settings)
         try:
+            if account.settings.filters != filters.NONE:
+                mail_filter_of(account.settings)
             await reader.probe(mailbox, await folders.locate(mailbox, account.settings.folder))
         except GraphError:
             return False
         return True
 
-    return Recovery(database, probe, clock=utc_now)
+    return Recovery(database, probe, clock=clock, monotonic=monotonic)
 
 
 def metrics_of(
@@ -93,7 +103,13 @@ def metrics_of(
     return MetricsObserver(database, metrics, certificate_ends)
 
 
-def outage_watch_of(database: Database, owner: str, availability: Availability, graph: OpenedGraph) -> OutageWatch:
+def outage_watch_of(
+    database: Database,
+    owner: str,
+    availability: Availability,
+    graph: OpenedGraph,
+    limits: OutageLimits | None = None,
+) -> OutageWatch:
     """The watch of the services that this process calls."""
     probes = {Service.GRAPH: graph.client.reach, Service.SIGN_IN: graph.tokens.reach}
-    return OutageWatch(database, owner, availability, probes)
+    return OutageWatch(database, owner, availability, probes, limits=limits)

@@ -125,3 +125,18 @@ async def test_trouble_that_reading_cannot_show_is_not_probed(ward: Ward) -> Non
     await ward.fall_ill(1, "afterimport")
     await ward.pass_time(30)
     assert ward.probed == []
+
+
+async def test_one_account_is_tried_again_where_a_probe_shows_nothing(ward: Ward) -> None:
+    """Every half minute, and the others as soon as that one is served: as subscriptions once their address answers."""
+    ill = await ward.fall_ill(25, "sweep", reason="EndpointNotValidated")
+    ward.answers = lambda _: True
+    await ward.pass_time(0)
+    await ward.pass_time(10)
+    assert len(ward.probed) == len(await ward.due()) == 1
+    await ward.pass_time(20)
+    assert len(ward.probed) == len(await ward.due()) == 2
+    served = ward.probed[-1]
+    await ward.database.write(lambda c: accounts.clear_condition(c, served, "sweep"))
+    await ward.pass_time(10)
+    assert await ward.due() == set(ill)
