@@ -23,7 +23,8 @@ from threads import DaemonThreads
 CERTIFICATE_ROLE: Final = "certificate"
 """The condition that reports on a certificate."""
 
-_EVERY: Final = timedelta(minutes=5)
+_EVERY: Final = timedelta(seconds=30)
+"""A problem is to be seen, and seen to be over, within a minute."""
 EARLY: Final = timedelta(days=30)
 """Time before the end of a certificate from which it is reported."""
 _FALLEN_BACK: Final = "NextCertificateInUse"
@@ -78,7 +79,7 @@ class CertificateWatch:
         self._threads = DaemonThreads("certificate watch", limit=1)
 
     async def work(self) -> timedelta:
-        """Note the required acts on certificates in the accounts' conditions; return the wait, some minutes.
+        """Note the required acts on certificates in the accounts' conditions; return the wait, half a minute.
 
         Raises:
             DatabaseUnavailable
@@ -114,6 +115,9 @@ class CertificateWatch:
             return None
         if follower is not None and ends.get(follower, now) > now + EARLY:
             return None
+        if end <= now:
+            # As the sign-in reports it, which may yet hold a token for an hour: one cause, one problem.
+            return _Finding("CertificateExpired", partial(_expired, use.thumbprint, end))
         return _Finding("CertificateExpires", partial(_expires, use.thumbprint, end))
 
     def _certificate_in_use(self, use: CertificateUse) -> str | None:
@@ -196,6 +200,17 @@ def _expires(thumbprint: str, end: datetime, account: str) -> Phrase:
         "Certificate {thumbprint} ends on {end:%Y-%m-%d %H:%M} UTC. Make another (mail-importer certificates new), "
         "upload its .cer file to the application registration beside this one, then: mail-importer accounts update "
         "{account!r} --next-thumbprint THUMBPRINT",
+        thumbprint=thumbprint,
+        end=end,
+        account=account,
+    )
+
+
+def _expired(thumbprint: str, end: datetime, account: str) -> Phrase:
+    return Phrase(
+        "Certificate {thumbprint} ended on {end:%Y-%m-%d %H:%M} UTC. Make another (mail-importer certificates new), "
+        "upload its .cer file to the application registration, then: mail-importer accounts update {account!r} "
+        "--thumbprint THUMBPRINT",
         thumbprint=thumbprint,
         end=end,
         account=account,
