@@ -139,7 +139,9 @@ def _version_table(schema: str | None) -> Table:
 def _file_is_missing(url: URL) -> bool:
     if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":memory:", "file:")):
         return False
-    return not Path(url.database).exists()
+    path = Path(url.database)
+    # Without its folder, as of a share that is not mounted, the connection fails with the real error.
+    return not path.exists() and path.absolute().parent.is_dir()
 
 
 def require_current(engine: Engine) -> None:
