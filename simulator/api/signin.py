@@ -98,7 +98,7 @@ class SignIn:
         except SignInError as exc:
             return self.refusal(exc, call)
         audience = self._audience(call)
-        access_token, lifetime = self._tokens.issue(application, audience, for_graph=audience == call.base_url)
+        access_token, lifetime = self._tokens.issue(application, audience, for_graph=audience not in _AZURE)
         values = {
             "token_type": "Bearer",
             "expires_in": lifetime,
@@ -173,6 +173,8 @@ class SignIn:
         if scope in {f"https://{host}:{port}/.default" for host in ("127.0.0.1", "localhost")}:
             return call.base_url
         resource = scope.removesuffix("/.default")
+        if scope != resource and resource.startswith("https://127.0.0.1:"):
+            return resource  # Graph here, through a relay
         if scope == resource or resource not in _AZURE:
             text = (
                 f"The provided value for the input parameter 'scope' is not valid. The scope '{scope}' does not exist."

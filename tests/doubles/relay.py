@@ -16,10 +16,11 @@ Address = tuple[str, int] | str
 class Relay:
     """Forward data between `address` and a server."""
 
-    def __init__(self, server: Address, *, listen_at: Path | None = None) -> None:
-        """`listen_at`: the Unix socket to listen at; else a free port of loopback."""
+    def __init__(self, server: Address, *, listen_at: Path | None = None, port: int = 0) -> None:
+        """`listen_at`: the Unix socket to listen at; else this port of loopback, 0: a free one."""
         self._server = server
         self._listen_at = listen_at
+        self._port = port
         self._listener = self._listen()
         self.address: Address = self._listener.getsockname()
         self._lock = threading.Lock()
@@ -70,7 +71,7 @@ class Relay:
 
     def _listen(self) -> socket.socket:
         if self._listen_at is None:
-            return socket.create_server(("127.0.0.1", 0))
+            return socket.create_server(("127.0.0.1", self._port))
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self._listen_at))
         listener.listen()

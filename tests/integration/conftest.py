@@ -1,23 +1,21 @@
 """A world per test: a simulator, a database copied from a migrated template, a certificate made once."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from console.invocation import Invocation
-from console.main import cli
 from graph.certificates import Certificate, make_self_signed
 from tests.databases import Gateway
 from tests.integration.manager_world import Office
-from tests.integration.world import Clock, World, open_world
+from tests.integration.world import Clock, World, open_world, run_command
 
 
 @pytest.fixture(scope="session")
@@ -77,12 +75,4 @@ def _logs_as_before() -> Iterator[None]:
 @pytest.fixture
 def command(world: World, _logs_as_before: None) -> Callable[..., Awaitable[Result]]:
     """Run a command beside the simulator; settings may be given by name."""
-
-    async def call(*arguments: str, **changed: Any) -> Result:  # noqa: ANN401  # of any setting
-        invocation = Invocation(world.settings.model_copy(update=changed), clock=world.clock, calls=world.context)
-        result = await asyncio.to_thread(CliRunner().invoke, cli, list(arguments), obj=invocation)
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return call
+    return partial(run_command, world)

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from click.testing import CliRunner, Result
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import Connection, select
@@ -19,6 +20,8 @@ from background.pulse import Pulse
 from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, MessageId, QueuedMessage
+from console.invocation import Invocation
+from console.main import cli
 from console.settings import Settings
 from console.wiring.calls import CallContext
 from console.wiring.graph import OpenedGraph, open_graph
@@ -403,6 +406,15 @@ class World:
         async with self.processing(**options):
             await until(self.queue_is_empty)
             await until(self.actions_ended)
+
+
+async def run_command(world: World, *arguments: str, **changed: Any) -> Result:  # noqa: ANN401  # of any setting
+    """Run a command beside the simulator; settings may be given by name."""
+    invocation = Invocation(world.settings.model_copy(update=changed), clock=world.clock, calls=world.context)
+    result = await asyncio.to_thread(CliRunner().invoke, cli, list(arguments), obj=invocation)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
 
 
 def call_context(clock: Clock, sleeps: Sleeps) -> CallContext:
