@@ -26,13 +26,15 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class OutageLimits:
-    """`every_seconds`: between two rounds; `probed_after`: silence after which a service is probed.
+    """`every_seconds`: between two rounds; `unsure_seconds`: as well, while a service fails and is no outage yet.
 
-    `probe_seconds`: bound of a probe. `written_again_after`: seconds between two writes of an outage that goes on.
+    `probed_after`: silence after which a service is probed. `probe_seconds`: bound of a probe. `written_again_after`:
+    seconds between two writes of an outage that goes on.
     """
 
     every_seconds: float = 5.0
-    probed_after: timedelta = timedelta(seconds=30)
+    unsure_seconds: float = 1.0
+    probed_after: timedelta = timedelta(seconds=15)
     probe_seconds: float = 10.0
     written_again_after: float = 30.0
 
@@ -66,13 +68,19 @@ class OutageWatch:
                 with contextlib.suppress(DatabaseUnavailable):  # the heartbeat reports it
                     await self._write()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._limits.every_seconds):
+                    async with asyncio.timeout(self._pause()):
                         await stop.wait()
         finally:
             if self._written:
                 with contextlib.suppress(DatabaseUnavailable, TimeoutError):
                     async with asyncio.timeout(_LAST_WRITE_SECONDS):
                         await self._database.write(lambda connection: outages.delete_of(connection, self._owner))
+
+    def _pause(self) -> float:
+        """Seconds until the next round: also a service that hangs is to be an outage within a minute."""
+        failing = {each for each in self._probes if self._availability.is_failing(each)}
+        is_unsure = failing - _services(self._availability.outages())
+        return min(self._limits.unsure_seconds, self._limits.every_seconds) if is_unsure else self._limits.every_seconds
 
     async def _probe(self, service: Service) -> None:
         silent = self._availability.silence(service) >= self._limits.probed_after
