@@ -22,7 +22,7 @@ from console.loop import run_async
 from console.output import Listing, Record, Report, prints_data, tell, wrong_usage
 from console.settings import SettingsError
 from console.translation.help import Group
-from console.wiring.credentials import certificate_store
+from console.wiring.certificate_store import certificate_store
 from db.engine import run_reading, run_writing
 from db.queries import accounts as table
 from db.queries import after_import

@@ -12,7 +12,7 @@ from console.output import Column, Listing, Record, failure, prints_data, tell, 
 from console.settings import Settings, SettingsError
 from console.thumbprints import thumbprint_argument
 from console.translation.help import Group
-from console.wiring.credentials import certificate_store, naming
+from console.wiring.certificate_store import certificate_store, naming
 from graph.certificates import (
     Certificate,
     CertificateStore,

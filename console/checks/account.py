@@ -20,7 +20,7 @@ from console.checks.settings import settings_check
 from console.checks.storage import StorageChecks
 from console.settings import Settings
 from console.wiring.calls import CallContext
-from console.wiring.credentials import naming
+from console.wiring.certificate_store import naming
 from console.wiring.graph import open_graph
 from db.engine import Database
 from db.outcomes import ActionKind

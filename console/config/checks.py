@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from bus.errors import QueueError
 from console.settings import Settings, SettingsError
 from console.wiring.alert_targets import alert_targets
-from console.wiring.credentials import certificate_store, naming
+from console.wiring.certificate_store import certificate_store, naming
 from console.wiring.database import open_engine
 from console.wiring.queue import servicebus_address
 from db.errors import DatabaseError

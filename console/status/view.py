@@ -30,7 +30,8 @@ def screen(overview: Overview) -> Iterator[Record | Listing]:
         yield _problems(data["problems"], now)
     if data["roles"]:
         yield _roles([each for each in data["roles"] if each["process"] not in overview.replaced], now)
-    troubled = [each for each in data["accounts"] if each["failed"] or each["name"] in _named(data)]
+    named = {each["account"] for each in data["problems"]}
+    troubled = [each for each in data["accounts"] if each["failed"] or each["name"] in named]
     if troubled:
         yield _accounts(troubled[:_MAX_ACCOUNTS], now)
 
@@ -155,10 +156,6 @@ def _accounts(accounts: list[dict[str, Any]], now: datetime) -> Listing:
         Column("last_swept", Phrase("Last sweep"), lambda time: _ago(time, now)),
     ]
     return Listing(columns, accounts, empty=Phrase(""))
-
-
-def _named(data: dict[str, Any]) -> set[str]:
-    return {each["account"] for each in data["problems"] if each["account"] is not None}
 
 
 def _ago(time: datetime | None, now: datetime) -> str:

@@ -1,34 +1,16 @@
 """Sign-in by certificate, as configured: to Graph, and to other services of Microsoft that accept an application."""
 
-import contextlib
-from collections.abc import Iterator
-from pathlib import Path
 from threading import Lock
 
 from availability import Availability
 from console.loop import run_async
-from console.settings import Settings, SettingsError
+from console.settings import Settings
 from console.wiring.calls import USUAL, CallContext
+from console.wiring.certificate_store import certificate_store, naming
 from graph.application import Application
-from graph.certificates import CertificateStore, FolderStore
-from graph.certificates.windows import native
-from graph.certificates.windows.store import PREFIX, StoreName, WindowsStore
+from graph.certificates import CertificateStore
 from graph.token import TokenSource
 from phrases import Phrase
-
-
-def certificate_store(settings: Settings) -> CertificateStore:
-    """The certificate store that the settings name.
-
-    Raises:
-        SettingsError: `certificate_store` cannot be used.
-    """
-    if settings.certificate_store.lower().startswith(PREFIX):
-        with naming("certificate_store"):
-            return WindowsStore(StoreName.parse(settings.certificate_store), native.load())
-    password = settings.certificate_password
-    folder = Path(settings.certificate_store)
-    return FolderStore(folder, password.get_secret_value() if password is not None else None)
 
 
 def token_source(
@@ -89,12 +71,3 @@ class TokensForThreads:
         """
         with self._turn:
             return run_async(self._tokens.token(self._application))
-
-
-@contextlib.contextmanager
-def naming(setting: str) -> Iterator[None]:
-    """Convert a ValueError, which has the reason, to an error of this setting."""
-    try:
-        yield
-    except ValueError as exc:
-        raise SettingsError(Phrase("{setting}: {why}", setting=setting, why=exc)) from exc

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from availability import Availability
 from console.settings import Settings
 from console.wiring.calls import USUAL, CallContext
-from console.wiring.credentials import certificate_store, naming, token_source
+from console.wiring.certificate_store import certificate_store, naming
+from console.wiring.credentials import token_source
 from graph.certificates import CertificateStore
 from graph.client import GraphClient, Observer, open_session
 from graph.slots import CallSlots, LocalSlots

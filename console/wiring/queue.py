@@ -54,7 +54,8 @@ def servicebus_address(settings: Settings) -> "ServiceBusAddress":
     """
     from bus.servicebus.connection import ServiceBusAddress  # noqa: PLC0415  # see above
     from bus.servicebus.credential import RESOURCE, CertificateCredential  # noqa: PLC0415  # see above
-    from console.wiring.credentials import application_of, naming, token_source  # noqa: PLC0415  # see above
+    from console.wiring.certificate_store import naming  # noqa: PLC0415  # see above
+    from console.wiring.credentials import application_of, token_source  # noqa: PLC0415  # see above
     from graph.transport import proxy_for, tls_context  # noqa: PLC0415  # see above
 
     with naming("ca_bundle"):

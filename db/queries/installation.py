@@ -6,7 +6,7 @@ Every function takes the connection of a transaction; see `db.engine`.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, null, select
 
@@ -54,8 +54,7 @@ class ConditionFact:
     in_group: int
 
 
-@dataclass(frozen=True, slots=True)
-class AccountState:
+class AccountState(NamedTuple):
     """The state of one account. `address`: of its mailbox, None while it is not known; times are None for never."""
 
     account_id: int
@@ -70,8 +69,18 @@ class AccountState:
 
 
 def account_states(connection: Connection, *, with_addresses: bool = True) -> list[AccountState]:
-    """The states of all accounts that are not removed, by name. `with_addresses`: a processor may not read them."""
-    imported = last_imports(connection)
+    """The states of all accounts that are not removed, by name; of messages one search of an index for each.
+
+    `with_addresses`: a processor may not read them.
+    """
+    imported = (
+        select(_message.dtImported)
+        .where(_message.nAccountID == _settings.nAccountID, _message.dtReceived.is_not(None))
+        .order_by(_message.dtReceived.desc())
+        .limit(1)
+        .correlate(account_settings)
+        .scalar_subquery()
+    )
     subscription, sync, address = graph_subscription.c, folder_sync.c, mailbox_address.c
     found = (
         select(
@@ -83,6 +92,7 @@ def account_states(connection: Connection, *, with_addresses: bool = True) -> li
             subscription.sState,
             subscription.dtExpires,
             sync.dtSwept,
+            imported.label("dtImported"),
         )
         .outerjoin(graph_subscription, subscription.nAccountID == _settings.nAccountID)
         .outerjoin(folder_sync, sync.nAccountID == _settings.nAccountID)
@@ -92,21 +102,21 @@ def account_states(connection: Connection, *, with_addresses: bool = True) -> li
     if with_addresses:
         of_mailbox = (address.nAccountID == _settings.nAccountID) & (address.sUserID == _settings.sUserID)
         found = found.outerjoin(mailbox_address, of_mailbox)
-    rows = connection.execute(found)
+    rows = connection.execute(found).all()
     return [
         AccountState(
-            account_id=row.nAccountID,
-            name=str(row.sAccountName),
-            enabled=bool(row.bEnabled),
-            user_id=str(row.sUserID),
+            account_id=number,
+            name=str(name),
+            enabled=bool(enabled),
+            user_id=str(user_id),
             # The user ID may be the address itself.
-            address=row.sAddress or (str(row.sUserID) if "@" in str(row.sUserID) else None),
-            subscription_state=row.sState,
-            subscription_expires=row.dtExpires,
-            last_swept=row.dtSwept,
-            last_imported=imported.get(row.nAccountID),
+            address=known or (str(user_id) if "@" in str(user_id) else None),
+            subscription_state=state,
+            subscription_expires=expires,
+            last_swept=swept,
+            last_imported=last_imported,
         )
-        for row in rows
+        for number, name, enabled, user_id, known, state, expires, swept, last_imported in rows
     ]
 
 
@@ -200,20 +210,3 @@ def names(connection: Connection, account_ids: Collection[int]) -> dict[int, str
         )
         found.update({row[0]: str(row[1]) for row in rows})
     return found
-
-
-def last_imports(connection: Connection) -> dict[int, datetime]:
-    """The time of import of the newest message of each account, by a search of an index for each."""
-    newest = (
-        select(func.max(_message.dtReceived))
-        .where(_message.nAccountID == _settings.nAccountID)
-        .correlate(account_settings)
-        .scalar_subquery()
-    )
-    at = select(_settings.nAccountID, newest.label("dtReceived")).where(_settings.dtRemoved.is_(None)).subquery()
-    rows = connection.execute(
-        select(at.c.nAccountID, func.max(_message.dtImported))
-        .join(message, (_message.nAccountID == at.c.nAccountID) & (_message.dtReceived == at.c.dtReceived))
-        .group_by(at.c.nAccountID)
-    )
-    return {row[0]: row[1] for row in rows}
