@@ -211,24 +211,33 @@ def stop(process: ForkedProcess) -> float:
     return time.monotonic() - started
 
 
-@contextmanager
-def running_simulator(server: ForkServer, directory: Path, mailboxes: int = 3) -> Iterator[dict[str, Any]]:
-    """The simulator as a process of its own; the ids of its mailboxes are the same every time."""
-    directory.mkdir()
+def start_simulator(
+    server: ForkServer, directory: Path, mailboxes: int = 3, port: int = 0
+) -> tuple[ForkedProcess, dict[str, Any]]:
+    """Start the simulator as a process of its own; return it with what it printed once it was ready."""
+    directory.mkdir(exist_ok=True)
     reading, writing = os.pipe()
-    with (directory / "simulator.log").open("wb") as log:
+    with (directory / "simulator.log").open("ab") as log:
         process = server.start(
-            *(*_COMMAND, "simulator", "--json", "--directory", str(directory), "--mailboxes", str(mailboxes)),
+            *(*_COMMAND, "simulator", "--json", "--directory", str(directory)),
+            *("--mailboxes", str(mailboxes), "--port", str(port)),
             stdout=writing,
             stderr=log,
         )
     os.close(writing)
     with os.fdopen(reading) as printed:
-        try:
-            yield json.loads(printed.readline())
-        finally:
-            process.terminate()
-            process.wait(10)
+        return process, json.loads(printed.readline())
+
+
+@contextmanager
+def running_simulator(server: ForkServer, directory: Path, mailboxes: int = 3) -> Iterator[dict[str, Any]]:
+    """The simulator as a process of its own; the ids of its mailboxes are the same every time."""
+    process, ready = start_simulator(server, directory, mailboxes)
+    try:
+        yield ready
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 @pytest.fixture(scope="session")

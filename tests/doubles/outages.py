@@ -75,7 +75,7 @@ class FragileServer:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.relay, through = self._relayed(make_url(gateway.url))
-        self._through = Gateway(through.render_as_string(hide_password=False), gateway.schema)
+        self.through = Gateway(through.render_as_string(hide_password=False), gateway.schema)
 
     def _relayed(self, url: URL) -> tuple[Relay, URL]:
         relay = Relay((url.host or "127.0.0.1", url.port or 1433))
@@ -83,7 +83,7 @@ class FragileServer:
 
     def engine(self) -> Engine:
         """A new engine, as of another process, that waits three seconds for a response."""
-        return self._through.engine(statement_seconds=3, login_seconds=3)
+        return self.through.engine(statement_seconds=3, login_seconds=3)
 
     def broken(self, kind: str) -> AbstractContextManager[None]:
         """Fail in this way meanwhile."""
