@@ -4,12 +4,12 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from db.engine import run_writing
 from db.queries import accounts
 from db.queries.accounts import Condition
-from db.tables import account_condition, account_settings, alert
+from db.tables import account_condition, account_settings, alert, problem
 from phrases import Phrase
 from tests.acceptance.conftest import Site, stop, until
 from tests.doubles.alert_receivers import smtp_server, webhook
@@ -31,6 +31,7 @@ async def test_a_problem_and_its_end_reach_mailbox_and_webhook_once(site: Site) 
     """Two managers run; the alerts are in French, and their secrets are neither in logs nor in the database."""
     since = datetime.now(UTC) - timedelta(minutes=10)
     refuse_to_mark(site, since)
+    of_the_action = problem.c.sKind == "after_import_failing"
     with smtp_server() as mailbox, webhook() as hook:
         alerting = {"MAIL_IMPORTER_ALERTS": f"{mailbox.url} {hook.url(SECRET)}", "MAIL_IMPORTER_ALERT_LANGUAGE": "fr"}
         managers = [site.start("run", "subscriptions", **alerting) for _ in range(2)]
@@ -38,6 +39,11 @@ async def test_a_problem_and_its_end_reach_mailbox_and_webhook_once(site: Site) 
         async def alerted(number: int) -> bool:
             return len(mailbox.messages) >= number and len(hook.posts) >= number
 
+        async def is_found() -> bool:
+            return bool(site.rows(select(problem.c.sKind).where(of_the_action)))
+
+        await until(is_found, "the problem")
+        site.execute(update(problem).where(of_the_action).values(dtOpened=since))  # as if it lasted two minutes
         await until(lambda: alerted(1), "an alert at both targets")
         site.execute(delete(account_condition))
         await until(lambda: alerted(2), "the alert of its end at both targets")
