@@ -199,7 +199,8 @@ def merged(found: Collection[Problem], stored: Collection[StoredProblem], now: d
     problems += [
         Problem(
             ProblemKind(each.kind),
-            Severity(each.severity),
+            # Another program may write here, too.
+            Severity.WARNING if each.severity == Severity.WARNING else Severity.ERROR,
             each.text,
             each.remedy,
             each.account_id,

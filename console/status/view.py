@@ -12,6 +12,9 @@ from phrases import Phrase
 
 _MAX_ACCOUNTS: Final = 20
 _CERTIFICATE_SHOWN_BEFORE: Final = timedelta(days=30)
+_MAX_IN_LINE: Final = 3
+_MAX_TEXT: Final = 1000
+"""Characters of a problem's text in one line: NRPE, for one, passes on a few thousand in all."""
 
 VERDICTS: Final = {
     Verdict.OK: Phrase("OK: nothing needs a person"),
@@ -170,7 +173,7 @@ def nagios_status(overview: Overview) -> int:
 
 
 def nagios_line(overview: Overview) -> Phrase:
-    """One line with performance data. A bar begins the latter, so that a text has none."""
+    """One line with performance data, which a bar begins: the texts have none, and are cut."""
     queue = overview.data()["queue"]
     figures = {
         "problems": len(overview.problems),
@@ -183,7 +186,8 @@ def nagios_line(overview: Overview) -> Phrase:
         f"{name}={'U' if value is None else value}{'s' if name == 'oldest' and value is not None else ''}"
         for name, value in figures.items()
     )
-    text = Phrase.joined(*(_in_short(each) for each in overview.problems[:3]), by="; ") or VERDICTS[Verdict.OK]
+    worst = sorted(overview.problems, key=lambda each: each.severity is not Severity.ERROR)
+    text = Phrase.joined(*map(_in_short, worst[:_MAX_IN_LINE]), by="; ") or VERDICTS[Verdict.OK]
     return Phrase(
         "MAIL-IMPORTER {status} - {text} | {performance}",
         status=_NAGIOS_WORDS[nagios_status(overview)],
@@ -193,4 +197,12 @@ def nagios_line(overview: Overview) -> Phrase:
 
 
 def _in_short(problem: Problem) -> Phrase:
-    return Phrase("{kind}: {text}", kind=problem.kind.value, text=problem.text)
+    return Phrase("{kind}: {text}", kind=problem.kind.value, text=_without_bars(problem.text))
+
+
+def _without_bars(text: str) -> str:
+    """The text itself, which can be translated, unless it has a bar, as in the name of an account, or is too long."""
+    if "|" not in text and len(text) <= _MAX_TEXT:
+        return text
+    plain = "".join(text).replace("|", "¦")
+    return plain if len(plain) <= _MAX_TEXT else plain[: _MAX_TEXT - 1] + "…"
