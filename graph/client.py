@@ -479,23 +479,29 @@ class GraphClient:
             self._availability.failed(service, error.why or _status_of(error), account_id=mailbox.account_id)
 
     async def reach(self) -> None:
-        """Ensure that Graph answers at all, with any status, by one request without a token.
+        """Ensure that Graph answers, by one request without a token: with any status but that of a fault of a server.
 
         Raises:
             GraphUnavailable: it did not; the caller decides about a retry.
         """
         try:
-            async with self._session.head(self._origin, allow_redirects=False):
-                pass
+            async with self._session.head(self._origin, allow_redirects=False) as response:
+                status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as reason:
             error, _ = _reason(reason)
-            if self._availability is not None:
-                self._availability.failed(Service.GRAPH, error)
-            raise GraphUnavailable(
-                Phrase("Microsoft Graph at {origin} does not answer: {why}.", origin=self._origin, why=error), why=error
-            ) from _safe_cause(reason)
+            raise self._unreachable(error) from _safe_cause(reason)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:  # also of a gateway between, which calls count as failures, too
+            raise self._unreachable(Phrase("it answers with HTTP status {status}", status=status))
         if self._availability is not None:
             self._availability.answered(Service.GRAPH)
+
+    def _unreachable(self, why: Phrase) -> GraphUnavailable:
+        """The error, recorded."""
+        if self._availability is not None:
+            self._availability.failed(Service.GRAPH, why)
+        return GraphUnavailable(
+            Phrase("Microsoft Graph at {origin} does not answer: {why}.", origin=self._origin, why=why), why=why
+        )
 
     # --- One attempt ---
 

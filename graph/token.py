@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol, TypeVar, TypeVarTuple, Unpack
 from urllib.parse import urlencode
@@ -221,27 +222,33 @@ class TokenSource:
             return token
 
     async def reach(self) -> None:
-        """Ensure that the sign-in service answers at all, with any status.
+        """Ensure that the sign-in service answers, with any status but that of a fault of a server.
 
         Raises:
             GraphUnavailable: it did not; the caller decides about a retry.
         """
         try:
-            async with self._session() as session, session.head(self._authority_url, allow_redirects=False):
-                pass
+            async with self._session() as session, session.head(self._authority_url, allow_redirects=False) as response:
+                status = response.status
         except (aiohttp.ClientError, OSError, ValueError) as reason:
-            what, advice = _reason(reason)
-            self._note(what)
-            raise GraphUnavailable(
-                Phrase(
-                    "The sign-in service {authority_url} cannot be reached: {what}. {advice}",
-                    authority_url=self._authority_url,
-                    what=what,
-                    advice=advice,
-                ),
-                why=what,
-            ) from reason
+            raise self._not_reached(*_reason(reason)) from reason
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:  # also of a gateway between, which sign-ins count as failures
+            what = Phrase("it answers with HTTP status {status}", status=status)
+            raise self._not_reached(what, Phrase("Check the network, DNS and HTTPS_PROXY."))
         self._note(None)
+
+    def _not_reached(self, what: Phrase, advice: Phrase) -> GraphUnavailable:
+        """The error, recorded."""
+        self._note(what)
+        return GraphUnavailable(
+            Phrase(
+                "The sign-in service {authority_url} cannot be reached: {what}. {advice}",
+                authority_url=self._authority_url,
+                what=what,
+                advice=advice,
+            ),
+            why=what,
+        )
 
     def certificate_in_use(self, application: Application) -> str | None:
         """Return the normalised thumbprint of the certificate with which the mailbox's token was obtained.

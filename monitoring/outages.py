@@ -18,6 +18,7 @@ from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.queries import outages
 from graph.errors import GraphError
+from phrases import Phrase
 
 _LAST_WRITE_SECONDS: Final = 2.0
 
@@ -28,7 +29,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 class OutageLimits:
     """`every_seconds`: between two rounds; `unsure_seconds`: as well, while a service fails and is no outage yet.
 
-    `probed_after`: silence after which a service is probed. `probe_seconds`: bound of a probe. `written_again_after`:
+    `probed_after`: silence after which a service is probed. `probe_seconds`: bound of a probe, a failure then. `written_again_after`:
     seconds between two writes of an outage that goes on.
     """
 
@@ -51,7 +52,7 @@ class OutageWatch:
         *,
         limits: OutageLimits | None = None,
     ) -> None:
-        """`owner`: name of this process. `probes`: one request each, which reports to `availability` by itself."""
+        """`owner`: name of this process. `probes`: one request each, which reports its end to `availability` by itself."""
         self._database = database
         self._owner = owner
         self._availability = availability
@@ -85,9 +86,13 @@ class OutageWatch:
     async def _probe(self, service: Service) -> None:
         silent = self._availability.silence(service) >= self._limits.probed_after
         if silent or self._availability.is_failing(service):
-            with contextlib.suppress(GraphError, TimeoutError):  # reported to `availability`
+            try:
                 async with asyncio.timeout(self._limits.probe_seconds):
                     await self._probes[service]()
+            except TimeoutError:
+                self._availability.failed(service, Phrase("it does not answer"))
+            except GraphError:
+                pass  # reported to `availability`
 
     async def _write(self) -> None:
         found = self._availability.outages()

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from availability import Availability, Service
 from graph.client import GraphClient, encode_segment, open_session
 from graph.errors import (
     AccessDenied,
@@ -528,3 +529,22 @@ async def test_json_too_deep_to_read_is_no_crash(client: GraphClient, server: Sc
     server.say(raw(body=nested(200_000).encode()))
     with pytest.raises(GraphUnavailable):
         await client.request(mailbox, "GET", "/x", deadline_seconds=0.1)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+async def test_a_probe_that_a_server_fails_ends_no_outage(
+    session: aiohttp.ClientSession, server: Script, status: int
+) -> None:
+    """Calls count such an answer as a failure: probes between them must not count it as an answer."""
+    moment = 0.0
+    availability = Availability(clock=lambda: NOW, monotonic=lambda: moment)
+    client = GraphClient(session, FixedTokens(), base_url=server.url, availability=availability)
+    server.say(raw(status))
+    for _ in range(4):
+        with pytest.raises(GraphUnavailable, match=str(status)):
+            await client.reach()
+        moment += 5
+    assert [each.service for each in availability.outages()] == [Service.GRAPH]
+    server.answers = [raw(404)]
+    await client.reach()
+    assert availability.outages() == []

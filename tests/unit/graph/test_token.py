@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from structlog.testing import capture_logs
 
+from availability import Availability, Service
 from graph.assertion import client_assertion
 from graph.certificates import (
     Certificate,
@@ -35,7 +36,7 @@ from simulator.calls import Operation
 from simulator.faults import Fault, FaultKind
 from simulator.simulator import Simulator
 from tests.doubles.listeners import Proxy
-from tests.doubles.scripted_graph import NOW, Clock, make_mailbox
+from tests.doubles.scripted_graph import NOW, Clock, Script, make_mailbox, raw
 from tests.doubles.windows import Windows
 
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
@@ -791,3 +792,20 @@ async def test_sign_in_goes_through_the_proxy_but_where_it_is_excepted(
             await world.tokens().token(world.mailbox.application)
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         assert await world.tokens().token(world.mailbox.application)
+
+
+async def test_a_probe_that_a_server_fails_ends_no_outage(tmp_path: Path, server: Script) -> None:
+    """Sign-ins count such an answer as a failure."""
+    moment = 0.0
+    availability = Availability(clock=lambda: NOW, monotonic=lambda: moment)
+    store = FolderStore(tmp_path)
+    tokens = TokenSource(store, authority_url=server.url, graph_url=server.url, availability=availability)
+    server.say(raw(503))
+    for _ in range(4):
+        with pytest.raises(GraphUnavailable, match="503"):
+            await tokens.reach()
+        moment += 5
+    assert [each.service for each in availability.outages()] == [Service.SIGN_IN]
+    server.answers = [raw(404)]
+    await tokens.reach()
+    assert availability.outages() == []

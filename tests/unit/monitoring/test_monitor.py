@@ -1,6 +1,7 @@
 """The monitor: one process has it, problems open and clear, and another one goes on when it ends."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
@@ -206,6 +207,27 @@ async def test_an_outage_is_found_by_probes_and_ends_with_an_answer(site: Site) 
             await asyncio.sleep(0.01)
         answers.set()
         while await site.database.read(outages.every):  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0.01)
+    stop.set()
+    await running
+
+
+async def test_a_service_that_hangs_is_out_like_one_that_refuses(site: Site) -> None:
+    """A firewall that drops everything: the probe is cut off before its own bounds are over."""
+    process = Process("one", "host", ("subscriptions",), "1", site.clock())
+    await site.stack.enter_async_context(Heartbeat(site.database, process, clock=site.clock).kept())
+    moments = itertools.count(0, 5)
+    availability = Availability(clock=site.clock, monotonic=lambda: next(moments))
+
+    async def probe() -> None:
+        await asyncio.Event().wait()
+
+    limits = OutageLimits(every_seconds=0.01, probed_after=timedelta(0), probe_seconds=0.01)
+    watch = OutageWatch(site.database, "one", availability, {Service.GRAPH: probe}, limits=limits)
+    stop = asyncio.Event()
+    running = asyncio.create_task(watch.run(stop))
+    async with asyncio.timeout(10):
+        while [each.why for each in await site.database.read(outages.every)] != ["it does not answer"]:  # noqa: ASYNC110  # the database sets no event
             await asyncio.sleep(0.01)
     stop.set()
     await running
