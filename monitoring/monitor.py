@@ -5,14 +5,15 @@ Managers compete for it by a lease; processors do while no manager is alive.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 from sqlalchemy import Connection
 
+import background
 from bus.errors import QueueUnavailable
 from bus.queue import QueueStatus
 from db.engine import Database
@@ -29,6 +30,7 @@ LEASE: Final = timedelta(seconds=45)
 _KEPT: Final = timedelta(days=90)
 _DELETED_AT_ONCE: Final = 500
 _LAST_WRITE_SECONDS: Final = 2.0
+_CANCEL_SECONDS: Final = 0.5
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -97,14 +99,14 @@ class Monitor:
         self._counted: tuple[float, QueueStatus | None, str | None] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set."""
+        """Work until `stop` is set; what hangs meanwhile is cut off then."""
+        stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
-                await self.round()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._limits.every_seconds):
-                        await stop.wait()
+                await _unless(stopping, self.round())
+                await asyncio.wait([stopping], timeout=self._limits.every_seconds)
         finally:
+            stopping.cancel()
             await self._leave()
 
     async def round(self) -> None:
@@ -114,9 +116,8 @@ class Monitor:
             await self._round(alive)
         except DatabaseUnavailable as exc:
             if self._leads:
-                self._down_since = self._down_since or self._clock()
-                for each in self._observers:
-                    await each.database_failed(self._down_since, Phrase.of(exc))
+                since = self._down_since = self._down_since or self._clock()
+                await _all([each.database_failed(since, Phrase.of(exc)) for each in self._observers])
         else:
             self._down_since = None
 
@@ -125,8 +126,7 @@ class Monitor:
             if self._leads:
                 self._leads = False
                 log.info("monitor_lease_lost")
-                for each in self._observers:
-                    await each.lost()
+                await _all([each.lost() for each in self._observers])
             return
         if not self._leads:
             self._leads = True
@@ -146,8 +146,7 @@ class Monitor:
         found = evaluate(facts)
         changes = await self._database.write(lambda connection: self._write(connection, found, now))
         _log_changes(changes)
-        for each in self._observers:
-            await each.found(facts, found)
+        await _all([each.found(facts, found) for each in self._observers])
 
     async def _acquire(self) -> bool:
         """Acquire the lease or renew it; a processor leaves it to managers."""
@@ -193,6 +192,38 @@ class Monitor:
         with contextlib.suppress(DatabaseUnavailable, TimeoutError):  # then the lease ends by itself
             async with asyncio.timeout(_LAST_WRITE_SECONDS):
                 await self._release()
+        if self._leads:
+            self._leads = False
+            with contextlib.suppress(DatabaseUnavailable, TimeoutError):
+                async with asyncio.timeout(_LAST_WRITE_SECONDS):
+                    await _all([each.lost() for each in self._observers])
+
+
+async def _all(works: Collection[Coroutine[Any, Any, None]]) -> None:
+    """Await the work of all observers: one that hangs or fails holds up no other, and an error of its own is logged.
+
+    Raises:
+        DatabaseUnavailable: of one of them.
+    """
+    tasks = [asyncio.create_task(each, name="observer of the monitor") for each in works]
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+    for task, end in zip(tasks, ends, strict=True):
+        if not isinstance(end, DatabaseUnavailable):
+            background.log_failure(task)
+    for end in ends:
+        if isinstance(end, DatabaseUnavailable):
+            raise end
+
+
+async def _unless(stopping: asyncio.Task[Any], work: Coroutine[Any, Any, None]) -> None:
+    """Await the work, until the process is to stop."""
+    working = asyncio.create_task(work)
+    try:
+        await asyncio.wait([stopping, working], return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            await working
+    finally:
+        await background.cancel(working, within=_CANCEL_SECONDS)
 
 
 def _log_changes(changes: Changes) -> None:

@@ -29,8 +29,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 class OutageLimits:
     """`every_seconds`: between two rounds; `unsure_seconds`: as well, while a service fails and is no outage yet.
 
-    `probed_after`: silence after which a service is probed. `probe_seconds`: bound of a probe, a failure then. `written_again_after`:
-    seconds between two writes of an outage that goes on.
+    `probed_after`: silence after which a service is probed. `probe_seconds`: bound of a probe, a failure then.
+    `written_again_after`: seconds between two writes of an outage that goes on.
     """
 
     every_seconds: float = 5.0
@@ -52,7 +52,7 @@ class OutageWatch:
         *,
         limits: OutageLimits | None = None,
     ) -> None:
-        """`owner`: name of this process. `probes`: one request each, which reports its end to `availability` by itself."""
+        """`owner`: name of this process. `probes`: one request each, which reports to `availability` by itself."""
         self._database = database
         self._owner = owner
         self._availability = availability

@@ -264,7 +264,7 @@ class _Wiring:
         return work
 
     def _observers(self, graph: "OpenedGraph", resources: AsyncExitStack) -> "list[Observer]":
-        """The components that act on what the monitor finds, the quickest first."""
+        """The components that act on what the monitor finds."""
         from console.wiring.alerts import AlertObserver, alerter_of  # noqa: PLC0415  # of two roles
         from console.wiring.monitoring import metrics_of, recovery_of  # noqa: PLC0415  # of two roles
 
@@ -272,7 +272,7 @@ class _Wiring:
         alerter = alerter_of(self._settings, self._database, clock=utc_now)
         if alerter is not None:
             resources.push_async_callback(alerter.close)
-            observers.insert(0, AlertObserver(alerter))
+            observers.append(AlertObserver(alerter))
         if self._settings.metrics_port or self._telemetry is not None:
             observers.append(metrics_of(self._settings, self._database, graph, self._registry))
         return observers

@@ -7,11 +7,13 @@ from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from availability import Availability, Service
 from bus.errors import QueueUnavailable
 from bus.queue import AccountStatus, QueueStatus
 from db.engine import Database
+from db.errors import DatabaseUnavailable
 from db.heartbeat import Heartbeat
 from db.queries import accounts, named_leases, outages, problems
 from db.queries.accounts import AccountSettings, Condition
@@ -33,8 +35,13 @@ class Queue:
 
     def __init__(self) -> None:
         self.state: QueueStatus | QueueUnavailable = QueueStatus([])
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.asked = asyncio.Event()
 
     async def status(self) -> QueueStatus:
+        self.asked.set()
+        await self.answers.wait()
         if isinstance(self.state, QueueUnavailable):
             raise self.state
         return self.state
@@ -47,8 +54,11 @@ class Observer:
         self.kinds: list[list[str]] = []
         self.failures: list[tuple[datetime, str]] = []
         self.losses = 0
+        self.error: Exception | None = None
 
     async def found(self, _facts: Facts, found: Collection[Problem]) -> None:
+        if self.error is not None:
+            raise self.error
         self.kinds.append(sorted(each.kind for each in found))
 
     async def database_failed(self, since: datetime, why: str) -> None:
@@ -66,6 +76,7 @@ class Site:
         self.clock = clock
         self.stack = stack
         self.queue = Queue()
+        self.first = Observer()
         self.observers: dict[str, Observer] = {}
 
     async def monitor(self, name: str, *roles: str, database: Database | None = None) -> Monitor:
@@ -78,7 +89,7 @@ class Site:
             mine,
             self.queue,
             heartbeat,
-            [self.observers[name]],
+            [self.first, self.observers[name]],
             clock=self.clock,
             disk=lambda: None,
             limits=limits,
@@ -180,6 +191,34 @@ async def test_the_database_that_fails_is_reported_by_the_process_that_has_the_l
     assert why
     await monitor.round()
     assert site.observers["one"].kinds[-1] == site.observers["one"].kinds[0]
+
+
+async def test_an_observer_that_fails_holds_up_neither_the_others_nor_the_monitor(site: Site) -> None:
+    """Alerts go out although metrics fail, and the other way round."""
+    monitor = await site.monitor("one")
+    site.first.error = ValueError("odd")
+    await site.refuse_a_mailbox()
+    with capture_logs() as logs:
+        await monitor.round()
+    assert site.observers["one"].kinds == [["mailbox_refused"]]
+    assert [each["task"] for each in logs if each["event"] == "background_task_failed"] == ["observer of the monitor"]
+    site.first.error = DatabaseUnavailable(Phrase("It is gone."))
+    await monitor.round()
+    assert (len(site.observers["one"].kinds), len(site.observers["one"].failures)) == (2, 1)
+
+
+async def test_a_queue_that_hangs_does_not_hold_up_the_end_of_the_process(site: Site) -> None:
+    """And what acts on problems ends with the monitor, so that another process may begin."""
+    monitor = await site.monitor("one")
+    await monitor.round()
+    site.queue.answers.clear()
+    site.queue.asked.clear()
+    stop = asyncio.Event()
+    running = asyncio.create_task(monitor.run(stop))
+    await asyncio.wait_for(site.queue.asked.wait(), 10)
+    stop.set()
+    await asyncio.wait_for(running, 5)
+    assert (await site.leader(), site.observers["one"].losses) == (None, 1)
 
 
 async def test_an_outage_is_found_by_probes_and_ends_with_an_answer(site: Site) -> None:
