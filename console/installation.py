@@ -21,7 +21,7 @@ from db.queries.installation import AccountState
 from db.queries.problems import Problem, ProblemKind, Severity, StoredProblem
 from db.schema import revisions
 from monitoring import facts as stored_facts
-from monitoring.evaluation import evaluate
+from monitoring.evaluation import evaluate, hidden
 from monitoring.facts import Facts, StoredFacts
 from monitoring.overview import CertificateEnd, DeadLetterReason, Overview, merged
 from phrases import Phrase
@@ -77,7 +77,7 @@ async def _gathered(invocation: Invocation) -> Overview:
         schema, stored, open_ones, states, thumbprints = await database.read(read)
     alive = {each.process.name for each in stored.processes if each.is_alive(now)}
     facts = Facts(now, stored, alive, status, error, disk=disk_of(settings)())
-    found = merged(evaluate(facts), open_ones, now)
+    found = merged(evaluate(facts), open_ones, now, kept=hidden(facts))
     certificates = _certificates(invocation, thumbprints)
     return Overview(facts, found, states, certificates, {"current": schema, "head": revisions.HEAD}, reasons)
 

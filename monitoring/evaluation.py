@@ -102,6 +102,20 @@ def evaluate(facts: Facts) -> list[Problem]:
     ]
 
 
+def hidden(facts: Facts) -> set[ProblemKind]:
+    """The kinds of which some problems may not be found now: an outage explains them, or the queue was not counted.
+
+    Those that were open before are not over for that.
+    """
+    kinds: set[ProblemKind] = set()
+    if _unreached(facts):
+        kinds |= {kind_of(each.role, each.reason) for each in facts.stored.conditions if each.reason in _UNREACHED}
+        kinds |= {ProblemKind.MESSAGES_FAILING} if facts.stored.failing else set()
+    if facts.queue is None or not facts.queue.complete:
+        kinds |= {ProblemKind.DEAD_LETTERS, ProblemKind.QUEUE_NOT_DRAINED}
+    return kinds
+
+
 # --- Services ---
 
 
@@ -209,7 +223,8 @@ def _conditions(facts: Facts) -> Iterator[Problem]:
         key = (kind, *_shared_by(kind, each))
         cause = causes.setdefault(key, _Cause(kind, [], {}))
         cause.facts.append(each)
-        cause.accounts[each.role, f"{each.reason} {each.client_id} {each.thumbprint}"] = each.in_group
+        group = f"{each.reason} {each.tenant_id} {each.client_id} {each.thumbprint}"
+        cause.accounts[each.role, group] = each.in_group
     for key, cause in causes.items():
         yield from _of_cause(cause, scope=" ".join(key[1:]))
 

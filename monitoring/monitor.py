@@ -22,7 +22,7 @@ from db.heartbeat import Heartbeat
 from db.queries import named_leases, outages, problems
 from db.queries.problems import Changes, Problem
 from monitoring import facts as stored_facts
-from monitoring.evaluation import MANAGER, evaluate
+from monitoring.evaluation import MANAGER, evaluate, hidden
 from monitoring.facts import Disk, Facts
 from phrases import Phrase
 
@@ -144,7 +144,7 @@ class Monitor:
             disk=self._disk(),
         )
         found = evaluate(facts)
-        changes = await self._database.write(lambda connection: self._write(connection, found, now))
+        changes = await self._database.write(lambda connection: self._write(connection, facts, found))
         _log_changes(changes)
         await _all([each.found(facts, found) for each in self._observers])
 
@@ -175,11 +175,11 @@ class Monitor:
         self._counted = (moment, status, error)
         return status, error
 
-    def _write(self, connection: Connection, found: Collection[Problem], now: datetime) -> Changes:
+    def _write(self, connection: Connection, facts: Facts, found: Collection[Problem]) -> Changes:
         outages.delete_orphans(connection)
-        changes = problems.reconcile(connection, found, now=now)
+        changes = problems.reconcile(connection, found, kept=hidden(facts), now=facts.now)
         if changes.cleared:
-            problems.delete_old(connection, before=now - _KEPT, limit=_DELETED_AT_ONCE)
+            problems.delete_old(connection, before=facts.now - _KEPT, limit=_DELETED_AT_ONCE)
         return changes
 
     async def _release(self) -> None:

@@ -179,8 +179,13 @@ def _account(state: AccountState, queue: AccountStatus | None) -> dict[str, Any]
     }
 
 
-def merged(found: Collection[Problem], stored: Collection[StoredProblem], now: datetime) -> list[Problem]:
-    """The problems found, each since its stored begin, and those that only the monitor knows; the oldest first."""
+def merged(
+    found: Collection[Problem], stored: Collection[StoredProblem], now: datetime, *, kept: Collection[ProblemKind] = ()
+) -> list[Problem]:
+    """The problems found, each since its stored begin, and those that only the monitor knows; the oldest first.
+
+    `kept`: kinds of which the stored ones are not over, though they are not found.
+    """
     by_key = {each.key: each for each in stored}
     problems = [
         Problem(
@@ -209,6 +214,6 @@ def merged(found: Collection[Problem], stored: Collection[StoredProblem], now: d
             each.count,
         )
         for each in stored
-        if each.kind in _IN_MEMORY and each.key not in found_keys
+        if (each.kind in _IN_MEMORY or each.kind in kept) and each.key not in found_keys
     ]
     return sorted(problems, key=lambda each: (each.since or now, each.kind, each.account_id or 0))

@@ -5,7 +5,7 @@ transaction; see `db.engine`.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -151,12 +151,17 @@ def mark_end_alerted(connection: Connection, found: StoredProblem, *, now: datet
     return connection.execute(update(problem).where(mine).values(dtRecoveryAlerted=now)).rowcount == 1
 
 
-def reconcile(connection: Connection, found: Iterable[Problem], *, now: datetime) -> Changes:
-    """Make the open problems those that were found: open, update and clear. One process at a time calls it."""
+def reconcile(
+    connection: Connection, found: Iterable[Problem], *, kept: Collection[ProblemKind] = (), now: datetime
+) -> Changes:
+    """Make the open problems those that were found: open, update and clear. One process at a time calls it.
+
+    `kept`: kinds of which none is cleared now.
+    """
     wanted = {each.key: each for each in found}
     stored = {each.key: each for each in open_problems(connection)}
     opened = [each for key, each in wanted.items() if key not in stored]
-    cleared = [each for key, each in stored.items() if key not in wanted]
+    cleared = [each for key, each in stored.items() if key not in wanted and each.kind not in kept]
     for each in opened:
         connection.execute(
             insert(problem).inline().values(_columns(each, now) | {"dtFirstSeen": each.since or now, "dtOpened": now})

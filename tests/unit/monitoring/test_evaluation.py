@@ -14,7 +14,7 @@ from db.queries.installation import ConditionFact
 from db.queries.outages import KnownOutage
 from db.queries.problems import Problem, ProblemKind, Severity
 from db.queries.processes import KnownProcess, Process
-from monitoring.evaluation import evaluate
+from monitoring.evaluation import evaluate, hidden
 from monitoring.facts import Disk, Facts, StoredFacts
 from phrases import Phrase
 from tests.doubles.clock import SettableClock
@@ -121,6 +121,20 @@ def test_a_queue_that_cannot_be_reached_is_a_problem_whichever_process_finds_it(
 def test_trouble_of_one_account_is_shown_beside_an_outage_that_a_killed_process_left() -> None:
     found = evaluate(facts(outages=[outage("graph", "killed")], conditions=[condition(1, "GraphUnavailable", "sweep")]))
     assert kinds(found) == [ProblemKind.SWEEP_FAILING]
+
+
+def test_what_an_outage_explains_is_hidden_by_it_not_over() -> None:
+    unreached = [condition(1, "GraphUnavailable", "sweep"), condition(2, "AccessDenied")]
+    failing = {1: FailingAgain(1, EARLIER, "it answers with HTTP status 503")}
+    out = facts(outages=[outage("graph")], conditions=unreached, failing=failing)
+    assert hidden(out) == {ProblemKind.SWEEP_FAILING, ProblemKind.MESSAGES_FAILING}
+    assert hidden(facts(conditions=unreached, failing=failing)) == set()
+
+
+def test_what_was_not_counted_is_not_over() -> None:
+    of_queue = {ProblemKind.DEAD_LETTERS, ProblemKind.QUEUE_NOT_DRAINED}
+    assert hidden(replace(facts(), queue=None, queue_error="The broker refused.")) == of_queue
+    assert hidden(facts(queue=QueueStatus([], complete=False))) == of_queue
 
 
 # Accounts.
@@ -325,3 +339,12 @@ def test_a_target_of_alerts_that_fails_is_a_problem_with_its_reason_until_it_is_
     assert evaluate(facts(failing_targets=[replace(failing, last=NOW - timedelta(days=2))])) == []
     waits = replace(failing, last=NOW + timedelta(minutes=4))
     assert kinds(evaluate(facts(failing_targets=[waits]))) == [ProblemKind.ALERT_FAILING]
+
+
+def test_accounts_of_one_application_in_several_tenants_are_counted_together() -> None:
+    """A certificate may serve an application that several tenants admitted."""
+    found = [
+        condition(number, "CertificateExpired", in_group=number * 100, tenant_id=f"tenant {number}")
+        for number in (1, 2)
+    ]
+    assert only(evaluate(facts(conditions=found))).count == 300

@@ -138,6 +138,19 @@ async def test_a_queue_that_does_not_answer_is_a_problem(site: Site) -> None:
     assert await site.open_kinds() == ["dead_letters"]
 
 
+async def test_a_problem_that_cannot_be_seen_now_stays_open(site: Site) -> None:
+    """Dead letters are still there while the queue cannot be asked."""
+    monitor = await site.monitor("one")
+    site.queue.state = QueueStatus([AccountStatus(None, dead=1)])
+    await monitor.round()
+    site.queue.state = QueueUnavailable(Phrase("The broker refused."))
+    await monitor.round()
+    assert await site.open_kinds() == ["dead_letters", "queue_unreachable"]
+    site.queue.state = QueueStatus([])
+    await monitor.round()
+    assert await site.open_kinds() == []
+
+
 async def test_one_of_several_processes_has_it_and_another_continues_when_that_stops(site: Site) -> None:
     first, second = await site.monitor("first"), await site.monitor("second")
     await first.round()
