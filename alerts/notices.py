@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from db.leases import age
-from db.queries.problems import Severity, StoredProblem
+from db.queries.problems import NO_ACCOUNT, Severity, StoredProblem
 
 FIRST_AFTER: Final = timedelta(minutes=2)
 """A problem that ends sooner is not alerted."""
@@ -57,11 +57,19 @@ def due_notices(
     """
     still_open = list(opened)
     notices = [Notice(kind, each) for each in still_open if (kind := _kind_of(each, now, policy)) is not None]
-    keys = {each.key for each in still_open}
-    # A cause that is there again is not over. One that came and went more than once is over once.
-    over = {each.key: each for each in ended if each.key not in keys}
+    # One that came and went more than once is over once.
+    over = {each.key: each for each in ended if not any(_goes_on_as(each, other) for other in still_open)}
     notices += [Notice(NoticeKind.RECOVERY, each) for each in over.values() if _is_allowed_end(each, now, policy)]
     return sorted(notices, key=_place)
+
+
+def _goes_on_as(ended: StoredProblem, other: StoredProblem) -> bool:
+    """True if the cause is there again; or if problems of accounts became one of many accounts, or the reverse."""
+    regrouped = (ended.account_id is None) != (other.account_id is None) and NO_ACCOUNT not in {
+        ended.scope,
+        other.scope,
+    }
+    return ended.key == other.key or (ended.kind == other.kind and regrouped)
 
 
 def _kind_of(problem: StoredProblem, now: datetime, policy: AlertPolicy) -> NoticeKind | None:

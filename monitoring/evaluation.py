@@ -16,7 +16,7 @@ from availability import Service
 from db.leases import age
 from db.queries.installation import ConditionFact
 from db.queries.outages import KnownOutage
-from db.queries.problems import Problem, ProblemKind, Severity
+from db.queries.problems import NO_ACCOUNT, Problem, ProblemKind, Severity
 from db.queries.processes import KnownProcess
 from monitoring.facts import Disk, Facts
 from phrases import Phrase
@@ -430,10 +430,11 @@ def _queue(facts: Facts) -> Iterator[Problem]:
                 ),
                 account_id,
                 None if name is None else f"--account {shlex.quote(name)}",
+                scope=NO_ACCOUNT if name is None else "",
             )
 
 
-def _dead_letters(number: int, text: Phrase, account_id: int | None, account: str | None) -> Problem:
+def _dead_letters(number: int, text: Phrase, account_id: int | None, account: str | None, *, scope: str = "") -> Problem:
     """`account`: the option that selects it; None: dead letters of several accounts, or of no known one."""
     see = "mail-importer queue list --dead-letters"
     return Problem(
@@ -446,6 +447,7 @@ def _dead_letters(number: int, text: Phrase, account_id: int | None, account: st
             selection=account or "--all",
         ),
         account_id=account_id,
+        scope=scope,
         count=number,
     )
 

@@ -18,6 +18,8 @@ from db.tables import problem
 from longtext import cut
 from phrases.storage import from_json, to_json
 
+NO_ACCOUNT: Final = "no account"
+"""The scope of a problem of what belongs to no known account; other problems without account are of many."""
 _SEEN_AGAIN_AFTER: Final = timedelta(seconds=60)
 """`dtLastSeen` of a problem that does not change is written no more often."""
 _SCOPE_LENGTH: Final = 450

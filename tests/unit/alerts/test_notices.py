@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from alerts.notices import AlertPolicy, NoticeKind, due_notices
-from db.queries.problems import Severity, StoredProblem
+from db.queries.problems import NO_ACCOUNT, Severity, StoredProblem
 from tests.unit.alerts.problems import HOUR, MINUTE, NOW, stored
 
 EVERYTHING = AlertPolicy(repeat=24 * HOUR)
@@ -79,3 +79,15 @@ def test_a_cause_that_is_older_than_its_finding_is_alerted_two_minutes_after_tha
     assert due_notices([found], [], now=NOW, policy=AlertPolicy()) == []
     later = NOW + timedelta(minutes=1)
     assert [each.problem for each in due_notices([found], [], now=later, policy=AlertPolicy())] == [found]
+
+
+def test_accounts_that_are_alerted_together_from_now_on_are_not_over() -> None:
+    """Nor is a problem of many accounts over when few are left; an account of many that was repaired is."""
+    of_one = stored(1, account_id=7, alerted=NOW - HOUR, cleared=NOW)
+    of_many = stored(2, age=MINUTE, count=11)
+    assert due([of_many], [of_one]) == []
+    assert due([], [of_one]) == [(NoticeKind.RECOVERY, 1)]
+    assert due([stored(3, age=MINUTE, account_id=7)], [stored(2, alerted=NOW - HOUR, cleared=NOW)]) == []
+    assert due([stored(3, age=MINUTE, account_id=8)], [of_one]) == [(NoticeKind.RECOVERY, 1)]
+    of_none = stored(4, age=MINUTE, scope=NO_ACCOUNT)
+    assert due([of_none], [of_one]) == [(NoticeKind.RECOVERY, 1)]
