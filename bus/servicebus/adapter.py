@@ -5,6 +5,7 @@ section 1); `queue check` lists its other properties. `bus.servicebus.messages` 
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -97,12 +98,23 @@ class ServiceBusQueue:
     Links are opened when first needed and kept; the SDK opens them again when a connection drops.
     """
 
-    def __init__(self, address: ServiceBusAddress, *, clock: Callable[[], datetime], max_deliveries: int = 10) -> None:
-        """`max_deliveries`: at most the queue's own maximum, which does not include copies."""
+    def __init__(
+        self,
+        address: ServiceBusAddress,
+        *,
+        clock: Callable[[], datetime],
+        max_deliveries: int = 10,
+        counting_seconds: float = math.inf,
+    ) -> None:
+        """`max_deliveries`: at most the queue's own maximum, which does not include copies.
+
+        `counting_seconds`: bound of a count of the messages, and of another one of the dead letters.
+        """
         self._address = address
         self._place = QueueRef(address.host, address.queue)
         self._clock = clock
         self._max_deliveries = max_deliveries
+        self._counting_seconds = counting_seconds
         self._client: ServiceBusClient | None = None
         self._sender = SenderLink(self._open_sender, self._place)
         self._receiver = ReceiverLink(self._open_receiver, self._place)
@@ -243,12 +255,14 @@ class ServiceBusQueue:
     # For operators.
 
     async def status(self) -> QueueStatus:
-        """See `NotificationQueue.status`. Counts by reading every message, up to a limit."""
+        """See `NotificationQueue.status`. Counts by reading every message, the first ones at least, up to limits."""
         tallies: dict[int | None, _Tally] = {}
         counted, is_complete = 0, True
+        loop = asyncio.get_running_loop()
         for dead in (False, True):
+            before, until = counted, loop.time() + self._counting_seconds
             async for received in self._browse(dead_letters=dead, after=None):
-                if counted >= _MAX_COUNTED:
+                if counted >= _MAX_COUNTED or (counted > before and loop.time() >= until):
                     is_complete = False
                     break
                 account_id = account_of(received)

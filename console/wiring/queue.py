@@ -1,5 +1,6 @@
 """The queue, opened as configured: for roles and for commands."""
 
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,26 +20,30 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_queue(
-    settings: Settings, database: Database | None, *, clock: Callable[[], datetime]
+    settings: Settings, database: Database | None, *, clock: Callable[[], datetime], counting_seconds: float = math.inf
 ) -> AsyncIterator[NotificationQueue]:
     """The queue that the settings name, for as long as the context lasts.
+
+    `counting_seconds`: bound of a count of Service Bus, which reads each message; what it has not read then is missing.
 
     Raises:
         SettingsError: it cannot be used as configured.
     """
-    queue = _made(settings, database, clock=clock)
+    queue = _made(settings, database, clock=clock, counting_seconds=counting_seconds)
     try:
         yield queue
     finally:
         await queue.close()
 
 
-def _made(settings: Settings, database: Database | None, *, clock: Callable[[], datetime]) -> NotificationQueue:
+def _made(
+    settings: Settings, database: Database | None, *, clock: Callable[[], datetime], counting_seconds: float
+) -> NotificationQueue:
     # The unused adapter is not loaded: each takes time to load.
     if settings.queue == "servicebus":
         from bus.servicebus.adapter import ServiceBusQueue  # noqa: PLC0415  # see above
 
-        return ServiceBusQueue(servicebus_address(settings), clock=clock)
+        return ServiceBusQueue(servicebus_address(settings), clock=clock, counting_seconds=counting_seconds)
     from bus.database.adapter import DatabaseQueue  # noqa: PLC0415  # see above
 
     if database is None:

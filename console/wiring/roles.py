@@ -50,6 +50,8 @@ RECEIVER: Final = "receiver"
 SUBSCRIPTIONS: Final = "subscriptions"
 MONITOR: Final = "monitor"
 """The work that every process with a processor or a manager does beside its roles."""
+_COUNTING_SECONDS: Final = 8.0
+"""Less than half of the monitor's bound of a count."""
 ALL: Final = (RECEIVER, PROCESSOR, SUBSCRIPTIONS)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -154,7 +156,8 @@ class _Wiring:
             if warning is not None:
                 log.warning("database_open_to_others", detail=str(warning))
         keys = None if roles == (PROCESSOR,) else await client_state_keys(settings, database)
-        queue = await resources.enter_async_context(open_queue(settings, database, clock=utc_now))
+        opened = open_queue(settings, database, clock=utc_now, counting_seconds=_COUNTING_SECONDS)
+        queue = await resources.enter_async_context(opened)
         return cls(settings, database, queue, keys)
 
     @property

@@ -7,6 +7,7 @@ import asyncio
 import base64
 import gc
 import logging
+import math
 import os
 import time
 import uuid
@@ -61,9 +62,11 @@ class ServiceBusBackend(QueueBackend):
     async def open(self) -> NotificationQueue:
         return self.open_queue()
 
-    def open_queue(self, name: str = "mail-notifications") -> ServiceBusQueue:
+    def open_queue(self, name: str = "mail-notifications", *, counting_seconds: float = math.inf) -> ServiceBusQueue:
         address = ServiceBusAddress(name, connection_string=self.broker.connection_string)
-        queue = ServiceBusQueue(address, clock=self.clock, max_deliveries=self.max_deliveries)
+        queue = ServiceBusQueue(
+            address, clock=self.clock, max_deliveries=self.max_deliveries, counting_seconds=counting_seconds
+        )
         self._opened.append(queue)
         return queue
 
@@ -161,6 +164,17 @@ if REAL:  # MAIL_IMPORTER_TEST_SERVICEBUS holds a connection string with the rig
             await made.create()
             yield made
             await made.delete()
+
+
+async def test_a_count_ends_in_time_with_what_it_found(backend: ServiceBusBackend) -> None:
+    """A long queue is not one that does not answer: messages and dead letters are seen, the oldest first."""
+    queue = backend.open_queue(counting_seconds=0.0)
+    await queue.put(messages("abcd"))
+    for delivery in await take(queue, 2):
+        await queue.dead_letter(delivery, reason="Odd", description="It is odd.")
+    status = await queue.status()
+    assert (status.active, status.dead, status.complete) == (1, 1, False)
+    assert status.waiting_since is not None
 
 
 # Failures between client and Service Bus. Each recovers by itself.
