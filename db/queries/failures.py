@@ -197,8 +197,7 @@ def failing_again(connection: Connection, *, now: datetime, attempts: int = 3) -
             account,
             func.count().over(partition_by=account).label("messages"),
             func.min(_row.dtFirstFailed).over(partition_by=account).label("since"),
-            _row.sDetail,
-            _row.sDetailPhrase,
+            _row.nFailureID,
             newest.label("place"),
         )
         .where(
@@ -208,7 +207,12 @@ def failing_again(connection: Connection, *, now: datetime, attempts: int = 3) -
         )
         .subquery()
     )
-    rows = connection.execute(select(ranked).where(ranked.c.place == 1))
+    # The texts are joined last, so that no text is sorted.
+    rows = connection.execute(
+        select(ranked, _row.sDetail, _row.sDetailPhrase)
+        .join(failure, _row.nFailureID == ranked.c.nFailureID)
+        .where(ranked.c.place == 1)
+    )
     return {
         row.nAccountID: FailingAgain(row.messages, row.since, from_json(row.sDetailPhrase, row.sDetail)) for row in rows
     }

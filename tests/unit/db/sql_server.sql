@@ -781,8 +781,8 @@ SELECT [tblSubscriptionSchedule].[nAccountID], [tblSubscriptionSchedule].[nFailu
 FROM [tblSubscriptionSchedule] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
 WHERE [tblSubscriptionSchedule].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR [tblSubscriptionSchedule].[dtDue] > :dtDue_2 AND [tblSubscriptionSchedule].[dtDue] < :dtDue_3) AND ([tblSubscriptionSchedule].[dtLeaseUntil] IS NULL OR [tblSubscriptionSchedule].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblSubscriptionSchedule].[dtLeaseUntil] > :dtLeaseUntil_2)
 GO
-SELECT anon_1.[nAccountID], anon_1.messages, anon_1.since, anon_1.[sDetail], anon_1.[sDetailPhrase], anon_1.place 
-FROM (SELECT [tblEmailFailure].[nAccountID] AS [nAccountID], count(*) OVER (PARTITION BY [tblEmailFailure].[nAccountID]) AS messages, min([tblEmailFailure].[dtFirstFailed]) OVER (PARTITION BY [tblEmailFailure].[nAccountID]) AS since, [tblEmailFailure].[sDetail] AS [sDetail], [tblEmailFailure].[sDetailPhrase] AS [sDetailPhrase], row_number() OVER (PARTITION BY [tblEmailFailure].[nAccountID] ORDER BY [tblEmailFailure].[dtLastFailed] DESC, [tblEmailFailure].[nFailureID] DESC) AS place 
+SELECT anon_1.[nAccountID], anon_1.messages, anon_1.since, anon_1.[nFailureID], anon_1.place, [tblEmailFailure].[sDetail], [tblEmailFailure].[sDetailPhrase] 
+FROM (SELECT [tblEmailFailure].[nAccountID] AS [nAccountID], count(*) OVER (PARTITION BY [tblEmailFailure].[nAccountID]) AS messages, min([tblEmailFailure].[dtFirstFailed]) OVER (PARTITION BY [tblEmailFailure].[nAccountID]) AS since, [tblEmailFailure].[nFailureID] AS [nFailureID], row_number() OVER (PARTITION BY [tblEmailFailure].[nAccountID] ORDER BY [tblEmailFailure].[dtLastFailed] DESC, [tblEmailFailure].[nFailureID] DESC) AS place 
 FROM [tblEmailFailure] 
 WHERE [tblEmailFailure].[sState] = :sState_1 AND ([tblEmailFailure].[nAttempts] >= :nAttempts_1 OR [tblEmailFailure].[dtFirstFailed] <= :dtFirstFailed_1) AND NOT ((EXISTS (SELECT 1 
 FROM [tblEmailMessage] 
@@ -790,7 +790,7 @@ WHERE [tblEmailMessage].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEm
 FROM [tblEmailSeen] 
 WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
 FROM [tblEmailDuplicate] 
-WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])))) AS anon_1 
+WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])))) AS anon_1 JOIN [tblEmailFailure] ON [tblEmailFailure].[nFailureID] = anon_1.[nFailureID] 
 WHERE anon_1.place = :place_1
 GO
 SELECT count(*) AS count_1 
