@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Final
 
 from graph.client import GraphClient
 from graph.errors import AccessDenied
@@ -28,6 +29,10 @@ async def purpose(client: GraphClient, mailbox: Mailbox) -> str | None:
     return found if isinstance(found, str) else None
 
 
+_LONGEST_ADDRESS: Final = 320
+"""64 characters, the at sign and 255 (https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1)."""
+
+
 async def address(client: GraphClient, mailbox: Mailbox) -> str | None:
     """Return the SMTP address of the mailbox; None of a user without one.
 
@@ -41,7 +46,9 @@ async def address(client: GraphClient, mailbox: Mailbox) -> str | None:
         await client.request(mailbox, "GET", mailbox_path(mailbox), params={"$select": "mail"}, counted=False)
     )
     found = answer.get("mail")
-    return found if isinstance(found, str) and "@" in found else None
+    # It is stored and displayed: nothing that no address is.
+    is_address = isinstance(found, str) and "@" in found and len(found) <= _LONGEST_ADDRESS and found.isprintable()
+    return found if is_address else None
 
 
 async def newest(client: GraphClient, mailbox: Mailbox, folder: str, *, limit: int) -> Sequence[FolderItem]:

@@ -11,7 +11,7 @@ from db.leases import is_over
 from db.queries import mailbox_addresses
 from db.queries.accounts import Account
 from graph.client import GraphClient
-from graph.errors import AccountError, GraphError, GraphUnavailable
+from graph.errors import AccountError, GraphError, GraphUnavailable, MailboxNotFound
 from graph.mailbox import Mailbox
 from graph.probes import address
 
@@ -62,6 +62,8 @@ class MailboxAddresses:
                 found = await address(self._client, Mailbox.of(account.account_id, account.settings))
             except GraphUnavailable:
                 return
+            except MailboxNotFound as exc:  # says nothing of the others
+                log.debug("address_not_learned", account_id=account.account_id, error=str(exc))
             except AccountError:
                 self._refused[application] = now + _REFUSED_FOR
             except GraphError as exc:

@@ -1,5 +1,8 @@
 """The addresses of mailboxes: learned where the application may read users, and not asked for elsewhere."""
 
+import uuid
+
+import pytest
 from sqlalchemy import update
 
 from db.queries import installation, mailbox_addresses
@@ -40,6 +43,25 @@ async def test_an_application_that_may_not_read_users_is_asked_once_a_day(world:
     world.clock.advance(days=1, seconds=1)
     await task.work()
     assert world.simulator.statistics()["answers"]["403"] == 2
+
+
+async def test_a_mailbox_that_is_gone_keeps_no_other_address_away(world: World) -> None:
+    await world.add_account(world.new_mailbox("Gone"), user_id=str(uuid.UUID(int=1)))
+    await world.add_account(world.new_mailbox("Süd"))
+    world.application.roles = (*world.application.roles, "User.Read.All")
+    await MailboxAddresses(world.database, world.graph, clock=world.clock).work()
+    assert await _addresses(world) == {"Gone": None, "Süd": "Süd@riviere.example"}
+
+
+@pytest.mark.parametrize("odd", [f"{'x' * 400}@riviere.example", "a\x00b@riviere.example", "a\n@b", "\u202ea@b"])
+async def test_what_is_no_address_is_not_learned(world: World, odd: str) -> None:
+    """An error of the database would end the manager."""
+    mailbox = world.new_mailbox("Nord")
+    await world.add_account(mailbox)
+    mailbox.address = odd
+    world.application.roles = (*world.application.roles, "User.Read.All")
+    await MailboxAddresses(world.database, world.graph, clock=world.clock).work()
+    assert await _addresses(world) == {"Nord": None}
 
 
 async def test_an_account_of_another_mailbox_does_not_keep_the_address(world: World) -> None:
