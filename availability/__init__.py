@@ -23,6 +23,8 @@ class Service(StrEnum):
     GRAPH = "graph"
     SIGN_IN = "signin"
     QUEUE = "queue"
+    LOOP = "loop"
+    """The process itself: one of its main loops is stuck (`background.pulse`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -808,7 +808,9 @@ service_outage = Table(
     "tblServiceOutage",
     metadata,
     Column("sProcess", exact(100), primary_key=True, doc="Process that found it (tblProcess)."),
-    Column("sService", Unicode(20), primary_key=True, doc="Service: graph, signin, queue."),
+    Column(
+        "sService", Unicode(20), primary_key=True, doc="Service: graph, signin, queue; loop: the process itself hangs."
+    ),
     Column("dtSince", UtcDateTime, nullable=False, doc="First failure since the service last answered."),
     Column("dtSeen", UtcDateTime, nullable=False, doc="Last failure."),
     Column("nAccounts", Integer, nullable=False, doc="Accounts whose work failed for it."),

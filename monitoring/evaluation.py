@@ -322,13 +322,14 @@ def _roles(facts: Facts) -> Iterator[Problem]:
             Phrase("Start one: mail-importer run subscriptions, or run all"),
             since=_last_seen(facts, MANAGER),
         )
+    stuck = {each.process: each.since for each in facts.stored.outages if each.service == Service.LOOP}
     for each in facts.stored.processes:
-        if each.process.name not in facts.alive and not is_replaced(each, alive):
-            if missing & set(each.process.roles):
-                continue
+        hangs = each.process.name in facts.alive and each.process.name in stuck
+        ended = each.process.name not in facts.alive and not is_replaced(each, alive)
+        if hangs or (ended and not missing & set(each.process.roles)):
             yield Problem(
                 ProblemKind.PROCESS_LOST,
-                Severity.WARNING,
+                Severity.ERROR if hangs else Severity.WARNING,
                 Phrase(
                     "A process on host {host} ended unexpectedly, or hangs: {name} ({roles}).",
                     host=each.process.host,
@@ -340,7 +341,7 @@ def _roles(facts: Facts) -> Iterator[Problem]:
                     role="all" if len(each.process.roles) > 1 else each.process.roles[0],
                 ),
                 scope=each.process.name,
-                since=each.heartbeat,
+                since=stuck[each.process.name] if hangs else each.heartbeat,
             )
 
 

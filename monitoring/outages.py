@@ -6,14 +6,15 @@ outage is found within a minute of its begin, and its end within a minute, too.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
 from availability import Availability, Outage, Service
+from background.pulse import Pulse
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.queries import outages
@@ -50,13 +51,20 @@ class OutageWatch:
         availability: Availability,
         probes: Mapping[Service, Callable[[], Awaitable[None]]],
         *,
+        pulse: Pulse,
+        clock: Callable[[], datetime],
         limits: OutageLimits | None = None,
     ) -> None:
-        """`owner`: name of this process. `probes`: one request each, which reports to `availability` by itself."""
+        """`owner`: name of this process. `probes`: one request each, which reports to `availability` by itself.
+
+        `pulse`: of the loops of this process.
+        """
         self._database = database
         self._owner = owner
         self._availability = availability
         self._probes = probes
+        self._pulse = pulse
+        self._clock = clock
         self._limits = limits or OutageLimits()
         self._written: list[Outage] = []
         self._written_at = 0.0
@@ -95,7 +103,7 @@ class OutageWatch:
                 pass  # reported to `availability`
 
     async def _write(self) -> None:
-        found = self._availability.outages()
+        found = [*self._availability.outages(), *self._hanging()]
         before, after = _services(self._written), _services(found)
         moment = asyncio.get_running_loop().time()
         if before == after and (not found or moment < self._written_at + self._limits.written_again_after):
@@ -107,6 +115,14 @@ class OutageWatch:
         for service in sorted(before - after):
             log.info("service_outage_over", service=service.value)
         self._written, self._written_at = found, moment
+
+    def _hanging(self) -> Iterator[Outage]:
+        """This process, if a loop of it is stuck: it looks alive to the others."""
+        stuck = self._pulse.stuck()
+        if stuck:
+            now, ages = self._clock(), self._pulse.ages()
+            since = now - timedelta(seconds=max(ages[each] for each in stuck))
+            yield Outage(Service.LOOP, since, now, 0, ", ".join(stuck))
 
 
 def _services(found: list[Outage]) -> set[Service]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry
 
 from availability import Availability, Service
+from background.pulse import Pulse
 from bus.queue import NotificationQueue
 from console.settings import Settings
 from console.wiring.clock import utc_now
@@ -108,8 +109,9 @@ def outage_watch_of(
     owner: str,
     availability: Availability,
     graph: OpenedGraph,
+    pulse: Pulse,
     limits: OutageLimits | None = None,
 ) -> OutageWatch:
-    """The watch of the services that this process calls."""
+    """The watch of the services that this process calls, and of its own loops."""
     probes = {Service.GRAPH: graph.client.reach, Service.SIGN_IN: graph.tokens.reach}
-    return OutageWatch(database, owner, availability, probes, limits=limits)
+    return OutageWatch(database, owner, availability, probes, pulse=pulse, clock=utc_now, limits=limits)

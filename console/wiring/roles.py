@@ -286,7 +286,7 @@ class _Wiring:
         from console.wiring.monitoring import monitor_of, outage_watch_of  # noqa: PLC0415  # of two roles
 
         monitor = monitor_of(self._settings, self._database, self._queue, heartbeat, observers)
-        watch = outage_watch_of(self._database, self._owner, self._availability, graph)
+        watch = outage_watch_of(self._database, self._owner, self._availability, graph, self._pulse)
         await asyncio.gather(
             background.restarted(lambda: monitor.run(stop), name="monitor"),
             background.restarted(lambda: watch.run(stop), name="outage watch"),

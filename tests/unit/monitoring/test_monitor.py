@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from availability import Availability, Service
+from background.pulse import Pulse
 from bus.errors import QueueUnavailable
 from bus.queue import AccountStatus, QueueStatus
 from db.engine import Database
@@ -251,7 +252,9 @@ async def test_an_outage_is_found_by_probes_and_ends_with_an_answer(site: Site) 
             availability.failed(Service.GRAPH, Phrase("refused"))
 
     limits = OutageLimits(every_seconds=0.01, probed_after=timedelta(0))
-    watch = OutageWatch(site.database, "one", availability, {Service.GRAPH: probe}, limits=limits)
+    watch = OutageWatch(
+        site.database, "one", availability, {Service.GRAPH: probe}, pulse=Pulse(), clock=site.clock, limits=limits
+    )
     stop = asyncio.Event()
     running = asyncio.create_task(watch.run(stop))
     async with asyncio.timeout(10):
@@ -275,11 +278,36 @@ async def test_a_service_that_hangs_is_out_like_one_that_refuses(site: Site) -> 
         await asyncio.Event().wait()
 
     limits = OutageLimits(every_seconds=0.01, probed_after=timedelta(0), probe_seconds=0.01)
-    watch = OutageWatch(site.database, "one", availability, {Service.GRAPH: probe}, limits=limits)
+    watch = OutageWatch(
+        site.database, "one", availability, {Service.GRAPH: probe}, pulse=Pulse(), clock=site.clock, limits=limits
+    )
     stop = asyncio.Event()
     running = asyncio.create_task(watch.run(stop))
     async with asyncio.timeout(10):
         while [each.why for each in await site.database.read(outages.every)] != ["it does not answer"]:  # noqa: ASYNC110  # the database sets no event
             await asyncio.sleep(0.01)
+    stop.set()
+    await running
+
+
+async def test_a_process_that_hangs_is_a_problem_although_its_heart_beats(site: Site) -> None:
+    monitor = await site.monitor("one")
+    moment = 0.0
+    availability, pulse = Availability(clock=site.clock), Pulse(monotonic=lambda: moment)
+    watch = OutageWatch(
+        site.database, "one", availability, {}, pulse=pulse, clock=site.clock, limits=OutageLimits(every_seconds=0.01)
+    )
+    pulse.beat("manager")
+    moment = 45.0
+    stop = asyncio.Event()
+    running = asyncio.create_task(watch.run(stop))
+    async with asyncio.timeout(10):
+        while await site.open_kinds() != ["process_lost"]:
+            await monitor.round()
+        opened = (await site.database.read(problems.open_problems))[0]
+        assert (opened.severity, opened.first_seen) == ("error", site.clock() - timedelta(seconds=45))
+        pulse.beat("manager")
+        while await site.open_kinds():
+            await monitor.round()
     stop.set()
     await running
