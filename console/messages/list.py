@@ -20,6 +20,7 @@ from db.queries import accounts, message_log
 from db.queries.message_log import LogCriteria, LoggedAttachment, LoggedMessage, Position
 from phrases import Phrase
 
+_MAX_NUMBER: Final = 2**63 - 1
 _COLOURS: Final = {MessageState.FAILED: "red", MessageState.WAITING: "yellow"}
 
 
@@ -33,9 +34,12 @@ def _position(_context: click.Context, _parameter: click.Parameter, text: str | 
         return None
     try:
         time, source, number = base64.urlsafe_b64decode(text.encode("ascii")).decode("ascii").split()
-        return Position(datetime.fromisoformat(time), int(source), int(number))
-    except (ValueError, binascii.Error) as exc:
-        raise wrong_value(Phrase("It is no CURSOR that this command printed.")) from exc
+        place = Position(datetime.fromisoformat(time), int(source), int(number))
+    except (ValueError, binascii.Error):
+        place = None
+    if place is None or place.time.tzinfo is not UTC or max(map(abs, (place.source, place.number))) > _MAX_NUMBER:
+        raise wrong_value(Phrase("It is no CURSOR that this command printed."))
+    return place
 
 
 def _cursor(place: Position) -> str:

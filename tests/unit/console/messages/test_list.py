@@ -1,5 +1,6 @@
 """`mail-importer messages list`."""
 
+import base64
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -122,12 +123,19 @@ def test_nothing_is_reported(run: Run) -> None:
     assert "No message fits" in result.stderr
 
 
+def cursor(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
 @pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize(
     "options",
     [
         ["--after", "nonsense"],
         ["--after", "AAAA"],
+        ["--after", cursor("2026-03-31T12:00:00 0 1")],
+        ["--after", cursor("0001-01-01T00:00:00+14:00 0 1")],
+        ["--after", cursor(f"2026-03-31T12:00:00+00:00 0 {2**63}")],
         ["--state", "gone"],
         ["--limit", "0"],
         ["--from", " "],
