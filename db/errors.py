@@ -58,3 +58,14 @@ class AccountUnreadable(DatabaseError):
 
 class AccountExists(DatabaseError):
     """Another account has this name."""
+
+
+def no_answer(seconds: float) -> DatabaseUnavailable:
+    """The error of a transaction that did not end within that bound."""
+    return DatabaseUnavailable(
+        Phrase(
+            "The gateway database did not answer within {seconds:g} seconds. Check its server, and the network "
+            "between.",
+            seconds=seconds,
+        )
+    )

@@ -13,7 +13,7 @@ import structlog
 
 import background
 from db.engine import Database
-from db.errors import DatabaseUnavailable
+from db.errors import DatabaseUnavailable, no_answer
 from db.queries import processes
 from db.queries.processes import KnownProcess, Process
 from phrases import Phrase
@@ -135,7 +135,7 @@ class Heartbeat:
                 self._observe(found, began, now)
                 await self._remove_old(found, began)
         except (DatabaseUnavailable, TimeoutError) as exc:
-            trouble = exc if isinstance(exc, DatabaseUnavailable) else _no_answer()
+            trouble = exc if isinstance(exc, DatabaseUnavailable) else no_answer(_ANSWER_SECONDS)
             if self._trouble is None:
                 log.warning("heartbeat_failed", error=str(trouble))
             self._trouble = trouble
@@ -184,16 +184,6 @@ class Heartbeat:
 
     async def _remove(self, names: list[str]) -> None:
         await self._database.write(lambda connection: processes.remove(connection, names))
-
-
-def _no_answer() -> DatabaseUnavailable:
-    return DatabaseUnavailable(
-        Phrase(
-            "The gateway database did not answer within {seconds:g} seconds. Check its server, and the network "
-            "between.",
-            seconds=_ANSWER_SECONDS,
-        )
-    )
 
 
 def _names(known: Iterable[KnownProcess]) -> set[str]:

@@ -5,10 +5,10 @@ Managers compete for it by a lease; processors do while no manager is alive.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 from sqlalchemy import Connection
@@ -17,7 +17,7 @@ import background
 from bus.errors import QueueUnavailable
 from bus.queue import QueueStatus
 from db.engine import Database
-from db.errors import DatabaseUnavailable
+from db.errors import DatabaseUnavailable, no_answer
 from db.heartbeat import Heartbeat
 from db.queries import named_leases, outages, problems
 from db.queries.problems import Changes, Problem
@@ -25,6 +25,8 @@ from monitoring import facts as stored_facts
 from monitoring.evaluation import MANAGER, evaluate, hidden
 from monitoring.facts import Disk, Facts
 from phrases import Phrase
+
+T = TypeVar("T")
 
 LEASE: Final = timedelta(seconds=45)
 _KEPT: Final = timedelta(days=90)
@@ -64,12 +66,14 @@ class Observer(Protocol):
 class MonitorLimits:
     """`every_seconds`: between two rounds; `queue_every_seconds`: between two counts of the queue.
 
-    `queue_seconds`: bound of such a count.
+    `queue_seconds`: bound of such a count. `database_seconds`: of a transaction, far below that of its statements: a
+    server that hangs is reported by then.
     """
 
     every_seconds: float = 10.0
     queue_every_seconds: float = 10.0
     queue_seconds: float = 20.0
+    database_seconds: float = 20.0
 
 
 class Monitor:
@@ -133,7 +137,9 @@ class Monitor:
             log.info("monitor_lease_acquired")
         queue, queue_error = await self._count()
         now = self._clock()
-        stored = await self._database.read(lambda connection: stored_facts.read(connection, queue, now=now))
+        stored = await self._answer(
+            self._database.read(lambda connection: stored_facts.read(connection, queue, now=now))
+        )
         facts = Facts(
             now,
             stored,
@@ -144,7 +150,7 @@ class Monitor:
             disk=self._disk(),
         )
         found = evaluate(facts)
-        changes = await self._database.write(lambda connection: self._write(connection, facts, found))
+        changes = await self._answer(self._database.write(lambda connection: self._write(connection, facts, found)))
         _log_changes(changes)
         await _all([each.found(facts, found) for each in self._observers])
 
@@ -155,9 +161,25 @@ class Monitor:
             await self._release()
             return False
         now = self._clock()
-        return await self._database.write(
-            lambda connection: named_leases.acquire(connection, named_leases.MONITOR, me.name, now=now, length=LEASE)
+        return await self._answer(
+            self._database.write(
+                lambda connection: named_leases.acquire(
+                    connection, named_leases.MONITOR, me.name, now=now, length=LEASE
+                )
+            )
         )
+
+    async def _answer(self, transaction: Awaitable[T]) -> T:
+        """The result of the transaction, within its bound.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        try:
+            async with asyncio.timeout(self._limits.database_seconds):
+                return await transaction
+        except TimeoutError as exc:
+            raise no_answer(self._limits.database_seconds) from exc
 
     async def _count(self) -> tuple[QueueStatus | None, str | None]:
         """The status of the queue, or the reason for which it cannot be read; some seconds old at most."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
@@ -85,7 +86,7 @@ class Site:
         mine = database or self.database
         heartbeat = await self.stack.enter_async_context(Heartbeat(mine, process, clock=self.clock).kept())
         self.observers[name] = Observer()
-        limits = MonitorLimits(every_seconds=0.02, queue_every_seconds=0.0)
+        limits = MonitorLimits(every_seconds=0.02, queue_every_seconds=0.0, database_seconds=0.5)
         return Monitor(
             mine,
             self.queue,
@@ -205,6 +206,21 @@ async def test_the_database_that_fails_is_reported_by_the_process_that_has_the_l
     assert why
     await monitor.round()
     assert site.observers["one"].kinds[-1] == site.observers["one"].kinds[0]
+
+
+async def test_a_database_that_hangs_is_reported_before_its_statements_end(site: Site) -> None:
+    """As one behind a firewall that forgot the connections: a statement is given up after a minute."""
+    monitor = await site.monitor("one")
+    await monitor.round()
+    with site.database.engine.begin() as other:
+        named_leases.acquire(other, named_leases.MONITOR, "one", now=site.clock(), length=LEASE)
+        began = time.monotonic()
+        await monitor.round()
+        assert time.monotonic() - began < 4
+    ((_, why),) = site.observers["one"].failures
+    assert why.startswith("The gateway database did not answer within 0.5 seconds.")
+    await monitor.round()
+    assert len(site.observers["one"].kinds) == 2
 
 
 async def test_an_observer_that_fails_holds_up_neither_the_others_nor_the_monitor(site: Site) -> None:
