@@ -25,6 +25,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, delete, event, insert, text
 
 from availability import Availability, Service
+from background.pulse import Pulse
 from bus.database.adapter import DatabaseQueue
 from console import logs
 from console.settings import Settings
@@ -224,7 +225,14 @@ class _ProcessOf:
         queue = DatabaseQueue(of_monitor, clock=utc_now)
         stack.push_async_callback(queue.close)
         monitor = monitor_of(self.settings, of_monitor, queue, heartbeat, observers)
-        watch = OutageWatch(self.counted["watch of outages"].database, self.process.name, self.availability, {})
+        watch = OutageWatch(
+            self.counted["watch of outages"].database,
+            self.process.name,
+            self.availability,
+            {},
+            pulse=Pulse(),
+            clock=utc_now,
+        )
         return [asyncio.create_task(monitor.run(stop)), asyncio.create_task(watch.run(stop))]
 
     def clear(self) -> None:

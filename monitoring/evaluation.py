@@ -435,7 +435,9 @@ def _queue(facts: Facts) -> Iterator[Problem]:
             )
 
 
-def _dead_letters(number: int, text: Phrase, account_id: int | None, account: str | None, *, scope: str = "") -> Problem:
+def _dead_letters(
+    number: int, text: Phrase, account_id: int | None, account: str | None, *, scope: str = ""
+) -> Problem:
     """`account`: the option that selects it; None: dead letters of several accounts, or of no known one."""
     see = "mail-importer queue list --dead-letters"
     return Problem(

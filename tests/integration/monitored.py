@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from alerts.alerter import Alerter
 from availability import Availability
+from background.pulse import Pulse
 from console.wiring.alerts import AlertObserver, alerter_of
 from console.wiring.disk import disk_of
 from console.wiring.graph import open_graph
@@ -207,7 +208,7 @@ async def monitored(
         recovery = recovery_of(world.database, world.services, clock=world.clock, monotonic=monotonic)
         stack.push_async_callback(recovery.lost)
         limits = OutageLimits(every_seconds=0.05, probe_seconds=2.0, written_again_after=0.05)
-        watch = outage_watch_of(world.database, process.name, availability, world.services, limits)
+        watch = outage_watch_of(world.database, process.name, availability, world.services, Pulse(), limits)
         stop = asyncio.Event()
         watching = asyncio.create_task(watch.run(stop))
         monitor = Monitor(
