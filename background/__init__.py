@@ -36,7 +36,7 @@ async def restarted(
         except Exception as exc:  # noqa: BLE001  # any other end would leave the process alive and useless
             if loop.time() - began > _MAX_PAUSE_SECONDS:
                 pause = _FIRST_PAUSE_SECONDS
-            _log_failure(name, exc, restarted_in=pause)
+            report_failure(name, exc, restarted_in=pause)
         else:
             return
         await sleep(pause)
@@ -67,7 +67,7 @@ def log_failure(task: "asyncio.Task[Any]") -> None:
     """Log the exception with which a task ended, if any: a done callback for tasks that may be left unawaited."""
     failure = None if task.cancelled() else task.exception()
     if isinstance(failure, Exception):
-        _log_failure(task.get_name(), failure)
+        report_failure(task.get_name(), failure)
 
 
 def places_of(error: BaseException) -> list[str]:
@@ -75,5 +75,6 @@ def places_of(error: BaseException) -> list[str]:
     return [f"{each.filename}:{each.lineno} {each.name}" for each in traceback.extract_tb(error.__traceback__)]
 
 
-def _log_failure(name: str, exc: Exception, **facts: object) -> None:
+def report_failure(name: str, exc: Exception, **facts: object) -> None:
+    """Log an unexpected error of background work: its type and place, not its text."""
     log.error("background_task_failed", task=name, error_type=type(exc).__name__, where=places_of(exc), **facts)

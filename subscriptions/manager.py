@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import structlog
 from sqlalchemy import Connection
 
+import background
 from background.pulse import Pulse
 from db.engine import Database
 from db.errors import DatabaseUnavailable
@@ -27,6 +28,8 @@ from subscriptions.scheduler import AccountTask, Scheduler, SchedulerLimits
 _COMPARE_EVERY: Final = timedelta(seconds=5)
 _MAX_CHANGED: Final = 1000
 _GATHER_SECONDS: Final = 0.02
+_RETRY: Final = timedelta(minutes=1)
+"""Pause of a periodic task after an error."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -183,7 +186,13 @@ class PeriodicRunner:
             self._pause = await self._chore.work()
         except DatabaseUnavailable as exc:
             log.warning("chore_postponed", error=str(exc))
-            self._pause = timedelta(minutes=1)
+            self._pause = _RETRY
+        except Exception as exc:
+            if host_fault_of(exc) is not None:
+                raise
+            # None of these tasks is worth the end of the manager; the next run finds what this one left.
+            background.report_failure(type(self._chore).__name__, exc, restarted_in=_RETRY.total_seconds())
+            self._pause = _RETRY
         self._due = self._clock() + self._pause
 
 
