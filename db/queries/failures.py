@@ -48,7 +48,7 @@ from phrases.storage import from_json, to_json
 _row = failure.c
 _KNOWN_BY: Final = (message, seen, duplicate)
 _REASON_LENGTH: Final = 100
-_LONG: Final = timedelta(minutes=1)
+_LONG: Final = timedelta(seconds=45)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import Connection
 
@@ -18,7 +19,7 @@ from background.pulse import Pulse
 from console.wiring.alerts import AlertObserver, alerter_of
 from console.wiring.disk import disk_of
 from console.wiring.graph import open_graph
-from console.wiring.monitoring import outage_watch_of, recovery_of
+from console.wiring.monitoring import metrics_of, outage_watch_of, recovery_of
 from db.heartbeat import LEASE, Heartbeat
 from db.queries import accounts, problems, processes
 from db.queries.processes import Process
@@ -51,6 +52,7 @@ class Monitored:
         alerter: Alerter,
         mail: Mailbox,
         hook: Webhook,
+        registry: CollectorRegistry,
     ) -> None:
         self.office = office
         self.heartbeat = heartbeat
@@ -58,6 +60,7 @@ class Monitored:
         self.alerter = alerter
         self.mail = mail
         self.hook = hook
+        self.registry = registry
         self.works: Callable[[], Awaitable[bool]] = self._at_rest
         """True once all work that is due is done."""
         self._next_round = self.clock()
@@ -79,11 +82,16 @@ class Monitored:
             self._next_round = now + ROUND
             await self.monitor.round()
 
-    async def seen(self, *wanted: tuple[str, str | None], within: timedelta = BOUND) -> None:
-        """Let time pass until these are the problems, one each and no others."""
+    async def seen(
+        self,
+        *wanted: tuple[str, str | None],
+        left: Collection[tuple[str, str | None]] = (),
+        within: timedelta = BOUND,
+    ) -> None:
+        """Let time pass until these are the problems, one each and no others but some of `left`."""
         end = self.clock() + within
         await self.monitor.round()
-        while (found := set(await self.found())) != set(wanted):
+        while (found := set(await self.found())) - set(left) != set(wanted):
             now = self.clock()
             assert now < end, f"missing: {set(wanted) - found}; too many: {found - set(wanted)}"
             await self.step(2.0 if within <= BOUND else 10.0)
@@ -111,6 +119,15 @@ class Monitored:
         found = {(each.kind, names.get(each.account_id)): "".join(each.text) for each in stored}
         assert len(found) == len(stored)
         return found
+
+    def measured(self) -> dict[tuple[str, str], float]:
+        """The problems in the metrics, by kind and severity."""
+        return {
+            (each.labels["kind"], each.labels["severity"]): each.value
+            for family in self.registry.collect()
+            if family.name == "mail_importer_problems"
+            for each in family.samples
+        }
 
     async def status(self) -> dict[str, Any]:
         """The output of `status --json`."""
@@ -211,15 +228,16 @@ async def monitored(
         watch = outage_watch_of(world.database, process.name, availability, world.services, Pulse(), limits)
         stop = asyncio.Event()
         watching = asyncio.create_task(watch.run(stop))
+        registry = CollectorRegistry()
         monitor = Monitor(
             world.database,
             world.queue,
             heartbeat,
-            [AlertObserver(alerter), recovery],
+            [AlertObserver(alerter), recovery, metrics_of(world.settings, world.database, world.services, registry)],
             clock=world.clock,
             disk=disk_of(world.settings),
             limits=MonitorLimits(queue_every_seconds=0.0),
         )
-        yield Monitored(office, heartbeat, monitor, alerter, mail, hook)
+        yield Monitored(office, heartbeat, monitor, alerter, mail, hook, registry)
         stop.set()
         await watching

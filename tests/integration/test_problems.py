@@ -5,6 +5,7 @@ account. tests/acceptance/test_problems.py has those that are of whole processes
 """
 
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -35,8 +36,8 @@ from tests.integration.world import run_command, until
 
 MakeOffice = Callable[..., Awaitable[Office]]
 SWEEP = timedelta(seconds=30)
-LATER = ("after_import_failing", "Marquée")
-"""The problem whose end the next attempt alone shows, after a quarter of an hour at most."""
+LATER = {("after_import_failing", "Marquée"), ("messages_failing", "Échouée")}
+"""The problems whose end the next attempt alone shows, after a quarter of an hour at most."""
 _GIB = 1024**3
 
 
@@ -53,7 +54,7 @@ class Cause:
 @pytest.fixture(scope="session")
 def keys() -> list[Certificate]:
     """Certificates to spare: keys take long to make."""
-    return [make_self_signed(f"spare {number}", now=datetime.now(UTC), key_bits=2048) for number in range(5)]
+    return [make_self_signed(f"spare {number}", now=datetime.now(UTC), key_bits=2048) for number in range(6)]
 
 
 @pytest.fixture(scope="session")
@@ -179,6 +180,20 @@ class Causes:
 
         self.add("after_import_failing", "Marquée", begin, end)
 
+    async def message_fails(self) -> None:
+        mailbox, number = await self.account("Échouée")
+        faults: list[int] = []
+
+        async def begin() -> None:
+            facts = {"operation": Operation.GET_MESSAGE, "mailbox": mailbox.user_id, "status": 500}
+            faults.append(self.world.fault(FaultKind.UNAVAILABLE, **facts))
+            await self.world.notify(number, await self.world.deliver(mailbox, 1))
+
+        async def end() -> None:
+            self.world.simulator.faults.remove(faults.pop())
+
+        self.add("messages_failing", "Échouée", begin, end)
+
     # What is wrong with settings.
 
     async def filters_wrong(self) -> None:
@@ -251,6 +266,17 @@ class Causes:
 
         self.add(kind, None, begin, end)
 
+    async def root_required(self) -> None:
+        await self.application("Auto-signée")
+
+        async def begin() -> None:
+            await self.change("Auto-signée", secure_certificate_access=True)
+
+        async def end() -> None:
+            await self.change("Auto-signée", secure_certificate_access=False)
+
+        self.add("certificate_unusable", None, begin, end)
+
     async def upload_removed(self) -> None:
         application, certificate = await self.application("Non inscrite")
 
@@ -291,8 +317,8 @@ async def test_causes_of_accounts_are_seen_alerted_and_cleared(
         causes = Causes(installation, keys)
         for prepare in (
             *(causes.access_revoked, causes.mailbox_deleted, causes.folder_deleted, causes.sweep_refused),
-            *(causes.action_refused, causes.filters_wrong, causes.dead_letter),
-            *(causes.certificate_removed, causes.key_unreadable, causes.upload_removed),
+            *(causes.action_refused, causes.filters_wrong, causes.dead_letter, causes.message_fails),
+            *(causes.certificate_removed, causes.key_unreadable, causes.root_required, causes.upload_removed),
         ):
             await prepare()
         await causes.disk_full(monkeypatch)
@@ -315,6 +341,8 @@ async def test_causes_of_accounts_are_seen_alerted_and_cleared(
         shown = await installation.status()
         assert sorted((each["kind"], each["account"]) for each in shown["problems"]) == sorted(wanted)
         assert {each["count"] for each in shown["problems"]} == {1}
+        measured = installation.measured()
+        assert {kind: count for (kind, _), count in measured.items()} == Counter(kind for kind, _ in wanted)
         listed = await installation.accounts()
         for each in causes.all:
             if each.account is not None:
@@ -324,7 +352,7 @@ async def test_causes_of_accounts_are_seen_alerted_and_cleared(
         found = await installation.found()
         for each in causes.all:
             await each.end()
-        await installation.seen(LATER)
+        await installation.seen(left=LATER)
         await installation.seen(within=timedelta(minutes=16))
         assert (await installation.status())["verdict"] == "ok"
         assert not any((await installation.accounts()).values())
