@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Most tests wait for something: more of them at once than the machine has cores.
-WORKERS ?= 5
+WORKERS ?= 6
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: demo test quick check lint bench messages dictionary lock clean

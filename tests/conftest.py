@@ -1,6 +1,7 @@
 """Shared fixtures: a database with the schema in it, made once and copied, and a clock."""
 
 import gc
+import logging
 import os
 import sys
 import tempfile
@@ -8,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Engine
 
@@ -60,6 +62,18 @@ def fork_server() -> Iterator[ForkServer]:
     # Addresses of sockets are short, folders of pytest are not.
     with tempfile.TemporaryDirectory(prefix="mail-importer-") as folder, running_fork_server(Path(folder)) as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Restore the logs after each test: a command that runs in this process discards them, or sends them elsewhere."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

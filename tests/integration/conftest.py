@@ -1,7 +1,6 @@
 """A world per test: a simulator, a database copied from a migrated template, a certificate made once."""
 
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from click.testing import Result
 
 from graph.certificates import Certificate, make_self_signed
@@ -62,17 +60,8 @@ async def office(make_office: Callable[..., Awaitable[Office]]) -> Office:
 
 
 @pytest.fixture
-def _logs_as_before() -> Iterator[None]:
-    """Restore the logs: a command sends those of its process to its own standard error."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
-
-
-@pytest.fixture
-def command(world: World, _logs_as_before: None) -> Callable[..., Awaitable[Result]]:
+def command(
+    world: World,
+) -> Callable[..., Awaitable[Result]]:
     """Run a command beside the simulator; settings may be given by name."""
     return partial(run_command, world)

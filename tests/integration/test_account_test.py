@@ -99,13 +99,17 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(world: World, _logs_as_before: None) -> Desk:
+async def desk(
+    world: World,
+) -> Desk:
     mailbox = world.new_mailbox(NAME)
     return Desk(world, mailbox, await world.add_account(mailbox, NAME))
 
 
 @pytest.fixture
-async def office_desk(office: Office, _logs_as_before: None) -> Desk:
+async def office_desk(
+    office: Office,
+) -> Desk:
     """A desk with a notification address, at which a receiver may be started."""
     logs.configure(sys.stderr, "json")  # before the receiver of this process writes its first line
     mailbox = office.world.new_mailbox(NAME)

@@ -75,10 +75,13 @@ async def test_a_task_that_swallows_its_cancellation_is_reported_and_left() -> N
 
     tasks = [asyncio.create_task(stubborn(), name="stubborn"), asyncio.create_task(obedient(), name="obedient")]
     await asyncio.sleep(0)
-    with structlog.testing.capture_logs() as logs:
-        async with asyncio.timeout(5):
-            await background.cancel(*tasks, within=0.05)
-    assert [(each["event"], each["tasks"], each["count"]) for each in logs] == [("tasks_not_ended", ["stubborn"], 1)]
-    assert tasks[1].cancelled()
-    release.set()
+    try:
+        with structlog.testing.capture_logs() as logs:
+            async with asyncio.timeout(5):
+                await background.cancel(*tasks, within=0.05)
+        found = [(each["event"], each["tasks"], each["count"]) for each in logs]
+        assert found == [("tasks_not_ended", ["stubborn"], 1)]
+        assert tasks[1].cancelled()
+    finally:
+        release.set()  # or the loop would never end
     await tasks[0]

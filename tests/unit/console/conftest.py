@@ -1,6 +1,5 @@
 """Commands in a folder of their own, in an environment without the product's settings."""
 
-import logging
 import os
 import shutil
 import subprocess
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import structlog
 from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
@@ -34,18 +32,12 @@ RunProcess = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(autouse=True)
-def _clean_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Remove settings from outside, use a folder of the test for relative paths, and restore the logs afterwards."""
+def _clean_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove settings from outside, and use a folder of the test for relative paths."""
     for name in os.environ:
         if name.upper().startswith("MAIL_IMPORTER_") and name != VARIABLE:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Each role can do its work with its granted rights, and not with fewer."""
 
-import logging
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -9,7 +8,6 @@ from typing import Any, Final
 
 import pytest
 import sqlglot
-import structlog
 from sqlalchemy import Connection, Engine, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
@@ -42,16 +40,6 @@ GRANT: Final = re.compile(r"GRANT (?P<words>[A-Z, ]+) ON (?P<what>.+) TO (?P<rol
 def database_kind() -> str:
     """A real server with real rights."""
     return "postgresql"
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 @pytest.fixture
