@@ -60,8 +60,6 @@ async def office(make_office: Callable[..., Awaitable[Office]]) -> Office:
 
 
 @pytest.fixture
-def command(
-    world: World,
-) -> Callable[..., Awaitable[Result]]:
+def command(world: World) -> Callable[..., Awaitable[Result]]:
     """Run a command beside the simulator; settings may be given by name."""
     return partial(run_command, world)

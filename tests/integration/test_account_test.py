@@ -99,17 +99,13 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(
-    world: World,
-) -> Desk:
+async def desk(world: World) -> Desk:
     mailbox = world.new_mailbox(NAME)
     return Desk(world, mailbox, await world.add_account(mailbox, NAME))
 
 
 @pytest.fixture
-async def office_desk(
-    office: Office,
-) -> Desk:
+async def office_desk(office: Office) -> Desk:
     """A desk with a notification address, at which a receiver may be started."""
     logs.configure(sys.stderr, "json")  # before the receiver of this process writes its first line
     mailbox = office.world.new_mailbox(NAME)
