@@ -23,9 +23,8 @@ from alerts.sending import SEND_SECONDS, Target, send_within
 from alerts.text import Message, Writer
 from db.engine import Database
 from db.errors import DatabaseUnavailable
-from db.keys import in_queries
 from db.leases import age
-from db.queries import accounts, alerts, problems
+from db.queries import alerts, installation, problems
 from db.queries.alerts import MAX_PAUSE, Alert
 from db.queries.problems import ProblemKind, StoredProblem
 from threads import DaemonThreads
@@ -250,9 +249,9 @@ def _of_outage(fingerprint: str) -> str:
 
 def _names_of(connection: Connection, notices: Sequence[Notice]) -> dict[int, str]:
     """The names of the accounts concerned."""
-    numbers = {each.problem.account_id for each in notices if each.problem.account_id is not None}
-    found = [accounts.by_id(connection, chunk) for chunk in in_queries(sorted(numbers))]
-    return {number: account.settings.name for each in found for number, account in each.items()}
+    return installation.names(
+        connection, {each.problem.account_id for each in notices if each.problem.account_id is not None}
+    )
 
 
 def _mark(connection: Connection, notice: Notice, ended: Sequence[StoredProblem], now: datetime) -> bool:

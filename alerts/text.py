@@ -42,7 +42,7 @@ _OF_ACCOUNT: Final = frozenset({"queue list --dead-letters", "messages list --st
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent to each target."""
+    """The text that is sent to each target."""
 
     title: str
     body: str

@@ -55,7 +55,7 @@ class _Series:
 
 
 class Availability:
-    """What is known of each service; for one event loop."""
+    """The answers and failures of each service; for one event loop."""
 
     def __init__(self, *, clock: Callable[[], datetime], monotonic: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -13,6 +13,7 @@ import structlog
 
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _MAX_PAUSE_SECONDS: Final = 30.0
+_CANCEL_SECONDS: Final = 0.5
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -61,6 +62,17 @@ async def cancel(*tasks: "asyncio.Task[Any]", within: float) -> None:
         log.warning(
             "tasks_not_ended", tasks=sorted({task.get_name() for task in late}), count=len(late), seconds=within
         )
+
+
+async def unless(stopping: "asyncio.Task[Any]", work: Coroutine[Any, Any, None]) -> None:
+    """Await the work, cut off once `stopping` is done: what hangs does not keep the process from its end."""
+    working = asyncio.create_task(work)
+    try:
+        await asyncio.wait([stopping, working], return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            await working
+    finally:
+        await cancel(working, within=_CANCEL_SECONDS)
 
 
 def log_failure(task: "asyncio.Task[Any]") -> None:

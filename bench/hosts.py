@@ -33,11 +33,11 @@ from console.wiring.graph import open_graph
 from console.wiring.processor import ImportOptions, importer_of, processor_of
 from db.engine import Database, make_engine
 from db.heartbeat import Heartbeat
-from db.queries.processes import Process
+from db.queries.processes import PROCESSOR, Process
 from db.tables import process, queue_message
 from graph.messages import MailReader
 from graph.slots import Slots
-from processor.mailbox_fairness import PROCESSOR, ProcessShare
+from processor.mailbox_fairness import ProcessShare
 from processor.metrics import ProcessorMetrics
 from processor.worker import WorkerContext, WorkerLimits
 from simulator.faults import Fault, FaultKind

@@ -26,7 +26,7 @@ from console.wiring.processor import ImportOptions, importer_of, processor_of
 from db.engine import Database, make_engine, run_writing
 from db.heartbeat import Heartbeat
 from db.queries import accounts
-from db.queries.processes import Process
+from db.queries.processes import PROCESSOR, Process
 from db.schema import revisions
 from db.tables import message
 from graph.certificates import make_self_signed, write_pair
@@ -34,7 +34,7 @@ from graph.client import GraphClient
 from graph.messages import MailReader
 from graph.slots import Slots
 from graph.token import TokenSource
-from processor.mailbox_fairness import PROCESSOR, ProcessShare
+from processor.mailbox_fairness import ProcessShare
 from processor.metrics import ProcessorMetrics
 from processor.worker import WorkerContext, WorkerLimits
 from simulator.api.throttling import Limits

@@ -35,7 +35,7 @@ from console.wiring.monitoring import monitor_of
 from db.engine import Database, make_engine, run_reading, run_writing
 from db.heartbeat import Heartbeat
 from db.queries import problems
-from db.queries.processes import Process
+from db.queries.processes import PROCESSOR, SUBSCRIPTIONS, Process
 from db.schema import revisions
 from db.tables import (
     account_condition,
@@ -46,7 +46,6 @@ from db.tables import (
     service_outage,
     subscription_schedule,
 )
-from monitoring.evaluation import MANAGER, PROCESSOR
 from monitoring.monitor import Observer
 from monitoring.outages import OutageWatch
 
@@ -213,7 +212,7 @@ class _ProcessOf:
         self.availability = availability
         self.counted = {each: _Counted(url) for each in ("heartbeat", "monitor and alerts", "watch of outages")}
         self.settings = Settings(database_url=SecretStr(url), alerts=SecretStr(targets))
-        self.process = Process(name, name, (PROCESSOR, MANAGER), "", utc_now())
+        self.process = Process(name, name, (PROCESSOR, SUBSCRIPTIONS), "", utc_now())
 
     async def run(self, stop: asyncio.Event, stack: AsyncExitStack) -> list[asyncio.Task[None]]:
         """Start it."""

@@ -80,6 +80,11 @@ class AccountStatus:
     waiting_since: datetime | None = None
     """Time since which an active message could have been received; of a scheduled one, its time."""
 
+    @property
+    def outstanding(self) -> int:
+        """Messages that are to be imported: all but the dead letters."""
+        return self.active + self.locked + self.scheduled
+
 
 @dataclass(frozen=True, slots=True)
 class QueueStatus:

@@ -101,7 +101,7 @@ async def _queue(
 
 
 def _certificates(invocation: Invocation, thumbprints: set[str]) -> list[CertificateEnd]:
-    """When the certificates of the accounts end, as far as the store of this host has them."""
+    """The ends of the accounts' certificates, as far as the store of this host has them."""
     if not thumbprints:
         return []
     from console.wiring.certificate_store import certificate_store  # noqa: PLC0415  # takes long to load, and is not always needed

@@ -13,9 +13,9 @@ from console.output import failure
 from console.settings_sources import load_settings
 from console.translation.help import Group
 from console.wiring.process import run_until_signalled
-from console.wiring.roles import ALL, RECEIVER, SUBSCRIPTIONS, run_roles
+from console.wiring.roles import ALL, run_roles
+from db.queries.processes import PROCESSOR, RECEIVER, SUBSCRIPTIONS
 from phrases import Phrase
-from processor.mailbox_fairness import PROCESSOR
 
 
 @click.group(cls=Group, epilog=example("mail-importer run all"))

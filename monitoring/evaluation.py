@@ -17,12 +17,10 @@ from db.leases import age
 from db.queries.installation import ConditionFact
 from db.queries.outages import KnownOutage
 from db.queries.problems import NO_ACCOUNT, Problem, ProblemKind, Severity
-from db.queries.processes import KnownProcess
+from db.queries.processes import PROCESSOR, SUBSCRIPTIONS, KnownProcess
 from monitoring.facts import Disk, Facts
 from phrases import Phrase
 
-PROCESSOR: Final = "processor"
-MANAGER: Final = "subscriptions"
 NOT_DRAINED_AFTER: Final = timedelta(minutes=5)
 MAX_CLOCK_SECONDS: Final = 10.0
 """Difference of two hosts' clocks from which it is a problem."""
@@ -120,11 +118,7 @@ def hidden(facts: Facts) -> set[ProblemKind]:
 
 
 def _outages(facts: Facts) -> Iterator[Problem]:
-    by_service: dict[str, list[KnownOutage]] = defaultdict(list)
-    for each in facts.stored.outages:
-        if each.process in facts.alive:
-            by_service[each.service].append(each)
-    graph, sign_in = by_service[Service.GRAPH], by_service[Service.SIGN_IN]
+    graph, sign_in = facts.outages_of(Service.GRAPH), facts.outages_of(Service.SIGN_IN)
     if graph and sign_in:
         # One cause, most likely: the network between.
         yield _outage(
@@ -149,7 +143,7 @@ def _outages(facts: Facts) -> Iterator[Problem]:
             _NETWORK,
             sign_in,
         )
-    queue = by_service[Service.QUEUE]
+    queue = facts.outages_of(Service.QUEUE)
     if queue:
         yield _outage(
             ProblemKind.QUEUE_UNREACHABLE,
@@ -161,8 +155,7 @@ def _outages(facts: Facts) -> Iterator[Problem]:
 
 def _unreached(facts: Facts) -> bool:
     """True while a live process cannot reach Graph or the sign-in service."""
-    services = {Service.GRAPH, Service.SIGN_IN}
-    return any(each.service in services and each.process in facts.alive for each in facts.stored.outages)
+    return bool(facts.outages_of(Service.GRAPH, Service.SIGN_IN))
 
 
 def _outage(kind: ProblemKind, text: Phrase, remedy: Phrase, found: Sequence[KnownOutage]) -> Problem:
@@ -214,7 +207,7 @@ class _Cause:
 
 def _conditions(facts: Facts) -> Iterator[Problem]:
     # Without a live manager, what it found last is of no outage that goes on.
-    unreached = _unreached(facts) or not _has(_alive(facts), MANAGER)
+    unreached = _unreached(facts) or not _has(facts.living, SUBSCRIPTIONS)
     causes: dict[tuple[str, ...], _Cause] = {}
     for each in facts.stored.conditions:
         kind = kind_of(each.role, each.reason)
@@ -302,7 +295,7 @@ def _account_remedy(name: str) -> Phrase:
 
 
 def _roles(facts: Facts) -> Iterator[Problem]:
-    alive = _alive(facts)
+    alive = facts.living
     missing = set()
     if facts.stored.accounts and not _has(alive, PROCESSOR):
         missing.add(PROCESSOR)
@@ -313,18 +306,18 @@ def _roles(facts: Facts) -> Iterator[Problem]:
             Phrase("Start one: mail-importer run processor, or run all"),
             since=_last_seen(facts, PROCESSOR),
         )
-    if facts.stored.accounts and not _has(alive, MANAGER):
-        missing.add(MANAGER)
+    if facts.stored.accounts and not _has(alive, SUBSCRIPTIONS):
+        missing.add(SUBSCRIPTIONS)
         yield Problem(
             ProblemKind.NO_MANAGER,
             Severity.ERROR,
             Phrase("No subscription manager is alive: subscriptions end, and folders are not swept."),
             Phrase("Start one: mail-importer run subscriptions, or run all"),
-            since=_last_seen(facts, MANAGER),
+            since=_last_seen(facts, SUBSCRIPTIONS),
         )
-    stuck = {each.process: each.since for each in facts.stored.outages if each.service == Service.LOOP}
+    stuck = {each.process: each.since for each in facts.outages_of(Service.LOOP)}
     for each in facts.stored.processes:
-        hangs = each.process.name in facts.alive and each.process.name in stuck
+        hangs = each.process.name in stuck
         ended = each.process.name not in facts.alive and not is_replaced(each, alive)
         if hangs or (ended and not missing & set(each.process.roles)):
             yield Problem(
@@ -345,10 +338,6 @@ def _roles(facts: Facts) -> Iterator[Problem]:
             )
 
 
-def _alive(facts: Facts) -> list[KnownProcess]:
-    return [each for each in facts.stored.processes if each.process.name in facts.alive]
-
-
 def _has(alive: Iterable[KnownProcess], role: str) -> bool:
     return any(role in each.process.roles for each in alive)
 
@@ -356,7 +345,7 @@ def _has(alive: Iterable[KnownProcess], role: str) -> bool:
 def _last_seen(facts: Facts, role: str) -> datetime | None:
     """Since when no process has the role: not since before any of those that live began, as after a boot."""
     seen = max((each.heartbeat for each in facts.stored.processes if role in each.process.roles), default=None)
-    began = min((each.process.started for each in _alive(facts)), default=None)
+    began = min((each.process.started for each in facts.living), default=None)
     return max(filter(None, (seen, began)), default=None)
 
 
@@ -375,8 +364,7 @@ def is_replaced(lost: KnownProcess, alive: Iterable[KnownProcess]) -> bool:
 
 def _queue(facts: Facts) -> Iterator[Problem]:
     if facts.queue is None:
-        known = any(each.service == Service.QUEUE and each.process in facts.alive for each in facts.stored.outages)
-        if facts.queue_error is not None and not known:
+        if facts.queue_error is not None and not facts.outages_of(Service.QUEUE):
             yield Problem(
                 ProblemKind.QUEUE_UNREACHABLE,
                 Severity.ERROR,
@@ -386,7 +374,7 @@ def _queue(facts: Facts) -> Iterator[Problem]:
         return
     waiting = facts.queue.waiting_since
     # Without a processor, that is the problem.
-    if _has(_alive(facts), PROCESSOR) and waiting is not None and age(waiting, facts.now) >= NOT_DRAINED_AFTER:
+    if _has(facts.living, PROCESSOR) and waiting is not None and age(waiting, facts.now) >= NOT_DRAINED_AFTER:
         yield Problem(
             ProblemKind.QUEUE_NOT_DRAINED,
             Severity.ERROR,
@@ -401,38 +389,34 @@ def _queue(facts: Facts) -> Iterator[Problem]:
             count=facts.queue.active,
         )
     dead = {each.account_id: each.dead for each in facts.queue.accounts if each.dead}
-    if len(dead) > _FEW:
-        yield _dead_letters(
-            sum(dead.values()),
-            Phrase.counted(
-                "{n} message could not be imported and was set aside.",
-                "{n} messages could not be imported and were set aside.",
-                n=sum(dead.values()),
-            ),
-            None,
-            None,
+    if len(dead) <= _FEW:
+        yield from (_dead_letters_of(account_id, number, facts) for account_id, number in dead.items())
+        return
+    number = sum(dead.values())
+    text = Phrase.counted(
+        "{n} message could not be imported and was set aside.",
+        "{n} messages could not be imported and were set aside.",
+        n=number,
+    )
+    yield _dead_letters(number, text, None, None)
+
+
+def _dead_letters_of(account_id: int | None, number: int, facts: Facts) -> Problem:
+    if account_id is None:
+        text = Phrase.counted(
+            "{n} message of no known account was set aside.",
+            "{n} messages of no known account were set aside.",
+            n=number,
         )
-    else:
-        for account_id, number in dead.items():
-            name = facts.stored.names.get(account_id, str(account_id)) if account_id is not None else None
-            yield _dead_letters(
-                number,
-                Phrase.counted(
-                    "{n} message of account {name!r} could not be imported and was set aside.",
-                    "{n} messages of account {name!r} could not be imported and were set aside.",
-                    n=number,
-                    name=name,
-                )
-                if name is not None
-                else Phrase.counted(
-                    "{n} message of no known account was set aside.",
-                    "{n} messages of no known account were set aside.",
-                    n=number,
-                ),
-                account_id,
-                None if name is None else f"--account {shlex.quote(name)}",
-                scope=NO_ACCOUNT if name is None else "",
-            )
+        return _dead_letters(number, text, None, None, scope=NO_ACCOUNT)
+    name = facts.stored.names.get(account_id, str(account_id))
+    text = Phrase.counted(
+        "{n} message of account {name!r} could not be imported and was set aside.",
+        "{n} messages of account {name!r} could not be imported and were set aside.",
+        n=number,
+        name=name,
+    )
+    return _dead_letters(number, text, account_id, f"--account {shlex.quote(name)}")
 
 
 def _dead_letters(

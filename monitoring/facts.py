@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from availability import Service
 from bus.queue import QueueStatus
 from db.queries import after_import, alerts, failures, installation, outages, processes
 from db.queries.alerts import FailingTarget
@@ -57,6 +58,15 @@ class Facts:
     queue_error: str | None = None
     clocks: Mapping[str, float] = field(default_factory=dict)
     disk: Disk | None = None
+
+    @property
+    def living(self) -> list[KnownProcess]:
+        """The processes that are alive."""
+        return [each for each in self.stored.processes if each.process.name in self.alive]
+
+    def outages_of(self, *services: Service) -> list[KnownOutage]:
+        """The outages of these services that live processes find."""
+        return [each for each in self.stored.outages if each.service in services and each.process in self.alive]
 
 
 def read(connection: Connection, queue: QueueStatus | None, *, now: datetime) -> StoredFacts:

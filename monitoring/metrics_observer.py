@@ -14,7 +14,7 @@ from db.engine import Database
 from db.queries import installation
 from db.queries.installation import AccountState
 from db.queries.problems import Problem, ProblemKind, Severity
-from monitoring.evaluation import MANAGER, PROCESSOR
+from db.queries.processes import PROCESSOR, SUBSCRIPTIONS
 from monitoring.facts import Facts
 from monitoring.metrics import AccountSnapshot, InstallationMetrics, InstallationSnapshot
 
@@ -90,7 +90,7 @@ def _account(state: AccountState, queue: AccountStatus | None) -> AccountSnapsho
     return AccountSnapshot(
         state.account_id,
         state.name,
-        waiting=0 if queue is None else queue.active + queue.locked + queue.scheduled,
+        waiting=0 if queue is None else queue.outstanding,
         dead_letters=0 if queue is None else queue.dead,
         last_import=state.last_imported,
         last_sweep=state.last_swept,
@@ -105,7 +105,7 @@ def _depths(queue: QueueStatus) -> dict[str, int]:
 
 def _processes(facts: Facts) -> dict[str, int]:
     """By role; a receiver that has no row, as in front of Service Bus, is not counted as missing."""
-    counts = {PROCESSOR: 0, MANAGER: 0}
+    counts = {PROCESSOR: 0, SUBSCRIPTIONS: 0}
     for each in facts.stored.processes:
         for role in each.process.roles:
             counts[role] = counts.get(role, 0) + (each.process.name in facts.alive)

@@ -21,8 +21,9 @@ from db.errors import DatabaseUnavailable, no_answer
 from db.heartbeat import Heartbeat
 from db.queries import named_leases, outages, problems
 from db.queries.problems import Changes, Problem
+from db.queries.processes import SUBSCRIPTIONS
 from monitoring import facts as stored_facts
-from monitoring.evaluation import MANAGER, evaluate, hidden
+from monitoring.evaluation import evaluate, hidden
 from monitoring.facts import Disk, Facts
 from phrases import Phrase
 
@@ -32,7 +33,6 @@ LEASE: Final = timedelta(seconds=45)
 _KEPT: Final = timedelta(days=90)
 _DELETED_AT_ONCE: Final = 500
 _LAST_WRITE_SECONDS: Final = 2.0
-_CANCEL_SECONDS: Final = 0.5
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -107,7 +107,7 @@ class Monitor:
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
-                await _unless(stopping, self.round())
+                await background.unless(stopping, self.round())
                 await asyncio.wait([stopping], timeout=self._limits.every_seconds)
         finally:
             stopping.cancel()
@@ -157,7 +157,8 @@ class Monitor:
     async def _acquire(self) -> bool:
         """Acquire the lease or renew it; a processor leaves it to managers."""
         me = self._heartbeat.process
-        if MANAGER not in me.roles and any(MANAGER in each.process.roles for each in self._heartbeat.alive()):
+        managers = [each for each in self._heartbeat.alive() if SUBSCRIPTIONS in each.process.roles]
+        if managers and SUBSCRIPTIONS not in me.roles:
             await self._release()
             return False
         now = self._clock()
@@ -235,17 +236,6 @@ async def _all(works: Collection[Coroutine[Any, Any, None]]) -> None:
     for end in ends:
         if isinstance(end, DatabaseUnavailable):
             raise end
-
-
-async def _unless(stopping: asyncio.Task[Any], work: Coroutine[Any, Any, None]) -> None:
-    """Await the work, until the process is to stop."""
-    working = asyncio.create_task(work)
-    try:
-        await asyncio.wait([stopping, working], return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            await working
-    finally:
-        await background.cancel(working, within=_CANCEL_SECONDS)
 
 
 def _log_changes(changes: Changes) -> None:

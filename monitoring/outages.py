@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+import background
 from availability import Availability, Outage, Service
 from background.pulse import Pulse
 from db.engine import Database
@@ -70,20 +71,23 @@ class OutageWatch:
         self._written_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Watch until `stop` is set; then delete what was written."""
+        """Watch until `stop` is set; then delete what was written. What hangs meanwhile is cut off then."""
+        stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
-                await asyncio.gather(*(self._probe(service) for service in self._probes))
-                with contextlib.suppress(DatabaseUnavailable):  # the heartbeat reports it
-                    await self._write()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._pause()):
-                        await stop.wait()
+                await background.unless(stopping, self._round())
+                await asyncio.wait([stopping], timeout=self._pause())
         finally:
+            stopping.cancel()
             if self._written:
                 with contextlib.suppress(DatabaseUnavailable, TimeoutError):
                     async with asyncio.timeout(_LAST_WRITE_SECONDS):
                         await self._database.write(lambda connection: outages.delete_of(connection, self._owner))
+
+    async def _round(self) -> None:
+        await asyncio.gather(*(self._probe(service) for service in self._probes))
+        with contextlib.suppress(DatabaseUnavailable):  # the heartbeat reports it
+            await self._write()
 
     def _pause(self) -> float:
         """Seconds until the next round: also a service that hangs is to be an outage within a minute."""

@@ -1,7 +1,7 @@
 """The state of the whole installation at one moment: what `status` shows, in the form that other programs rely on."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -11,7 +11,8 @@ from bus.queue import AccountStatus
 from db.leases import age
 from db.queries.installation import AccountState
 from db.queries.problems import Problem, ProblemKind, Severity, StoredProblem
-from monitoring.evaluation import MANAGER, PROCESSOR, is_replaced
+from db.queries.processes import PROCESSOR, SUBSCRIPTIONS
+from monitoring.evaluation import is_replaced
 from monitoring.facts import Facts
 
 _STOPS_MAIL: Final = frozenset(
@@ -84,9 +85,9 @@ class Overview:
     @property
     def replaced(self) -> set[str]:
         """The names of processes that ended unexpectedly, and whose roles another one of their host has."""
-        known, alive = self.facts.stored.processes, self.facts.alive
-        living = [each for each in known if each.process.name in alive]
-        return {each.process.name for each in known if each.process.name not in alive and is_replaced(each, living)}
+        living = self.facts.living
+        ended = (each for each in self.facts.stored.processes if each.process.name not in self.facts.alive)
+        return {each.process.name for each in ended if is_replaced(each, living)}
 
     def data(self) -> dict[str, Any]:
         """The object of `status --json`."""
@@ -123,27 +124,24 @@ class Overview:
                 for each in self.problems
             ],
             "accounts": [_account(each, queues.get(each.account_id)) for each in self.accounts],
-            "queue": self._queue(names),
+            "queue": self.queue_data(),
             "last_imported": self.last_imported,
             "certificates": [{"thumbprint": each.thumbprint, "expires": each.expires} for each in self.certificates],
         }
 
     def _service(self, service: Service) -> dict[str, Any]:
         """The state of a service, as the live processes that call it find it; None: there is none."""
-        callers = any(
-            each.process.name in self.facts.alive and {PROCESSOR, MANAGER} & set(each.process.roles)
-            for each in self.facts.stored.processes
-        )
-        outages = [
-            each for each in self.facts.stored.outages if each.service == service and each.process in self.facts.alive
-        ]
+        callers = any({PROCESSOR, SUBSCRIPTIONS} & set(each.process.roles) for each in self.facts.living)
+        outages = self.facts.outages_of(service)
         return {
             "service": service.value,
             "reachable": not outages if callers else None,
             "since": min((each.since for each in outages), default=None),
         }
 
-    def _queue(self, names: Mapping[int, str]) -> dict[str, Any]:
+    def queue_data(self) -> dict[str, Any]:
+        """The part of `data` that is of the queue."""
+        names = {each.account_id: each.name for each in self.accounts}
         queue = self.facts.queue
         oldest = None if queue is None else queue.oldest
         return {
@@ -172,7 +170,7 @@ def _account(state: AccountState, queue: AccountStatus | None) -> dict[str, Any]
         "address": state.address,
         "enabled": state.enabled,
         "subscription": subscription,
-        "waiting": 0 if queue is None else queue.active + queue.locked + queue.scheduled,
+        "waiting": 0 if queue is None else queue.outstanding,
         "failed": 0 if queue is None else queue.dead,
         "last_imported": state.last_imported,
         "last_swept": state.last_swept,
@@ -187,19 +185,7 @@ def merged(
     `kept`: kinds of which the stored ones are not over, though they are not found.
     """
     by_key = {each.key: each for each in stored}
-    problems = [
-        Problem(
-            each.kind,
-            each.severity,
-            each.text,
-            each.remedy,
-            each.account_id,
-            each.scope,
-            by_key[each.key].first_seen if each.key in by_key else each.since,
-            each.count,
-        )
-        for each in found
-    ]
+    problems = [replace(each, since=by_key[each.key].first_seen) if each.key in by_key else each for each in found]
     found_keys = {each.key for each in found}
     problems += [
         Problem(

@@ -49,7 +49,7 @@ _COSTLY: Final = "TookTooLong"
 _AT_ONCE: Final = 10
 _EVERY_SECONDS: Final = 30.0
 _AFTER_SUCCESS_SECONDS: Final = 600.0
-"""Where a probe is answered and a role is refused all the same, as on a host without the certificate."""
+"""Pause where a probe is answered and a role is refused all the same, as on a host without the certificate."""
 _PROBE_SECONDS: Final = 15.0
 _CANCEL_SECONDS: Final = 0.5
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from db.leases import is_over
-from db.queries.processes import KnownProcess
+from db.queries.processes import PROCESSOR, KnownProcess
 from graph.mailbox import SlotKey
 from graph.slots import MAX_AT_ONCE, share_of
 
@@ -20,9 +20,6 @@ _WEIGHT: Final = 0.2
 _SHORTEST: Final = timedelta(seconds=0.2)
 _MAX_WAIT: Final = timedelta(seconds=60)
 _FORGET_FROM: Final = 1_000
-
-PROCESSOR: Final = "processor"
-"""The role, in `tblProcess`, of the processes that share the calls."""
 
 
 class AliveProcesses(Protocol):

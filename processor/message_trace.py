@@ -74,7 +74,7 @@ class TraceLimits:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What one delivery leaves to write: the attempt, unless it only repeats others, and the failure, if it is one."""
+    """The rows of one delivery: the attempt, unless it only repeats others, and the failure, if it is one."""
 
     attempt: TraceRow | None
     failure: Failure | None = None

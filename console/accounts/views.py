@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -17,6 +17,8 @@ from monitoring.evaluation import kind_of
 from monitoring.overview import Overview
 from phrases import Phrase
 from subscriptions.sweep_schedule import SweepSchedule
+
+_NOTHING_QUEUED: Final = AccountStatus(None)
 
 
 def list_columns(rows: list[dict[str, Any]], settings: Settings, now: datetime) -> list[Column]:
@@ -120,6 +122,7 @@ def rows(
                 "next_attempt": each.next_attempt,
             }
         )
+    conditions = {each.account_id: [*_unusable(each), *troubles.get(each.account_id, [])] for each in found}
     return [
         {
             "account_id": account.account_id,
@@ -147,24 +150,13 @@ def rows(
             "seen": left_out.get(account.account_id, 0),
             "scanning": scanning.get(account.account_id, 0),
             "actions": asdict(actions.get(account.account_id, after_import.Counts())),
-            "waiting": None if queue is None else _waiting(queued.get(account.account_id)),
-            "failed": None if queue is None else _failed(queued.get(account.account_id)),
-            "conditions": [*_unusable(account), *troubles.get(account.account_id, [])],
-            "problems": _with_conditions(
-                problems.get(account.account_id, []),
-                [*_unusable(account), *troubles.get(account.account_id, [])],
-            ),
+            "waiting": None if queue is None else queued.get(account.account_id, _NOTHING_QUEUED).outstanding,
+            "failed": None if queue is None else queued.get(account.account_id, _NOTHING_QUEUED).dead,
+            "conditions": conditions[account.account_id],
+            "problems": _with_conditions(problems.get(account.account_id, []), conditions[account.account_id]),
         }
         for account in found
     ]
-
-
-def _waiting(queued: AccountStatus | None) -> int:
-    return 0 if queued is None else queued.active + queued.locked + queued.scheduled
-
-
-def _failed(queued: AccountStatus | None) -> int:
-    return 0 if queued is None else queued.dead
 
 
 def _problems(overview: Overview) -> dict[int, list[dict[str, Any]]]:

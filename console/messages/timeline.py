@@ -61,7 +61,7 @@ _STATES: Final[Mapping[str, Phrase]] = {
     ActionState.GONE: Phrase("had nothing left to be done"),
 }
 _OF_THE_QUEUE: Final = frozenset({Outcome.REPLAYED, Outcome.MADE_DUE, Outcome.PURGED})
-"""What an operator did with the queue message: no import was started."""
+"""Operations of an operator on the queue message: no import was started."""
 # Order of simultaneous events.
 _ORDER: Final = (NOTIFIED, QUEUED, UNRECORDED, STARTED, FETCHED, COMMITTED, COPY, COPIED, LEFT_OUT)
 

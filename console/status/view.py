@@ -11,7 +11,6 @@ from monitoring.overview import Overview, Verdict
 from phrases import Phrase
 
 _MAX_ACCOUNTS: Final = 20
-_CERTIFICATE_SHOWN_BEFORE: Final = timedelta(days=30)
 _MAX_IN_LINE: Final = 3
 _MAX_TEXT: Final = 1000
 """Characters of a problem's text in one line: NRPE, for one, passes on a few thousand in all."""
@@ -174,7 +173,7 @@ def nagios_status(overview: Overview) -> int:
 
 def nagios_line(overview: Overview) -> Phrase:
     """One line with performance data, which a bar begins: the texts have none, and are cut."""
-    queue = overview.data()["queue"]
+    queue = overview.queue_data()
     figures = {
         "problems": len(overview.problems),
         "waiting": queue["waiting"],

@@ -30,11 +30,11 @@ from console.wiring.queue import open_queue
 from console.wiring.telemetry import telemetry_of
 from db.engine import Database
 from db.heartbeat import Heartbeat
-from db.queries.processes import Process
+from db.queries.processes import PROCESSOR, RECEIVER, SUBSCRIPTIONS, Process
 from db.schema import revisions
 from graph.client_state import ClientStateKeys
 from graph.slots import LocalSlots, Slots
-from processor.mailbox_fairness import PROCESSOR, ProcessShare
+from processor.mailbox_fairness import ProcessShare
 from threads import DaemonThreads
 
 if TYPE_CHECKING:
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from monitoring.monitor import Observer
     from receiver.tls import ServerCertificate
 
-RECEIVER: Final = "receiver"
-SUBSCRIPTIONS: Final = "subscriptions"
 MONITOR: Final = "monitor"
 """The work that every process with a processor or a manager does beside its roles."""
 _COUNTING_SECONDS: Final = 8.0

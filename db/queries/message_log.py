@@ -39,6 +39,8 @@ _ONE: Final[ColumnElement[int]] = literal_column("1")
 
 _message, _failure, _seen, _duplicate, _trace = message.c, failure.c, seen.c, duplicate.c, message_trace.c
 
+_OF_MAIL: Final = (_message.sInternetMessageID, _message.sSubject, _message.sFromName, _message.sFromAddress)
+
 
 @dataclass(frozen=True, slots=True)
 class LogCriteria:
@@ -234,7 +236,7 @@ class _Source(ABC):
 
     @abstractmethod
     def made(self, row: Row[Any], place: Position) -> LoggedMessage:
-        """The message of a row; the account's name is filled in later."""
+        """The message of a row, which has the columns of `read` as well."""
 
     def is_of(self, account_id: int) -> ColumnElement[bool]:
         """The condition of the account."""
@@ -257,7 +259,7 @@ class _Source(ABC):
         def take(rows: Select[Any]) -> None:
             for row in connection.execute(rows.limit(window.limit - len(found))):
                 place = Position(row.time or NEVER, source, row.number)
-                found.append(replace(self.made(row, place), account=row.account))
+                found.append(self.made(row, place))
 
         if after is None or after.time != NEVER:
             take(timed)
@@ -301,15 +303,9 @@ class _Imported(_Source):
     time = _message.dtReceived
 
     def query(self) -> Select[Any]:
-        return select(
-            _message.nAccountID,
-            _message.sGraphMessageID,
-            _message.sInternetMessageID,
-            _message.sSubject,
-            _message.sFromName,
-            _message.sFromAddress,
-            _message.dtImported,
-        ).select_from(message)
+        return select(_message.nAccountID, _message.sGraphMessageID, _message.dtImported, *_OF_MAIL).select_from(
+            message
+        )
 
     def conditions(self, criteria: LogCriteria) -> list[ColumnElement[bool]] | None:
         found: list[ColumnElement[bool]] = []
@@ -335,19 +331,22 @@ class _Imported(_Source):
         return found
 
     def made(self, row: Row[Any], place: Position) -> LoggedMessage:
+        return self.of_mail(row, place, MessageState.IMPORTED, message_id=row.number, imported=row.dtImported)
+
+    def of_mail(self, row: Row[Any], place: Position, state: MessageState, **facts: Any) -> LoggedMessage:  # noqa: ANN401  # passed through
+        """The message of a row that has _OF_MAIL."""
         return LoggedMessage(
             place,
-            MessageState.IMPORTED,
+            state,
             row.nAccountID,
-            None,
+            row.account,
             row.sGraphMessageID,
-            message_id=row.number,
             internet_message_id=row.sInternetMessageID,
             subject=row.sSubject,
             from_name=row.sFromName,
             from_address=row.sFromAddress,
             received=row.time,
-            imported=row.dtImported,
+            **facts,
         )
 
 
@@ -365,28 +364,12 @@ class _Duplicate(_Imported):
             _duplicate.nMessageID,
             _duplicate.dtSeen,
             _duplicate.sReason,
-            _message.sInternetMessageID,
-            _message.sSubject,
-            _message.sFromName,
-            _message.sFromAddress,
+            *_OF_MAIL,
         ).select_from(duplicate.join(message, _message.nMessageID == _duplicate.nMessageID))
 
     def made(self, row: Row[Any], place: Position) -> LoggedMessage:
-        return LoggedMessage(
-            place,
-            MessageState.DUPLICATE,
-            row.nAccountID,
-            None,
-            row.sGraphMessageID,
-            message_id=row.nMessageID,
-            internet_message_id=row.sInternetMessageID,
-            subject=row.sSubject,
-            from_name=row.sFromName,
-            from_address=row.sFromAddress,
-            received=row.time,
-            noted=row.dtSeen,
-            reason=row.sReason,
-        )
+        facts = {"message_id": row.nMessageID, "noted": row.dtSeen, "reason": row.sReason}
+        return self.of_mail(row, place, MessageState.DUPLICATE, **facts)
 
 
 class _Failed(_Source):
@@ -419,7 +402,7 @@ class _Failed(_Source):
             place,
             MessageState.FAILED if found.state is FailureState.DEAD else MessageState.WAITING,
             found.account_id,
-            None,
+            row.account,
             found.graph_id,
             internet_message_id=found.internet_message_id,
             subject=found.subject,
@@ -468,7 +451,7 @@ class _Filtered(_Source):
             place,
             MessageState.FILTERED,
             row.nAccountID,
-            None,
+            row.account,
             row.sGraphMessageID,
             internet_message_id=row.sInternetMessageID,
             from_address=row.sFromAddress,
@@ -519,7 +502,7 @@ class _Removed(_Source):
             place,
             MessageState.REMOVED,
             row.nAccountID,
-            None,
+            row.account,
             row.sGraphMessageID,
             internet_message_id=row.sInternetMessageID,
             subject=row.sSubject,

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
-from db.leases import is_over, over
+from db.leases import over
 from db.tables import lease as table
 
 MONITOR: Final = "monitor"
@@ -30,9 +30,3 @@ def acquire(connection: Connection, name: str, owner: str, *, now: datetime, len
 def release(connection: Connection, name: str, owner: str) -> None:
     """End the lease, if the owner has it."""
     connection.execute(delete(table).where(_row.sName == name, _row.sOwner == owner))
-
-
-def owner_of(connection: Connection, name: str, *, now: datetime) -> str | None:
-    """The process that has the lease; None: none has."""
-    row = connection.execute(select(_row.sOwner, _row.dtLeaseUntil).where(_row.sName == name)).one_or_none()
-    return None if row is None or is_over(row.dtLeaseUntil, now) else row.sOwner

@@ -112,7 +112,6 @@ class StoredProblem:
     text: str
     remedy: str
     alerted: datetime | None
-    recovery_alerted: datetime | None
     key: str
 
 
@@ -127,11 +126,6 @@ class Changes:
 def open_problems(connection: Connection) -> list[StoredProblem]:
     """The problems that are open, the oldest first."""
     return _read(connection, _row.dtCleared.is_(None))
-
-
-def cleared_since(connection: Connection, since: datetime) -> list[StoredProblem]:
-    """The problems that were cleared then or later, the oldest first."""
-    return _read(connection, _row.dtCleared >= since)
 
 
 def unalerted_ends(connection: Connection, *, since: datetime) -> list[StoredProblem]:
@@ -230,7 +224,6 @@ def _read(connection: Connection, condition: ColumnElement[bool]) -> list[Stored
             text=from_json(row.sTextPhrase, row.sText) or "",
             remedy=from_json(row.sRemedyPhrase, row.sRemedy) or "",
             alerted=row.dtAlerted,
-            recovery_alerted=row.dtRecoveryAlerted,
             key=row.sKey,
         )
         for row in rows

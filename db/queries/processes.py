@@ -7,12 +7,18 @@ key: no two of them wait for each other.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from db.keys import in_queries
 from db.leases import is_over
 from db.tables import process as table
+
+RECEIVER: Final = "receiver"
+PROCESSOR: Final = "processor"
+SUBSCRIPTIONS: Final = "subscriptions"
+"""The role of a subscription manager; this and those before it are the words of `tblProcess`."""
 
 _row = table.c
 

@@ -22,8 +22,7 @@ from console.wiring.graph import open_graph
 from console.wiring.monitoring import metrics_of, outage_watch_of, recovery_of
 from db.heartbeat import LEASE, Heartbeat
 from db.queries import accounts, problems, processes
-from db.queries.processes import Process
-from monitoring.evaluation import MANAGER, PROCESSOR
+from db.queries.processes import PROCESSOR, SUBSCRIPTIONS, Process
 from monitoring.monitor import Monitor, MonitorLimits
 from monitoring.outages import OutageLimits
 from tests.doubles.alert_receivers import Mailbox, Webhook, smtp_server, webhook
@@ -217,7 +216,7 @@ async def monitored(
         alerter = alerter_of(world.settings, world.database, clock=world.clock)
         assert alerter is not None
         stack.push_async_callback(alerter.close)
-        process = Process("monitored", world.heartbeat.process.host, (PROCESSOR, MANAGER), "1", world.clock())
+        process = Process("monitored", world.heartbeat.process.host, (PROCESSOR, SUBSCRIPTIONS), "1", world.clock())
         heartbeat = await stack.enter_async_context(Heartbeat(world.database, process, clock=world.clock).kept())
         availability = Availability(clock=world.clock, monotonic=monotonic)
         context = replace(world.context, call_seconds=2.0)

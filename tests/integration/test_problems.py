@@ -19,10 +19,9 @@ from sqlalchemy import Connection, column, table, update
 from db.heartbeat import Heartbeat
 from db.queries import accounts, problems
 from db.queries.filters import NONE, Filters
-from db.queries.processes import Process
+from db.queries.processes import PROCESSOR, Process
 from db.schema import revisions
 from graph.certificates import Certificate, make_self_signed, write_pair
-from monitoring.evaluation import PROCESSOR
 from simulator.calls import Operation
 from simulator.content.mail import Mail
 from simulator.faults import FaultKind

@@ -14,11 +14,11 @@ from sqlalchemy import func, select, update
 from db import heartbeat as heartbeats
 from db.heartbeat import LEASE, Heartbeat
 from db.queries import processes
-from db.queries.processes import Process
+from db.queries.processes import PROCESSOR, Process
 from db.tables import message, message_trace, queue_message
 from graph.mailbox import SlotKey
 from processor import worker
-from processor.mailbox_fairness import PROCESSOR, ProcessShare
+from processor.mailbox_fairness import ProcessShare
 from simulator.calls import Operation
 from simulator.faults import FaultKind
 from tests.databases import Gateway, on_every_database
@@ -32,7 +32,7 @@ import asyncio, sys
 from datetime import UTC, datetime
 from db.engine import Database
 from db.heartbeat import Heartbeat
-from db.queries.processes import Process
+from db.queries.processes import PROCESSOR, Process
 from tests.databases import Gateway
 
 async def live():

@@ -29,7 +29,7 @@ from console.wiring.processor import ImportOptions, importer_of, processor_of
 from db.engine import Database
 from db.heartbeat import Heartbeat
 from db.queries import accounts
-from db.queries.processes import Process
+from db.queries.processes import PROCESSOR, Process
 from db.schema import revisions
 from db.tables import attachment, message, recipient
 from graph.certificates import Certificate, write_pair
@@ -40,7 +40,7 @@ from graph.messages import MailReader
 from graph.slots import Slots
 from processor.content.attachments import AttachmentLimits
 from processor.importer import worker_processes
-from processor.mailbox_fairness import PROCESSOR, CallShare, ProcessShare
+from processor.mailbox_fairness import CallShare, ProcessShare
 from processor.metrics import ProcessorMetrics
 from processor.worker import Processor, WorkerContext, WorkerLimits
 from simulator.api.delivery import DeliveryRules

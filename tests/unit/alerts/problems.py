@@ -41,7 +41,6 @@ def stored(number: int = 1, *, age: timedelta = HOUR, now: datetime = NOW, **fac
         text=problem.text,
         remedy=problem.remedy,
         alerted=None,
-        recovery_alerted=None,
         key=f"key {number}",
     )
     return replace(made, **facts)

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from availability import Availability, Service
@@ -21,6 +22,7 @@ from db.queries import accounts, named_leases, outages, problems
 from db.queries.accounts import AccountSettings, Condition
 from db.queries.problems import Problem
 from db.queries.processes import Process
+from db.tables import lease
 from monitoring.facts import Facts
 from monitoring.monitor import LEASE, Monitor, MonitorLimits
 from monitoring.outages import OutageLimits, OutageWatch
@@ -98,7 +100,7 @@ class Site:
         )
 
     async def leader(self) -> str | None:
-        return await self.database.read(lambda c: named_leases.owner_of(c, named_leases.MONITOR, now=self.clock()))
+        return await self.database.read(lambda c: c.scalar(select(lease.c.sOwner)))
 
     async def open_kinds(self) -> list[str]:
         return sorted(each.kind for each in await self.database.read(problems.open_problems))
@@ -327,3 +329,28 @@ async def test_a_process_that_hangs_is_a_problem_although_its_heart_beats(site: 
             await monitor.round()
     stop.set()
     await running
+
+
+async def test_a_watch_of_outages_ends_though_a_probe_hangs(site: Site) -> None:
+    """A stop has ten seconds for all; a service that hangs may not take them."""
+    begun = asyncio.Event()
+
+    async def probe() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    watch = OutageWatch(
+        site.database,
+        "one",
+        Availability(clock=site.clock),
+        {Service.GRAPH: probe},
+        pulse=Pulse(),
+        clock=site.clock,
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(watch.run(stop))
+    async with asyncio.timeout(10):
+        await begun.wait()
+    stop.set()
+    async with asyncio.timeout(5):
+        await running

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from db.errors import DatabaseUnavailable
-from db.queries.processes import KnownProcess, Process
+from db.queries.processes import PROCESSOR, KnownProcess, Process
 from graph.mailbox import SlotKey
 from phrases import Phrase
-from processor.mailbox_fairness import PROCESSOR, MailboxFairness, ProcessShare
+from processor.mailbox_fairness import MailboxFairness, ProcessShare
 from tests.doubles.clock import SettableClock
 
 BUSY, OTHER = ("client", "busy"), ("client", "other")
