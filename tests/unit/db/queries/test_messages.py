@@ -533,7 +533,7 @@ async def test_close_writes_what_was_submitted(database: Database) -> None:
 
 
 def number_of(engine: Engine, graph_id: str = "AAMk") -> int | None:
-    statement = select(message.c.nMessageID).where(message.c.sGraphMessageID == graph_id)
+    statement = select(message.c.nMessageID).where(message.c.nAccountID == 1, message.c.sGraphMessageID == graph_id)
     return run_reading(engine, lambda connection: connection.scalar(statement))
 
 
