@@ -79,5 +79,35 @@ class ActionState(StrEnum):
     GONE = "gone"
 
 
+class RuleState(StrEnum):
+    """`sRuleState` of a message. WHITE: not processed yet; GREEN: a rule matched, and all is saved; AMBER: none
+    matched; RED: one matched, and something could not be saved."""
+
+    WHITE = "white"
+    GREEN = "green"
+    AMBER = "amber"
+    RED = "red"
+
+
+class FileState(StrEnum):
+    """`sState` of `tblEmailFile`. SKIPPED: given up by an operator, or with the file that it describes."""
+
+    PENDING = "pending"
+    SAVED = "saved"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class FilePart(StrEnum):
+    """`sPart` of `tblEmailFile`: the part of a message that is saved. ZIP: a file in an attached .zip."""
+
+    ATTACHMENT = "attachment"
+    ZIP = "zip"
+    TEXT = "text"
+    HTML = "html"
+    ORIGINAL = "original"
+    METADATA = "metadata"
+
+
 WHOLE: Final = (ContentState.STORED, ContentState.LINKED)
 """States of an attachment of which nothing is missing."""

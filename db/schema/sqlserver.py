@@ -22,6 +22,9 @@ LOCK: Final = "mail-importer upgrade"
 """The application lock of upgrades, of the program and of the script."""
 _PROBLEMS: Final = "#MailImporterProblem"
 
+_IN_ONE_BATCH: Final = 20
+"""Guarded statements of a batch, which parsers nest in one another."""
+
 
 class SqlServerScript(Script):
     """Runs in sqlcmd, in SQL Server Management Studio, or batch by batch on one connection."""
@@ -127,15 +130,14 @@ class SqlServerScript(Script):
         return iter(("EXEC (N'", "\n".join(lines).replace("'", "''"), "');"))
 
     def _all_guarded(self, statements: Sequence[tuple[str, ExecutableDDLElement]]) -> None:
-        if not statements:
-            return
-        self._if(
-            "",
-            *chain.from_iterable(
-                (f"IF {condition}", f"{textwrap.indent(self.ddl(statement), '    ')};")
-                for condition, statement in statements
-            ),
-        )
+        for start in range(0, len(statements), _IN_ONE_BATCH):
+            self._if(
+                "",
+                *chain.from_iterable(
+                    (f"IF {condition}", f"{textwrap.indent(self.ddl(statement), '    ')};")
+                    for condition, statement in statements[start : start + _IN_ONE_BATCH]
+                ),
+            )
 
     def _throw(self, message: str) -> str:
         return f"THROW 51000, {self.text(message)}, 1;"

@@ -18,6 +18,7 @@ from typing import IO, Final
 
 from db.outcomes import ContentState
 from db.records import AttachmentRecord
+from filenames import FileNames, extension_for
 from graph.errors import (
     NOT_THE_CONTENT,
     GraphError,
@@ -32,7 +33,6 @@ from graph.mailbox import Mailbox
 from graph.messages import PAGES_OF_PROXIES, MailReader
 from longtext import LongText
 from phrases import Phrase
-from processor.content.file_names import FileNames, extension_for
 from processor.content.isolated_unpacking import PRELOAD, IsolatedUnpacker
 from processor.content.mapping import LARGEST_SIZE, Json, kind_of, size_of
 from processor.content.spool import IN_MEMORY, Spool, spooling_threads
