@@ -4,11 +4,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import takewhile
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
+from rules.compiled import BadRule, CompiledRule, CompiledRules, Verdict
+from rules.selection import WantedFile, files_of, is_archive
 
+import background
 from db.engine import Database
 from db.queries import rule_mail, rule_matches, rules
 from db.queries.rule_mail import UncheckedMessage
@@ -17,11 +21,12 @@ from delivery.archives import ArchiveLimits, BadArchive, members_of
 from delivery.contents import Contents
 from delivery.errors import ContentMissing
 from delivery.metrics import DeliveryMetrics
-from rules.compiled import BadRule, CompiledRule, CompiledRules, Verdict
 from rules.mail import AttachmentFacts, MailFacts, Member
 from rules.rule import Rule
-from rules.selection import WantedFile, files_of, is_archive
 from threads import DaemonThreads
+
+A = TypeVar("A")
+T = TypeVar("T")
 
 _BATCH: Final = 100
 _BATCH_BYTES: Final = 32 * 1024 * 1024
@@ -48,7 +53,7 @@ class Checked:
 
 
 def check(compiled: CompiledRules, facts: MailFacts, members: Callable[[int], Sequence[Member]]) -> Checked:
-    """Check one message. `members`: reads the list of the `.zip` at a position of the message; only where it matters."""
+    """Check one message. `members`: reads the list of the `.zip` at a position, only where it matters."""
     verdicts = compiled.check(facts)
     if any(each.needs_archives for each in verdicts):
         attachments = [_listed(each, members) for each in facts.attachments]
@@ -91,7 +96,7 @@ class ArchiveLists:
     def members(self, message_id: int, position: int) -> Sequence[Member]:
         """The files in the archive; one with a problem in the place of a list that cannot be read."""
         try:
-            with self._contents.attachment(message_id, position) as archive:
+            with self._contents.read_attachment(message_id, position) as archive:
                 return members_of(archive, self._limits)
         except (BadArchive, ContentMissing) as exc:
             return [Member(0, "", 0, problem=exc.reason)]
@@ -174,23 +179,20 @@ class RuleChecker:
         results = []
         for each in facts:
             try:
-                results.append(check(self._compiled, each, lambda position, each=each: self._members(each, position)))  # type: ignore[misc]  # mypy cannot infer the lambda's default
+                results.append(check(self._compiled, each, partial(self._lists.members, each.message_id)))
             except Exception as exc:  # noqa: BLE001  # one message must not keep those behind it from their folders
                 self._set_aside_for(each.message_id, exc)
         return results
 
-    def _members(self, facts: MailFacts, position: int) -> Sequence[Member]:
-        return self._lists.members(facts.message_id, position)
-
     def _set_aside_for(self, message_id: int, exc: Exception) -> None:
         self._metrics.checked.labels("failed").inc()
-        log.error("rule_check_failed", message_number=message_id, error_type=type(exc).__name__, exc_info=exc)
+        background.report_failure("rule check", exc, message_number=message_id)
         if len(self._set_aside) >= _MAX_SET_ASIDE:
             raise exc
         self._set_aside[message_id] = self._clock() + _AGAIN_AFTER
 
-    async def _run(self, function, /, *arguments):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN202
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+    async def _run(self, function: Callable[[A], T], argument: A) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, argument)
 
 
 def _compiled(stored: Sequence[Rule]) -> CompiledRules:

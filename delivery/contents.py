@@ -4,8 +4,7 @@ import gzip
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import IO, Any, Final
 
@@ -33,27 +32,20 @@ class Contents:
         self._engine = engine
         self._limits = limits
 
-    @contextmanager
-    def opened(self, file: Claimed) -> Iterator[IO[bytes]]:
-        """The content, at its start, while the context lasts.
+    def read(self, file: Claimed) -> IO[bytes]:
+        """The content, at its start; the caller closes it.
 
         Raises:
             ContentMissing: the database does not have it, or not as it was.
             DatabaseUnavailable
             OSError: this host has no room for it.
         """
-        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spooled:
-            self._write(file, spooled)
-            spooled.seek(0)
-            yield spooled
+        return _spooled(partial(self._write, file))
 
-    @contextmanager
-    def attachment(self, message_id: int, position: int) -> Iterator[IO[bytes]]:
-        """An attachment, at its start, while the context lasts. Raises as `opened`."""
-        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spooled:
-            self._copy(self._source(partial(files.attachment_source, message_id=message_id, position=position)), spooled)
-            spooled.seek(0)
-            yield spooled
+    def read_attachment(self, message_id: int, position: int) -> IO[bytes]:
+        """An attachment, as `read`."""
+        find = partial(files.attachment_source, message_id=message_id, position=position)
+        return _spooled(lambda target: self._copy(self._source(find), target))
 
     def _write(self, file: Claimed, target: IO[bytes]) -> None:
         match FilePart(file.part):
@@ -77,8 +69,8 @@ class Contents:
             raise _not_there()
         return self._source(partial(files.attachment_source, message_id=file.message_id, position=file.position))
 
-    def _source(self, find: Any) -> Source:  # noqa: ANN401  # a function of a connection
-        found: Source | None = run_reading(self._engine, find)
+    def _source(self, find: Callable[[Connection], Source | None]) -> Source:
+        found = run_reading(self._engine, find)
         if found is None:
             raise _not_there()
         return found
@@ -116,6 +108,17 @@ class Contents:
         if found is None:
             raise _not_there()
         return json.dumps(found, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def _spooled(write: Callable[[IO[bytes]], None]) -> IO[bytes]:
+    spooled = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  # the caller closes it
+    try:
+        write(spooled)
+        spooled.seek(0)
+    except BaseException:
+        spooled.close()
+        raise
+    return spooled
 
 
 def _facts(connection: Connection, *, file: Claimed) -> dict[str, Any] | None:

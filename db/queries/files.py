@@ -12,7 +12,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exists, literal, not_, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    exists,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from db.keys import in_queries
 from db.leases import over
@@ -75,8 +89,9 @@ class Whole:
     file: Claimed
     identity: str
     target: str = field(repr=False)
-    size: int
-    sha256: str
+    size: int | None = None
+    sha256: str | None = None
+    """None: it was recorded before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +155,13 @@ def note_whole(connection: Connection, files: Iterable[Whole], *, now: datetime)
     """
     held: set[int] = set()
     for each in sorted(files, key=lambda each: each.file.file_id):
-        values = {
+        values: dict[str, Any] = {
             "sFolderIdentity": each.identity,
             "sTargetPath": each.target,
-            "nSize": each.size,
-            "sSHA256": each.sha256,
             "dtDue": now + LEASE,
         }
+        if each.sha256 is not None:
+            values |= {"nSize": each.size, "sSHA256": each.sha256}
         if connection.execute(by_row(update(email_file).where(*_is_held(each.file)).values(values))).rowcount:
             held.add(each.file.file_id)
     return held
@@ -333,6 +348,14 @@ def original_source(connection: Connection, message_id: int) -> Source | None:
     )
     row = connection.execute(statement).one_or_none()
     return None if row is None else Source(original.name, message_id, row[0], row[2], compression=row[1])
+
+
+def target_of(connection: Connection, file_id: int) -> str | None:
+    """The path under which a file was saved; None: it was not."""
+    found: str | None = connection.scalar(
+        select(_file.sTargetPath).where(_file.nFileID == file_id, _file.sState == FileState.SAVED.value)
+    )
+    return found
 
 
 def body_of(connection: Connection, message_id: int, part: FilePart) -> str | None:
