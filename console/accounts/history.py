@@ -73,8 +73,8 @@ def show_history(invocation: Invocation, name: str | None) -> Listing:
     with invocation.gateway() as engine:
         found = run_writing(engine, read)
     if name is not None:
-        numbers = {each.account_id for each in found if name in _names(each)}
-        found = [each for each in found if each.account_id in numbers]
+        numbers = {each.number for each in found if name in _names(each)}
+        found = [each for each in found if each.number in numbers]
     columns = [
         Column("changed", Phrase("When"), whole=True),
         Column("account", Phrase("Account"), priority=2),
@@ -102,7 +102,7 @@ def _history_row(change: Change) -> dict[str, Any]:
     named = change.before if removed and change.before is not None else change.after
     return {
         "changed": change.changed,
-        "account_id": change.account_id,
+        "account_id": change.number,
         "account": named.get("sAccountName"),
         "action": str(change.action),
         "who": _who(change),
