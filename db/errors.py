@@ -7,7 +7,9 @@ DatabaseError
 ├── SchemaUnusable        existing tables prevent an upgrade
 ├── AccountNotFound
 ├── AccountUnreadable     its row has unusable values
-└── AccountExists
+├── AccountExists
+├── RuleNotFound
+└── RuleExists
 """
 
 from collections.abc import Sequence
@@ -58,6 +60,14 @@ class AccountUnreadable(DatabaseError):
 
 class AccountExists(DatabaseError):
     """Another account has this name."""
+
+
+class RuleNotFound(DatabaseError):
+    """No import rule has this name."""
+
+
+class RuleExists(DatabaseError):
+    """Another import rule has this name."""
 
 
 def no_answer(seconds: float) -> DatabaseUnavailable:

@@ -8,12 +8,13 @@ import click
 from sqlalchemy import Connection
 
 from console.accounts import views
-from console.accounts.bulk import Changes, changes_between, export, import_
+from console.accounts.bulk import changes_of, export, import_
 from console.accounts.folders import folders
 from console.accounts.history import show_history
 from console.accounts.options import account_options, name_option
 from console.accounts.settings import change, settings_of
 from console.audit import audited, author
+from console.changes import Changes
 from console.checks.command import require_passed, test
 from console.confirmation import confirm
 from console.installation import overview_of
@@ -125,7 +126,7 @@ def update(
         before = table.by_name(connection, name)
         settings = change(connection, name, given, invocation.clock())
         account = table.by_name(connection, settings.name)
-        return settings, changes_between(before, account), account
+        return settings, changes_of(before, account), account
 
     with invocation.gateway() as engine:
         settings, changes, account = run_writing(engine, work)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from console.audit import author
+from console.option_checks import has_attachments_word, without_words
 from console.output import wrong_usage
 from db.outcomes import ActionKind
 from db.queries import accounts as table
@@ -16,9 +17,6 @@ from db.queries.filters import Filters
 from phrases import Phrase
 from processor.filters import BadFilter, MailFilter
 
-ANY: Final = "any"
-"""The word for no bound, and for mail with attachments or without."""
-HAS_ATTACHMENTS: Final = {"yes": True, "no": False, ANY: None}
 LISTS: Final = {
     "senders_allowed": "--allow-sender",
     "senders_denied": "--deny-sender",
@@ -104,17 +102,7 @@ def _filters(given: dict[str, Any], before: Filters) -> Filters:
     """Remove the filters from `given` and return them; those not given stay as before."""
     names = {each.name for each in fields(Filters)}
     changes = {name: given.pop(name) for name in names & given.keys()}
-    for name in ("size_least", "size_most"):
-        if changes.get(name) == ANY:
-            changes[name] = None
-    if changes.get("has_attachments") is not None:
-        changes["has_attachments"] = HAS_ATTACHMENTS[changes["has_attachments"]]
-    return replace(before, **changes)
-
-
-def has_attachments_word(wanted: bool | None) -> str | None:
-    """The word for `--has-attachments`; None where it is not given."""
-    return None if wanted is None else next(word for word, meant in HAS_ATTACHMENTS.items() if meant is wanted)
+    return replace(before, **without_words(changes))
 
 
 def filters_shown(filters: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ from db.outcomes import ActionKind
 from db.queries import filtered, filters, history, scans
 from db.queries.filters import Filters
 from db.queries.history import Action, Author
+from db.queries.rows import RowReader
 from db.queries.schedule import SUBSCRIPTIONS, ApplicationKey
 from db.tables import (
     account_condition,
@@ -555,7 +556,7 @@ def _by(connection: Connection, condition: ColumnElement[bool]) -> dict[int, Acc
 
 
 def _account(row: Row[Any]) -> Account:
-    reading = _Reading(row)
+    reading = RowReader(row._mapping)  # noqa: SLF001  # public, as SQLAlchemy documents
     account_id: int = row.nAccountID
     settings = AccountSettings(
         name=reading.text("sAccountName") or f"({account_id})",
@@ -586,53 +587,3 @@ def _account(row: Row[Any]) -> Account:
         purged_before=reading.time("dtPurgedBefore"),
         unreadable=reading.faults,
     )
-
-
-class _Reading:
-    """Reads a row that other programs write, too: on SQLite a column accepts any type."""
-
-    def __init__(self, row: Row[Any]) -> None:
-        self.row = row._mapping  # noqa: SLF001  # public, as SQLAlchemy documents
-        self.faults: dict[str, Phrase] = {}
-
-    def text(self, name: str) -> str:
-        """A required text; empty when it is missing."""
-        if self.row[name] is None:
-            self.faults[name] = Phrase("{column} is NULL", column=name)
-        return self.text_or_none(name) or ""
-
-    def text_or_none(self, name: str) -> str | None:
-        """A text, or none."""
-        value = self.row[name]
-        if value is None or isinstance(value, str):
-            return value
-        self._note(name, value, Phrase("text"))
-        return None
-
-    def number(self, name: str) -> int | None:
-        """A whole number, or none."""
-        value = self.row[name]
-        if value is None or isinstance(value, int):
-            return value
-        self._note(name, value, Phrase("a whole number"))
-        return None
-
-    def flag(self, name: str) -> bool:
-        """A Boolean; true when it is missing."""
-        if self.row[name] is None:
-            self.faults[name] = Phrase("{column} is NULL", column=name)
-            return True
-        return bool(self.row[name])
-
-    def time(self, name: str) -> datetime | None:
-        """A time, or none."""
-        value: datetime | None = self.row[name]
-        if not isinstance(value, UnreadableTime):
-            return value
-        self._note(name, value.stored, Phrase("a time"))
-        return None
-
-    def _note(self, name: str, value: object, wanted: Phrase) -> None:
-        self.faults[name] = Phrase(
-            "{column} holds {value!r}, which is not {wanted}", column=name, value=str(value)[:50], wanted=wanted
-        )
