@@ -8,7 +8,7 @@ import errno
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,14 +18,14 @@ from typing import Final, Self, TypeVar
 
 from delivery import names
 from delivery.directory import Directory
-from delivery.errors import NameRefused, NameTaken, TemporaryGone
+from delivery.errors import FolderRefused, NameRefused, NameTaken, TemporaryGone
 from delivery.folder_faults import attempt, error_number
 from phrases import Phrase
 
 if sys.platform == "win32":
-    from delivery.windows import open_directory
+    from delivery.windows import below_root, open_directory
 else:
-    from delivery.posix import open_directory
+    from delivery.posix import below_root, open_directory
 
 T = TypeVar("T")
 
@@ -125,22 +125,29 @@ class ImportFolder:
                 Phrase("The temporary file is no longer in the import folder {folder}.", folder=self.path),
             )
 
-    def free_name(self, name: str) -> str:
+    def free_name(self, name: str, taken: Collection[str] = ()) -> str:
         """The name, or where it is taken `name (2).csv`, with a number that is free now; shortened if it is too long.
+
+        `taken`: names, in one letter case (`casefold`), that other files are about to get.
 
         Raises:
             NameRefused: the file system accepts no such name.
         """
         variant = partial(names.numbered, name, limit=self._directory.name_limit)
-        if not self.exists(variant(number=1)):
+
+        def is_taken(number: int) -> bool:
+            candidate = variant(number=number)
+            return candidate.casefold() in taken or self.exists(candidate)
+
+        if not is_taken(1):
             return variant(number=1)
-        taken, free = 1, 2
-        while self.exists(variant(number=free)):
-            taken, free = free, free * 2
-        while free - taken > 1:
-            middle = (taken + free) // 2
-            if self.exists(variant(number=middle)):
-                taken = middle
+        below, free = 1, 2
+        while is_taken(free):
+            below, free = free, free * 2
+        while free - below > 1:
+            middle = (below + free) // 2
+            if is_taken(middle):
+                below = middle
             else:
                 free = middle
         return variant(number=free)
@@ -194,6 +201,15 @@ def open_folder(path: str, roots: Sequence[str]) -> ImportFolder:
         HostFault: this host lacks memory or file handles.
     """
     return ImportFolder(path, attempt(path, lambda: open_directory(path, roots)))
+
+
+def is_below(path: str, roots: Sequence[str]) -> bool:
+    """True of a path that is one of the roots or below one, whatever is there."""
+    try:
+        below_root(path, roots)
+    except FolderRefused:
+        return False
+    return True
 
 
 def check_folder(path: str, roots: Sequence[str]) -> None:
