@@ -27,13 +27,14 @@ _row = account_change.c
 
 
 class Action(StrEnum):
-    """`sAction`. FOUND: another program wrote the row, which was seen now."""
+    """`sAction`. TAKEN_UP: a removed account was added again. FOUND: another program wrote the row, as was seen now."""
 
     ADDED = "added"
     CHANGED = "changed"
     ENABLED = "enabled"
     DISABLED = "disabled"
     REMOVED = "removed"
+    TAKEN_UP = "taken_up"
     FOUND = "found"
 
 
