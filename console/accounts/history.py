@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 from sqlalchemy import Connection
 
-from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
+from console.invocation import Invocation, all_account_names, as_stored, example, pass_invocation
 from console.output import Column, Listing, prints_data, shown
 from console.translation.help import Command
 from db.engine import run_writing
@@ -22,6 +22,7 @@ ACTIONS: Final[Mapping[str, Phrase]] = {
     "enabled": Phrase("enabled"),
     "disabled": Phrase("disabled"),
     "removed": Phrase("removed"),
+    "taken_up": Phrase("taken up again"),
     "found": Phrase("found so"),
 }
 """Display labels of the actions on an account."""
@@ -55,7 +56,7 @@ _SETTINGS: Final = {
     cls=Command,
     epilog=example("mail-importer accounts history laboratory", "mail-importer accounts history --json"),
 )
-@click.argument("name", required=False, callback=as_stored, shell_complete=account_names)
+@click.argument("name", required=False, callback=as_stored, shell_complete=all_account_names)
 @prints_data
 @pass_invocation
 def show_history(invocation: Invocation, name: str | None) -> Listing:
