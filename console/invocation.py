@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 import click
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from console import logs, terminal
 from console.output import wrong_value
@@ -21,7 +21,7 @@ from console.wiring.clock import utc_now
 from console.wiring.database import open_engine
 from db.engine import Database, run_reading
 from db.errors import DatabaseError
-from db.queries.accounts import every
+from db.queries.accounts import Account, every, every_removed
 from db.schema import revisions
 from graph.errors import GraphError
 from phrases import Phrase
@@ -116,10 +116,19 @@ def search_text(context: click.Context, parameter: click.Parameter, text: str | 
 
 def account_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """The account names with this prefix; none where they cannot be read: completion shows no errors."""
+    return _completed(incomplete, every)
+
+
+def all_account_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """As `account_names`, with those of removed accounts."""
+    return _completed(incomplete, lambda connection: [*every(connection), *every_removed(connection)])
+
+
+def _completed(incomplete: str, read: Callable[[Connection], list[Account]]) -> list[str]:
     try:
         settings = load_settings().model_copy(update={"database_login_timeout": _COMPLETION_SECONDS})
         with Invocation(settings).gateway() as engine:
-            found = run_reading(engine, every)
+            found = run_reading(engine, read)
     except (click.ClickException, DatabaseError, GraphError):
         return []
     return [each.settings.name for each in found if each.settings.name.startswith(incomplete)]
