@@ -22,8 +22,8 @@ from db.queries.rows import RowReader
 from db.queries.rule_history import PLACE, RuleState
 from db.tables import email_rule
 from phrases import Phrase
-from rules.addresses import comparable
 from rules.rule import CONTAINERS, Container, Rule, SavedBody, SubjectKind
+from rules.texts import comparable
 
 _W = TypeVar("_W", bound=StrEnum)
 _rule = email_rule.c
