@@ -4,7 +4,7 @@ A failure of a whole account (no access, no certificate) is not counted against 
 and are delivered again when the account is retried.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.leases import age, is_over
-from db.queries import accounts, filters
+from db.queries import accounts, filters, rules
 from db.queries.filters import Filters
 from graph.errors import AccountError
 from graph.mailbox import Mailbox
@@ -44,6 +44,7 @@ class AccountCache:
         self._clock = clock
         self._known: dict[int, tuple[datetime, accounts.Account | None]] = {}
         self._filters: dict[int, tuple[Filters, MailFilter]] = {}
+        self._of_originals: Collection[int | None] = ()
 
     async def refresh(self, account_ids: Iterable[int]) -> None:
         """Read those of the accounts that are not fresh, in one query.
@@ -56,7 +57,9 @@ class AccountCache:
             each for each in account_ids if each not in self._known or age(self._known[each][0], now) >= _FRESH_FOR
         }
         if stale:
-            found = await self._database.read(lambda connection: accounts.by_id(connection, sorted(stale)))
+            found, self._of_originals = await self._database.read(
+                lambda connection: (accounts.by_id(connection, sorted(stale)), rules.needs_original(connection))
+            )
             self._known.update({each: (now, found.get(each)) for each in stale})
 
     def mailbox(self, account_id: int) -> Mailbox:
@@ -97,6 +100,10 @@ class AccountCache:
         why = None if account is None else account.unreadable_because
         if why is not None:
             raise AccountUnusable(why, advice=Phrase(""))
+
+    def keeps_original(self, account_id: int) -> bool:
+        """Check whether an import rule saves the originals of this account, or those of all."""
+        return account_id in self._of_originals or None in self._of_originals
 
     def mail_filter(self, account_id: int) -> MailFilter | None:
         """The filter of mail to import, of an account as for `settings`; None: all mail is imported.

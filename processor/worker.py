@@ -379,6 +379,7 @@ class Processor:
                 last_attempt=work.delivery.delivery_count >= MAX_ATTEMPTS,
                 without_original=work.delivery.delivery_count >= MAX_TIMEOUTS,
                 then=work.after_import,
+                keep_original=self._accounts.keeps_original(mailbox.account_id),
                 first_seen=notification.received,
             )
             await self._backoff.release(mailbox)

@@ -636,9 +636,10 @@ CREATE TABLE past.[tblEmailFile] (
     [sSHA256] NVARCHAR(64) NULL,
     [dtCreated] DATETIME2(7) NOT NULL,
     [dtDue] DATETIME2(7) NULL,
+    [dtRetryUntil] DATETIME2(7) NOT NULL,
     [dtSaved] DATETIME2(7) NULL,
     [sOwner] NVARCHAR(100) NULL,
-    [sTemporaryName] NVARCHAR(100) NULL,
+    [sToken] NVARCHAR(32) NULL,
     [sFolderIdentity] NVARCHAR(100) NULL,
     CONSTRAINT [PK_tblEmailFile] PRIMARY KEY ([nFileID]),
     CONSTRAINT [CK_tblEmailFile_sPart] CHECK ([sPart] IN (N'attachment', N'zip', N'text', N'html', N'original', N'metadata')),
@@ -649,7 +650,7 @@ CREATE TABLE past.[tblEmailFile] (
 
 CREATE INDEX [IX_tblEmailFile_nDataFileID] ON past.[tblEmailFile] ([nDataFileID]);
 
-CREATE INDEX [IX_tblEmailFile_sState] ON past.[tblEmailFile] ([sState], [sFolderKey], [dtDue]);
+CREATE INDEX [IX_tblEmailFile_sState] ON past.[tblEmailFile] ([sState], [dtDue], [sFolderKey]);
 
 CREATE TABLE past.[tblEmailTaken] (
     [sConsumer] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL,

@@ -636,9 +636,10 @@ CREATE TABLE "tblEmailFile" (
     "sSHA256" VARCHAR(64),
     "dtCreated" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
     "dtDue" TIMESTAMP WITHOUT TIME ZONE,
+    "dtRetryUntil" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
     "dtSaved" TIMESTAMP WITHOUT TIME ZONE,
     "sOwner" VARCHAR(100),
-    "sTemporaryName" VARCHAR(100),
+    "sToken" VARCHAR(32),
     "sFolderIdentity" VARCHAR(100),
     CONSTRAINT "PK_tblEmailFile" PRIMARY KEY ("nFileID"),
     CONSTRAINT "CK_tblEmailFile_sPart" CHECK ("sPart" IN ('attachment', 'zip', 'text', 'html', 'original', 'metadata')),
@@ -649,7 +650,7 @@ CREATE TABLE "tblEmailFile" (
 
 CREATE INDEX "IX_tblEmailFile_nDataFileID" ON "tblEmailFile" ("nDataFileID");
 
-CREATE INDEX "IX_tblEmailFile_sState" ON "tblEmailFile" ("sState", "sFolderKey", "dtDue");
+CREATE INDEX "IX_tblEmailFile_sState" ON "tblEmailFile" ("sState", "dtDue", "sFolderKey");
 
 CREATE TABLE "tblEmailTaken" (
     "sConsumer" VARCHAR(100) NOT NULL,

@@ -628,9 +628,10 @@ CREATE TABLE "tblEmailFile" (
     "sSHA256" VARCHAR(64),
     "dtCreated" DATETIME NOT NULL,
     "dtDue" DATETIME,
+    "dtRetryUntil" DATETIME NOT NULL,
     "dtSaved" DATETIME,
     "sOwner" VARCHAR(100),
-    "sTemporaryName" VARCHAR(100),
+    "sToken" VARCHAR(32),
     "sFolderIdentity" VARCHAR(100),
     CONSTRAINT "CK_tblEmailFile_sPart" CHECK ("sPart" IN ('attachment', 'zip', 'text', 'html', 'original', 'metadata')),
     CONSTRAINT "CK_tblEmailFile_sState" CHECK ("sState" IN ('pending', 'saved', 'failed', 'skipped')),
@@ -640,7 +641,7 @@ CREATE TABLE "tblEmailFile" (
 
 CREATE INDEX "IX_tblEmailFile_nDataFileID" ON "tblEmailFile" ("nDataFileID");
 
-CREATE INDEX "IX_tblEmailFile_sState" ON "tblEmailFile" ("sState", "sFolderKey", "dtDue");
+CREATE INDEX "IX_tblEmailFile_sState" ON "tblEmailFile" ("sState", "dtDue", "sFolderKey");
 
 CREATE TABLE "tblEmailTaken" (
     "sConsumer" VARCHAR(100) NOT NULL,

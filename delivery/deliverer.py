@@ -1,0 +1,215 @@
+"""The role `delivery`: checks imported mail against the rules, and saves what they select, folder by folder.
+
+A folder that is missing, full or does not answer waits, with growing pauses, and holds up no other: each has a task and
+calls of its own.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+import background
+from background.pulse import Pulse
+from db.errors import DatabaseUnavailable
+from db.leases import is_over
+from db.queries import files
+from db.queries.files import MAX_WAIT, DueFolder
+from delivery.checking import RuleChecker
+from delivery.errors import FolderRefused, FolderUnavailable
+from delivery.folder_lane import FolderHangs, FolderLane, LaneContext
+from hostfaults import HostFault, host_fault_of
+
+FOLDERS_AT_ONCE: Final = 16
+MAX_HANGING: Final = 48
+"""Folders that may hang at the same time; with those at work, the number of threads."""
+_OLDEST: Final = 500
+_MAX_ELSEWHERE: Final = 1000
+_FIRST_PAUSE: Final = timedelta(minutes=1)
+_HOST_PAUSE_SECONDS: Final = 10.0
+_STOP_SECONDS: Final = 7.0
+_CANCEL_SECONDS: Final = 1.0
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Pause:
+    """A folder that is left alone until then; `failures`: in a row."""
+
+    until: datetime
+    failures: int
+
+
+class Deliverer:
+    """Works until it is stopped; any number of processes may, on as many hosts as see the folders."""
+
+    def __init__(
+        self,
+        checker: RuleChecker,
+        context: LaneContext,
+        *,
+        is_served: Callable[[str], bool],
+        pulse: Pulse,
+        poll_seconds: float = 1.0,
+    ) -> None:
+        """`is_served`: true of a folder below the roots of this host."""
+        self._checker = checker
+        self._context = context
+        self._is_served = is_served
+        self._pulse = pulse
+        self._poll_seconds = poll_seconds
+        self._lanes: dict[str, asyncio.Task[None]] = {}
+        self._pauses: dict[str, _Pause] = {}
+        self._hanging: dict[str, asyncio.Future[object]] = {}
+        self._elsewhere: dict[str, str] = {}
+        """Folders that are not below the roots of this host: another one serves them."""
+        self._has_new = asyncio.Event()
+        self._paused_until = 0.0
+        """By the monotonic clock: this host lacks room, or handles."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Check and save until `stop` is set; finish what is under way, within seconds."""
+        loops = (
+            background.restarted(lambda: self._check(stop), name="rule check"),
+            background.restarted(lambda: self._deliver(stop), name="delivery"),
+        )
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.gather(*(background.unless(stopping, each) for each in loops))
+        finally:
+            stopping.cancel()
+            await self._finish()
+
+    async def _finish(self) -> None:
+        lanes = list(self._lanes.values())
+        if lanes:
+            _, late = await asyncio.wait(lanes, timeout=_STOP_SECONDS)
+            await background.cancel(*late, within=_CANCEL_SECONDS)
+
+    # Checking.
+
+    async def _check(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self._pulse.beat("rule_check")
+            try:
+                checked = await self._checker.check_some()
+            except DatabaseUnavailable:  # its watch reports it
+                checked = 0
+            if checked:
+                self._has_new.set()
+            else:
+                await asyncio.sleep(self._pause())
+
+    def _pause(self) -> float:
+        return self._poll_seconds * self._context.random.uniform(0.8, 1.2)
+
+    # Saving.
+
+    async def _deliver(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self._pulse.beat("delivery")
+            self._has_new.clear()
+            started = 0
+            if self._context.monotonic() >= self._paused_until:
+                try:
+                    started = await self._start_lanes(stop)
+                except DatabaseUnavailable:  # its watch reports it
+                    started = 0
+            if not started:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._has_new.wait(), self._pause())
+
+    async def _start_lanes(self, stop: asyncio.Event) -> int:
+        self._forget_answered()
+        room = min(FOLDERS_AT_ONCE, FOLDERS_AT_ONCE + MAX_HANGING - len(self._hanging)) - len(self._lanes)
+        if room <= 0:
+            return 0
+        now = self._context.clock()
+        waiting = {key for key, each in self._pauses.items() if not is_over(each.until, now, longest=MAX_WAIT)}
+        self._context.metrics.folders_waiting.set(len(waiting))
+        without = {*self._lanes, *self._hanging, *self._elsewhere, *waiting}
+        due = await self._context.database.read(
+            lambda connection: files.due_folders(connection, now=now, without=without, limit=_OLDEST)
+        )
+        served = [each for each in due if self._serves(each)]
+        for folder in served[:room]:
+            self._lanes[folder.key] = asyncio.create_task(self._lane(folder, stop), name=f"folder {folder.key[:8]}")
+        return len(served[:room])
+
+    def _serves(self, folder: DueFolder) -> bool:
+        if self._is_served(folder.path):
+            return True
+        if len(self._elsewhere) >= _MAX_ELSEWHERE:
+            self._elsewhere.clear()
+        self._elsewhere[folder.key] = folder.path
+        log.info("folder_elsewhere", folder=folder.path)
+        return False
+
+    async def _lane(self, folder: DueFolder, stop: asyncio.Event) -> None:
+        try:
+            await FolderLane(self._context, folder).run(stop)
+        except FolderHangs as exc:
+            self._hanging[folder.key] = exc.call
+            self._context.metrics.folders_hanging.set(len(self._hanging))
+            await self._put_off(folder, exc)
+        except FolderUnavailable as exc:
+            await self._put_off(folder, exc)
+        except DatabaseUnavailable:  # its watch reports it; the claims end by themselves
+            log.debug("folder_lane_interrupted", folder=folder.path)
+        except (HostFault, OSError, MemoryError) as exc:
+            self._pause_host(exc)
+        except Exception as exc:  # noqa: BLE001  # other folders go on, and this one later
+            background.report_failure("folder lane", exc, restarted_in=_FIRST_PAUSE.total_seconds())
+            self._pauses[folder.key] = _Pause(self._context.clock() + _FIRST_PAUSE, 1)
+        else:
+            if self._pauses.pop(folder.key, None) is not None:
+                log.info("folder_available", folder=folder.path)
+        finally:
+            del self._lanes[folder.key]
+            self._has_new.set()
+
+    async def _put_off(self, folder: DueFolder, exc: FolderUnavailable) -> None:
+        """Leave the folder alone for a while, and have its files say why."""
+        before = self._pauses.get(folder.key)
+        failures = 1 if before is None else before.failures + 1
+        pause = min(_FIRST_PAUSE * 2 ** min(failures - 1, 10), MAX_WAIT) * self._context.random.uniform(0.8, 1.0)
+        now = self._context.clock()
+        self._pauses[folder.key] = _Pause(now + pause, failures)
+        self._context.metrics.folder_failures.labels(exc.reason).inc()
+        refused = isinstance(exc, FolderRefused)
+        log.warning(
+            "folder_refused" if refused else "folder_unavailable",
+            folder=folder.path,
+            reason=exc.reason,
+            error=str(exc),
+            retry_in=round(pause.total_seconds()),
+        )
+        with contextlib.suppress(DatabaseUnavailable):  # its watch reports it
+            await self._context.database.write(
+                lambda connection: files.mark_folder(
+                    connection, folder.key, reason=exc.reason, detail=exc.phrase, now=now
+                )
+            )
+
+    def _pause_host(self, exc: Exception) -> None:
+        fault = host_fault_of(exc)
+        if fault is None:
+            background.report_failure("folder lane", exc, restarted_in=_HOST_PAUSE_SECONDS)
+        else:
+            log.warning("delivery_paused", error=str(fault), retry_in=_HOST_PAUSE_SECONDS)
+        self._paused_until = self._context.monotonic() + _HOST_PAUSE_SECONDS
+
+    def _forget_answered(self) -> None:
+        answered = [key for key, call in self._hanging.items() if call.done()]
+        for key in answered:
+            call = self._hanging.pop(key)
+            if not call.cancelled():
+                call.exception()  # read, so that it is not reported as never retrieved
+            self._pauses.pop(key, None)
+        if answered:
+            self._context.metrics.folders_hanging.set(len(self._hanging))

@@ -1,0 +1,334 @@
+"""Saves the due files of one folder, some at a time, each by the protocol of `db.queries.files`."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import PurePath
+from random import Random
+from typing import IO, Any, Final, Protocol, TypeVar
+
+import structlog
+
+from db.engine import Database
+from db.outcomes import FilePart
+from db.queries import files
+from db.queries.files import LEASE, MAX_WAIT, Claimed, DueFolder, Failed, Whole
+from delivery.contents import Contents
+from delivery.errors import ContentMissing, DeliveryError, FolderUnavailable, NameRefused, NameTaken, TemporaryGone
+from delivery.folders import ImportFolder, Written
+from delivery.metrics import DeliveryMetrics
+from phrases import Phrase
+
+T = TypeVar("T")
+
+_BATCH: Final = 20
+_PIECE: Final = 256 * 1024
+_SILENT_SECONDS: Final = 60.0
+"""Time after which a folder hangs in which no call returns and no byte is written."""
+_LOOK_SECONDS: Final = 15.0
+_MAX_NAMES: Final = 50
+_FIRST_PAUSE: Final = timedelta(minutes=1)
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class OpenFolder(Protocol):
+    """Opens an import folder below the roots of this host; see `delivery.folders.open_folder`."""
+
+    def __call__(self, path: str) -> ImportFolder:
+        """Raises FolderUnavailable."""
+
+
+class FolderHangs(FolderUnavailable):
+    """The folder does not answer: a thread waits for it, until it does."""
+
+    def __init__(self, path: str, call: "asyncio.Future[Any]") -> None:
+        super().__init__(
+            "FolderHangs",
+            Phrase(
+                "The folder {path} does not answer: nothing happened there for {seconds:.0f} s. Look after the file "
+                "server or the network; the files wait.",
+                path=path,
+                seconds=_SILENT_SECONDS,
+            ),
+        )
+        self.call = call
+
+
+@dataclass(frozen=True, slots=True)
+class LaneContext:
+    """What lanes share. `threads`: run calls that block on a folder; `reading`: those that block on the database."""
+
+    database: Database
+    contents: Contents
+    open_folder: OpenFolder
+    owner: str
+    threads: Executor
+    reading: Executor
+    clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    random: Random
+    metrics: DeliveryMetrics
+
+
+@dataclass(slots=True)
+class _Progress:
+    """The last time at which something happened in the folder."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A file whose temporary one is whole. `is_noted`: the database knows it already."""
+
+    whole: Whole
+    is_noted: bool = False
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The files of one claim, by what became of them."""
+
+    prepared: list[_Prepared] = field(default_factory=list)
+    published: list[Claimed] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    """Targets chosen so far."""
+    bytes: int = 0
+
+
+class FolderLane:
+    """One folder, and its files. One call into the folder at a time."""
+
+    def __init__(self, context: LaneContext, folder: DueFolder) -> None:
+        self._context = context
+        self._folder = folder
+        self._progress = _Progress(context.monotonic())
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Save the files that are due, until there are none.
+
+        Raises:
+            FolderUnavailable: nothing can be saved now. FolderHangs: and a thread of `threads` is still busy.
+            DatabaseUnavailable
+            OSError: this host lacks what it needs; see `hostfaults`.
+        """
+        opened = await self._call(partial(self._context.open_folder, self._folder.path))
+        try:
+            while not stop.is_set() and await self._some(opened):
+                pass
+        finally:
+            # On a thread, as each call; nothing waits for it.
+            self._context.threads.submit(opened.close)
+
+    async def _some(self, opened: ImportFolder) -> int:
+        context = self._context
+        token = secrets.token_hex(16)
+        now = context.clock()
+        claimed = await context.database.write(
+            lambda connection: files.claim(
+                connection, self._folder.key, owner=context.owner, token=token, now=now, limit=_BATCH
+            )
+        )
+        batch = _Batch()
+        try:
+            for each in claimed:
+                await self._prepare(opened, each, batch)
+            await self._publish(opened, batch)
+        except (Exception, asyncio.CancelledError):
+            await self._leave(claimed, batch)
+            raise
+        await self._settle(batch)
+        return len(claimed)
+
+    async def _leave(self, claimed: Sequence[Claimed], batch: _Batch) -> None:
+        """Settle what is done, and hand back what is not: nothing more can be done in the folder now."""
+        await self._settle(batch)
+        done = {each.file_id for each in (*batch.published, *(failed.file for failed in batch.failed))}
+        left = [each for each in claimed if each.file_id not in done]
+        now = self._context.clock()
+        await self._context.database.write(lambda connection: files.release(connection, left, now=now))
+
+    # Writing.
+
+    async def _prepare(self, opened: ImportFolder, claimed: Claimed, batch: _Batch) -> None:
+        """Have a temporary file that is whole, or note the failure."""
+        try:
+            if claimed.stale is not None:
+                await self._call(partial(opened.remove, temporary_name(claimed.file_id, claimed.stale)))
+            if claimed.identity is not None:
+                await self._resume(opened, claimed, claimed.identity, batch)
+                return
+            name = await self._name(opened, claimed, batch)
+            written = await self._write(opened, claimed)
+            batch.bytes += written.size
+            target = str(PurePath(self._folder.path) / name)
+            batch.prepared.append(_Prepared(Whole(claimed, opened.identity, target, written.size, written.sha256)))
+        except (ContentMissing, NameRefused) as exc:
+            batch.failed.append(self._failure(claimed, exc, is_final=isinstance(exc, ContentMissing)))
+
+    async def _resume(self, opened: ImportFolder, claimed: Claimed, identity: str, batch: _Batch) -> None:
+        """Find out what became of a file that was to be renamed when its process ended."""
+        if await self._call(partial(opened.exists, temporary_name(claimed.file_id, claimed.token))):
+            batch.prepared.append(
+                _Prepared(Whole(claimed, opened.identity, claimed.target or claimed.name), is_noted=True)
+            )
+        elif opened.identity == identity:
+            batch.published.append(claimed)
+        else:
+            batch.failed.append(
+                self._failure(
+                    claimed,
+                    FolderUnavailable(
+                        "FolderReplaced",
+                        Phrase(
+                            "The folder {path} is not the one in which the file was being renamed when its process "
+                            "ended. If the folder was replaced, look whether the file arrived, then run: mail-importer "
+                            "delivery retry --id {number} (saves it again), or delivery skip --id {number}.",
+                            path=self._folder.path,
+                            number=claimed.file_id,
+                        ),
+                    ),
+                )
+            )
+
+    async def _name(self, opened: ImportFolder, claimed: Claimed, batch: _Batch) -> str:
+        """A free name that no other file of the batch has."""
+        wanted = await self._wanted_name(claimed)
+        name = await self._call(partial(opened.free_name, wanted, frozenset(batch.names)))
+        batch.names.add(name.casefold())
+        return name
+
+    async def _wanted_name(self, claimed: Claimed) -> str:
+        if FilePart(claimed.part) is not FilePart.METADATA or claimed.described is None:
+            return claimed.name
+        number = claimed.described
+        target = await self._context.database.read(lambda connection: files.target_of(connection, number))
+        return claimed.name if target is None else f"{PurePath(target).name}.json"
+
+    async def _write(self, opened: ImportFolder, claimed: Claimed) -> Written:
+        with await self._read(partial(self._context.contents.read, claimed)) as content:
+            temporary = temporary_name(claimed.file_id, claimed.token)
+            return await self._call(
+                partial(opened.write, temporary, _pieces(content, self._progressed)), renewed=claimed
+            )
+
+    # Renaming.
+
+    async def _publish(self, opened: ImportFolder, batch: _Batch) -> None:
+        """Rename what is whole, once the database knows it."""
+        new = [each.whole for each in batch.prepared if not each.is_noted]
+        held = await self._note_whole(new)
+        for each in batch.prepared:
+            if not each.is_noted and each.whole.file.file_id not in held:
+                # The lease ended, and another process has the file: it writes its own.
+                await self._call(partial(opened.remove, _temporary_of(each.whole)))
+                continue
+            try:
+                await self._rename(opened, each.whole, batch)
+            except NameRefused as exc:
+                batch.failed.append(replace(self._failure(each.whole.file, exc), rewrites=True))
+                await self._call(partial(opened.remove, _temporary_of(each.whole)))
+
+    async def _rename(self, opened: ImportFolder, whole: Whole, batch: _Batch) -> None:
+        for _ in range(_MAX_NAMES):
+            name = PurePath(whole.target).name
+            try:
+                await self._call(partial(opened.publish, _temporary_of(whole), name))
+            except NameTaken:
+                name = await self._call(partial(opened.free_name, whole.file.name, frozenset(batch.names)))
+                batch.names.add(name.casefold())
+                whole = replace(whole, target=str(PurePath(self._folder.path) / name))
+                if not await self._note_whole([whole]):
+                    return
+            except TemporaryGone:
+                # It was whole: renamed by a process that has the file now, or taken by another program.
+                log.warning("file_taken_early", file=whole.file.file_id, message_number=whole.file.message_id)
+                batch.published.append(whole.file)
+                return
+            else:
+                batch.published.append(whole.file)
+                return
+        raise NameRefused("NoFreeName", Phrase("Each name that was tried is taken: other programs write there, too."))
+
+    async def _note_whole(self, files_whole: Sequence[Whole]) -> set[int]:
+        if not files_whole:
+            return set()
+        now = self._context.clock()
+        return await self._context.database.write(lambda connection: files.note_whole(connection, files_whole, now=now))
+
+    async def _settle(self, batch: _Batch) -> None:
+        metrics, now = self._context.metrics, self._context.clock()
+        if batch.published:
+            await self._context.database.write(
+                lambda connection: files.note_saved(connection, batch.published, now=now)
+            )
+            metrics.files.labels("saved").inc(len(batch.published))
+            metrics.bytes.inc(batch.bytes)
+            log.info("files_saved", folder=self._folder.path, files=len(batch.published))
+        if batch.failed:
+            await self._context.database.write(lambda connection: files.note_failed(connection, batch.failed))
+            for each in batch.failed:
+                metrics.files.labels("failed" if each.due is None else "retried").inc()
+                log.warning(
+                    "file_failed", file=each.file.file_id, message_number=each.file.message_id, reason=each.reason
+                )
+
+    def _failure(self, claimed: Claimed, exc: DeliveryError, *, is_final: bool = False) -> Failed:
+        now = self._context.clock()
+        pause = min(_FIRST_PAUSE * 2 ** min(claimed.attempts, 10), MAX_WAIT) * self._context.random.uniform(0.8, 1.0)
+        ends = is_final or claimed.retry_until <= now
+        return Failed(claimed, exc.reason, exc.phrase, None if ends else now + pause)
+
+    # Calls that block.
+
+    async def _read(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._context.reading, function)
+
+    async def _call(self, function: Callable[[], T], *, renewed: Claimed | None = None) -> T:
+        """Run a call into the folder, for as long as something happens there. `renewed`: its lease is kept meanwhile.
+
+        Raises:
+            FolderHangs
+        """
+        self._progressed()
+        call = asyncio.get_running_loop().run_in_executor(self._context.threads, function)
+        renewed_at = self._context.monotonic()
+        while True:
+            done, _ = await asyncio.wait([call], timeout=_LOOK_SECONDS)
+            if done:
+                return call.result()
+            monotonic = self._context.monotonic()
+            if monotonic - self._progress.at > _SILENT_SECONDS:
+                raise FolderHangs(self._folder.path, call)
+            if renewed is not None and monotonic - renewed_at > LEASE.total_seconds() / 4:
+                await self._renew(renewed)
+                renewed_at = monotonic
+
+    async def _renew(self, claimed: Claimed) -> None:
+        now = self._context.clock()
+        await self._context.database.write(lambda connection: files.renew(connection, [claimed], now=now))
+
+    def _progressed(self) -> None:
+        self._progress.at = self._context.monotonic()
+
+
+def temporary_name(file_id: int, token: str) -> str:
+    """The name of the temporary file of a claim. Folder watchers leave out what begins so: docs/downstream.md."""
+    return f".mail-importer-{file_id}-{token}.part"
+
+
+def _temporary_of(whole: Whole) -> str:
+    return temporary_name(whole.file.file_id, whole.file.token)
+
+
+def _pieces(content: IO[bytes], progressed: Callable[[], None]) -> Iterator[bytes]:
+    while piece := content.read(_PIECE):
+        progressed()
+        yield piece
+        progressed()
