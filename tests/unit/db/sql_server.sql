@@ -28,6 +28,8 @@ DELETE FROM [tblEmailRecipient] WHERE [tblEmailRecipient].[nMessageID] = :nMessa
 GO
 DELETE FROM [tblEmailRecipient] WITH (ROWLOCK) WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
+DELETE FROM [tblEmailRule] WITH (ROWLOCK) WHERE [tblEmailRule].[nRuleID] = :nRuleID_1
+GO
 DELETE FROM [tblEmailScan] WHERE [tblEmailScan].[nAccountID] = :nAccountID_1
 GO
 DELETE FROM [tblEmailScan] WITH (ROWLOCK) WHERE [tblEmailScan].[nAccountID] = :nAccountID_1 AND [tblEmailScan].[sGraphMessageID] = :sGraphMessageID_1
@@ -86,6 +88,10 @@ INSERT INTO [tblEmailOriginal] ([nMessageID], [nSize], [sSHA256], [sState], [sSt
 GO
 INSERT INTO [tblEmailRecipient] ([nMessageID], [sKind], [nPosition], [sName], [sAddress]) VALUES (:nMessageID, :sKind, :nPosition, :sName, :sAddress)
 GO
+INSERT INTO [tblEmailRuleChange] ([nChangeID], [nRuleID], [dtChanged], [sAction], [sWho], [sHost], [sSettings]) VALUES (:nChangeID, :nRuleID, :dtChanged, :sAction, :sWho, :sHost, :sSettings)
+GO
+INSERT INTO [tblEmailRule] ([sName], [bEnabled], [nAccountID], [nPosition], [sSenders], [sRecipients], [sSubjectKind], [sSubject], [sBodyWords], [sAttachmentNames], [nAttachmentSizeLeast], [nAttachmentSizeMost], [bHasAttachments], [sFolder], [sFileName], [bSaveAttachments], [sUnpack], [sSaveBody], [bSaveOriginal], [bSaveMetadata], [dtActiveSince]) VALUES (:sName, :bEnabled, :nAccountID, :nPosition, :sSenders, :sRecipients, :sSubjectKind, :sSubject, :sBodyWords, :sAttachmentNames, :nAttachmentSizeLeast, :nAttachmentSizeMost, :bHasAttachments, :sFolder, :sFileName, :bSaveAttachments, :sUnpack, :sSaveBody, :bSaveOriginal, :bSaveMetadata, :dtActiveSince)
+GO
 INSERT INTO [tblEmailScan] ([nScanID], [nAccountID], [sGraphMessageID], [sLetterDigest], [dtFirstSeen], [dtUntil], [dtNextCheck], [nMessageID]) VALUES (:nScanID, :nAccountID, :sGraphMessageID, :sLetterDigest, :dtFirstSeen, :dtUntil, :dtNextCheck, :nMessageID)
 GO
 INSERT INTO [tblEmailSeen] ([nSeenID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sFromAddress], [dtReceived], [nSize], [sReason], [sRule], [dtSeen]) VALUES (:nSeenID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sFromAddress, :dtReceived, :nSize, :sReason, :sRule, :dtSeen)
@@ -139,6 +145,10 @@ GO
 SELECT DISTINCT [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID] 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL ORDER BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID]
+GO
+SELECT DISTINCT [tblEmailRule].[nAccountID] 
+FROM [tblEmailRule] 
+WHERE [tblEmailRule].[bEnabled] = 1 AND [tblEmailRule].[bSaveOriginal] = 1
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblEmailMessage] 
@@ -345,6 +355,10 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailRule].[nRuleID] 
+FROM [tblEmailRule] 
+WHERE [tblEmailRule].[sName] = :sName_1 ORDER BY [tblEmailRule].[nRuleID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailScan].[nScanID], [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID], [tblEmailScan].[dtFirstSeen] 
 FROM [tblEmailScan] 
@@ -688,6 +702,20 @@ SELECT [tblEmailRecipient].[nMessageID], count(*) AS count_1
 FROM [tblEmailRecipient] 
 WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailRecipient].[nMessageID]
 GO
+SELECT [tblEmailRuleChange].[nChangeID], [tblEmailRuleChange].[nRuleID], [tblEmailRuleChange].[dtChanged], [tblEmailRuleChange].[sAction], [tblEmailRuleChange].[sWho], [tblEmailRuleChange].[sHost], [tblEmailRuleChange].[sSettings] 
+FROM [tblEmailRuleChange] ORDER BY [tblEmailRuleChange].[nRuleID], [tblEmailRuleChange].[nChangeID]
+GO
+SELECT [tblEmailRuleChange].[nRuleID], [tblEmailRuleChange].[sAction], [tblEmailRuleChange].[sSettings] 
+FROM [tblEmailRuleChange] 
+WHERE [tblEmailRuleChange].[nChangeID] IN (SELECT max([tblEmailRuleChange].[nChangeID]) AS max_1 
+FROM [tblEmailRuleChange] GROUP BY [tblEmailRuleChange].[nRuleID])
+GO
+SELECT [tblEmailRule].[nRuleID], [tblEmailRule].[sName], [tblEmailRule].[bEnabled], [tblEmailRule].[nAccountID], [tblEmailRule].[nPosition], [tblEmailRule].[sSenders], [tblEmailRule].[sRecipients], [tblEmailRule].[sSubjectKind], [tblEmailRule].[sSubject], [tblEmailRule].[sBodyWords], [tblEmailRule].[sAttachmentNames], [tblEmailRule].[nAttachmentSizeLeast], [tblEmailRule].[nAttachmentSizeMost], [tblEmailRule].[bHasAttachments], [tblEmailRule].[sFolder], [tblEmailRule].[sFileName], [tblEmailRule].[bSaveAttachments], [tblEmailRule].[sUnpack], [tblEmailRule].[sSaveBody], [tblEmailRule].[bSaveOriginal], [tblEmailRule].[bSaveMetadata], [tblEmailRule].[dtActiveSince] 
+FROM [tblEmailRule] ORDER BY [tblEmailRule].[nPosition], [tblEmailRule].[nRuleID]
+GO
+SELECT [tblEmailRule].[nRuleID], [tblEmailRule].[sName], [tblEmailRule].[bEnabled], [tblEmailRule].[nAccountID], [tblEmailRule].[nPosition], [tblEmailRule].[sSenders], [tblEmailRule].[sRecipients], [tblEmailRule].[sSubjectKind], [tblEmailRule].[sSubject], [tblEmailRule].[sBodyWords], [tblEmailRule].[sAttachmentNames], [tblEmailRule].[nAttachmentSizeLeast], [tblEmailRule].[nAttachmentSizeMost], [tblEmailRule].[bHasAttachments], [tblEmailRule].[sFolder], [tblEmailRule].[sFileName], [tblEmailRule].[bSaveAttachments], [tblEmailRule].[sUnpack], [tblEmailRule].[sSaveBody], [tblEmailRule].[bSaveOriginal], [tblEmailRule].[bSaveMetadata], [tblEmailRule].[dtActiveSince] 
+FROM [tblEmailRule] WITH (UPDLOCK, HOLDLOCK) ORDER BY [tblEmailRule].[nRuleID]
+GO
 SELECT [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID] 
 FROM [tblEmailScan] 
 WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailScan].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids]) AND [tblEmailScan].[nMessageID] IS NOT NULL
@@ -897,11 +925,11 @@ UPDATE [tblEmailFailure] WITH (ROWLOCK) SET [sState]=:sState, [dtNextAttempt]=:d
 GO
 UPDATE [tblEmailFailure] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=:nAttempts, [dtNextAttempt]=:dtNextAttempt WHERE [tblEmailFailure].[nFailureID] IN (__[POSTCOMPILE_nFailureID_1])
 GO
-UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
+UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize, [sRuleState]=:sRuleState, [nRulesMatched]=NULL WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
-UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize, [sRuleState]=:sRuleState, [nRulesMatched]=NULL WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [sAfterImportDetailPhrase]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
@@ -912,6 +940,10 @@ GO
 UPDATE [tblEmailOriginal] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailOriginal].[biContent] IS NOT NULL
 GO
 UPDATE [tblEmailOriginal] WITH (ROWLOCK) SET [nMessageID]=:nMessageID, [nSize]=:nSize, [sSHA256]=:sSHA256, [sState]=:sState, [sStateDetail]=:sStateDetail, [sCompression]=:sCompression, [nStoredSize]=:nStoredSize, [biContent]=:biContent WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1
+GO
+UPDATE [tblEmailRule] WITH (ROWLOCK) SET [bEnabled]=:bEnabled WHERE [tblEmailRule].[nRuleID] = :nRuleID_1
+GO
+UPDATE [tblEmailRule] WITH (ROWLOCK) SET [sFolder]=:sFolder, [bSaveOriginal]=:bSaveOriginal WHERE [tblEmailRule].[nRuleID] = :nRuleID_1
 GO
 UPDATE [tblEmailScan] WITH (ROWLOCK) SET [dtNextCheck]=:dtNextCheck WHERE [tblEmailScan].[nScanID] = :nScanID_1
 GO

@@ -37,6 +37,8 @@ from db.queries import (
     problems,
     processes,
     retention,
+    rule_history,
+    rules,
     scans,
     subscriptions,
     trace,
@@ -57,6 +59,7 @@ from db.queries.subscriptions import HeldSubscription
 from db.queries.trace import TracedMessage, TraceRow
 from db.records import OriginalRecord
 from db.tables import attachment
+from rules.rule import Rule
 from tests.doubles.clock import SettableClock
 from tests.reviewed import assert_reviewed
 from tests.unit.db.queries.test_messages import file_attachment, record
@@ -313,6 +316,19 @@ async def administer(database: Database) -> None:
         run_writing(database.engine, call)
 
 
+async def rule(database: Database) -> None:
+    def edit(connection: Connection) -> None:
+        with rules.editing(connection, now=NOW) as editor:
+            editor.add(Rule("one", "/imports"))
+            editor.add(Rule("two", "/imports"), position=1)
+            editor.change("one", Rule("one", "/elsewhere", save_original=True))
+            editor.set_enabled("one", False)
+            editor.remove("two")
+
+    for call in (edit, rules.every, rules.needs_original, rule_history.changes):
+        run_writing(database.engine, call)
+
+
 async def alert(database: Database) -> None:
     found = Problem(ProblemKind.NO_MANAGER, Severity.ERROR, "", "")
     target = ("fingerprint", "name")
@@ -358,7 +374,7 @@ def database_kind() -> str:
 async def test_statements_are_those_that_were_reviewed(database: Database) -> None:
     """A change of the statements for SQL Server shows, and is to be reviewed in `sql_server.sql`."""
     with executed(database.engine) as statements:
-        for work in (work_the_queue, import_messages, act_in_mailboxes, administer, alert, call):
+        for work in (work_the_queue, import_messages, act_in_mailboxes, administer, rule, alert, call):
             await work(database)
     texts = {sql_server(each) for each in [*statements, *ITS_OWN] if not OF_SQLITE.search(str(each))}
     assert_reviewed("".join(f"{text}\nGO\n" for text in sorted(texts)), REVIEWED)
