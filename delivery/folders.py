@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from delivery import names
-from delivery.directory import Directory
+from delivery.directory import TEMPORARY_ENDING, Directory
 from delivery.errors import FolderRefused, NameRefused, NameTaken, TemporaryGone
 from delivery.folder_faults import attempt, error_number
 from phrases import Phrase
@@ -106,7 +106,9 @@ class ImportFolder:
         self._named(lambda: self._remove(names.checked(name)))
 
     def publish(self, temporary: str, name: str) -> None:
-        """Rename the temporary file, in one step, and write the names to disk. Safe to repeat.
+        """Rename the temporary file, in one step, and write the names to disk.
+
+        Safe to repeat: after a crash, with the same name, in a folder that `is_same`.
 
         Raises:
             NameTaken: there is something of that name; nothing was changed. Try another (`free_name`).
@@ -231,7 +233,7 @@ def check_folder(path: str, roots: Sequence[str]) -> None:
 
 def temporary_name(file: int | str) -> str:
     """A name for one attempt to save the file with this number."""
-    return f".mail-importer-{file}-{secrets.token_hex(8)}.part"
+    return f".mail-importer-{file}-{secrets.token_hex(8)}{TEMPORARY_ENDING}"
 
 
 def _write(handle: int, piece: bytes) -> None:
