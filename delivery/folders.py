@@ -222,7 +222,7 @@ def check_folder(path: str, roots: Sequence[str]) -> None:
         HostFault: this host lacks memory or file handles.
     """
     with open_folder(path, roots) as folder:
-        written, published = temporary_name("check"), temporary_name("check")
+        written, published = (temporary_name("check", secrets.token_hex(16)) for _ in range(2))
         folder.write(written, [bytes(_CHECKED_BYTES)])
         try:
             folder.publish(written, published)
@@ -231,9 +231,9 @@ def check_folder(path: str, roots: Sequence[str]) -> None:
             folder.remove(published)
 
 
-def temporary_name(file: int | str) -> str:
-    """A name for one attempt to save the file with this number."""
-    return f".mail-importer-{file}-{secrets.token_hex(8)}{TEMPORARY_ENDING}"
+def temporary_name(file: int | str, token: str) -> str:
+    """The name of one attempt to save the file of this number. Folder watchers leave out what begins so."""
+    return f".mail-importer-{file}-{token}{TEMPORARY_ENDING}"
 
 
 def _write(handle: int, piece: bytes) -> None:

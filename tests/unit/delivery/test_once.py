@@ -192,7 +192,7 @@ def _is_whole(content: bytes) -> bool:
 
 
 def _save(folder: ImportFolder, number: int) -> None:
-    temporary = temporary_name(number)
+    temporary = temporary_name(number, str(os.getpid()))
     content = _content(number)
     folder.write(temporary, [content[:100], content[100:]])
     while True:
