@@ -13,8 +13,9 @@ from phrases import Phrase
 from rules.addresses import AddressSet, BadAddress
 from rules.attachments import AttachmentCondition
 from rules.folders import BadFolder, check_folder
+from rules.grouped import GroupedExpressions
 from rules.mail import MailFacts
-from rules.patterns import BadPattern, BodyWords, Regex
+from rules.patterns import BadPattern, BodyWords, Regex, line_expression
 from rules.prepared import PreparedMail, collapsed
 from rules.rule import Container, Rule, SubjectKind
 from rules.templates import BadTemplate, Template
@@ -80,6 +81,7 @@ class CompiledRule:
         self.senders = _addresses("senders", rule.senders)
         self.recipients = _addresses("recipients", rule.recipients, wildcards=True)
         self.subjects = _subjects(rule)
+        self.expressions = _expressions(rule)
         self.attachments = _attachments(rule)
         self.template = _template(rule)
         self._conditions = _conditions(self)
@@ -93,10 +95,10 @@ class CompiledRule:
         """True if every mail matches, or every mail of the rule's account."""
         return all(verdict.failed == ACCOUNT for _, verdict in self._conditions)
 
-    def check(self, mail: PreparedMail) -> Verdict:
-        """The verdict on a message."""
+    def check(self, mail: PreparedMail, known: str = "") -> Verdict:
+        """The verdict on a message. `known`: a condition that is known not to hold; earlier ones are checked."""
         for holds, failed in self._conditions:
-            if not holds(mail):
+            if failed.failed == known or not holds(mail):
                 return failed
         if self._unpacks_archives and mail.unread_archives(self.attachments.unpack):
             return self._without_lists(mail)
@@ -115,52 +117,88 @@ class CompiledRules:
         self.rules: Sequence[CompiledRule] = tuple(
             sorted(rules, key=lambda each: (each.rule.position, each.rule.rule_id))
         )
-        self._by_sender: dict[str, list[int]] = {}
-        self._by_recipient: dict[str, list[int]] = {}
-        self._by_subject: dict[str, list[int]] = {}
-        self._by_account: dict[int | None, list[int]] = {}
-        for place, rule in enumerate(self.rules):
-            self._index(place, rule)
+        self._index = _Index(self.rules)
 
     def check(self, facts: MailFacts) -> list[Verdict]:
         """The verdict of each rule, in their order."""
         mail = PreparedMail(facts)
-        return [rule.check(mail) for rule in self.rules]
+        found = frozenset(self._index.places(mail))
+        return [
+            rule.check(mail) if place in found else rule.check(mail, self._index.conditions[place])
+            for place, rule in enumerate(self.rules)
+        ]
 
     def matching(self, facts: MailFacts) -> Matches:
         """The rules that the message matches: those of `check`, without a look at each of the others."""
         mail = PreparedMail(facts)
         matched = []
         needs_archives = False
-        for place in self._candidates(mail):
+        for place in self._index.places(mail):
             verdict = self.rules[place].check(mail)
             if verdict.matches:
                 matched.append(verdict.rule)
             needs_archives = needs_archives or verdict.needs_archives
         return Matches(tuple(matched), needs_archives)
 
-    def _index(self, place: int, rule: CompiledRule) -> None:
-        """Note the rule under all that a mail must have to match it, in one index, the most selective."""
-        if rule.senders is not None:
-            _note(self._by_sender, rule.senders.keys, place)
-        elif rule.recipients is not None:
-            _note(self._by_recipient, rule.recipients.keys, place)
-        elif rule.rule.subject_kind is SubjectKind.IS:
-            _note(self._by_subject, rule.subjects, place)
-        else:
-            _note(self._by_account, (rule.rule.account_id,), place)
 
-    def _candidates(self, mail: PreparedMail) -> Sequence[int]:
+class _Index:
+    """The places of rules by one of their conditions, the most selective that can be looked up for all at once.
+
+    `conditions`: that of each rule; empty: it must be checked against every mail.
+    """
+
+    def __init__(self, rules: Sequence[CompiledRule]) -> None:
+        self.conditions = tuple(map(_indexed_condition, rules))
+        self._senders: dict[str, list[int]] = {}
+        self._recipients: dict[str, list[int]] = {}
+        self._subjects: dict[str, list[int]] = {}
+        starred: list[tuple[int, str]] = []
+        subjects: list[tuple[int, str]] = []
+        names: list[tuple[int, str]] = []
+        for place, rule in enumerate(rules):
+            condition = self.conditions[place]
+            if condition == SENDERS and rule.senders is not None:
+                _note(self._senders, rule.senders.keys, place)
+            elif condition == RECIPIENTS and rule.recipients is not None:
+                _note(self._recipients, rule.recipients.keys, place)
+                starred += [(place, line_expression(each)) for each in rule.recipients.starred]
+            elif condition == SUBJECT:
+                _note(self._subjects, rule.subjects, place)
+                subjects += [(place, each) for each in rule.expressions]
+            elif condition == ATTACHMENTS:
+                names += [(place, line_expression(each)) for each in rule.attachments.patterns]
+        self._starred = GroupedExpressions(starred)
+        self._expressions = GroupedExpressions(subjects)
+        self._names = GroupedExpressions(names)
+        self._others = [place for place, condition in enumerate(self.conditions) if not condition]
+
+    def places(self, mail: PreparedMail) -> Sequence[int]:
         """Places of the rules that the message may match, in their order."""
-        unindexed = self._by_account.get(None, [])
-        found = set(self._by_account.get(mail.facts.account_id, ()))
-        if self._by_sender:
-            found.update(_noted(self._by_sender, mail.sender_keys))
-        if self._by_recipient:
-            found.update(_noted(self._by_recipient, mail.recipient_keys))
-        if self._by_subject:
-            found.update(self._by_subject.get(mail.collapsed_subject, ()))
-        return sorted([*unindexed, *found]) if found else unindexed
+        found: set[int] = set()
+        if self._senders:
+            found.update(_noted(self._senders, mail.sender_keys))
+        if self._recipients:
+            found.update(_noted(self._recipients, mail.recipient_keys))
+        if self._subjects:
+            found.update(self._subjects.get(mail.collapsed_subject, ()))
+        if self._starred:
+            found.update(self._starred.places(mail.recipient_lines))
+        if self._expressions:
+            found.update(self._expressions.places(mail.encoded_subject))
+        if self._names and mail.facts.attachments:
+            found.update(self._names.places(mail.attachment_lines))
+        return sorted([*self._others, *found]) if found else self._others
+
+
+def _indexed_condition(rule: CompiledRule) -> str:
+    if rule.senders is not None:
+        return SENDERS
+    if rule.recipients is not None:
+        return RECIPIENTS
+    if rule.rule.subject_kind in {SubjectKind.IS, SubjectKind.MATCHES}:
+        return SUBJECT
+    # A `.zip` whose list was not read may have a file that fits.
+    return ATTACHMENTS if rule.attachments.patterns and Container.ZIP not in rule.rule.unpack else ""
 
 
 def _note(index: dict[_Key, list[int]], keys: Iterable[_Key], place: int) -> None:
@@ -244,6 +282,16 @@ def _subjects(rule: Rule) -> AbstractSet[str]:
     return frozenset(texts if rule.subject_kind is SubjectKind.CONTAINS else ())
 
 
+def _expressions(rule: Rule) -> Sequence[str]:
+    """The regular expressions of the subject, which all compile."""
+    if rule.subject_kind is not SubjectKind.MATCHES:
+        return ()
+    try:
+        return tuple(Regex(each).text for each in rule.subjects)
+    except BadPattern as exc:
+        raise BadRule("subjects", Phrase.of(exc)) from exc
+
+
 def _conditions(rule: CompiledRule) -> Sequence[tuple[_Holds, Verdict]]:
     made: list[tuple[str, _Holds | None]] = [
         (ACCOUNT, _account_condition(rule.rule.account_id)),
@@ -289,19 +337,12 @@ def _subject_condition(rule: CompiledRule) -> _Holds | None:
     if rule.rule.subject_kind is SubjectKind.IS:
         return lambda mail: mail.collapsed_subject in texts
     if rule.rule.subject_kind is SubjectKind.MATCHES:
-        return _matching(rule.rule.subjects)
+        expressions = tuple(map(Regex, rule.expressions))
+        return lambda mail: any(each.fits(mail.encoded_subject) for each in expressions)
     if len(texts) == 1:
         [text] = texts
         return lambda mail: text in mail.subject
     return lambda mail: any(each in mail.subject for each in texts)
-
-
-def _matching(texts: Sequence[str]) -> _Holds:
-    try:
-        expressions = tuple(map(Regex, texts))
-    except BadPattern as exc:
-        raise BadRule("subjects", Phrase.of(exc)) from exc
-    return lambda mail: any(each.fits(mail.encoded_subject) for each in expressions)
 
 
 def _body_condition(texts: Sequence[str]) -> _Holds | None:

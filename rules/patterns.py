@@ -13,6 +13,7 @@ _MAX_MEMORY: Final = 2 * 1024 * 1024
 """Bytes of one regular expression. RE2 gets slower when it needs more, not wrong."""
 _MAX_PATTERN: Final = 1000
 _MAX_NAME: Final = 255
+_WILD: Final = {"*": ".*", "?": "."}
 _SEPARATORS: Final = frozenset("/\\")
 
 
@@ -29,7 +30,8 @@ class Regex:
             raise BadPattern(Phrase("A regular expression is empty."))
         if len(text) > _MAX_PATTERN:
             raise BadPattern(_too_long(text, _MAX_PATTERN))
-        self._found: Any = _compiled(normalized("NFC", text), text)
+        self.text = normalized("NFC", text)
+        self._found: Any = compiled(self.text, text)
 
     def fits(self, subject: bytes) -> bool:
         """Check whether the expression fits somewhere in a text in NFC and UTF-8."""
@@ -44,7 +46,7 @@ class _SingleWildcard:
     """A text in which `*` stands for anything, and `?` for one character."""
 
     def __init__(self, text: str) -> None:
-        self._regex: Any = _compiled(_as_regex(text), text, dot_nl=True)
+        self._regex: Any = compiled(_as_regex(text), text, dot_nl=True)
 
     def fits(self, text: str) -> bool:
         return self._regex.fullmatch(encoded(text)) is not None
@@ -57,8 +59,8 @@ class NamePatterns:
         """Raises BadPattern."""
         exact, suffixes = set(), set()
         others: list[_Pattern] = []
-        for text in texts:
-            pattern = _checked_name(text)
+        self.patterns = tuple(map(_checked_name, texts))
+        for pattern in self.patterns:
             if "?" in pattern:
                 others.append(_SingleWildcard(pattern))
             elif "*" not in pattern:
@@ -76,6 +78,16 @@ class NamePatterns:
         if name in self._exact or name.endswith(self._suffixes):
             return True
         return any(each.fits(name) for each in self._others)
+
+
+def line_of(text: str) -> str:
+    """The text as one of the lines in which the expressions of `line_expression` are searched."""
+    return text.replace("\n", " ")
+
+
+def line_expression(wildcard: str) -> str:
+    """An expression found in lines if one of them fits the wildcard."""
+    return f"(?m:^{_as_regex(line_of(wildcard))}$)"
 
 
 class BodyWords:
@@ -123,15 +135,13 @@ def _too_long(text: str, limit: int) -> Phrase:
 
 
 def _as_regex(wildcard: str) -> str:
-    return "".join(
-        ".*" if each == "*" else "." if each == "?" else str(re2.escape(each.encode("utf-8", "replace").decode()))
-        for each in wildcard
-    )
+    return "".join(_WILD.get(each) or str(re2.escape(each.encode("utf-8", "replace").decode())) for each in wildcard)
 
 
-def _compiled(pattern: str, shown: str, *, dot_nl: bool = False) -> Any:  # noqa: ANN401  # re2 has no types
+def compiled(pattern: str, shown: str = "", *, dot_nl: bool = False, max_memory: int = _MAX_MEMORY) -> Any:  # noqa: ANN401  # re2 has no types
+    """The expression of RE2, in any letter case. Raises BadPattern, with the text `shown`."""
     options = re2.Options()
-    options.max_mem = _MAX_MEMORY
+    options.max_mem = max_memory
     options.log_errors = False
     options.case_sensitive = False
     options.never_capture = True

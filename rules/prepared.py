@@ -7,6 +7,7 @@ from functools import cached_property
 from rules.addresses import Address, keys_of
 from rules.attachments import AttachmentCondition, Candidates, has_attachments
 from rules.mail import MailFacts
+from rules.patterns import line_of
 from rules.rule import Container
 from rules.texts import comparable, encoded, normalized, words_of
 
@@ -69,6 +70,16 @@ class PreparedMail:
         """The attachments that a rule may consider."""
         return Candidates(self.facts.attachments)
 
+    @cached_property
+    def recipient_lines(self) -> bytes:
+        """The recipients, a line each."""
+        return _lines(each.text for each in self.recipients)
+
+    @cached_property
+    def attachment_lines(self) -> bytes:
+        """The names of the attachments, but of files in a `.zip`, a line each."""
+        return _lines(self.attachments.names())
+
     def fits(self, condition: AttachmentCondition) -> bool:
         """Check whether an attachment fits."""
         found = self._fitting.get(condition.key)
@@ -88,6 +99,10 @@ class PreparedMail:
 def collapsed(subject: str) -> str:
     """A comparable subject with single blanks, and none at its ends."""
     return " ".join(subject.split())
+
+
+def _lines(texts: Iterable[str]) -> bytes:
+    return encoded("\n".join(map(line_of, texts)))
 
 
 def _keys(addresses: Iterable[Address]) -> AbstractSet[str]:
