@@ -71,15 +71,14 @@ class Candidates:
 class AttachmentCondition:
     """The attachments that fit a rule. `key`: equal for rules that the same attachments fit.
 
-    `patterns`: wildcards of the names, one of which must fit; empty: any name.
+    `names`: one of them must fit; None: any name.
     """
 
     def __init__(self, rule: Rule) -> None:
         """Raises BadPattern."""
         self.is_set = bool(rule.attachment_names) or rule.size_least is not None or rule.size_most is not None
         self.unpack = frozenset(rule.unpack)
-        self._names = NamePatterns(rule.attachment_names) if rule.attachment_names else None
-        self.patterns: Sequence[str] = () if self._names is None else self._names.patterns
+        self.names = NamePatterns(rule.attachment_names) if rule.attachment_names else None
         self._least = rule.size_least or 0
         self._most = sys.maxsize if rule.size_most is None else rule.size_most
         # A text, whose hash is made once.
@@ -89,9 +88,9 @@ class AttachmentCondition:
         """Check whether an attachment that the rule considers fits."""
         if not self._least <= candidate.size <= self._most:
             return False
-        if self._names is None:
+        if self.names is None:
             return candidate.opened_by not in self.unpack and not is_inline_picture(candidate.attachment)
-        return any(map(self._names.fits, candidate.names))
+        return any(map(self.names.fits, candidate.names))
 
 
 def has_attachments(facts: MailFacts) -> bool:

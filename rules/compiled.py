@@ -4,10 +4,10 @@ All conditions of a rule must hold; a mail is checked against all rules. Those g
 enabled or not, and whenever they were enabled: the caller selects them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from phrases import Phrase
 from rules.addresses import AddressSet, BadAddress
@@ -15,7 +15,7 @@ from rules.attachments import AttachmentCondition
 from rules.folders import BadFolder, check_folder
 from rules.grouped import GroupedExpressions
 from rules.mail import MailFacts
-from rules.patterns import BadPattern, BodyWords, Regex, line_expression
+from rules.patterns import BadPattern, BodyWords, Regex, line_expression, literal
 from rules.prepared import PreparedMail, collapsed
 from rules.rule import Container, Rule, SubjectKind
 from rules.templates import BadTemplate, Template
@@ -34,7 +34,6 @@ BODY: Final = "body"
 CONDITIONS: Final = (ACCOUNT, SENDERS, RECIPIENTS, SUBJECT, HAS_ATTACHMENTS, ATTACHMENTS, BODY)
 
 _Holds = Callable[[PreparedMail], bool]
-_Key = TypeVar("_Key")
 
 
 class BadRule(ValueError):
@@ -149,45 +148,58 @@ class _Index:
 
     def __init__(self, rules: Sequence[CompiledRule]) -> None:
         self.conditions = tuple(map(_indexed_condition, rules))
-        self._senders: dict[str, list[int]] = {}
-        self._recipients: dict[str, list[int]] = {}
-        self._subjects: dict[str, list[int]] = {}
-        starred: list[tuple[int, str]] = []
-        subjects: list[tuple[int, str]] = []
-        names: list[tuple[int, str]] = []
-        for place, rule in enumerate(rules):
-            condition = self.conditions[place]
-            if condition == SENDERS and rule.senders is not None:
-                _note(self._senders, rule.senders.keys, place)
-            elif condition == RECIPIENTS and rule.recipients is not None:
-                _note(self._recipients, rule.recipients.keys, place)
-                starred += [(place, line_expression(each)) for each in rule.recipients.starred]
-            elif condition == SUBJECT:
-                _note(self._subjects, rule.subjects, place)
-                subjects += [(place, each) for each in rule.expressions]
-            elif condition == ATTACHMENTS:
-                names += [(place, line_expression(each)) for each in rule.attachments.patterns]
-        self._starred = GroupedExpressions(starred)
-        self._expressions = GroupedExpressions(subjects)
-        self._names = GroupedExpressions(names)
         self._others = [place for place, condition in enumerate(self.conditions) if not condition]
+        places = {word: [place for place, each in enumerate(self.conditions) if each == word] for word in CONDITIONS}
+        self._accounts: dict[int | None, list[int]] = {}
+        for place in places[ACCOUNT]:
+            self._accounts.setdefault(rules[place].rule.account_id, []).append(place)
+        senders = [(place, rules[place].senders) for place in places[SENDERS]]
+        recipients = [(place, rules[place].recipients) for place in places[RECIPIENTS]]
+        subjects = [(place, rules[place]) for place in places[SUBJECT]]
+        names = [(place, rules[place].attachments.names) for place in places[ATTACHMENTS]]
+        self._senders = _by_key((place, each.keys) for place, each in senders if each)
+        self._recipients = _by_key((place, each.keys) for place, each in recipients if each)
+        self._starred = _lines((place, each.starred) for place, each in recipients if each)
+        is_one = [(place, each.subjects) for place, each in subjects if each.rule.subject_kind is SubjectKind.IS]
+        contains = [
+            (place, each.subjects) for place, each in subjects if each.rule.subject_kind is SubjectKind.CONTAINS
+        ]
+        self._subjects = _by_key(is_one)
+        self._contained = GroupedExpressions([(place, literal(text)) for place, texts in contains for text in texts])
+        self._expressions = GroupedExpressions([(place, text) for place, each in subjects for text in each.expressions])
+        self._names = _by_key((place, each.keys) for place, each in names if each)
+        self._wild_names = _lines((place, each.searched) for place, each in names if each)
 
     def places(self, mail: PreparedMail) -> Sequence[int]:
         """Places of the rules that the message may match, in their order."""
-        found: set[int] = set()
-        if self._senders:
-            found.update(_noted(self._senders, mail.sender_keys))
-        if self._recipients:
-            found.update(_noted(self._recipients, mail.recipient_keys))
-        if self._subjects:
-            found.update(self._subjects.get(mail.collapsed_subject, ()))
-        if self._starred:
-            found.update(self._starred.places(mail.recipient_lines))
-        if self._expressions:
-            found.update(self._expressions.places(mail.encoded_subject))
-        if self._names and mail.facts.attachments:
-            found.update(self._names.places(mail.attachment_lines))
+        found = set(self._accounts.get(mail.facts.account_id, ()))
+        found.update(self._by_people(mail))
+        found.update(self._by_subject(mail))
+        if mail.facts.attachments:
+            found.update(self._by_names(mail))
         return sorted([*self._others, *found]) if found else self._others
+
+    def _by_people(self, mail: PreparedMail) -> Iterator[int]:
+        if self._senders:
+            yield from _noted(self._senders, mail.sender_keys)
+        if self._recipients:
+            yield from _noted(self._recipients, mail.recipient_keys)
+        if self._starred:
+            yield from self._starred.places(mail.recipient_lines)
+
+    def _by_subject(self, mail: PreparedMail) -> Iterator[int]:
+        if self._subjects:
+            yield from self._subjects.get(mail.collapsed_subject, ())
+        if self._contained:
+            yield from self._contained.places(mail.subject_line)
+        if self._expressions:
+            yield from self._expressions.places(mail.encoded_subject)
+
+    def _by_names(self, mail: PreparedMail) -> Iterator[int]:
+        if self._names:
+            yield from _noted(self._names, mail.attachment_keys)
+        if self._wild_names:
+            yield from self._wild_names.places(mail.attachment_lines)
 
 
 def _indexed_condition(rule: CompiledRule) -> str:
@@ -195,18 +207,27 @@ def _indexed_condition(rule: CompiledRule) -> str:
         return SENDERS
     if rule.recipients is not None:
         return RECIPIENTS
-    if rule.rule.subject_kind in {SubjectKind.IS, SubjectKind.MATCHES}:
+    if rule.rule.subject_kind is not None:
         return SUBJECT
     # A `.zip` whose list was not read may have a file that fits.
-    return ATTACHMENTS if rule.attachments.patterns and Container.ZIP not in rule.rule.unpack else ""
+    if rule.attachments.names is not None and Container.ZIP not in rule.rule.unpack:
+        return ATTACHMENTS
+    return "" if rule.rule.account_id is None else ACCOUNT
 
 
-def _note(index: dict[_Key, list[int]], keys: Iterable[_Key], place: int) -> None:
-    for key in keys:
-        index.setdefault(key, []).append(place)
+def _by_key(entries: Iterable[tuple[int, Iterable[str]]]) -> Mapping[str, Sequence[int]]:
+    index: dict[str, list[int]] = {}
+    for place, keys in entries:
+        for key in keys:
+            index.setdefault(key, []).append(place)
+    return index
 
 
-def _noted(index: dict[str, list[int]], keys: AbstractSet[str]) -> Iterable[int]:
+def _lines(entries: Iterable[tuple[int, Iterable[str]]]) -> GroupedExpressions:
+    return GroupedExpressions([(place, line_expression(each)) for place, wildcards in entries for each in wildcards])
+
+
+def _noted(index: Mapping[str, Sequence[int]], keys: AbstractSet[str]) -> Iterable[int]:
     return (place for key in keys for place in index.get(key, ()))
 
 

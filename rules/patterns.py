@@ -1,6 +1,7 @@
 """Patterns of file names and subjects, and words of bodies. Each takes time that grows with the text alone. No I/O."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, Protocol
 
 import re2
@@ -73,6 +74,16 @@ class NamePatterns:
         self._suffixes = tuple(sorted(suffixes))
         self._others = tuple(others)
 
+    @property
+    def keys(self) -> AbstractSet[str]:
+        """Patterns, one of which is among the `keys_of_name` that fits, unless one of `searched` fits."""
+        return {each for each in self.patterns if _is_key(each)}
+
+    @property
+    def searched(self) -> Sequence[str]:
+        """The other patterns."""
+        return [each for each in self.patterns if not _is_key(each)]
+
     def fits(self, name: str) -> bool:
         """Check whether one fits the name, which is a `comparable_name`."""
         if name in self._exact or name.endswith(self._suffixes):
@@ -80,9 +91,23 @@ class NamePatterns:
         return any(each.fits(name) for each in self._others)
 
 
+def keys_of_name(name: str) -> Iterator[str]:
+    """The name, and each `*.csv` that fits it."""
+    yield name
+    dot = name.find(".", max(0, len(name) - _MAX_NAME))
+    while dot >= 0:
+        yield f"*{name[dot:]}"
+        dot = name.find(".", dot + 1)
+
+
 def line_of(text: str) -> str:
     """The text as one of the lines in which the expressions of `line_expression` are searched."""
     return text.replace("\n", " ")
+
+
+def literal(text: str) -> str:
+    """The expression that finds the text."""
+    return str(re2.escape(text.encode("utf-8", "replace").decode()))
 
 
 def line_expression(wildcard: str) -> str:
@@ -117,6 +142,11 @@ class BodyWords:
         return True
 
 
+def _is_key(pattern: str) -> bool:
+    stem = pattern.removeprefix("*.")
+    return not {"*", "?"} & set(stem)
+
+
 def _checked_name(text: str) -> str:
     pattern = comparable_name(text.strip())
     if not pattern:
@@ -135,7 +165,7 @@ def _too_long(text: str, limit: int) -> Phrase:
 
 
 def _as_regex(wildcard: str) -> str:
-    return "".join(_WILD.get(each) or str(re2.escape(each.encode("utf-8", "replace").decode())) for each in wildcard)
+    return "".join(_WILD.get(each) or literal(each) for each in wildcard)
 
 
 def compiled(pattern: str, shown: str = "", *, dot_nl: bool = False, max_memory: int = _MAX_MEMORY) -> Any:  # noqa: ANN401  # re2 has no types

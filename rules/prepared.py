@@ -7,7 +7,7 @@ from functools import cached_property
 from rules.addresses import Address, keys_of
 from rules.attachments import AttachmentCondition, Candidates, has_attachments
 from rules.mail import MailFacts
-from rules.patterns import line_of
+from rules.patterns import keys_of_name, line_of
 from rules.rule import Container
 from rules.texts import comparable, encoded, normalized, words_of
 
@@ -46,6 +46,11 @@ class PreparedMail:
         return comparable(self.facts.subject or "")
 
     @cached_property
+    def subject_line(self) -> bytes:
+        """The subject, to look for the texts of many rules at once."""
+        return encoded(self.subject)
+
+    @cached_property
     def collapsed_subject(self) -> str:
         """The subject, for `is`."""
         return collapsed(self.subject)
@@ -74,6 +79,11 @@ class PreparedMail:
     def recipient_lines(self) -> bytes:
         """The recipients, a line each."""
         return _lines(each.text for each in self.recipients)
+
+    @cached_property
+    def attachment_keys(self) -> AbstractSet[str]:
+        """Keys of the patterns that fit the name of an attachment; not of a file in a `.zip`."""
+        return {key for name in self.attachments.names() for key in keys_of_name(name)}
 
     @cached_property
     def attachment_lines(self) -> bytes:
