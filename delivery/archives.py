@@ -101,7 +101,7 @@ def _examined(file: IO[bytes], limits: ArchiveLimits) -> list[tuple[Entry, Probl
     except BadDirectoryError as exc:
         raise BadArchive(
             Problem.BAD_ARCHIVE.value,
-            Phrase("The .zip cannot be read: {cause}. Ask the sender for another one.", cause=str(exc)),
+            Phrase("The .zip cannot be read: {cause}. Ask the sender for another one.", cause=Phrase.of(exc)),
         ) from exc
     files = [entry for entry in directory.entries if not entry.is_folder]
     if not directory.is_complete:
