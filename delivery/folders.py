@@ -18,7 +18,7 @@ from typing import Final, Self, TypeVar
 
 from delivery import names
 from delivery.directory import TEMPORARY_ENDING, Directory
-from delivery.errors import FolderRefused, NameRefused, NameTaken, TemporaryGone
+from delivery.errors import FolderRefused, FolderUnavailable, NameRefused, NameTaken, TemporaryGone
 from delivery.folder_faults import attempt, error_number
 from phrases import Phrase
 
@@ -88,7 +88,7 @@ class ImportFolder:
             # After a power failure a missing temporary file means that it was published: its name must outlast one.
             self._attempt(self._directory.flush)
         except BaseException:
-            with suppress(OSError):
+            with suppress(OSError, FolderUnavailable):
                 self._directory.unlink(temporary)
             raise
         return written

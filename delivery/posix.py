@@ -29,8 +29,8 @@ _MODE: Final = 0o666
 _MAX_NAME: Final = 255
 _MARKED: Final = ".link"
 """Follows the temporary name in that of the marker."""
-_MAX_TOUCHES: Final = 100
-_CLOCK_TICK: Final = 0.02
+_MAX_TOUCHES: Final = 300
+_CLOCK_TICK: Final = 0.005
 """Seconds; the touches together outlast the second that some file systems count in."""
 
 # NFS, and some of FUSE, know no flags of a rename: https://man7.org/linux/man-pages/man2/rename.2.html, under EINVAL.
@@ -161,7 +161,7 @@ class PosixDirectory:
 
     def _renames_exclusively(self) -> bool:
         """True if the file system renames without overwriting: tried with an empty file."""
-        old, new = (f".mail-importer-probe-{secrets.token_hex(8)}.part" for _ in range(2))
+        old, new = (f".mail-importer-probe-{secrets.token_hex(8)}{TEMPORARY_ENDING}" for _ in range(2))
         os.close(self.create(old))
         try:
             linux.rename_exclusively(self._handle, old, new)
@@ -179,8 +179,10 @@ class PosixDirectory:
             os.unlink(name, dir_fd=self._handle)
 
     def _are_one(self, first: str, second: str) -> bool:
+        """True for two names of one file. Some file systems number no files; those have no second names either."""
         try:
-            return os.path.samestat(self._status(first), self._status(second))
+            status = self._status(first)
+            return status.st_nlink > 1 and os.path.samestat(status, self._status(second))
         except FileNotFoundError:
             return False
 
