@@ -178,7 +178,7 @@ class FolderLane:
             batch.prepared.append(
                 _Prepared(Whole(claimed, opened.identity, claimed.target or claimed.name), is_noted=True)
             )
-        elif opened.identity == identity:
+        elif opened.is_same(identity):
             batch.published.append(claimed)
         else:
             batch.failed.append(
@@ -200,7 +200,7 @@ class FolderLane:
     async def _name(self, opened: ImportFolder, claimed: Claimed, batch: _Batch) -> str:
         """A free name that no other file of the batch has."""
         wanted = await self._wanted_name(claimed)
-        name = await self._call(partial(opened.free_name, wanted, frozenset(batch.names)))
+        name = await self._call(partial(opened.free_name, wanted, batch.names))
         batch.names.add(name.casefold())
         return name
 
@@ -241,7 +241,7 @@ class FolderLane:
             try:
                 await self._call(partial(opened.publish, _temporary_of(whole), name))
             except NameTaken:
-                name = await self._call(partial(opened.free_name, whole.file.name, frozenset(batch.names)))
+                name = await self._call(partial(opened.free_name, whole.file.name, batch.names))
                 batch.names.add(name.casefold())
                 whole = replace(whole, target=str(PurePath(self._folder.path) / name))
                 if not await self._note_whole([whole]):

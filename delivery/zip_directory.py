@@ -64,7 +64,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ZipDirectory:
-    """The entries. `start`: offset of the directory in the file. `is_complete`: False if there are more than allowed."""
+    """The entries. `start`: offset of the directory in the file. `is_complete`: False if more are there."""
 
     entries: list[Entry]
     start: int

@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 from sqlalchemy import Connection
 
-from console.invocation import Invocation, account_names, as_stored, example, moment, pass_invocation, search_text
+from console.invocation import Invocation, all_account_names, as_stored, example, moment, pass_invocation, search_text
 from console.output import Column, Listing, prints_data, shown, tell, wrong_value
 from console.translation.help import Command, Group
 from console.translation.labels import word
@@ -60,7 +60,7 @@ def _cursor(place: Position) -> str:
     "name",
     metavar="NAME",
     callback=as_stored,
-    shell_complete=account_names,
+    shell_complete=all_account_names,
     help="Only messages of this account.",
 )
 @click.option(
@@ -120,7 +120,7 @@ def list_(
     """
 
     def read(connection: Connection) -> tuple[list[LoggedMessage], dict[int, list[LoggedAttachment]]]:
-        account_id = None if name is None else accounts.by_name(connection, name).account_id
+        account_id = None if name is None else accounts.with_removed(connection, name).account_id
         criteria = LogCriteria(account_id=account_id, states=[MessageState(each) for each in states] or None, **texts)
         found = message_log.page(connection, criteria, limit=limit + 1, after=after)
         numbers = {each.message_id for each in found if each.message_id is not None} if named else set()

@@ -40,7 +40,7 @@ _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str, str]]] = {
     VERSION_TABLE:             ("S",      "S",       "S",     "S",      "S",      ""),
     "tblImporterSecret":       ("S",      "",        "S",     "",       "",       ""),
     "tblNotificationQueue":    ("SIUD",   "SUD",     "SIUD",  "",       "SIUD",   ""),
-    "tblEmailAccountSettings": ("",       "S",       "SUD",   "S",      "SIU",    ""),
+    "tblEmailAccountSettings": ("",       "S",       "SU",    "S",      "SIU",    ""),
     "tblEmailAccountChange":   ("",       "",        "SI",    "",       "SI",     ""),
     "tblAccountCondition":     ("",       "SIUD",    "SIUD",  "",       "S",      ""),
     "tblEmailMessage":         ("",       "SIU",     "S",     "SU",     "SIUD",   "S"),

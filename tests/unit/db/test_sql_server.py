@@ -304,7 +304,13 @@ async def administer(database: Database) -> None:
         lambda c: retention.delete_contents(c, [Content(1, 1), Content(1, 1, is_original=True)]),
         lambda c: retention.delete_messages(c, [old]),
         lambda c: accounts.mark_removed(c, "a", now=NOW),
-        lambda c: accounts.purge(c, 1),
+        accounts.every_removed,
+        lambda c: accounts.with_removed(c, "a (removed, 1)"),
+        lambda c: accounts.retire(c, 1),
+        lambda c: accounts.removed_like(c, settings),
+        lambda c: accounts.add(c, settings, now=NOW),
+        lambda c: accounts.mark_removed(c, "a", now=NOW),
+        lambda c: accounts.purge(c, 99),
     ]
     for call in calls:
         run_writing(database.engine, call)

@@ -176,15 +176,16 @@ async def manage(desk: Desk) -> None:
     """Run the subscription manager: both duties and all periodic tasks."""
     account_id = await desk.add_account("managed")
     removed = await desk.add_account("removed")
+    deleted = removed + 1_000_000  # the row of which another program deleted
     name = desk.settings("removed").name
     await MessageStore(desk.owner, clock=desk.clock).note_filtered(
-        _filtered(record("seen", account_id=removed), desk.now)
+        _filtered(record("seen", account_id=deleted), desk.now)
     )
     await desk.owner.write(lambda c: accounts.mark_removed(c, name, now=desk.now))
     await desk.leave_something_done()
     desk.start()
     desk.learn_the_secret()
-    for call in _duties(desk, account_id, removed):
+    for call in _duties(desk, account_id, removed, deleted):
         await desk.database.write(call)
     queue = await desk.put("found", by=desk.database)
     await MessageStore(desk.owner, clock=desk.clock).note_scan(
@@ -456,7 +457,7 @@ async def _alert(desk: Desk) -> None:
 # Of the subscription manager.
 
 
-def _duties(desk: Desk, account_id: int, removed: int) -> list[Callable[[Connection], object]]:
+def _duties(desk: Desk, account_id: int, removed: int, deleted: int) -> list[Callable[[Connection], object]]:
     now = desk.now
     lease = Lease(account_id, "one", failures=0, requests=0, lease_until=now + HOUR)
     held = HeldSubscription(f"m{desk.number}", account_id, now, "r", "https://host", "key", now, now)
@@ -505,7 +506,8 @@ def _duties(desk: Desk, account_id: int, removed: int) -> list[Callable[[Connect
         accounts.certificate_uses,
         accounts.applications,
         lambda c: accounts.unsubscribed(c, ("t", "c")),
-        lambda c: accounts.purge(c, removed),
+        lambda c: accounts.retire(c, removed),
+        lambda c: accounts.purge(c, deleted),
         lambda c: c.execute(select(settings.c.nAccountID)).all(),
     ]
 
@@ -531,6 +533,8 @@ def _commands(desk: Desk) -> list[list[str]]:
         ["rules", "remove", name, "--yes"],
         ["accounts", "disable", name],
         ["accounts", "remove", name, "--yes"],
+        ["accounts", "list", "--removed"],
+        ["accounts", "add", "--name", f"{name} again", *ids, *user],
         ["status"],
         ["queue", "status"],
         ["queue", "check"],
