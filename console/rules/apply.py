@@ -11,7 +11,7 @@ import click
 
 from console.audit import audited
 from console.confirmation import confirm
-from console.invocation import Invocation, as_stored_each, example, past_moment, pass_invocation, rule_names
+from console.invocation import Invocation, as_stored_each, example, pass_invocation, past_moment, rule_names
 from console.loop import run_async
 from console.output import Report, prints_data, shown
 from console.rules import trial
@@ -88,7 +88,8 @@ def apply(
     if planned.files:
         confirm(
             Phrase.counted(
-                "Save {n} file of {messages} messages?", "Save {n} files of {messages} messages?",
+                "Save {n} file of {messages} messages?",
+                "Save {n} files of {messages} messages?",
                 n=planned.files,
                 messages=planned.matched,
             ),
@@ -168,13 +169,13 @@ def _selection(request: _Request) -> str:
 
 def _sentences(numbers: _Numbers) -> list[Phrase]:
     sentences = [
+        Phrase.counted("{n} message was checked.", "{n} messages were checked.", n=numbers.messages),
         Phrase.counted(
-            "{n} file of {matched} of {messages} messages is to be saved by a running delivery role.",
-            "{n} files of {matched} of {messages} messages are to be saved by a running delivery role.",
+            "{n} file is to be saved by a running delivery role.",
+            "{n} files of {matched} messages are to be saved by a running delivery role.",
             n=numbers.files,
             matched=numbers.matched,
-            messages=numbers.messages,
-        )
+        ),
     ]
     if numbers.unchecked:
         sentences.append(

@@ -1,13 +1,11 @@
 """`mail-importer rules test`: rules against stored mail, or a mail in a file, without saving anything."""
 
-import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import IO, Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import click
 from sqlalchemy import Connection
@@ -16,8 +14,8 @@ from console.invocation import (
     Invocation,
     as_stored_each,
     example,
-    past_moment,
     pass_invocation,
+    past_moment,
     rule_names,
     search_text,
 )
@@ -25,18 +23,10 @@ from console.loop import run_async
 from console.output import Column, Listing, failure, prints_data, tell, wrong_usage
 from console.rules import trial
 from console.translation.help import Command
-from console.wiring.delivery import archive_limits_of, archive_lists_of
+from console.wiring.delivery import archive_lists_of
 from db.engine import Database
 from db.queries import rule_trials
-from db.records import AttachmentRecord
-from delivery.archives import ArchiveLimits, members_of
-from delivery.errors import ContentMissing
 from phrases import Phrase
-from processor.content.isolated_unpacking import IsolatedUnpacker
-from processor.content.mail_files import MailFile, NotAMail, read_mail
-from processor.content.spool import spooling_threads
-from processor.importer import worker_processes
-from rules.mail import Member
 from rules.rule import Rule
 
 _SINCE: Final = timedelta(days=30)
@@ -94,7 +84,8 @@ def test(
     """Test rules: which mail matches, and which files would be saved where.
 
     NAMES are the rules, enabled or not; without any, all of them. Nothing is saved or changed. On one message, each
-    rule is listed, with the first condition that does not hold; on many, the matches are.
+    rule is listed, with the first condition that does not hold; on many, the matches are. A rule is active for a
+    message if it was enabled when that was imported, and still is: for others see `rules apply`.
     """
     if sum(each is not None for each in (wanted, since, eml)) > 1:
         raise wrong_usage(Phrase("--message, --since and --eml exclude each other."))
@@ -151,19 +142,15 @@ async def _on_many(invocation: Invocation, names: Sequence[str], since: datetime
 
 def _tell_numbers(result: _Result) -> None:
     for name, count in result.matched.items():
-        tell(
-            Phrase("Rule {name!r} matches {count} of {all} messages.", name=name, count=count, all=result.messages)
-        )
+        tell(Phrase("Rule {name!r} matches {count} of {all} messages.", name=name, count=count, all=result.messages))
     left = result.matched.total() - len(result.rows)
     if left:
         tell(Phrase("{count} more matches are not listed; --limit lists more.", count=left))
 
 
-async def _tried(
-    invocation: Invocation, database: Database, rules: Sequence[Rule], numbers: Sequence[int]
-) -> _Result:
+async def _tried(invocation: Invocation, database: Database, rules: Sequence[Rule], numbers: Sequence[int]) -> _Result:
     lists = archive_lists_of(invocation.settings, database)
-    compiled, stored = trial.compiled(rules), {each.rule_id: each for each in rules}
+    compiled, stored = trial.compiled(rules), _by_number(rules)
     known = await trial.known_files(database, numbers)
     result = _Result()
     for facts in await trial.facts_of(database, numbers):
@@ -174,37 +161,19 @@ async def _tried(
 
 
 async def _on_file(invocation: Invocation, names: Sequence[str], content: bytes) -> _Result:
+    from console.rules.mail_file import opened  # noqa: PLC0415  # loads the parsers of mail, for this option alone
+
     async with invocation.database() as database:
         rules = await _rules(database, names)
-    with ExitStack() as files:
-        mail = await _read(content, files, invocation.clock())
-        contents = {each.position: each for each in mail.attachments}
-        members = partial(_members, contents, archive_limits_of(invocation.settings))
-        compiled, stored = trial.compiled([replace(each, account_id=None) for each in rules]), {
-            each.rule_id: each for each in rules
-        }
-        found = await trial.in_thread(compiled, mail.facts, members)
+    compiled, stored = trial.compiled([replace(each, account_id=None) for each in rules]), _by_number(rules)
+    async with opened(content, invocation.settings, now=invocation.clock()) as mail:
+        found = await trial.in_thread(compiled, mail.facts, mail.members)
     rows = [trial.row(each, stored[each.verdict.rule.rule.rule_id], {}) for each in found]
     return _Result(rows, messages=1)
 
 
-async def _read(content: bytes, files: ExitStack, now: datetime) -> MailFile:
-    async with worker_processes() as processes:
-        try:
-            return await read_mail(content, IsolatedUnpacker(processes, spooling_threads()), files, now=now)
-        except NotAMail as exc:
-            raise failure(Phrase("The file is no mail: it does not begin with headers such as From and Date.")) from exc
-
-
-def _members(
-    attachments: Mapping[int, AttachmentRecord], limits: ArchiveLimits, position: int
-) -> Sequence[Member] | None:
-    content = attachments[position].content
-    file: IO[bytes] = io.BytesIO(content or b"") if content is None or isinstance(content, bytes) else content
-    try:
-        return members_of(file, limits)
-    except ContentMissing:
-        return None
+def _by_number(rules: Sequence[Rule]) -> dict[int, Rule]:
+    return {each.rule_id: each for each in rules}
 
 
 def _listing(result: _Result) -> Listing:
@@ -213,6 +182,7 @@ def _listing(result: _Result) -> Listing:
         Column("message_id", Phrase("Message"), right=True, priority=1),
         Column("received", Phrase("Received"), whole=True),
         Column("matches", Phrase("Matches"), priority=3),
+        Column("active", Phrase("Active")),
         Column("failed", Phrase("Does not hold"), trial.failed_shown, priority=2),
         Column("files", Phrase("Files"), trial.files_shown, lines=True, priority=2),
     ]

@@ -134,9 +134,7 @@ def row(trial: Trial, rule: Rule, known: dict[tuple[int, int, str], KnownFile]) 
         "matches": trial.verdict.matches,
         "failed": trial.verdict.failed,
         "active": rule.enabled and (facts.message_id == 0 or (since is not None and since <= facts.imported)),
-        "files": [
-            _file(each, rule, known.get((facts.message_id, rule.rule_id, each.key))) for each in trial.files
-        ],
+        "files": [_file(each, rule, known.get((facts.message_id, rule.rule_id, each.key))) for each in trial.files],
     }
 
 

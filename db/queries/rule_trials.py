@@ -48,9 +48,7 @@ def received_since(
         )
         statement = statement.where(_row.dtReceived >= after.received, is_behind)
     rows = connection.execute(statement.order_by(_row.dtReceived, _row.nMessageID).limit(limit))
-    return [
-        ReceivedMessage(row[0], row[1], is_checked=row[2] != RuleState.WHITE or row[3] is not None) for row in rows
-    ]
+    return [ReceivedMessage(row[0], row[1], is_checked=row[2] != RuleState.WHITE or row[3] is not None) for row in rows]
 
 
 def find(connection: Connection, text: str, *, limit: int) -> list[int]:

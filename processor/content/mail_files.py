@@ -44,7 +44,7 @@ async def read_mail(content: bytes, unpacker: IsolatedUnpacker, files: ExitStack
         raise NotAMail
     headers, _ = split_headers(content, 0, len(content))
     whole, *below = await unpacker.unpacked([_wrapped(content)], files, Texts(), mailbox="file")
-    attachments = with_safe_names([_raised(each) for each in below])
+    attachments = with_safe_names(_raised(below))
     text = whole.wrapped_text
     return MailFile(
         MailFacts(
@@ -82,12 +82,18 @@ def _wrapped(content: bytes) -> AttachmentRecord:
     )
 
 
-def _raised(row: AttachmentRecord) -> AttachmentRecord:
-    """The row without the mail above it."""
-    position = row.position - 1
-    if row.parent_position == _WRAPPED or row.parent_position is None:
-        return replace(row, position=position, parent_position=None, origin="graph")
-    return replace(row, position=position, parent_position=row.parent_position - 1)
+def _raised(below: Sequence[AttachmentRecord]) -> list[AttachmentRecord]:
+    """The rows without the mail above them, and with the origins that they have where it is not signed."""
+    rows: list[AttachmentRecord] = []
+    for each in below:
+        parent = (each.parent_position or _WRAPPED) - 1
+        if parent < 0:
+            parent_position, origin = None, "graph"
+        else:
+            is_attached = rows[parent].item_type == "message" and rows[parent].origin != "smime"
+            parent_position, origin = parent, "item" if is_attached else each.origin
+        rows.append(replace(each, position=each.position - 1, parent_position=parent_position, origin=origin))
+    return rows
 
 
 def _facts(row: AttachmentRecord) -> AttachmentFacts:

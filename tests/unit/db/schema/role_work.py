@@ -530,6 +530,8 @@ def _commands(desk: Desk) -> list[list[str]]:
         ["rules", "update", name, "--account", name],
         ["rules", "list"],
         ["rules", "history"],
+        ["rules", "test", "--since", "600d"],
+        ["rules", "apply", "--since", "600d", "--yes"],
         ["rules", "remove", name, "--yes"],
         ["accounts", "disable", name],
         ["accounts", "remove", name, "--yes"],
