@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO
 
-from console.output import failure
+from console.output import failure, tell
 from console.settings import Settings
 from console.wiring.delivery import archive_limits_of
 from db.records import AttachmentRecord
@@ -55,5 +55,7 @@ async def opened(content: bytes, settings: Settings, *, now: datetime) -> AsyncI
                 raise failure(
                     Phrase("The file is no mail: it does not begin with headers such as From and Date.")
                 ) from exc
+        if mail.detail is not None:
+            tell(Phrase.verbatim(mail.detail))
         contents = {each.position: each for each in mail.attachments}
         yield OpenedMail(mail.facts, contents, archive_limits_of(settings))

@@ -28,10 +28,14 @@ class NotAMail(Exception):
 
 @dataclass(frozen=True, slots=True)
 class MailFile:
-    """The mail in a file: its facts, and its attachments with their contents, by position."""
+    """The mail in a file: its facts, and its attachments with their contents.
+
+    `detail`: the reason, in a sentence, for which it was not read, or only in part.
+    """
 
     facts: MailFacts
     attachments: Sequence[AttachmentRecord] = field(repr=False)
+    detail: str | None = None
 
 
 async def read_mail(content: bytes, unpacker: IsolatedUnpacker, files: ExitStack, *, now: datetime) -> MailFile:
@@ -61,6 +65,7 @@ async def read_mail(content: bytes, unpacker: IsolatedUnpacker, files: ExitStack
             original_state="stored",
         ),
         attachments,
+        whole.state_detail,
     )
 
 
