@@ -58,11 +58,6 @@ def every(connection: Connection) -> list[StoredRule]:
     return [_stored_rule(row._mapping) for row in rows]  # noqa: SLF001  # public, as SQLAlchemy documents
 
 
-def active(connection: Connection) -> list[Rule]:
-    """The enabled rules, in the order of the list; those that cannot be read are left out: see `every`."""
-    return [each.rule for each in every(connection) if each.rule.enabled and not each.unreadable]
-
-
 def by_name(connection: Connection, name: str) -> StoredRule:
     """The rule of that name, in any letter case.
 

@@ -38,6 +38,7 @@ from db.queries import (
     processes,
     retention,
     rule_history,
+    rule_trials,
     rules,
     scans,
     subscriptions,
@@ -53,6 +54,7 @@ from db.queries.messages import MessageStore
 from db.queries.problems import Problem, ProblemKind, Severity
 from db.queries.processes import Process
 from db.queries.retention import Content, OldMessage
+from db.queries.rule_trials import ReceivedMessage
 from db.queries.scans import Check
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Lease
 from db.queries.subscriptions import HeldSubscription
@@ -324,8 +326,20 @@ async def rule(database: Database) -> None:
             editor.change("one", Rule("one", "/elsewhere", save_original=True))
             editor.set_enabled("one", False)
             editor.remove("two")
+            editor.add(Rule("three", "/imports"), position=1)
 
-    for call in (edit, rules.every, rules.needs_original, rule_history.changes):
+    last = ReceivedMessage(1, NOW, is_checked=True)
+    calls: list[Callable[[Any], object]] = [
+        edit,
+        rules.every,
+        rules.needs_original,
+        rule_history.changes,
+        lambda c: rule_trials.received_since(c, NOW, after=None, limit=5),
+        lambda c: rule_trials.received_since(c, NOW, after=last, limit=5),
+        lambda c: rule_trials.find(c, "AAMk", limit=5),
+        lambda c: rule_trials.known_files(c, [1, 2]),
+    ]
+    for call in calls:
         run_writing(database.engine, call)
 
 

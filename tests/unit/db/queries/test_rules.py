@@ -243,14 +243,6 @@ def test_originals_are_needed_by_enabled_rules_only(database_engine: Engine) -> 
     assert run_reading(database_engine, rules.needs_original) == {1, None}
 
 
-def test_active_are_the_enabled_rules_that_can_be_read(database_engine: Engine) -> None:
-    add(database_engine, "a", "broken", "c")
-    add(database_engine, "off", enabled=False)
-    with database_engine.begin() as connection:
-        connection.execute(update(email_rule).where(email_rule.c.sName == "broken").values(sUnpack="rar"))
-    assert [each.name for each in run_reading(database_engine, rules.active)] == ["a", "c"]
-
-
 class TestOfOtherPrograms:
     """Rows that another program wrote."""
 

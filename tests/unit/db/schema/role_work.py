@@ -14,7 +14,7 @@ from typing import Any, Final
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from alerts.alerter import Alerter
 from alerts.notices import AlertPolicy
@@ -46,6 +46,7 @@ from db.queries import (
     problems,
     processes,
     retention,
+    rule_matches,
     scans,
     subscriptions,
     trace,
@@ -57,6 +58,7 @@ from db.queries.filtered import FilteredMessage
 from db.queries.messages import MessageStore
 from db.queries.problems import Problem, ProblemKind, Severity
 from db.queries.processes import Process
+from db.queries.rule_matches import FileToSave, Matches
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Lease
 from db.queries.subscriptions import HeldSubscription
 from db.queries.trace import TraceRow
@@ -232,6 +234,7 @@ async def operate(desk: Desk) -> None:
     keys = await _fail(desk.owner, desk, 1)
     await desk.database.write(lambda c: failures.requeue(c, keys, now=desk.now, anew=True))
     await desk.database.write(lambda c: failures.forget(c, keys))
+    await _apply_rules(desk)
     await (await desk.put("repaired", by=desk.database)).close()
     await desk.database.read(processes.every)
     await desk.database.read(lambda c: alerts.latest(c, limit=1))
@@ -515,6 +518,15 @@ def _duties(desk: Desk, account_id: int, removed: int, deleted: int) -> list[Cal
 # Of the operator.
 
 
+async def _apply_rules(desk: Desk) -> None:
+    """Apply a rule to a message: first a file fails for lack of bytes, then the message has it no more."""
+    number = await desk.owner.read(lambda c: c.scalar(select(func.max(message.c.nMessageID))))
+    lacking = FileToSave(1, "k" * 64, "attachment", "/imports", "a.csv", reason="TooLarge")
+    for files in ([lacking], []):
+        found = Matches(number or 0, 1, files)
+        await desk.database.write(lambda c, found=found: rule_matches.apply(c, found, now=desk.now, again=False))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+
+
 def _commands(desk: Desk) -> list[list[str]]:
     name = f"operated-{desk.number}"
     ids = ["--tenant-id", f"{1:08}-2222-3333-4444-555555555555", "--client-id", f"{2:08}-2222-3333-4444-555555555555"]
@@ -530,6 +542,8 @@ def _commands(desk: Desk) -> list[list[str]]:
         ["rules", "update", name, "--account", name],
         ["rules", "list"],
         ["rules", "history"],
+        ["rules", "test", "--since", "600d"],
+        ["rules", "apply", "--since", "600d", "--yes"],
         ["rules", "remove", name, "--yes"],
         ["accounts", "disable", name],
         ["accounts", "remove", name, "--yes"],
