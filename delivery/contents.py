@@ -98,7 +98,7 @@ class Contents:
             if source.compression is None:
                 shutil.copyfileobj(packed, target, _PIECE)
                 return
-            with gzip.GzipFile(fileobj=packed) as unpacked:
+            with gzip.GzipFile(fileobj=packed, mode="rb") as unpacked:
                 shutil.copyfileobj(unpacked, target, _PIECE)
 
     def _metadata(self, file: Claimed) -> bytes:

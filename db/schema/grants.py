@@ -64,7 +64,7 @@ _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str, str]]] = {
     "tblMissedNotification":   ("",       "SID",     "SUD",   "",       "S",      ""),
     "tblCallBudget":           ("",       "",        "SIU",   "",       "",       ""),
     "tblProcess":              ("SIUD",   "SIUD",    "SIUD",  "SIUD",   "S",      ""),
-    "tblServiceOutage":        ("",       "SIUD",    "SIUD",  "SIUD",   "S",      ""),
+    "tblServiceOutage":        ("",       "SIUD",    "SIUD",  "",       "S",      ""),
     "tblProblem":              ("",       "SIUD",    "SIUD",  "",       "S",      ""),
     "tblLease":                ("",       "SIUD",    "SIUD",  "",       "",       ""),
     "tblMailboxAddress":       ("",       "",        "SIUD",  "",       "S",      ""),

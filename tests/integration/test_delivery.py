@@ -1,6 +1,8 @@
 """Files of mail arrive in import folders: those that rules select, each once, whatever dies."""
 
 import asyncio
+import gzip
+import hashlib
 import io
 import json
 import zipfile
@@ -12,6 +14,7 @@ from typing import Final
 import pytest
 
 from db.queries.files import LEASE
+from db.records import OriginalRecord
 from rules.rule import Container, SavedBody, SubjectKind
 from tests.databases import Gateway, on_every_database
 from tests.doubles.rule_mail import attached, mail
@@ -110,6 +113,17 @@ async def test_files_in_archives_are_saved(site: Site) -> None:
     await site.receive(mail("m1", [attached(0, "all.zip", _zip({"x/one.csv": CSV, "two.txt": b"no"}))]))
     await site.settle()
     assert site.saved == [("one.csv", CSV)]
+
+
+async def test_the_original_is_saved_as_it_came(site: Site) -> None:
+    mime = b"From: lab@example.com\r\n\r\nLead 42"
+    packed = gzip.compress(mime)
+    kept = OriginalRecord("stored", None, len(mime), hashlib.sha256(mime).hexdigest(), "gzip", len(packed), packed)
+    await site.add_rule(save_original=True, save_attachments=False)
+    await site.receive(mail("m1", original=kept), mail("m2"))
+    await site.settle()
+    assert site.saved == [("Results.eml", mime)]
+    assert await site.states() == [("green", 1), ("red", 1)]
 
 
 # Folders in trouble.

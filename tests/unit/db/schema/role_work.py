@@ -4,8 +4,10 @@ The number passed to each work keeps its rows apart from those of the time befor
 """
 
 import asyncio
+import gzip
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -29,7 +31,7 @@ from console.settings import Settings
 from db.engine import Database, run_reading
 from db.heartbeat import Heartbeat
 from db.keys import MessageKey
-from db.outcomes import ActionState, Outcome
+from db.outcomes import ActionState, FilePart, Outcome
 from db.queries import (
     accounts,
     after_import,
@@ -37,6 +39,7 @@ from db.queries import (
     duplicates,
     exports,
     failures,
+    files,
     filtered,
     folders,
     mailbox_addresses,
@@ -46,7 +49,9 @@ from db.queries import (
     problems,
     processes,
     retention,
+    rule_mail,
     rule_matches,
+    rules,
     scans,
     subscriptions,
     trace,
@@ -54,6 +59,7 @@ from db.queries import (
 from db.queries.accounts import AccountSettings, Condition
 from db.queries.after_import import Ended
 from db.queries.failures import Failure
+from db.queries.files import Claimed, Failed, Whole
 from db.queries.filtered import FilteredMessage
 from db.queries.messages import MessageStore
 from db.queries.problems import Problem, ProblemKind, Severity
@@ -75,6 +81,11 @@ from db.tables import (
     recipient,
     subscription_schedule,
 )
+from delivery.archives import ArchiveLimits
+from delivery.checking import ArchiveLists, RuleChecker
+from delivery.contents import Contents
+from delivery.errors import ContentMissing
+from delivery.metrics import DeliveryMetrics
 from graph.errors import AccessDenied
 from graph.mailbox import Mailbox
 from graph.subscriptions import CallKind
@@ -86,6 +97,7 @@ from processor.accounts import AccountBackoff, AccountCache
 from processor.lifecycle import LifecycleEvent, LifecycleHandler
 from processor.metrics import ProcessorMetrics
 from processor.missed_notifications import MissedNotifications
+from rules.rule import Rule
 from subscriptions.rate_limiter import RateLimiter
 from subscriptions.retention import TraceRetention
 from subscriptions.scan_checks import ScanChecks
@@ -239,6 +251,81 @@ async def operate(desk: Desk) -> None:
     await desk.database.read(processes.every)
     await desk.database.read(lambda c: alerts.latest(c, limit=1))
     await desk.database.read(lambda c: alerts.summaries(c, ["a"]))
+
+
+async def deliver(desk: Desk) -> None:
+    """Run the delivery: checks of messages, and files that are saved, fail, wait and are given up."""
+    rule = Rule(f"rule-{desk.number}", "/import", save_original=True)
+    await desk.owner.write(lambda c: _add_rule(c, rule, desk.now))
+    store = MessageStore(desk.owner, clock=desk.clock)
+    for name in ("checked", "unmatched"):
+        await store.save(record(f"{name}-{desk.number}", original=_original()))
+    desk.start()
+    await _live(desk, monitors=False)
+    registry = DeliveryMetrics(CollectorRegistry())
+    contents = Contents(desk.database.engine, ArchiveLimits())
+    checker = RuleChecker(desk.database, ArchiveLists(contents, ArchiveLimits()), clock=desk.clock, metrics=registry)
+    assert await checker.check_some()
+    unchecked = await _unchecked(desk, store)
+    await desk.database.write(lambda c: rule_matches.none_matches(c, unchecked[:1]))
+    files_of = [_file_to_save(part) for part in (*FilePart, "lost", "late")]
+    await desk.database.write(lambda c: rule_matches.note(c, [Matches(unchecked[1], 1, files_of)], now=desk.now))
+    key = rule_matches.folder_key("/delivered")
+    await desk.database.read(lambda c: files.due_folders(c, now=desk.now, without=(), limit=10))
+    claimed = await desk.database.write(
+        lambda c: files.claim(c, key, owner="one", token=f"t{desk.number}", now=desk.now, limit=20)
+    )
+    for each in claimed:
+        with suppress(ContentMissing):
+            contents.read(each).close()
+    await _settle_files(desk, claimed)
+    await desk.database.write(
+        lambda c: files.mark_folder(c, key, reason="FolderMissing", detail=Phrase("gone"), now=desk.now)
+    )
+
+
+async def _unchecked(desk: Desk, store: MessageStore) -> list[int]:
+    """Two messages that are unchecked: one imported anew lacked bytes before."""
+    for name in ("early", "anew"):
+        await store.save(record(f"{name}-{desk.number}", original=_original()))
+    numbers = [each.message_id for each in await desk.owner.read(lambda c: rule_mail.unchecked(c, limit=10))]
+    lacking = Matches(numbers[1], 1, [replace(_file_to_save("lacking"), reason="TooLarge", detail=Phrase("large"))])
+    await desk.owner.write(lambda c: rule_matches.note(c, [lacking], now=desk.now))
+    await store.replace(record(f"anew-{desk.number}", original=_original()))
+    return numbers
+
+
+async def _settle_files(desk: Desk, claimed: list[Claimed]) -> None:
+    whole = [Whole(each, "i", f"/delivered/{each.name}", 1, "00") for each in claimed[:2]]
+    failed = [
+        Failed(claimed[2], "NameRefused", Phrase("no"), desk.now + HOUR, rewrites=True),
+        Failed(claimed[3], "NotStored", Phrase("no"), None),
+    ]
+    for call in (
+        lambda c: files.renew(c, claimed, now=desk.now),
+        lambda c: files.note_whole(c, whole, now=desk.now),
+        lambda c: files.note_saved(c, [each.file for each in whole], now=desk.now),
+        lambda c: files.note_failed(c, failed),
+        lambda c: files.release(c, claimed[4:], now=desk.now),
+    ):
+        await desk.database.write(call)
+    await desk.database.read(lambda c: files.target_of(c, claimed[0].file_id))
+
+
+def _add_rule(connection: Connection, rule: Rule, now: datetime) -> None:
+    with rules.editing(connection, now=now) as editor:
+        editor.add(rule)
+
+
+def _original() -> OriginalRecord:
+    packed = gzip.compress(b"From: a")
+    return OriginalRecord("stored", None, 7, "00", "gzip", len(packed), packed)
+
+
+def _file_to_save(name: str) -> FileToSave:
+    part = name if name in list(FilePart) else FilePart.ATTACHMENT
+    describes = FilePart.ATTACHMENT if part == FilePart.METADATA else None
+    return FileToSave(1, name, part, "/delivered", name, position=0, describes=describes)
 
 
 async def read(desk: Desk) -> None:
@@ -522,8 +609,8 @@ async def _apply_rules(desk: Desk) -> None:
     """Apply a rule to a message: first a file fails for lack of bytes, then the message has it no more."""
     number = await desk.owner.read(lambda c: c.scalar(select(func.max(message.c.nMessageID))))
     lacking = FileToSave(1, "k" * 64, "attachment", "/imports", "a.csv", reason="TooLarge")
-    for files in ([lacking], []):
-        found = Matches(number or 0, 1, files)
+    for selected in ([lacking], []):
+        found = Matches(number or 0, 1, selected)
         await desk.database.write(lambda c, found=found: rule_matches.apply(c, found, now=desk.now, again=False))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
 
 

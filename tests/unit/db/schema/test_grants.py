@@ -24,6 +24,7 @@ WORK: Final[dict[Role, Callable[[Desk], Awaitable[None]]]] = {
     Role.RECEIVER: role_work.receive,
     Role.PROCESSOR: role_work.process,
     Role.SUBSCRIPTIONS: role_work.manage,
+    Role.DELIVERY: role_work.deliver,
     Role.OPERATOR: role_work.operate,
     Role.READER: role_work.read,
 }
