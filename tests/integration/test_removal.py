@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from db.queries import accounts, installation, missed, subscriptions
+from db.queries import accounts, installation, missed, subscriptions, trace
 from db.queries.accounts import Condition
 from db.queries.history import changes
 from db.queries.problems import Problem, ProblemKind
+from db.queries.trace import TracedMessage
 from db.tables import account_condition, folder_sync, message, missed_notification, subscription_schedule
 from monitoring import facts
 from monitoring.evaluation import evaluate
 from monitoring.facts import Facts
-from simulator.calls import Operation
 from simulator.state.mailboxes import Mailbox
 from tests.integration.manager_world import Office
 from tests.integration.world import run_command, until
@@ -76,8 +76,7 @@ async def test_an_account_that_returns_keeps_its_mail_and_gets_what_it_missed(of
         world.clock.advance(days=3)
         await until(office.at_rest)
         assert len(await stored(office)) == 3
-        fetched = world.calls(Operation.GET_MESSAGE)
-
+        returned = world.clock()
         again = await add(office, mailbox, "Nord revenu")
         assert again["account_id"] == number
         assert (again["action"], again["taken_up"], again["messages"]) == ("taken_up", present, 3)
@@ -90,7 +89,8 @@ async def test_an_account_that_returns_keeps_its_mail_and_gets_what_it_missed(of
         await until(world.queue_is_empty)
 
     assert await stored(office) == sorted((number, each) for each in [*before, *meanwhile, *after])
-    assert world.calls(Operation.GET_MESSAGE) == fetched + 3
+    attempts = await world.database.read(lambda c: trace.attempts(c, [TracedMessage(number, each) for each in before]))
+    assert all(each.started < returned for each in attempts), "what is known is not even queued"
     actions = [each.action for each in await world.database.read(changes)]
     assert actions == ["added", "removed", "taken_up"]
 
