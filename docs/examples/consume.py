@@ -27,7 +27,6 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    literal,
     select,
     text,
     true,
@@ -144,7 +143,7 @@ def move(engine: Engine, name: str) -> bool:
             return False  # another instance moved it just now
         passed = message.c.nMessageID.between(found.nPosition + 1, found.nNextPosition)
         # SQL Server: error 1222 at a row that is not committed yet. The others have waited for those, above.
-        left = select(literal(1)).where(passed, ~_is_taken(name, message)).limit(1)
+        left = select(message.c.nMessageID).where(passed, ~_is_taken(name, message)).limit(1)
         if connection.scalar(left.with_hint(message, "WITH (READCOMMITTEDLOCK, NOWAIT)", "mssql")) is not None:
             return False  # it will be taken next
         connection.execute(

@@ -171,6 +171,7 @@ def test_work_that_fails_is_as_if_it_had_not_begun(lab: Engine, module: ModuleTy
 def test_an_error_at_any_statement_neither_loses_nor_repeats(lab: Engine) -> None:
     """The transaction is undone, and the next run begins where it was."""
     numbers = imported(lab, *"abcdefghijklmnop")
+    small = example(limit=3)
     for number in itertools.count(1):
         seen = itertools.count(1)
 
@@ -179,7 +180,6 @@ def test_an_error_at_any_statement_neither_loses_nor_repeats(lab: Engine) -> Non
                 raise RuntimeError
 
         event.listen(lab, "after_cursor_execute", fail)
-        small = example(limit=3)
         try:
             run_once(small, lab)
         except RuntimeError:
