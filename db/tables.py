@@ -762,6 +762,18 @@ email_consumer = Table(
     ),
     Column("dtCreated", UtcDateTime, nullable=False, doc="Time at which the consumer was added."),
     Column("dtMoved", UtcDateTime, doc="Time at which nPosition last moved; null: never."),
+    Column("nNextPosition", BigInteger, doc="Position to which nPosition moves next; null: none is noted."),
+    Column(
+        "dtNextPosition",
+        UtcDateTime,
+        doc="Time at which nNextPosition was noted: it had been taken, so lower numbers had been given out.",
+    ),
+    Column(
+        "sOpenTransactions",
+        long_text(),
+        doc="On PostgreSQL: transactions that were writing messages when nNextPosition was noted, separated by blanks; "
+        "null: none.",
+    ),
     info={"doc": "Programs that read mail by SQL, each with its position: see docs/downstream.md."},
 )
 

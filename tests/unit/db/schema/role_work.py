@@ -5,12 +5,14 @@ The number passed to each work keeps its rows apart from those of the time befor
 
 import asyncio
 import gzip
+import importlib.util
 import io
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
+from types import ModuleType
 from typing import Any, Final
 
 from click.testing import CliRunner
@@ -73,6 +75,9 @@ from db.schema import revisions
 from db.tables import (
     account_settings,
     attachment,
+    email_consumer,
+    email_file,
+    email_taken,
     folder_sync,
     header,
     lease,
@@ -103,6 +108,7 @@ from subscriptions.retention import TraceRetention
 from subscriptions.scan_checks import ScanChecks
 from tests.databases import Gateway
 from tests.doubles.clock import SettableClock
+from tests.paths import ROOT
 from tests.unit.db.queries.test_messages import file_attachment, record
 
 HOUR: Final = timedelta(hours=1)
@@ -251,6 +257,7 @@ async def operate(desk: Desk) -> None:
     await desk.database.read(processes.every)
     await desk.database.read(lambda c: alerts.latest(c, limit=1))
     await desk.database.read(lambda c: alerts.summaries(c, ["a"]))
+    await _look_at_consumers(desk)
 
 
 async def deliver(desk: Desk) -> None:
@@ -329,9 +336,39 @@ def _file_to_save(name: str) -> FileToSave:
 
 
 async def read(desk: Desk) -> None:
-    """Run another program: it reads messages with all below them."""
-    for table in (message, recipient, header, attachment, original):
+    """Run another program: it reads messages with all below them, and takes those that are new, as docs/downstream.md
+    has it.
+    """
+    account_id = await desk.add_account("read")
+    await MessageStore(desk.owner, clock=desk.clock).save(record(f"read-{desk.number}", account_id=account_id))
+    consume = _example()
+    name = f"lab-{desk.number}"
+    await asyncio.to_thread(consume.add, desk.database.engine, name)
+    await asyncio.to_thread(consume.take, desk.database.engine, name)
+    for _ in range(2):
+        await asyncio.to_thread(consume.move, desk.database.engine, name)
+    await desk.database.read(lambda c: c.execute(select(consume.attachment)).all())
+    for table in (message, recipient, header, attachment, original, email_file):
         await desk.database.read(lambda c, table=table: c.execute(select(table)).all())  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+
+
+async def _look_at_consumers(desk: Desk) -> None:
+    """Read the views, how far consumers are, and remove one that is no longer used: SQL of docs/downstream.md."""
+    consume = _example()
+    for table in (consume.email, consume.attachment, email_taken):
+        await desk.database.read(lambda c, table=table: c.execute(select(table)).all())  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+    await desk.database.write(lambda c: c.execute(delete(email_consumer).where(email_consumer.c.sConsumer == "gone")))
+
+
+def _example() -> ModuleType:
+    """The example that a consumer copies; its note is old enough at once."""
+    spec = importlib.util.spec_from_file_location("consume", ROOT / "docs" / "examples" / "consume.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    made.__dict__.update(PATIENCE=NO_WAIT)
+    return made
 
 
 # Of the processor.
