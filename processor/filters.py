@@ -16,7 +16,8 @@ from typing import Final
 
 from db.queries.filters import Filters
 from phrases import Phrase
-from rules.addresses import Address, AddressPattern, BadAddress, comparable
+from rules.addresses import Address, AddressPattern, BadAddress
+from rules.texts import comparable
 
 SENDER_DENIED: Final = "SenderDenied"
 SENDER_NOT_ALLOWED: Final = "SenderNotAllowed"

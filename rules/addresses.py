@@ -2,17 +2,21 @@
 
 A pattern is an address (`a@example.com`), a domain (`example.com`: of this domain alone) or subdomains
 (`*.example.com`: of all domains below, at any depth, and not of this one). Letter case is ignored; a domain may be
-written in Unicode or in its ASCII form (`müller.de`, `xn--mller-kva.de`).
+written in Unicode or in its ASCII form (`müller.de`, `xn--mller-kva.de`). In the recipients of a rule, `*` before the
+@ stands for anything (`lab+*@example.com`).
 """
 
 import re
-import unicodedata
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
 import idna
 
 from phrases import Phrase
+from rules.texts import comparable
+from rules.wildcards import Wildcard
 
 _SUBDOMAINS: Final = "*."
 _DOMAIN: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)+")
@@ -49,13 +53,7 @@ class AddressPattern:
         self._local = comparable(local)
         known = _ascii(domain)
         if known is None or not _DOMAIN.fullmatch(known) or len(known) > _MAX_DOMAIN or self._is_odd(local):
-            raise BadAddress(
-                Phrase(
-                    "{entry!r} is neither an address (a@example.com) nor a domain (example.com, or *.example.com for "
-                    "all domains below it).",
-                    entry=text,
-                )
-            )
+            raise BadAddress(_neither(text))
         self._domain = known
 
     def _is_odd(self, local: str) -> bool:
@@ -67,10 +65,84 @@ class AddressPattern:
             return address.domain.endswith(f".{self._domain}")
         return address.domain == self._domain and self._local in {"", address.local}
 
+    @property
+    def key(self) -> str:
+        """One of the `keys_of` each address that it fits, and of no other."""
+        return f".{self._domain}" if self._below else f"{self._local}@{self._domain}"
 
-def comparable(text: str) -> str:
-    """Equal for texts that read the same: letter case, and the coding of accents and wide letters, are ignored."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+class AddressSet:
+    """Several patterns, one of which must fit: found by their keys, however many there are."""
+
+    def __init__(self, texts: Iterable[str], *, wildcards: bool = False) -> None:
+        """Raises BadAddress. `wildcards`: `*` before the @ stands for anything."""
+        keys, starred = set(), []
+        for text in texts:
+            local, _, domain = text.rpartition("@")
+            if "*" not in local:
+                keys.add(AddressPattern(text).key)
+            elif wildcards:
+                starred.append((_domain_key(text, local, domain), Wildcard(comparable(local))))
+            else:
+                raise BadAddress(
+                    Phrase(
+                        "{entry!r} has * before the @, which stands for itself there. For all addresses of a domain, "
+                        "write the domain alone (example.com).",
+                        entry=text,
+                    )
+                )
+        self._keys = frozenset(keys)
+        self._starred = tuple(starred)
+
+    @property
+    def keys(self) -> AbstractSet[str]:
+        """Keys, one of which is among the `keys_of` each address that fits."""
+        return self._keys.union(key for key, _ in self._starred)
+
+    def fit(self, addresses: Iterable[Address], keys: AbstractSet[str]) -> bool:
+        """Check whether one of the addresses, whose keys these are, fits."""
+        if not self._keys.isdisjoint(keys):
+            return True
+        return bool(self._starred) and any(map(self.fits_starred, addresses))
+
+    def fits(self, address: Address) -> bool:
+        """Check whether a pattern fits the address."""
+        return self.fit((address,), keys_of(address))
+
+    def fits_starred(self, address: Address) -> bool:
+        """Check whether a pattern with `*` before the @ fits the address."""
+        key = f"@{address.domain}"
+        return any(key == domain and local.fits(address.local) for domain, local in self._starred)
+
+
+def keys_of(address: Address) -> AbstractSet[str]:
+    """The keys of all patterns that fit the address, those with `*` before the @ aside."""
+    domain = address.domain
+    if not domain:
+        return frozenset()
+    keys = {f"{address.local}@{domain}", f"@{domain}"}
+    dot = domain.find(".", max(0, len(domain) - _MAX_DOMAIN - 1))
+    while dot >= 0:
+        keys.add(domain[dot:])
+        dot = domain.find(".", dot + 1)
+    return keys
+
+
+def _domain_key(text: str, local: str, domain: str) -> str:
+    if "@" in local or domain.startswith(_SUBDOMAINS):
+        raise BadAddress(_neither(text))
+    try:
+        return AddressPattern(f"@{domain}").key
+    except BadAddress as exc:
+        raise BadAddress(_neither(text)) from exc
+
+
+def _neither(text: str) -> Phrase:
+    return Phrase(
+        "{entry!r} is neither an address (a@example.com) nor a domain (example.com, or *.example.com for all domains "
+        "below it).",
+        entry=text,
+    )
 
 
 def _ascii(domain: str) -> str | None:
