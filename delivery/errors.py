@@ -7,6 +7,7 @@ DeliveryError
 ├── NameTaken           there is a file of that name
 ├── TemporaryGone       another program took the temporary file
 └── ContentMissing      the part of the message cannot be read from the database
+    └── BadArchive      ... or not from the .zip that holds it
 """
 
 from phrases import Phrase
@@ -43,3 +44,7 @@ class TemporaryGone(DeliveryError):
 
 class ContentMissing(DeliveryError):
     """The part of the message is not in the database, or cannot be read: another attempt gives nothing else."""
+
+
+class BadArchive(ContentMissing):
+    """The attachment is no `.zip`, or the file cannot be read from it. `reason`: see `delivery.archives`."""
