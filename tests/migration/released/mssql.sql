@@ -650,6 +650,10 @@ CREATE TABLE past.[tblEmailFile] (
 
 CREATE INDEX [IX_tblEmailFile_nDataFileID] ON past.[tblEmailFile] ([nDataFileID]);
 
+CREATE INDEX [IX_tblEmailFile_dtSaved] ON past.[tblEmailFile] ([dtSaved], [sFolderKey]);
+
+CREATE INDEX [IX_tblEmailFile_sFolderKey] ON past.[tblEmailFile] ([sState], [sFolderKey], [dtDue], [nAttempts], [nRuleID], [nFileID]);
+
 CREATE INDEX [IX_tblEmailFile_sState] ON past.[tblEmailFile] ([sState], [dtDue], [sFolderKey]);
 
 CREATE TABLE past.[tblEmailTaken] (
@@ -670,5 +674,7 @@ ALTER TABLE past.[tblEmailMessage] ADD [nRulesMatched] INTEGER NULL;
 ALTER TABLE past.[tblEmailMessage] ADD CONSTRAINT [CK_tblEmailMessage_sRuleState] CHECK ([sRuleState] IN (N'white', N'green', N'amber', N'red'));
 
 CREATE INDEX [IX_tblEmailMessage_sRuleState] ON past.[tblEmailMessage] ([sRuleState], [nRulesMatched], [nMessageID]);
+
+CREATE INDEX [IX_tblEmailMessage_sRuleState_dtReceived] ON past.[tblEmailMessage] ([sRuleState], [dtReceived]);
 
 UPDATE past.[tblMailImporterVersion] SET version_num=N'0014', [sOldestProgram]=N'0001', [sOldestProgramOf]=N'0014';

@@ -650,6 +650,10 @@ CREATE TABLE "tblEmailFile" (
 
 CREATE INDEX "IX_tblEmailFile_nDataFileID" ON "tblEmailFile" ("nDataFileID");
 
+CREATE INDEX "IX_tblEmailFile_dtSaved" ON "tblEmailFile" ("dtSaved", "sFolderKey");
+
+CREATE INDEX "IX_tblEmailFile_sFolderKey" ON "tblEmailFile" ("sState", "sFolderKey", "dtDue", "nAttempts", "nRuleID", "nFileID");
+
 CREATE INDEX "IX_tblEmailFile_sState" ON "tblEmailFile" ("sState", "dtDue", "sFolderKey");
 
 CREATE TABLE "tblEmailTaken" (
@@ -670,5 +674,7 @@ ALTER TABLE "tblEmailMessage" ADD COLUMN "nRulesMatched" INTEGER;
 ALTER TABLE "tblEmailMessage" ADD CONSTRAINT "CK_tblEmailMessage_sRuleState" CHECK ("sRuleState" IN ('white', 'green', 'amber', 'red'));
 
 CREATE INDEX "IX_tblEmailMessage_sRuleState" ON "tblEmailMessage" ("sRuleState", "nRulesMatched", "nMessageID");
+
+CREATE INDEX "IX_tblEmailMessage_sRuleState_dtReceived" ON "tblEmailMessage" ("sRuleState", "dtReceived");
 
 UPDATE "tblMailImporterVersion" SET version_num='0014', "sOldestProgram"='0001', "sOldestProgramOf"='0014';

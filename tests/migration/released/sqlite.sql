@@ -641,6 +641,10 @@ CREATE TABLE "tblEmailFile" (
 
 CREATE INDEX "IX_tblEmailFile_nDataFileID" ON "tblEmailFile" ("nDataFileID");
 
+CREATE INDEX "IX_tblEmailFile_dtSaved" ON "tblEmailFile" ("dtSaved", "sFolderKey");
+
+CREATE INDEX "IX_tblEmailFile_sFolderKey" ON "tblEmailFile" ("sState", "sFolderKey", "dtDue", "nAttempts", "nRuleID", "nFileID");
+
 CREATE INDEX "IX_tblEmailFile_sState" ON "tblEmailFile" ("sState", "dtDue", "sFolderKey");
 
 CREATE TABLE "tblEmailTaken" (
@@ -659,5 +663,7 @@ ALTER TABLE "tblEmailMessage" ADD COLUMN "sRuleState" VARCHAR(10) DEFAULT 'white
 ALTER TABLE "tblEmailMessage" ADD COLUMN "nRulesMatched" INTEGER;
 
 CREATE INDEX "IX_tblEmailMessage_sRuleState" ON "tblEmailMessage" ("sRuleState", "nRulesMatched", "nMessageID");
+
+CREATE INDEX "IX_tblEmailMessage_sRuleState_dtReceived" ON "tblEmailMessage" ("sRuleState", "dtReceived");
 
 UPDATE "tblMailImporterVersion" SET version_num='0014', "sOldestProgram"='0001', "sOldestProgramOf"='0014';
