@@ -244,4 +244,6 @@ class Site:
 def _is_settled(connection: Connection) -> bool:
     unchecked = select(message.c.nMessageID).where(message.c.sRuleState == "white", message.c.nRulesMatched.is_(None))
     pending = select(email_file.c.nFileID).where(email_file.c.sState == FileState.PENDING.value)
-    return connection.execute(unchecked.limit(1)).first() is None and connection.execute(pending.limit(1)).first() is None
+    return (
+        connection.execute(unchecked.limit(1)).first() is None and connection.execute(pending.limit(1)).first() is None
+    )

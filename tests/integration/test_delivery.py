@@ -60,9 +60,7 @@ async def test_nothing_there_is_overwritten(site: Site) -> None:
     await site.add_rule()
     await site.receive(*(mail(f"m{number}", [attached(0, "a.csv", CSV)]) for number in range(30)))
     await site.settle()
-    assert [name for name, _ in site.saved] == sorted(
-        ["a.csv", *(f"a ({number}).csv" for number in range(2, 32))]
-    )
+    assert [name for name, _ in site.saved] == sorted(["a.csv", *(f"a ({number}).csv" for number in range(2, 32))])
     assert (site.folder / "a.csv").read_bytes() == b"of another program"
 
 
