@@ -274,6 +274,8 @@ message = Table(
     Index("IX_tblEmailMessage_sAfterImportState", "sAfterImportState", "dtAfterImportDue", "nAccountID"),
     # Finds those that no rule was checked against, and counts the others.
     Index("IX_tblEmailMessage_sRuleState", "sRuleState", "nRulesMatched", "nMessageID"),
+    # Lists those of a state, by time.
+    Index("IX_tblEmailMessage_sRuleState_dtReceived", "sRuleState", "dtReceived"),
     sqlite_autoincrement=True,
     info={"doc": "Imported messages."},
 )
@@ -744,6 +746,10 @@ email_file = Table(
     _one_of("sPart", *FilePart),
     _one_of("sState", *FileState),
     Index("IX_tblEmailFile_sState", "sState", "dtDue", "sFolderKey"),
+    # Finds what is due in one folder behind any number of others, and counts by folder and rule without the rows.
+    Index("IX_tblEmailFile_sFolderKey", "sState", "sFolderKey", "dtDue", "nAttempts", "nRuleID", "nFileID"),
+    # Finds the folders into which something was saved of late.
+    Index("IX_tblEmailFile_dtSaved", "dtSaved", "sFolderKey"),
     Index("IX_tblEmailFile_nDataFileID", "nDataFileID"),
     sqlite_autoincrement=True,
     info={"doc": "Files that import rules save into folders, one row each."},
@@ -1196,7 +1202,12 @@ queue_audit = Table(
     "tblQueueAudit",
     metadata,
     Column("nAuditID", identity(), primary_key=True, autoincrement=True, doc="Number of the row."),
-    Column("sAction", Unicode(20), nullable=False, doc="Operation: replay, purge, import, db purge, retry-actions."),
+    Column(
+        "sAction",
+        Unicode(20),
+        nullable=False,
+        doc="Operation: replay, purge, import, db purge, retry-actions, delivery retry, delivery skip.",
+    ),
     Column("sWho", Unicode(200), nullable=False, doc="User of the operating system."),
     Column("sHost", Unicode(100), nullable=False, doc="Host of the command."),
     Column("sQueue", Unicode(400), nullable=False, doc="Queue; empty: none is concerned."),

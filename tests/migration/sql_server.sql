@@ -376,7 +376,7 @@ BEGIN
         (N'tblEmailFile', N'sFileName', N'nvarchar', N'nvarchar', 255, NULL, 0, 0, 0, 0, N'nvarchar(255)'),
         (N'tblEmailFile', N'sTargetPath', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblEmailFile', N'sState', N'nvarchar', N'nvarchar', 10, NULL, 0, 1, 0, 0, N'nvarchar(10)'),
-        (N'tblEmailFile', N'nAttempts', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblEmailFile', N'nAttempts', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
         (N'tblEmailFile', N'sReason', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
         (N'tblEmailFile', N'sDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblEmailFile', N'sDetailPhrase', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
@@ -384,9 +384,10 @@ BEGIN
         (N'tblEmailFile', N'sSHA256', N'nvarchar', N'nvarchar', 64, NULL, 0, 0, 0, 1, N'nvarchar(64)'),
         (N'tblEmailFile', N'dtCreated', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblEmailFile', N'dtDue', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 1, N'datetime2(7)'),
-        (N'tblEmailFile', N'dtSaved', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblEmailFile', N'dtRetryUntil', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblEmailFile', N'dtSaved', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 1, N'datetime2(7)'),
         (N'tblEmailFile', N'sOwner', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
-        (N'tblEmailFile', N'sTemporaryName', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
+        (N'tblEmailFile', N'sToken', N'nvarchar', N'nvarchar', 32, NULL, 0, 0, 0, 1, N'nvarchar(32)'),
         (N'tblEmailFile', N'sFolderIdentity', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
         (N'tblEmailHeader', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailHeader', N'nPosition', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
@@ -1314,6 +1315,12 @@ IF @@TRANCOUNT > 0
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') AND name = N'IX_tblEmailMessage_sRuleState')
         CREATE INDEX [IX_tblEmailMessage_sRuleState] ON [dbo].[tblEmailMessage] ([sRuleState], [nRulesMatched], [nMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') AND name = N'IX_tblEmailMessage_sRuleState_dtReceived')
+        CREATE INDEX [IX_tblEmailMessage_sRuleState_dtReceived] ON [dbo].[tblEmailMessage] ([sRuleState], [dtReceived]);
 END;
 GO
 
@@ -2832,9 +2839,10 @@ BEGIN
             [sSHA256] NVARCHAR(64) NULL,
             [dtCreated] DATETIME2(7) NOT NULL,
             [dtDue] DATETIME2(7) NULL,
+            [dtRetryUntil] DATETIME2(7) NOT NULL,
             [dtSaved] DATETIME2(7) NULL,
             [sOwner] NVARCHAR(100) NULL,
-            [sTemporaryName] NVARCHAR(100) NULL,
+            [sToken] NVARCHAR(32) NULL,
             [sFolderIdentity] NVARCHAR(100) NULL,
             CONSTRAINT [PK_tblEmailFile] PRIMARY KEY ([nFileID]),
             CONSTRAINT [CK_tblEmailFile_sPart] CHECK ([sPart] IN (N'attachment', N'zip', N'text', N'html', N'original', N'metadata')),
@@ -2896,12 +2904,14 @@ BEGIN
         ALTER TABLE [dbo].[tblEmailFile] ADD [dtCreated] DATETIME2(7) NOT NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'dtDue') IS NULL
         ALTER TABLE [dbo].[tblEmailFile] ADD [dtDue] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'dtRetryUntil') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [dtRetryUntil] DATETIME2(7) NOT NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'dtSaved') IS NULL
         ALTER TABLE [dbo].[tblEmailFile] ADD [dtSaved] DATETIME2(7) NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sOwner') IS NULL
         ALTER TABLE [dbo].[tblEmailFile] ADD [sOwner] NVARCHAR(100) NULL;
-    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sTemporaryName') IS NULL
-        ALTER TABLE [dbo].[tblEmailFile] ADD [sTemporaryName] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sToken') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [sToken] NVARCHAR(32) NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sFolderIdentity') IS NULL
         ALTER TABLE [dbo].[tblEmailFile] ADD [sFolderIdentity] NVARCHAR(100) NULL;
 END;
@@ -2970,14 +2980,26 @@ END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailFile]', N'U') AND name = N'IX_tblEmailFile_dtSaved')
+        CREATE INDEX [IX_tblEmailFile_dtSaved] ON [dbo].[tblEmailFile] ([dtSaved], [sFolderKey]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
     IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailFile]', N'U') AND name = N'IX_tblEmailFile_nDataFileID')
         CREATE INDEX [IX_tblEmailFile_nDataFileID] ON [dbo].[tblEmailFile] ([nDataFileID]);
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailFile]', N'U') AND name = N'IX_tblEmailFile_sFolderKey')
+        CREATE INDEX [IX_tblEmailFile_sFolderKey] ON [dbo].[tblEmailFile] ([sState], [sFolderKey], [dtDue], [nAttempts], [nRuleID], [nFileID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
     IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailFile]', N'U') AND name = N'IX_tblEmailFile_sState')
-        CREATE INDEX [IX_tblEmailFile_sState] ON [dbo].[tblEmailFile] ([sState], [sFolderKey], [dtDue]);
+        CREATE INDEX [IX_tblEmailFile_sState] ON [dbo].[tblEmailFile] ([sState], [dtDue], [sFolderKey]);
 END;
 GO
 
@@ -3806,7 +3828,8 @@ BEGIN
     UNION ALL SELECT N''tblEmailFile.sFileName: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [sFileName] IS NULL)
     UNION ALL SELECT N''tblEmailFile.sState: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [sState] IS NULL)
     UNION ALL SELECT N''tblEmailFile.nAttempts: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [nAttempts] IS NULL)
-    UNION ALL SELECT N''tblEmailFile.dtCreated: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [dtCreated] IS NULL);
+    UNION ALL SELECT N''tblEmailFile.dtCreated: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [dtCreated] IS NULL)
+    UNION ALL SELECT N''tblEmailFile.dtRetryUntil: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [dtRetryUntil] IS NULL);
     ');
 END;
 GO

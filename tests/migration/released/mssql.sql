@@ -651,7 +651,11 @@ CREATE TABLE past.[tblEmailFile] (
     CONSTRAINT [UQ_tblEmailFile_nMessageID_nRuleID_nRun_sKey] UNIQUE ([nMessageID], [nRuleID], [nRun], [sKey])
 );
 
+CREATE INDEX [IX_tblEmailFile_dtSaved] ON past.[tblEmailFile] ([dtSaved], [sFolderKey]);
+
 CREATE INDEX [IX_tblEmailFile_nDataFileID] ON past.[tblEmailFile] ([nDataFileID]);
+
+CREATE INDEX [IX_tblEmailFile_sFolderKey] ON past.[tblEmailFile] ([sState], [sFolderKey], [dtDue], [nAttempts], [nRuleID], [nFileID]);
 
 CREATE INDEX [IX_tblEmailFile_sState] ON past.[tblEmailFile] ([sState], [dtDue], [sFolderKey]);
 
@@ -673,6 +677,8 @@ ALTER TABLE past.[tblEmailMessage] ADD [nRulesMatched] INTEGER NULL;
 ALTER TABLE past.[tblEmailMessage] ADD CONSTRAINT [CK_tblEmailMessage_sRuleState] CHECK ([sRuleState] IN (N'white', N'green', N'amber', N'red'));
 
 CREATE INDEX [IX_tblEmailMessage_sRuleState] ON past.[tblEmailMessage] ([sRuleState], [nRulesMatched], [nMessageID]);
+
+CREATE INDEX [IX_tblEmailMessage_sRuleState_dtReceived] ON past.[tblEmailMessage] ([sRuleState], [dtReceived]);
 
 CREATE VIEW past.[vEmail] AS
 SELECT

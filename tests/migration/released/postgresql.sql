@@ -651,7 +651,11 @@ CREATE TABLE "tblEmailFile" (
     CONSTRAINT "UQ_tblEmailFile_nMessageID_nRuleID_nRun_sKey" UNIQUE ("nMessageID", "nRuleID", "nRun", "sKey")
 );
 
+CREATE INDEX "IX_tblEmailFile_dtSaved" ON "tblEmailFile" ("dtSaved", "sFolderKey");
+
 CREATE INDEX "IX_tblEmailFile_nDataFileID" ON "tblEmailFile" ("nDataFileID");
+
+CREATE INDEX "IX_tblEmailFile_sFolderKey" ON "tblEmailFile" ("sState", "sFolderKey", "dtDue", "nAttempts", "nRuleID", "nFileID");
 
 CREATE INDEX "IX_tblEmailFile_sState" ON "tblEmailFile" ("sState", "dtDue", "sFolderKey");
 
@@ -673,6 +677,8 @@ ALTER TABLE "tblEmailMessage" ADD COLUMN "nRulesMatched" INTEGER;
 ALTER TABLE "tblEmailMessage" ADD CONSTRAINT "CK_tblEmailMessage_sRuleState" CHECK ("sRuleState" IN ('white', 'green', 'amber', 'red'));
 
 CREATE INDEX "IX_tblEmailMessage_sRuleState" ON "tblEmailMessage" ("sRuleState", "nRulesMatched", "nMessageID");
+
+CREATE INDEX "IX_tblEmailMessage_sRuleState_dtReceived" ON "tblEmailMessage" ("sRuleState", "dtReceived");
 
 CREATE VIEW "vEmail" AS
 SELECT
