@@ -186,9 +186,8 @@ def list_rules(invocation: Invocation) -> Listing:
 
     with invocation.gateway() as engine:
         rows = run_reading(engine, read)
-    return Listing(
-        views.list_columns(rows), rows, empty=Phrase("There are no rules. Add one: mail-importer rules add --help")
-    )
+    empty = Phrase("There are no rules. Add one: mail-importer rules add --help")
+    return Listing(views.LIST_COLUMNS, rows, empty=empty, details=views.LIST_DETAILS)
 
 
 @rules_group.command(epilog=example("mail-importer rules show results"))

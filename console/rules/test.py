@@ -184,7 +184,7 @@ def _listing(result: _Result) -> Listing:
         Column("matches", Phrase("Matches"), priority=3),
         Column("active", Phrase("Active")),
         Column("failed", Phrase("Does not hold"), trial.failed_shown, priority=2),
-        Column("files", Phrase("Files"), trial.files_shown, lines=True, priority=2),
     ]
+    details = [Column("files", Phrase("File"), trial.files_shown, lines=True)]
     empty = Phrase("No message matches.") if result.messages else Phrase("There is no such mail.")
-    return Listing(columns, result.rows, empty=empty)
+    return Listing(columns, result.rows, empty=empty, details=details)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from console.output import failure, shown, tell
+from console.output import failure, tell
 from console.rules.views import problem_of
 from db.engine import Database
 from db.queries import rule_mail, rule_trials
@@ -164,7 +164,7 @@ def failed_shown(failed: str | None) -> Phrase:
 
 def files_shown(files: Sequence[dict[str, Any]]) -> Phrase:
     """Format files, a line each."""
-    return Phrase.joined(*map(_file_shown, files), by="\n") if files else Phrase.verbatim(shown(None))
+    return Phrase.joined(*map(_file_shown, files), by="\n")
 
 
 def _file_shown(file: dict[str, Any]) -> Phrase:
