@@ -42,6 +42,11 @@ class Candidate:
         """Bytes."""
         return self.attachment.size if self.member is None else self.member.size
 
+    @property
+    def is_inline_picture(self) -> bool:
+        """True if it is a picture shown within the body."""
+        return self.member is None and is_inline_picture(self.attachment)
+
 
 class Candidates:
     """The candidates of a message, by the containers that a rule unpacks."""
@@ -89,7 +94,7 @@ class AttachmentCondition:
         if not self._least <= candidate.size <= self._most:
             return False
         if self.names is None:
-            return candidate.opened_by not in self.unpack and not is_inline_picture(candidate.attachment)
+            return candidate.opened_by not in self.unpack and not candidate.is_inline_picture
         return any(map(self.names.fits, candidate.names))
 
 
@@ -129,7 +134,11 @@ def base_name(member: Member) -> str:
 
 def _candidates(attachments: Sequence[AttachmentFacts]) -> Iterator[Candidate]:
     by_position = {each.position: each for each in attachments}
-    opened = {each.parent: _container(each.origin) for each in attachments if each.parent is not None}
+    opened = {
+        each.parent: _container(each.origin)
+        for each in attachments
+        if each.parent is not None and each.kind != _LINK and not is_inline_picture(each)
+    }
     for each in attachments:
         within = _way(each, by_position)
         if each.kind == _LINK or within is None:

@@ -111,7 +111,13 @@ def _pieces(rule: Rule, facts: MailFacts) -> list[tuple[str, int, bool]]:
     for one in facts.attachments:
         if one.kind != "reference" and _considered(one, facts.attachments, rule.unpack):
             inside = one.members or () if Container.ZIP in rule.unpack else ()
-            came_out = [each for each in facts.attachments if each.parent == one.position and one.position is not None]
+            came_out = [
+                each
+                for each in facts.attachments
+                if each.parent == one.position
+                and each.kind != "reference"
+                and not (each.inline and each.content_type == "image/png")
+            ]
             opened = bool(inside) or (not one.members and bool(came_out) and came_out[-1].origin in rule.unpack)
             picture = one.inline and one.content_type == "image/png"
             found.append((one.name or "", one.size, not (picture or opened)))
