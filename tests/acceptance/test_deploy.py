@@ -138,6 +138,7 @@ def test_there_is_a_unit_for_each_role() -> None:
         "receiver",
         "processor",
         "subscriptions",
+        "delivery",
     }
 
 
@@ -214,7 +215,7 @@ def test_compose_file_keeps_to_the_compose_specification() -> None:
 def test_compose_runs_every_role_and_three_processors() -> None:
     """A missing role would leave the pipeline with a gap."""
     roles = _roles()
-    assert {each["command"][1] for each in roles.values()} == {"receiver", "processor", "subscriptions"}
+    assert {each["command"][1] for each in roles.values()} == {"receiver", "processor", "subscriptions", "delivery"}
     assert roles["processor"]["deploy"]["replicas"] == 3
 
 
