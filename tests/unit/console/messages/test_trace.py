@@ -366,12 +366,13 @@ def ruled(engine: Engine, account: int) -> None:
 def test_the_way_of_each_file_is_shown(run: Run) -> None:
     """Rule, folder, name, path, attempts and reason; what is not saved comes last."""
     lines = run("trace", "AAkALg").stdout.splitlines()
+    due, later = "  2026-03-31 12:01:03.000 UTC  ", " " * 31
     assert lines[-9:] == [
         "  2026-03-31 12:01:03.000 UTC  checked against the import rules: 1 matched",
         "  2026-03-31 12:01:04.000 UTC  rule Results: a.csv saved as /srv/import/results/a.csv",
-        f"  2026-03-31 12:01:03.000 UTC  rule Results: b.csv is to be saved into {FOLDER} (FolderMissing) (1 attempt failed)",
+        f"{due}rule Results: b.csv is to be saved into {FOLDER} (FolderMissing) (1 attempt failed)",
         f"                               {MISSING}",
-        f"                               rule 17: c.csv could not be saved into {FOLDER} (FolderMissing) (3 attempts failed)",
+        f"{later}rule 17: c.csv could not be saved into {FOLDER} (FolderMissing) (3 attempts failed)",
         f"                               {MISSING}",
         "                               rule Results: d.csv given up, not saved into /srv/import/results",
         "  2026-03-31 12:01:03.000 UTC  rule Results: e.csv is to be saved into /srv/import/results",
