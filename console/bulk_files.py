@@ -47,13 +47,14 @@ def from_toml(text: str, table: str, *, place: Callable[[int, object], Phrase]) 
     tables = found.pop(table, [])
     if found or not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
         raise UnreadableFile(Phrase("There is something else in it than tables [[{table}]].", table=table))
-    return [
-        Entry(
-            place(number, each.get("name")),
-            {str(name).lower(): plain(value) for name, value in each.items()},
-        )
-        for number, each in enumerate(tables, start=1)
-    ]
+    return [_entry(place(number, each.get("name")), each) for number, each in enumerate(tables, start=1)]
+
+
+def _entry(place: Phrase, table: Mapping[str, object]) -> Entry:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            raise UnreadableFile(Phrase("{place}: {name} is a table, where one value belongs.", place=place, name=name))
+    return Entry(place, {name.lower(): plain(value) for name, value in table.items()})
 
 
 def plain(value: object) -> str | Sequence[str]:

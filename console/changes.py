@@ -18,6 +18,7 @@ ACTIONS: Final[Mapping[str, Phrase]] = {
     "disabled": Phrase("disabled"),
     "moved": Phrase("moved"),
     "removed": Phrase("removed"),
+    "taken_up": Phrase("taken up again"),
     "found": Phrase("found so"),
 }
 """Display labels of the actions on an account or a rule."""

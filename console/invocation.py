@@ -22,7 +22,7 @@ from console.wiring.database import open_engine
 from db.engine import Database, run_reading
 from db.errors import DatabaseError
 from db.queries import rules
-from db.queries.accounts import every
+from db.queries.accounts import every, every_removed
 from db.schema import revisions
 from graph.errors import GraphError
 from phrases import Phrase
@@ -125,6 +125,14 @@ def search_text(context: click.Context, parameter: click.Parameter, text: str | 
 def account_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """The account names with this prefix; none where they cannot be read: completion shows no errors."""
     return _completed(lambda connection: [each.settings.name for each in every(connection)], incomplete)
+
+
+def all_account_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """As `account_names`, with those of removed accounts."""
+    return _completed(
+        lambda connection: [each.settings.name for each in (*every(connection), *every_removed(connection))],
+        incomplete,
+    )
 
 
 def rule_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

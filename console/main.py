@@ -51,9 +51,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "accounts": LazyCommand(
         "console.accounts.commands:accounts", "Add, change, show, enable, disable and remove accounts."
     ),
-    "rules": LazyCommand(
-        "console.rules.commands:rules_group", "Say which files of which mail are saved into which folder."
-    ),
+    "rules": LazyCommand("console.rules.commands:rules_group", "Add, change, test and apply import rules."),
     "delivery": LazyCommand(
         "console.delivery.commands:delivery", "List the files that rules save, and retry what failed."
     ),

@@ -54,6 +54,10 @@ class AccountNotFound(DatabaseError):
     """No account has this name or number."""
 
 
+class AccountRemoved(AccountNotFound):
+    """The account of this name was removed; it is taken up again by adding its mailbox and folder."""
+
+
 class AccountUnreadable(DatabaseError):
     """The row of the account has unusable values; the account waits until it is corrected."""
 

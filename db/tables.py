@@ -116,8 +116,8 @@ account_settings = Table(
     Column(
         "dtRemoved",
         UtcDateTime,
-        doc="Time of accounts remove; null: in use. The row is deleted once its subscription is, which needs "
-        "the row's credentials.",
+        doc="Time of accounts remove; null: in use. The row stays: adding its mailbox and folder again takes it up, "
+        "with its messages.",
     ),
     Column(
         "sNextCertificateThumbprint",
@@ -768,6 +768,18 @@ email_consumer = Table(
     ),
     Column("dtCreated", UtcDateTime, nullable=False, doc="Time at which the consumer was added."),
     Column("dtMoved", UtcDateTime, doc="Time at which nPosition last moved; null: never."),
+    Column("nNextPosition", BigInteger, doc="Position to which nPosition moves next; null: none is noted."),
+    Column(
+        "dtNextPosition",
+        UtcDateTime,
+        doc="Time at which nNextPosition was noted: it had been taken, so lower numbers had been given out.",
+    ),
+    Column(
+        "sOpenTransactions",
+        long_text(),
+        doc="On PostgreSQL: transactions that were writing messages when nNextPosition was noted, separated by blanks; "
+        "null: none.",
+    ),
     info={"doc": "Programs that read mail by SQL, each with its position: see docs/downstream.md."},
 )
 
@@ -1174,7 +1186,8 @@ message_trace = Table(
         Unicode(20),
         nullable=False,
         doc="Outcome: imported, replaced, known, duplicate, seen (left out by a filter), gone, waiting, "
-        "scanning, deferred, retried, dead_lettered, handed_back, not_settled, failed, replayed, made_due, purged.",
+        "scanning, deferred, retried, dead_lettered, handed_back, not_settled, failed, replayed, made_due, purged, "
+        "dropped (its account was removed).",
     ),
     Column("sReason", Unicode(100), doc="Reason, a fixed word; null: none."),
     Column("sDetail", long_text(), doc="Description for an operator, in English, never from the mail; null: none."),
@@ -1218,7 +1231,8 @@ account_change = Table(
         "sAction",
         Unicode(20),
         nullable=False,
-        doc="Change: added, changed, enabled, disabled, removed, found (another program wrote the row).",
+        doc="Change: added, changed, enabled, disabled, removed, taken_up (a removed account was added again), found "
+        "(another program wrote the row).",
     ),
     Column("sWho", Unicode(200), doc="User of the operating system; null: mail-importer itself, or another program."),
     Column("sHost", Unicode(100), doc="Host of the change; null as sWho."),

@@ -7,6 +7,7 @@ Reasons for which a file cannot be read: `Problem`. A `.zip` in a `.zip` is a fi
 import bz2
 import lzma
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -100,7 +101,7 @@ def _examined(file: IO[bytes], limits: ArchiveLimits) -> list[tuple[Entry, Probl
     except BadDirectoryError as exc:
         raise BadArchive(
             Problem.BAD_ARCHIVE.value,
-            Phrase("The .zip cannot be read: {cause}. Ask the sender for another one.", cause=str(exc)),
+            Phrase("The .zip cannot be read: {cause}. Ask the sender for another one.", cause=Phrase.of(exc)),
         ) from exc
     files = [entry for entry in directory.entries if not entry.is_folder]
     if not directory.is_complete:
@@ -121,13 +122,12 @@ def _problems(
 
 def _bounds(directory: ZipDirectory) -> dict[int, int]:
     """The offset at which the bytes of each entry end at the latest, by its own offset; not of those that share one."""
-    offsets = sorted(entry.offset for entry in directory.entries)
-    ends = [*offsets[1:], directory.start]
-    bounds = {offset: end for offset, end in zip(offsets, ends, strict=True) if offset < end}
-    for offset, following in pairwise(offsets):
-        if offset == following:
-            bounds.pop(offset, None)
-    return bounds
+    counts = Counter(entry.offset for entry in directory.entries)
+    return {
+        offset: following
+        for offset, following in pairwise([*sorted(counts), directory.start])
+        if counts[offset] == 1 and offset < following
+    }
 
 
 def _claimed_problem(entry: Entry, limits: ArchiveLimits) -> Problem | None:

@@ -1,6 +1,7 @@
 """Checks imported messages against the import rules, and records the files that are to be saved."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -9,20 +10,22 @@ from itertools import takewhile
 from typing import Final, TypeVar
 
 import structlog
-from rules.compiled import BadRule, CompiledRule, CompiledRules, Verdict
-from rules.selection import WantedFile, files_of, is_archive
 
 import background
 from db.engine import Database
 from db.queries import rule_mail, rule_matches, rules
 from db.queries.rule_mail import UncheckedMessage
 from db.queries.rule_matches import FileToSave, Matches
-from delivery.archives import ArchiveLimits, BadArchive, members_of
+from db.queries.rules import StoredRule
+from delivery.archives import ArchiveLimits, members_of
 from delivery.contents import Contents
 from delivery.errors import ContentMissing
 from delivery.metrics import DeliveryMetrics
+from rules.attachments import is_archive, is_stored
+from rules.compiled import BadRule, CompiledRule, CompiledRules
 from rules.mail import AttachmentFacts, MailFacts, Member
 from rules.rule import Rule
+from rules.selection import WantedFile, files_of
 from threads import DaemonThreads
 
 A = TypeVar("A")
@@ -39,41 +42,52 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The result for one message: a verdict of each rule, and the files of those that match."""
+    """The result for one message: the rules that match, each with the files that it saves."""
 
     facts: MailFacts
-    verdicts: Sequence[Verdict]
-    files: Sequence[tuple[Rule, Sequence[WantedFile]]]
+    files: Sequence[tuple[CompiledRule, Sequence[WantedFile]]]
 
     @property
     def matches(self) -> Matches:
         """The result as it is stored."""
-        rows = [_row(rule, each) for rule, wanted in self.files for each in wanted]
+        rows = [_row(rule.rule, each) for rule, wanted in self.files for each in wanted]
         return Matches(self.facts.message_id, len(self.files), rows)
 
 
-def check(compiled: CompiledRules, facts: MailFacts, members: Callable[[int], Sequence[Member]]) -> Checked:
-    """Check one message. `members`: reads the list of the `.zip` at a position, only where it matters."""
-    verdicts = compiled.check(facts)
-    if any(each.needs_archives for each in verdicts):
-        attachments = [_listed(each, members) for each in facts.attachments]
-        facts = replace(facts, attachments=attachments)
-        verdicts = compiled.check(facts)
-    matching = [each.rule for each in verdicts if each.matches]
-    return Checked(facts, verdicts, [(rule, files_of(rule, facts)) for rule in matching])
+Members = Callable[[int], Sequence[Member] | None]
+"""Reads the list of the `.zip` at a position of a message; None: it cannot be read."""
 
 
-def _listed(each: AttachmentFacts, members: Callable[[int], Sequence[Member]]) -> AttachmentFacts:
-    if each.members is None and is_archive(each) and each.state == "stored" and not each.purged:
+def check(compiled: CompiledRules, facts: MailFacts, members: Members) -> Checked:
+    """Check one message; `members` is called only where it matters."""
+    found = compiled.matching(facts)
+    if found.needs_archives:
+        facts = with_lists(facts, members)
+        found = compiled.matching(facts)
+    matched = [each for each in found.rules if _was_active(each.rule, facts)]
+    return Checked(facts, [(each, files_of(each, facts)) for each in matched])
+
+
+def with_lists(facts: MailFacts, members: Members) -> MailFacts:
+    """The facts with the lists of all attached archives."""
+    return replace(facts, attachments=[_listed(each, members) for each in facts.attachments])
+
+
+def _listed(each: AttachmentFacts, members: Members) -> AttachmentFacts:
+    if each.members is None and is_archive(each) and is_stored(each):
         return replace(each, members=members(each.position))
     return each
+
+
+def _was_active(rule: Rule, facts: MailFacts) -> bool:
+    return rule.active_since is None or rule.active_since <= facts.imported
 
 
 def _row(rule: Rule, wanted: WantedFile) -> FileToSave:
     return FileToSave(
         rule_id=rule.rule_id,
         key=wanted.key,
-        part=wanted.part,
+        part=wanted.part.value,
         folder=rule.folder,
         name=wanted.file_name,
         position=wanted.position,
@@ -93,13 +107,13 @@ class ArchiveLists:
         self._contents = contents
         self._limits = limits
 
-    def members(self, message_id: int, position: int) -> Sequence[Member]:
-        """The files in the archive; one with a problem in the place of a list that cannot be read."""
+    def members(self, message_id: int, position: int) -> Sequence[Member] | None:
+        """The files in the archive; None: the list cannot be read."""
         try:
             with self._contents.read_attachment(message_id, position) as archive:
                 return members_of(archive, self._limits)
-        except (BadArchive, ContentMissing) as exc:
-            return [Member(0, "", 0, problem=exc.reason)]
+        except ContentMissing:
+            return None
 
 
 class RuleChecker:
@@ -119,7 +133,7 @@ class RuleChecker:
         self._metrics = metrics
         # Of its own: a long text, or a list of rules, takes seconds.
         self._thread = DaemonThreads("rule check", limit=1)
-        self._stored: Sequence[Rule] = ()
+        self._stored: Sequence[StoredRule] = ()
         self._compiled = CompiledRules(())
         self._read_at: datetime | None = None
         self._set_aside: dict[int, datetime] = {}
@@ -139,7 +153,7 @@ class RuleChecker:
         if not found:
             return 0
         await self._load_rules(now)
-        oldest = min((each.rule.active_since or now for each in self._compiled), default=None)
+        oldest = min((each.rule.active_since or now for each in self._compiled.rules), default=None)
         early = [each.message_id for each in found if oldest is None or each.imported < oldest]
         if early:
             await self._database.write(lambda connection: rule_matches.none_matches(connection, early))
@@ -150,18 +164,18 @@ class RuleChecker:
     async def _load_rules(self, now: datetime) -> None:
         if self._read_at is not None and timedelta() <= now - self._read_at < _RULES_FOR:
             return
-        stored = await self._database.read(rules.active)
+        stored = await self._database.read(rules.every)
         if stored != self._stored:
             self._compiled = await self._run(_compiled, stored)
             self._stored = stored
-            log.info("rules_loaded", rules=len(self._compiled))
+            log.info("rules_loaded", rules=len(self._compiled.rules))
         self._read_at = now
 
     async def _check(self, messages: Sequence[UncheckedMessage]) -> None:
         if not messages:
             return
         numbers = [each.message_id for each in messages]
-        needs_text = self._compiled.needs_text
+        needs_text = any(each.rule.body_words for each in self._compiled.rules)
         facts = await self._database.read(
             lambda connection: rule_mail.facts_of(connection, numbers, with_body=needs_text)
         )
@@ -195,14 +209,13 @@ class RuleChecker:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, argument)
 
 
-def _compiled(stored: Sequence[Rule]) -> CompiledRules:
-    """The rules that can be used; one that another program wrote wrongly is left out, and logged."""
+def _compiled(stored: Sequence[StoredRule]) -> CompiledRules:
+    """The enabled rules that can be used; of another, which another program wrote, the monitor makes a problem."""
     usable = []
-    for rule in stored:
-        try:
-            usable.append(CompiledRule(rule))
-        except BadRule as exc:
-            log.error("rule_unusable", rule=rule.name, error=str(exc))
+    for each in stored:
+        if each.rule.enabled and each.unreadable_because is None:
+            with contextlib.suppress(BadRule):
+                usable.append(CompiledRule(each.rule))
     return CompiledRules(usable)
 
 

@@ -16,7 +16,8 @@ from db.queries import files
 from db.queries.contents import ContentDiffers, pieces_of
 from db.queries.files import Claimed, Source
 from db.tables import account_settings, attachment, email_file, message, original
-from delivery.archives import ArchiveLimits, BadArchive, pieces_of_member
+from delivery import archives
+from delivery.archives import ArchiveLimits
 from delivery.errors import ContentMissing
 from phrases import Phrase
 
@@ -86,11 +87,8 @@ class Contents:
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as archive:
             self._copy(self._source_of_attachment(file), archive)
             archive.seek(0)
-            try:
-                for piece in pieces_of_member(archive, file.member_number or 0, self._limits):
-                    target.write(piece)
-            except BadArchive as exc:
-                raise ContentMissing(exc.reason, exc.phrase) from exc
+            for piece in archives.pieces_of(archive, file.member_number or 0, self._limits):
+                target.write(piece)
 
     def _write_original(self, file: Claimed, target: IO[bytes]) -> None:
         source = self._source(partial(files.original_source, message_id=file.message_id))
@@ -100,7 +98,7 @@ class Contents:
             if source.compression is None:
                 shutil.copyfileobj(packed, target, _PIECE)
                 return
-            with gzip.GzipFile(fileobj=packed) as unpacked:
+            with gzip.GzipFile(fileobj=packed, mode="rb") as unpacked:
                 shutil.copyfileobj(unpacked, target, _PIECE)
 
     def _metadata(self, file: Claimed) -> bytes:

@@ -1,6 +1,9 @@
 """The port between import folders and the operating system."""
 
-from typing import Protocol
+from typing import Final, Protocol
+
+TEMPORARY_ENDING: Final = ".part"
+"""End of the names of temporary files."""
 
 
 class Directory(Protocol):

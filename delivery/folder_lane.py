@@ -19,7 +19,7 @@ from db.queries import files
 from db.queries.files import LEASE, MAX_WAIT, Claimed, DueFolder, Failed, Whole
 from delivery.contents import Contents
 from delivery.errors import ContentMissing, DeliveryError, FolderUnavailable, NameRefused, NameTaken, TemporaryGone
-from delivery.folders import ImportFolder, Written
+from delivery.folders import ImportFolder, Written, temporary_name
 from delivery.metrics import DeliveryMetrics
 from phrases import Phrase
 
@@ -174,12 +174,12 @@ class FolderLane:
 
     async def _resume(self, opened: ImportFolder, claimed: Claimed, identity: str, batch: _Batch) -> None:
         """Find out what became of a file that was to be renamed when its process ended."""
-        if await self._call(partial(opened.exists, temporary_name(claimed.file_id, claimed.token))):
-            batch.prepared.append(
-                _Prepared(Whole(claimed, opened.identity, claimed.target or claimed.name), is_noted=True)
-            )
-        elif opened.identity == identity:
-            batch.published.append(claimed)
+        temporary = temporary_name(claimed.file_id, claimed.token)
+        # In the same folder its renaming is repeated even if it is gone: only that makes sure that it outlasts a power
+        # failure.
+        if opened.is_same(identity) or await self._call(partial(opened.exists, temporary)):
+            whole = Whole(claimed, opened.identity, claimed.target or claimed.name)
+            batch.prepared.append(_Prepared(whole, is_noted=True))
         else:
             batch.failed.append(
                 self._failure(
@@ -200,7 +200,7 @@ class FolderLane:
     async def _name(self, opened: ImportFolder, claimed: Claimed, batch: _Batch) -> str:
         """A free name that no other file of the batch has."""
         wanted = await self._wanted_name(claimed)
-        name = await self._call(partial(opened.free_name, wanted, frozenset(batch.names)))
+        name = await self._call(partial(opened.free_name, wanted, batch.names))
         batch.names.add(name.casefold())
         return name
 
@@ -241,14 +241,14 @@ class FolderLane:
             try:
                 await self._call(partial(opened.publish, _temporary_of(whole), name))
             except NameTaken:
-                name = await self._call(partial(opened.free_name, whole.file.name, frozenset(batch.names)))
+                name = await self._call(partial(opened.free_name, whole.file.name, batch.names))
                 batch.names.add(name.casefold())
                 whole = replace(whole, target=str(PurePath(self._folder.path) / name))
                 if not await self._note_whole([whole]):
                     return
             except TemporaryGone:
-                # It was whole: renamed by a process that has the file now, or taken by another program.
-                log.warning("file_taken_early", file=whole.file.file_id, message_number=whole.file.message_id)
+                # It was whole: renamed before, or by a process that has the file now, or taken by another program.
+                log.info("file_published_before", file=whole.file.file_id, message_number=whole.file.message_id)
                 batch.published.append(whole.file)
                 return
             else:
@@ -316,11 +316,6 @@ class FolderLane:
 
     def _progressed(self) -> None:
         self._progress.at = self._context.monotonic()
-
-
-def temporary_name(file_id: int, token: str) -> str:
-    """The name of the temporary file of a claim. Folder watchers leave out what begins so: docs/downstream.md."""
-    return f".mail-importer-{file_id}-{token}.part"
 
 
 def _temporary_of(whole: Whole) -> str:

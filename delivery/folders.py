@@ -8,7 +8,7 @@ import errno
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,15 +17,15 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from delivery import names
-from delivery.directory import Directory
-from delivery.errors import NameRefused, NameTaken, TemporaryGone
+from delivery.directory import TEMPORARY_ENDING, Directory
+from delivery.errors import FolderRefused, FolderUnavailable, NameRefused, NameTaken, TemporaryGone
 from delivery.folder_faults import attempt, error_number
 from phrases import Phrase
 
 if sys.platform == "win32":
-    from delivery.windows import open_directory
+    from delivery.windows import below_root, open_directory
 else:
-    from delivery.posix import open_directory
+    from delivery.posix import below_root, open_directory
 
 T = TypeVar("T")
 
@@ -88,7 +88,7 @@ class ImportFolder:
             # After a power failure a missing temporary file means that it was published: its name must outlast one.
             self._attempt(self._directory.flush)
         except BaseException:
-            with suppress(OSError):
+            with suppress(OSError, FolderUnavailable):
                 self._directory.unlink(temporary)
             raise
         return written
@@ -106,7 +106,9 @@ class ImportFolder:
         self._named(lambda: self._remove(names.checked(name)))
 
     def publish(self, temporary: str, name: str) -> None:
-        """Rename the temporary file, in one step, and write the names to disk. Safe to repeat.
+        """Rename the temporary file, in one step, and write the names to disk.
+
+        Safe to repeat: after a crash, with the same name, in a folder that `is_same`.
 
         Raises:
             NameTaken: there is something of that name; nothing was changed. Try another (`free_name`).
@@ -125,22 +127,29 @@ class ImportFolder:
                 Phrase("The temporary file is no longer in the import folder {folder}.", folder=self.path),
             )
 
-    def free_name(self, name: str) -> str:
+    def free_name(self, name: str, taken: Collection[str] = ()) -> str:
         """The name, or where it is taken `name (2).csv`, with a number that is free now; shortened if it is too long.
+
+        `taken`: names, in one letter case (`casefold`), that other files are about to get.
 
         Raises:
             NameRefused: the file system accepts no such name.
         """
         variant = partial(names.numbered, name, limit=self._directory.name_limit)
-        if not self.exists(variant(number=1)):
+
+        def is_taken(number: int) -> bool:
+            candidate = variant(number=number)
+            return candidate.casefold() in taken or self.exists(candidate)
+
+        if not is_taken(1):
             return variant(number=1)
-        taken, free = 1, 2
-        while self.exists(variant(number=free)):
-            taken, free = free, free * 2
-        while free - taken > 1:
-            middle = (taken + free) // 2
-            if self.exists(variant(number=middle)):
-                taken = middle
+        below, free = 1, 2
+        while is_taken(free):
+            below, free = free, free * 2
+        while free - below > 1:
+            middle = (below + free) // 2
+            if is_taken(middle):
+                below = middle
             else:
                 free = middle
         return variant(number=free)
@@ -196,6 +205,15 @@ def open_folder(path: str, roots: Sequence[str]) -> ImportFolder:
     return ImportFolder(path, attempt(path, lambda: open_directory(path, roots)))
 
 
+def is_below(path: str, roots: Sequence[str]) -> bool:
+    """True of a path that is one of the roots or below one, whatever is there."""
+    try:
+        below_root(path, roots)
+    except FolderRefused:
+        return False
+    return True
+
+
 def check_folder(path: str, roots: Sequence[str]) -> None:
     """Write, publish and delete a small file, under names that begin with a dot.
 
@@ -204,7 +222,7 @@ def check_folder(path: str, roots: Sequence[str]) -> None:
         HostFault: this host lacks memory or file handles.
     """
     with open_folder(path, roots) as folder:
-        written, published = temporary_name("check"), temporary_name("check")
+        written, published = (temporary_name("check", secrets.token_hex(16)) for _ in range(2))
         folder.write(written, [bytes(_CHECKED_BYTES)])
         try:
             folder.publish(written, published)
@@ -213,9 +231,9 @@ def check_folder(path: str, roots: Sequence[str]) -> None:
             folder.remove(published)
 
 
-def temporary_name(file: int | str) -> str:
-    """A name for one attempt to save the file with this number."""
-    return f".mail-importer-{file}-{secrets.token_hex(8)}.part"
+def temporary_name(file: int | str, token: str) -> str:
+    """The name of one attempt to save the file of this number. Folder watchers leave out what begins so."""
+    return f".mail-importer-{file}-{token}{TEMPORARY_ENDING}"
 
 
 def _write(handle: int, piece: bytes) -> None:

@@ -5,12 +5,14 @@ import os
 import secrets
 import stat
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Final
 
 from delivery import linux
+from delivery.directory import TEMPORARY_ENDING
 from delivery.folder_faults import NoAtomicRenameError, link_in_path, outside_roots, path_invalid
 
 if sys.platform == "win32":
@@ -25,6 +27,11 @@ _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_C
 _MODE: Final = 0o666
 """Another program reads the file: the umask (UMask of systemd), or the default ACL of the folder, decides which one."""
 _MAX_NAME: Final = 255
+_MARKED: Final = ".link"
+"""Follows the temporary name in that of the marker."""
+_MAX_TOUCHES: Final = 300
+_CLOCK_TICK: Final = 0.005
+"""Seconds; the touches together outlast the second that some file systems count in."""
 
 # NFS, and some of FUSE, know no flags of a rename: https://man7.org/linux/man-pages/man2/rename.2.html, under EINVAL.
 _NO_FLAGS: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
@@ -59,21 +66,20 @@ class PosixDirectory:
         return True
 
     def unlink(self, name: str) -> None:
-        """Delete a file."""
-        os.unlink(name, dir_fd=self._handle)
+        """Delete a file, and the marker of an attempt to link it."""
+        try:
+            os.unlink(name, dir_fd=self._handle)
+        finally:
+            if name.endswith(TEMPORARY_ENDING):
+                self._discard(name + _MARKED)
 
     def rename(self, temporary: str, name: str) -> None:
         """Rename a file without overwriting, in one step."""
         try:
-            linux.rename_exclusively(self._handle, temporary, name)
-        except FileExistsError:
-            if not self._are_one(temporary, name):
-                raise
-            self.unlink(temporary)
-        except OSError as exc:
-            if exc.errno not in _NO_FLAGS:
-                raise
-            self._link(temporary, name)
+            self._rename_or_link(temporary, name)
+        except FileNotFoundError:
+            self._discard(temporary + _MARKED)  # the rest of an attempt that was killed
+            raise
 
     def flush(self) -> None:
         """Write the names in the folder to disk."""
@@ -88,15 +94,53 @@ class PosixDirectory:
         """Close the handle."""
         os.close(self._handle)
 
+    def _rename_or_link(self, temporary: str, name: str) -> None:
+        try:
+            linux.rename_exclusively(self._handle, temporary, name)
+        except FileExistsError:
+            if not self._are_one(temporary, name):
+                raise
+            self.unlink(temporary)
+        except OSError as exc:
+            if exc.errno not in _NO_FLAGS:
+                raise
+            self._link(temporary, name)
+
     def _link(self, temporary: str, name: str) -> None:
         """Give the file the name as a second one, which fails if it is taken, and delete the first one.
 
-        A crash in between leaves a file with two names, in this folder or where another program moved the second one:
-        the next attempt finds that, and only deletes the first one.
+        A crash in between leaves a file with two names, or, if another program deleted the second one after copying
+        it, with a change later than the marker: the next attempt finds that, and only deletes the first one.
         """
-        if self._status(temporary).st_nlink == 1:
+        if not self._was_linked(temporary):
+            self._mark(temporary)
             self._add_name(temporary, name)
         self.unlink(temporary)
+
+    def _was_linked(self, temporary: str) -> bool:
+        status = self._status(temporary)
+        if status.st_nlink > 1:
+            return True
+        try:
+            marked = self._status(temporary + _MARKED)
+        except FileNotFoundError:
+            return False
+        # Linking and deleting change the inode; both times are of the clock of the server.
+        return status.st_ctime_ns >= marked.st_ctime_ns
+
+    def _mark(self, temporary: str) -> None:
+        """Create an empty file that is newer than the last change of the temporary one, and durable."""
+        marker = temporary + _MARKED
+        self._discard(marker)
+        os.close(self.create(marker))
+        changed = self._status(temporary).st_ctime_ns
+        for _ in range(_MAX_TOUCHES):
+            if self._status(marker).st_ctime_ns > changed:
+                self.flush()
+                return
+            time.sleep(_CLOCK_TICK)
+            os.utime(marker, dir_fd=self._handle)
+        self._discard(marker)  # without a clock of changes it would mean nothing
 
     def _add_name(self, temporary: str, name: str) -> None:
         try:
@@ -104,17 +148,20 @@ class PosixDirectory:
         except FileExistsError:
             # NFS repeats a call whose response was lost, and finds what it did itself.
             if not self._are_one(temporary, name):
+                self._discard(temporary + _MARKED)
                 raise
         except OSError as exc:
+            # After other errors, a response that was lost among them, the marker helps to find out what was done.
             if exc.errno not in _NO_LINKS:
                 raise
+            self._discard(temporary + _MARKED)
             if self._renames_exclusively():  # so it was the name that the rename could not do with
                 raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from exc
             raise NoAtomicRenameError(exc.errno, exc.strerror) from exc
 
     def _renames_exclusively(self) -> bool:
         """True if the file system renames without overwriting: tried with an empty file."""
-        old, new = (f".mail-importer-probe-{secrets.token_hex(8)}.part" for _ in range(2))
+        old, new = (f".mail-importer-probe-{secrets.token_hex(8)}{TEMPORARY_ENDING}" for _ in range(2))
         os.close(self.create(old))
         try:
             linux.rename_exclusively(self._handle, old, new)
@@ -123,14 +170,19 @@ class PosixDirectory:
                 raise
             return False
         finally:
-            for name in (old, new):
-                with suppress(FileNotFoundError):
-                    self.unlink(name)
+            self._discard(old)
+            self._discard(new)
         return True
 
+    def _discard(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._handle)
+
     def _are_one(self, first: str, second: str) -> bool:
+        """True for two names of one file. Some file systems number no files; those have no second names either."""
         try:
-            return os.path.samestat(self._status(first), self._status(second))
+            status = self._status(first)
+            return status.st_nlink > 1 and os.path.samestat(status, self._status(second))
         except FileNotFoundError:
             return False
 

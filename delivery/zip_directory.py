@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import IO, Final
 from zlib import crc32
 
+from phrases import Phrase
+
 _END: Final = struct.Struct("<4s4H2LH")
 _END_SIGNATURE: Final = b"PK\x05\x06"
 _LOCATOR: Final = struct.Struct("<4sLQL")
@@ -34,7 +36,7 @@ _SYMLINK: Final = 0o120000
 
 
 class BadDirectoryError(Exception):
-    """The file is no `.zip`, or its directory is damaged; the text says in English which."""
+    """The file is no `.zip`, or its directory is damaged; the text is a phrase that names the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ZipDirectory:
-    """The entries. `start`: offset of the directory in the file. `is_complete`: False if there are more than allowed."""
+    """The entries. `start`: offset of the directory in the file. `is_complete`: False if more are there."""
 
     entries: list[Entry]
     start: int
@@ -107,13 +109,13 @@ def _find_directory(file: IO[bytes]) -> tuple[int, int, int]:
     end, record = _find_end(file)
     _, disk, first_disk, _, _, length, offset, _ = record
     if disk not in {0, 0xFFFF} or first_disk not in {0, 0xFFFF}:
-        raise BadDirectoryError("it is a part of several")
+        raise BadDirectoryError(Phrase("it is a part of several"))
     large = _find_end_64(file, end)
     if large is not None:
         end, length, offset = large
     start = end - length
     if start < 0 or offset > start:
-        raise BadDirectoryError("its directory is damaged")
+        raise BadDirectoryError(Phrase("its directory is damaged"))
     return start, length, start - offset
 
 
@@ -124,7 +126,7 @@ def _find_end(file: IO[bytes]) -> tuple[int, tuple[int, ...]]:
     tail = _read(file, begin, size - begin)
     found = tail.rfind(_END_SIGNATURE, 0, max(0, len(tail) - _END.size + len(_END_SIGNATURE)))
     if found < 0:
-        raise BadDirectoryError("it is no .zip, or its end is missing")
+        raise BadDirectoryError(Phrase("it is no .zip, or its end is missing"))
     return begin + found, _END.unpack_from(tail, found)
 
 
@@ -140,7 +142,7 @@ def _find_end_64(file: IO[bytes], end: int) -> tuple[int, int, int] | None:
     if signature != _LOCATOR_SIGNATURE:
         return None
     if disk or disks > 1:
-        raise BadDirectoryError("it is a part of several")
+        raise BadDirectoryError(Phrase("it is a part of several"))
     *_, length, offset = _END_64.unpack_from(record)
     return place, length, offset
 
@@ -153,12 +155,12 @@ def _entries(file: IO[bytes], start: int, length: int, shift: int, *, may_be_cut
         if entry is None:
             if may_be_cut:
                 return
-            raise BadDirectoryError("its directory is damaged")
+            raise BadDirectoryError(Phrase("its directory is damaged"))
         place += entry[1]
         number += 1
         yield entry[0]
     if place < length:
-        raise BadDirectoryError("its directory is damaged")
+        raise BadDirectoryError(Phrase("its directory is damaged"))
 
 
 def _entry(data: bytes, place: int, number: int, shift: int) -> tuple[Entry, int] | None:

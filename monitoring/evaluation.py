@@ -397,7 +397,11 @@ def _queue(facts: Facts) -> Iterator[Problem]:
             since=waiting + NOT_DRAINED_AFTER,
             count=facts.queue.active,
         )
-    dead = {each.account_id: each.dead for each in facts.queue.accounts if each.dead}
+    dead = {
+        each.account_id: each.dead
+        for each in facts.queue.accounts
+        if each.dead and each.account_id not in facts.stored.removed
+    }
     if len(dead) <= FEW:
         yield from (_dead_letters_of(account_id, number, facts) for account_id, number in dead.items())
         return

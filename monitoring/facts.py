@@ -31,7 +31,8 @@ class StoredFacts:
     """The facts in the database.
 
     `failed_actions`: by account; `failing`: messages that are being retried, by account; `names`: of the accounts that
-    any fact is about; `unusable_rules`: of those that are enabled.
+    any fact is about; `unusable_rules`: of those that are enabled. `removed`: accounts of dead letters that were
+    removed: nothing is left to do for them.
     """
 
     accounts: int = 0
@@ -42,6 +43,7 @@ class StoredFacts:
     failing: Mapping[int, FailingAgain] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
     failing_targets: Sequence[FailingTarget] = ()
+    removed: Collection[int] = ()
     deliveries: Deliveries = field(default_factory=Deliveries)
     unusable_rules: Sequence[UnusableRule] = ()
 
@@ -85,16 +87,18 @@ def read(connection: Connection, queue: QueueStatus | None, *, now: datetime) ->
     concerned = {*failed, *failing, *(each.account_id for each in found)}
     if queue is not None:
         concerned |= {each.account_id for each in queue.accounts if each.dead and each.account_id is not None}
+    removed = installation.removed(connection, concerned)
     found_deliveries = deliveries.read(connection, now=now)
     return StoredFacts(
         accounts=installation.enabled_accounts(connection),
         processes=processes.every(connection),
         outages=outages.every(connection),
         conditions=found,
-        failed_actions=failed,
-        failing=failing,
+        failed_actions={number: count for number, count in failed.items() if number not in removed},
+        failing={number: each for number, each in failing.items() if number not in removed},
         names=installation.names(connection, concerned),
         failing_targets=alerts.failing(connection),
+        removed=removed,
         deliveries=found_deliveries,
         unusable_rules=unusable(found_deliveries.enabled),
     )

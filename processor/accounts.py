@@ -21,7 +21,7 @@ from db.queries.filters import Filters
 from graph.errors import AccountError
 from graph.mailbox import Mailbox
 from phrases import Phrase
-from processor.errors import AccountUnusable, FiltersInvalid, Unprocessable
+from processor.errors import AccountUnusable, FiltersInvalid, RemovedAccount, Unprocessable
 from processor.filters import BadFilter, MailFilter
 from processor.metrics import ProcessorMetrics
 
@@ -42,7 +42,9 @@ class AccountCache:
     def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
-        self._known: dict[int, tuple[datetime, accounts.Account | None]] = {}
+        self._known: dict[int, tuple[datetime, accounts.Account | None, int]] = {}
+        """When each was read, the account, and the number of the read."""
+        self._reads = 0
         self._filters: dict[int, tuple[Filters, MailFilter]] = {}
         self._of_originals: Collection[int | None] = ()
 
@@ -53,27 +55,36 @@ class AccountCache:
             DatabaseUnavailable
         """
         now = self._clock()
-        stale = {
-            each for each in account_ids if each not in self._known or age(self._known[each][0], now) >= _FRESH_FOR
-        }
+        stale = {each for each in account_ids if not self._is_fresh(each, now)}
         if stale:
+            self._reads = number = self._reads + 1
             found, self._of_originals = await self._database.read(
                 lambda connection: (accounts.by_id(connection, sorted(stale)), rules.needs_original(connection))
             )
-            self._known.update({each: (now, found.get(each)) for each in stale})
+            for each in stale:
+                if each not in self._known or self._known[each][2] < number:  # no later read overtook this one
+                    self._known[each] = (now, found.get(each), number)
+
+    def _is_fresh(self, account_id: int, now: datetime) -> bool:
+        """Never true of a removed account: what came since it was taken up again must not be dropped."""
+        read, account, _ = self._known.get(account_id, (now, None, 0))
+        return account is not None and not account.removed and age(read, now) < _FRESH_FOR
 
     def mailbox(self, account_id: int) -> Mailbox:
         """The mailbox of an account that `refresh` has read.
 
         Raises:
+            RemovedAccount
             Unprocessable: there is no such account, or it is disabled.
         """
         account = self._known[account_id][1]
-        if account is None or account.removed:
+        if account is None:
             raise Unprocessable(
                 "AccountUnknown",
-                Phrase("Account {account_id} was removed; its mail is not imported.", account_id=account_id),
+                Phrase("There is no account {account_id}; its mail is not imported.", account_id=account_id),
             )
+        if account.removed:
+            raise RemovedAccount(account_id)
         if not account.enabled:
             raise Unprocessable(
                 "AccountDisabled",

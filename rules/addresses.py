@@ -7,7 +7,7 @@ written in Unicode or in its ASCII form (`müller.de`, `xn--mller-kva.de`). In t
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
@@ -39,6 +39,11 @@ class Address:
         """The address in the text."""
         local, _, domain = text.strip().rpartition("@")
         return cls(comparable(local), _ascii(domain) or "") if local else cls("", "")
+
+    @property
+    def text(self) -> str:
+        """The address as one text."""
+        return f"{self.local}@{self.domain}"
 
 
 class AddressPattern:
@@ -72,7 +77,10 @@ class AddressPattern:
 
 
 class AddressSet:
-    """Several patterns, one of which must fit: found by their keys, however many there are."""
+    """Several patterns, one of which must fit: found by their keys, however many there are.
+
+    `keys`: one of them is among the `keys_of` each address that fits, unless a wildcard of `starred` fits its text.
+    """
 
     def __init__(self, texts: Iterable[str], *, wildcards: bool = False) -> None:
         """Raises BadAddress. `wildcards`: `*` before the @ stands for anything."""
@@ -82,7 +90,7 @@ class AddressSet:
             if "*" not in local:
                 keys.add(AddressPattern(text).key)
             elif wildcards:
-                starred.append((_domain_key(text, local, domain), Wildcard(comparable(local))))
+                starred.append(f"{comparable(local)}{_domain_key(text, local, domain)}")
             else:
                 raise BadAddress(
                     Phrase(
@@ -91,28 +99,22 @@ class AddressSet:
                         entry=text,
                     )
                 )
-        self._keys = frozenset(keys)
-        self._starred = tuple(starred)
-
-    @property
-    def keys(self) -> AbstractSet[str]:
-        """Keys, one of which is among the `keys_of` each address that fits."""
-        return self._keys.union(key for key, _ in self._starred)
+        self.keys: AbstractSet[str] = frozenset(keys)
+        self.starred: Sequence[str] = tuple(starred)
+        self._wildcards = tuple(map(Wildcard, starred))
 
     def fit(self, addresses: Iterable[Address], keys: AbstractSet[str]) -> bool:
         """Check whether one of the addresses, whose keys these are, fits."""
-        if not self._keys.isdisjoint(keys):
+        if not self.keys.isdisjoint(keys):
             return True
-        return bool(self._starred) and any(map(self.fits_starred, addresses))
+        return bool(self._wildcards) and any(self._is_starred(each.text) for each in addresses)
 
     def fits(self, address: Address) -> bool:
         """Check whether a pattern fits the address."""
         return self.fit((address,), keys_of(address))
 
-    def fits_starred(self, address: Address) -> bool:
-        """Check whether a pattern with `*` before the @ fits the address."""
-        key = f"@{address.domain}"
-        return any(key == domain and local.fits(address.local) for domain, local in self._starred)
+    def _is_starred(self, address: str) -> bool:
+        return any(each.fits(address) for each in self._wildcards)
 
 
 def keys_of(address: Address) -> AbstractSet[str]:

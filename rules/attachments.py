@@ -7,7 +7,7 @@ patterns its contents take its place, unless nothing came out of it.
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
@@ -42,6 +42,11 @@ class Candidate:
         """Bytes."""
         return self.attachment.size if self.member is None else self.member.size
 
+    @property
+    def is_inline_picture(self) -> bool:
+        """True if it is a picture shown within the body."""
+        return self.member is None and is_inline_picture(self.attachment)
+
 
 class Candidates:
     """The candidates of a message, by the containers that a rule unpacks."""
@@ -57,6 +62,10 @@ class Candidates:
             found = self._considered[unpack] = tuple(each for each in self._every if each.within <= unpack)
         return found
 
+    def names(self) -> Iterable[str]:
+        """The names of all, but of files in a `.zip`."""
+        return (name for each in self._every if each.member is None for name in each.names)
+
     def unread_archives(self, unpack: AbstractSet[Container]) -> bool:
         """Check whether such a rule considers the files of a stored `.zip` whose list was not read."""
         return Container.ZIP in unpack and any(
@@ -65,13 +74,16 @@ class Candidates:
 
 
 class AttachmentCondition:
-    """The attachments that fit a rule. `key`: equal for rules that the same attachments fit."""
+    """The attachments that fit a rule. `key`: equal for rules that the same attachments fit.
+
+    `names`: one of them must fit; None: any name.
+    """
 
     def __init__(self, rule: Rule) -> None:
         """Raises BadPattern."""
         self.is_set = bool(rule.attachment_names) or rule.size_least is not None or rule.size_most is not None
         self.unpack = frozenset(rule.unpack)
-        self._names = NamePatterns(rule.attachment_names) if rule.attachment_names else None
+        self.names = NamePatterns(rule.attachment_names) if rule.attachment_names else None
         self._least = rule.size_least or 0
         self._most = sys.maxsize if rule.size_most is None else rule.size_most
         # A text, whose hash is made once.
@@ -81,9 +93,9 @@ class AttachmentCondition:
         """Check whether an attachment that the rule considers fits."""
         if not self._least <= candidate.size <= self._most:
             return False
-        if self._names is None:
-            return candidate.opened_by not in self.unpack and not is_inline_picture(candidate.attachment)
-        return any(map(self._names.fits, candidate.names))
+        if self.names is None:
+            return candidate.opened_by not in self.unpack and not candidate.is_inline_picture
+        return any(map(self.names.fits, candidate.names))
 
 
 def has_attachments(facts: MailFacts) -> bool:
@@ -122,7 +134,11 @@ def base_name(member: Member) -> str:
 
 def _candidates(attachments: Sequence[AttachmentFacts]) -> Iterator[Candidate]:
     by_position = {each.position: each for each in attachments}
-    opened = {each.parent: _container(each.origin) for each in attachments if each.parent is not None}
+    opened = {
+        each.parent: _container(each.origin)
+        for each in attachments
+        if each.parent is not None and each.kind != _LINK and not is_inline_picture(each)
+    }
     for each in attachments:
         within = _way(each, by_position)
         if each.kind == _LINK or within is None:

@@ -4,17 +4,18 @@ All conditions of a rule must hold; a mail is checked against all rules. Those g
 enabled or not, and whenever they were enabled: the caller selects them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from phrases import Phrase
 from rules.addresses import AddressSet, BadAddress
 from rules.attachments import AttachmentCondition
 from rules.folders import BadFolder, check_folder
+from rules.grouped import GroupedExpressions
 from rules.mail import MailFacts
-from rules.patterns import BadPattern, BodyWords, Regex
+from rules.patterns import BadPattern, BodyWords, Regex, line_expression, literal
 from rules.prepared import PreparedMail, collapsed
 from rules.rule import Container, Rule, SubjectKind
 from rules.templates import BadTemplate, Template
@@ -33,7 +34,6 @@ BODY: Final = "body"
 CONDITIONS: Final = (ACCOUNT, SENDERS, RECIPIENTS, SUBJECT, HAS_ATTACHMENTS, ATTACHMENTS, BODY)
 
 _Holds = Callable[[PreparedMail], bool]
-_Key = TypeVar("_Key")
 
 
 class BadRule(ValueError):
@@ -80,6 +80,7 @@ class CompiledRule:
         self.senders = _addresses("senders", rule.senders)
         self.recipients = _addresses("recipients", rule.recipients, wildcards=True)
         self.subjects = _subjects(rule)
+        self.expressions = _expressions(rule)
         self.attachments = _attachments(rule)
         self.template = _template(rule)
         self._conditions = _conditions(self)
@@ -93,10 +94,10 @@ class CompiledRule:
         """True if every mail matches, or every mail of the rule's account."""
         return all(verdict.failed == ACCOUNT for _, verdict in self._conditions)
 
-    def check(self, mail: PreparedMail) -> Verdict:
-        """The verdict on a message."""
+    def check(self, mail: PreparedMail, known: str = "") -> Verdict:
+        """The verdict on a message. `known`: a condition that is known not to hold; earlier ones are checked."""
         for holds, failed in self._conditions:
-            if not holds(mail):
+            if failed.failed == known or not holds(mail):
                 return failed
         if self._unpacks_archives and mail.unread_archives(self.attachments.unpack):
             return self._without_lists(mail)
@@ -115,60 +116,118 @@ class CompiledRules:
         self.rules: Sequence[CompiledRule] = tuple(
             sorted(rules, key=lambda each: (each.rule.position, each.rule.rule_id))
         )
-        self._by_sender: dict[str, list[int]] = {}
-        self._by_recipient: dict[str, list[int]] = {}
-        self._by_subject: dict[str, list[int]] = {}
-        self._by_account: dict[int | None, list[int]] = {}
-        for place, rule in enumerate(self.rules):
-            self._index(place, rule)
+        self._index = _Index(self.rules)
 
     def check(self, facts: MailFacts) -> list[Verdict]:
         """The verdict of each rule, in their order."""
         mail = PreparedMail(facts)
-        return [rule.check(mail) for rule in self.rules]
+        found = frozenset(self._index.places(mail))
+        return [
+            rule.check(mail) if place in found else rule.check(mail, self._index.conditions[place])
+            for place, rule in enumerate(self.rules)
+        ]
 
     def matching(self, facts: MailFacts) -> Matches:
         """The rules that the message matches: those of `check`, without a look at each of the others."""
         mail = PreparedMail(facts)
         matched = []
         needs_archives = False
-        for place in self._candidates(mail):
+        for place in self._index.places(mail):
             verdict = self.rules[place].check(mail)
             if verdict.matches:
                 matched.append(verdict.rule)
             needs_archives = needs_archives or verdict.needs_archives
         return Matches(tuple(matched), needs_archives)
 
-    def _index(self, place: int, rule: CompiledRule) -> None:
-        """Note the rule under all that a mail must have to match it, in one index, the most selective."""
-        if rule.senders is not None:
-            _note(self._by_sender, rule.senders.keys, place)
-        elif rule.recipients is not None:
-            _note(self._by_recipient, rule.recipients.keys, place)
-        elif rule.rule.subject_kind is SubjectKind.IS:
-            _note(self._by_subject, rule.subjects, place)
-        else:
-            _note(self._by_account, (rule.rule.account_id,), place)
 
-    def _candidates(self, mail: PreparedMail) -> Sequence[int]:
+class _Index:
+    """The places of rules by one of their conditions, the most selective that can be looked up for all at once.
+
+    `conditions`: that of each rule; empty: it must be checked against every mail.
+    """
+
+    def __init__(self, rules: Sequence[CompiledRule]) -> None:
+        self.conditions = tuple(map(_indexed_condition, rules))
+        self._others = [place for place, condition in enumerate(self.conditions) if not condition]
+        places = {word: [place for place, each in enumerate(self.conditions) if each == word] for word in CONDITIONS}
+        self._accounts: dict[int | None, list[int]] = {}
+        for place in places[ACCOUNT]:
+            self._accounts.setdefault(rules[place].rule.account_id, []).append(place)
+        senders = [(place, rules[place].senders) for place in places[SENDERS]]
+        recipients = [(place, rules[place].recipients) for place in places[RECIPIENTS]]
+        subjects = [(place, rules[place]) for place in places[SUBJECT]]
+        names = [(place, rules[place].attachments.names) for place in places[ATTACHMENTS]]
+        self._senders = _by_key((place, each.keys) for place, each in senders if each)
+        self._recipients = _by_key((place, each.keys) for place, each in recipients if each)
+        self._starred = _lines((place, each.starred) for place, each in recipients if each)
+        is_one = [(place, each.subjects) for place, each in subjects if each.rule.subject_kind is SubjectKind.IS]
+        contains = [
+            (place, each.subjects) for place, each in subjects if each.rule.subject_kind is SubjectKind.CONTAINS
+        ]
+        self._subjects = _by_key(is_one)
+        self._contained = GroupedExpressions([(place, literal(text)) for place, texts in contains for text in texts])
+        self._expressions = GroupedExpressions([(place, text) for place, each in subjects for text in each.expressions])
+        self._names = _by_key((place, each.keys) for place, each in names if each)
+        self._wild_names = _lines((place, each.searched) for place, each in names if each)
+
+    def places(self, mail: PreparedMail) -> Sequence[int]:
         """Places of the rules that the message may match, in their order."""
-        unindexed = self._by_account.get(None, [])
-        found = set(self._by_account.get(mail.facts.account_id, ()))
-        if self._by_sender:
-            found.update(_noted(self._by_sender, mail.sender_keys))
-        if self._by_recipient:
-            found.update(_noted(self._by_recipient, mail.recipient_keys))
-        if self._by_subject:
-            found.update(self._by_subject.get(mail.collapsed_subject, ()))
-        return sorted([*unindexed, *found]) if found else unindexed
+        found = set(self._accounts.get(mail.facts.account_id, ()))
+        found.update(self._by_people(mail))
+        found.update(self._by_subject(mail))
+        if mail.facts.attachments:
+            found.update(self._by_names(mail))
+        return sorted([*self._others, *found]) if found else self._others
+
+    def _by_people(self, mail: PreparedMail) -> Iterator[int]:
+        if self._senders:
+            yield from _noted(self._senders, mail.sender_keys)
+        if self._recipients:
+            yield from _noted(self._recipients, mail.recipient_keys)
+        if self._starred:
+            yield from self._starred.places(mail.recipient_lines)
+
+    def _by_subject(self, mail: PreparedMail) -> Iterator[int]:
+        if self._subjects:
+            yield from self._subjects.get(mail.collapsed_subject, ())
+        if self._contained:
+            yield from self._contained.places(mail.subject_line)
+        if self._expressions:
+            yield from self._expressions.places(mail.encoded_subject)
+
+    def _by_names(self, mail: PreparedMail) -> Iterator[int]:
+        if self._names:
+            yield from _noted(self._names, mail.attachment_keys)
+        if self._wild_names:
+            yield from self._wild_names.places(mail.attachment_lines)
 
 
-def _note(index: dict[_Key, list[int]], keys: Iterable[_Key], place: int) -> None:
-    for key in keys:
-        index.setdefault(key, []).append(place)
+def _indexed_condition(rule: CompiledRule) -> str:
+    if rule.senders is not None:
+        return SENDERS
+    if rule.recipients is not None:
+        return RECIPIENTS
+    if rule.rule.subject_kind is not None:
+        return SUBJECT
+    # A `.zip` whose list was not read may have a file that fits.
+    if rule.attachments.names is not None and Container.ZIP not in rule.rule.unpack:
+        return ATTACHMENTS
+    return "" if rule.rule.account_id is None else ACCOUNT
 
 
-def _noted(index: dict[str, list[int]], keys: AbstractSet[str]) -> Iterable[int]:
+def _by_key(entries: Iterable[tuple[int, Iterable[str]]]) -> Mapping[str, Sequence[int]]:
+    index: dict[str, list[int]] = {}
+    for place, keys in entries:
+        for key in keys:
+            index.setdefault(key, []).append(place)
+    return index
+
+
+def _lines(entries: Iterable[tuple[int, Iterable[str]]]) -> GroupedExpressions:
+    return GroupedExpressions([(place, line_expression(each)) for place, wildcards in entries for each in wildcards])
+
+
+def _noted(index: Mapping[str, Sequence[int]], keys: AbstractSet[str]) -> Iterable[int]:
     return (place for key in keys for place in index.get(key, ()))
 
 
@@ -244,6 +303,16 @@ def _subjects(rule: Rule) -> AbstractSet[str]:
     return frozenset(texts if rule.subject_kind is SubjectKind.CONTAINS else ())
 
 
+def _expressions(rule: Rule) -> Sequence[str]:
+    """The regular expressions of the subject, which all compile."""
+    if rule.subject_kind is not SubjectKind.MATCHES:
+        return ()
+    try:
+        return tuple(Regex(each).text for each in rule.subjects)
+    except BadPattern as exc:
+        raise BadRule("subjects", Phrase.of(exc)) from exc
+
+
 def _conditions(rule: CompiledRule) -> Sequence[tuple[_Holds, Verdict]]:
     made: list[tuple[str, _Holds | None]] = [
         (ACCOUNT, _account_condition(rule.rule.account_id)),
@@ -289,19 +358,12 @@ def _subject_condition(rule: CompiledRule) -> _Holds | None:
     if rule.rule.subject_kind is SubjectKind.IS:
         return lambda mail: mail.collapsed_subject in texts
     if rule.rule.subject_kind is SubjectKind.MATCHES:
-        return _matching(rule.rule.subjects)
+        expressions = tuple(map(Regex, rule.expressions))
+        return lambda mail: any(each.fits(mail.encoded_subject) for each in expressions)
     if len(texts) == 1:
         [text] = texts
         return lambda mail: text in mail.subject
     return lambda mail: any(each in mail.subject for each in texts)
-
-
-def _matching(texts: Sequence[str]) -> _Holds:
-    try:
-        expressions = tuple(map(Regex, texts))
-    except BadPattern as exc:
-        raise BadRule("subjects", Phrase.of(exc)) from exc
-    return lambda mail: any(each.fits(mail.encoded_subject) for each in expressions)
 
 
 def _body_condition(texts: Sequence[str]) -> _Holds | None:

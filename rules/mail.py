@@ -9,7 +9,7 @@ from datetime import datetime
 class Member:
     """A file in a `.zip`. `number`: its position there, from 0; `name`: as the archive has it, with its folders.
 
-    `problem`: the reason for which it cannot be read (encrypted, too large, damaged), as a fixed word; None: it can.
+    `problem`: the reason for which it cannot be read, a word of `delivery.archives.Problem`; None: it can.
     """
 
     number: int

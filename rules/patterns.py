@@ -1,6 +1,7 @@
 """Patterns of file names and subjects, and words of bodies. Each takes time that grows with the text alone. No I/O."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, Protocol
 
 import re2
@@ -13,6 +14,7 @@ _MAX_MEMORY: Final = 2 * 1024 * 1024
 """Bytes of one regular expression. RE2 gets slower when it needs more, not wrong."""
 _MAX_PATTERN: Final = 1000
 _MAX_NAME: Final = 255
+_WILD: Final = {"*": ".*", "?": "."}
 _SEPARATORS: Final = frozenset("/\\")
 
 
@@ -29,7 +31,8 @@ class Regex:
             raise BadPattern(Phrase("A regular expression is empty."))
         if len(text) > _MAX_PATTERN:
             raise BadPattern(_too_long(text, _MAX_PATTERN))
-        self._found: Any = _compiled(normalized("NFC", text), text)
+        self.text = normalized("NFC", text)
+        self._found: Any = compiled(self.text, text)
 
     def fits(self, subject: bytes) -> bool:
         """Check whether the expression fits somewhere in a text in NFC and UTF-8."""
@@ -44,7 +47,7 @@ class _SingleWildcard:
     """A text in which `*` stands for anything, and `?` for one character."""
 
     def __init__(self, text: str) -> None:
-        self._regex: Any = _compiled(_as_regex(text), text, dot_nl=True)
+        self._regex: Any = compiled(_as_regex(text), text, dot_nl=True)
 
     def fits(self, text: str) -> bool:
         return self._regex.fullmatch(encoded(text)) is not None
@@ -57,8 +60,8 @@ class NamePatterns:
         """Raises BadPattern."""
         exact, suffixes = set(), set()
         others: list[_Pattern] = []
-        for text in texts:
-            pattern = _checked_name(text)
+        self.patterns = tuple(map(_checked_name, texts))
+        for pattern in self.patterns:
             if "?" in pattern:
                 others.append(_SingleWildcard(pattern))
             elif "*" not in pattern:
@@ -71,11 +74,45 @@ class NamePatterns:
         self._suffixes = tuple(sorted(suffixes))
         self._others = tuple(others)
 
+    @property
+    def keys(self) -> AbstractSet[str]:
+        """Patterns, one of which is among the `keys_of_name` that fits, unless one of `searched` fits."""
+        return {each for each in self.patterns if _is_key(each)}
+
+    @property
+    def searched(self) -> Sequence[str]:
+        """The other patterns."""
+        return [each for each in self.patterns if not _is_key(each)]
+
     def fits(self, name: str) -> bool:
         """Check whether one fits the name, which is a `comparable_name`."""
         if name in self._exact or name.endswith(self._suffixes):
             return True
         return any(each.fits(name) for each in self._others)
+
+
+def keys_of_name(name: str) -> Iterator[str]:
+    """The name, and each `*.csv` that fits it."""
+    yield name
+    dot = name.find(".", max(0, len(name) - _MAX_NAME))
+    while dot >= 0:
+        yield f"*{name[dot:]}"
+        dot = name.find(".", dot + 1)
+
+
+def line_of(text: str) -> str:
+    """The text as one of the lines in which the expressions of `line_expression` are searched."""
+    return text.replace("\n", " ")
+
+
+def literal(text: str) -> str:
+    """The expression that finds the text."""
+    return str(re2.escape(text.encode("utf-8", "replace").decode()))
+
+
+def line_expression(wildcard: str) -> str:
+    """An expression found in lines if one of them fits the wildcard."""
+    return f"(?m:^{_as_regex(line_of(wildcard))}$)"
 
 
 class BodyWords:
@@ -105,6 +142,11 @@ class BodyWords:
         return True
 
 
+def _is_key(pattern: str) -> bool:
+    stem = pattern.removeprefix("*.")
+    return not {"*", "?"} & set(stem)
+
+
 def _checked_name(text: str) -> str:
     pattern = comparable_name(text.strip())
     if not pattern:
@@ -123,15 +165,13 @@ def _too_long(text: str, limit: int) -> Phrase:
 
 
 def _as_regex(wildcard: str) -> str:
-    return "".join(
-        ".*" if each == "*" else "." if each == "?" else str(re2.escape(each.encode("utf-8", "replace").decode()))
-        for each in wildcard
-    )
+    return "".join(_WILD.get(each) or literal(each) for each in wildcard)
 
 
-def _compiled(pattern: str, shown: str, *, dot_nl: bool = False) -> Any:  # noqa: ANN401  # re2 has no types
+def compiled(pattern: str, shown: str = "", *, dot_nl: bool = False, max_memory: int = _MAX_MEMORY) -> Any:  # noqa: ANN401  # re2 has no types
+    """The expression of RE2, in any letter case. Raises BadPattern, with the text `shown`."""
     options = re2.Options()
-    options.max_mem = _MAX_MEMORY
+    options.max_mem = max_memory
     options.log_errors = False
     options.case_sensitive = False
     options.never_capture = True

@@ -7,6 +7,7 @@ from functools import cached_property
 from rules.addresses import Address, keys_of
 from rules.attachments import AttachmentCondition, Candidates, has_attachments
 from rules.mail import MailFacts
+from rules.patterns import keys_of_name, line_of
 from rules.rule import Container
 from rules.texts import comparable, encoded, normalized, words_of
 
@@ -45,6 +46,11 @@ class PreparedMail:
         return comparable(self.facts.subject or "")
 
     @cached_property
+    def subject_line(self) -> bytes:
+        """The subject, to look for the texts of many rules at once."""
+        return encoded(self.subject)
+
+    @cached_property
     def collapsed_subject(self) -> str:
         """The subject, for `is`."""
         return collapsed(self.subject)
@@ -69,6 +75,21 @@ class PreparedMail:
         """The attachments that a rule may consider."""
         return Candidates(self.facts.attachments)
 
+    @cached_property
+    def recipient_lines(self) -> bytes:
+        """The recipients, a line each."""
+        return _lines(each.text for each in self.recipients)
+
+    @cached_property
+    def attachment_keys(self) -> AbstractSet[str]:
+        """Keys of the patterns that fit the name of an attachment; not of a file in a `.zip`."""
+        return {key for name in self.attachments.names() for key in keys_of_name(name)}
+
+    @cached_property
+    def attachment_lines(self) -> bytes:
+        """The names of the attachments, but of files in a `.zip`, a line each."""
+        return _lines(self.attachments.names())
+
     def fits(self, condition: AttachmentCondition) -> bool:
         """Check whether an attachment fits."""
         found = self._fitting.get(condition.key)
@@ -88,6 +109,10 @@ class PreparedMail:
 def collapsed(subject: str) -> str:
     """A comparable subject with single blanks, and none at its ends."""
     return " ".join(subject.split())
+
+
+def _lines(texts: Iterable[str]) -> bytes:
+    return encoded("\n".join(map(line_of, texts)))
 
 
 def _keys(addresses: Iterable[Address]) -> AbstractSet[str]:

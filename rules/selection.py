@@ -47,7 +47,8 @@ DAMAGED: Final = "Damaged"
 
 _STORED: Final = "stored"
 _REASONS: Final = {"too_large": TOO_LARGE, "unreadable": UNREADABLE, "gone": GONE}
-_MEMBER_REASONS: Final = {"encrypted": ENCRYPTED, "too_large": TOO_LARGE, "damaged": DAMAGED}
+_TOO_MUCH: Final = frozenset({TOO_LARGE, "TooMany", "TooCompressed"})
+"""Problems of a `.zip` that is too large; see `rules.mail.Member`."""
 _Problem = tuple[str, Phrase]
 
 _MAX_SUBJECT: Final = 500
@@ -282,17 +283,16 @@ def _attachment_problem(word: str, name: str) -> Phrase:
 def _problem_in_archive(member: str, word: str | None, attachment: AttachmentFacts) -> _Problem | None:
     if word is None:
         return None
-    reason = _MEMBER_REASONS.get(word, DAMAGED)
     archive = attachment.safe_name
-    if reason == ENCRYPTED:
+    if word == ENCRYPTED:
         text = Phrase(
             "{name!r} in {archive!r} is encrypted: request it without a password.", name=member, archive=archive
         )
-    elif reason == TOO_LARGE:
+    elif word in _TOO_MUCH:
         text = Phrase("{name!r} in {archive!r} is too large to be unpacked.", name=member, archive=archive)
     else:
         text = Phrase("{name!r} in {archive!r} cannot be read: the .zip is damaged.", name=member, archive=archive)
-    return reason, text
+    return word, text
 
 
 def _unread(attachment: AttachmentFacts) -> _Problem:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
 Form = Literal["NFC", "NFKC", "NFKD"]
@@ -10,6 +10,7 @@ Form = Literal["NFC", "NFKC", "NFKD"]
 _PIECE: Final = 256
 """Characters. To order accents that follow each other, Python takes time that grows with the square of their number:
 hours for a mail of nothing else."""
+_LONG_PIECE: Final = 65_536
 _GROWTH: Final = 4
 """Some characters stand for a sentence (U+FDFA for 18 letters): a text of them would fill memory."""
 
@@ -34,9 +35,6 @@ _UNSPACED: Final = (
 )
 _VOICED: Final = ("\u3099", "\u309a")
 _UNSPACED_RUN: Final = re.compile(rf"[{_UNSPACED}{''.join(_VOICED)}]+")
-_ASCII_WORDS: Final = {
-    code: chr(code).lower() if chr(code).isalnum() or chr(code) == "_" else " " for code in range(128)
-}
 
 
 def normalized(form: Form, text: str) -> str:
@@ -65,13 +63,10 @@ def words_of(text: str) -> str:
 
     A word is made of letters, digits and `_`. In a script without blanks between words, each letter is one.
     """
-    if text.isascii():
-        return f" {' '.join(text.translate(_ASCII_WORDS).split())} "
-    plain = _HIDDEN.sub("", text)
-    folded = _ACCENTS.sub("", normalized("NFKD", _ACCENTS.sub("", plain))).casefold()
-    for letter, plain_letters in _LETTERS:
-        folded = folded.replace(letter, plain_letters)
-    return f" {''.join(_separated(folded)).strip()} "
+    try:
+        return _western_words(text)
+    except UnicodeEncodeError:
+        return _words(text)
 
 
 def encoded(text: str) -> bytes:
@@ -93,7 +88,7 @@ def _pieces(text: str, length: int = _PIECE) -> Iterator[str]:
 def _separated(folded: str) -> Iterator[str]:
     """The text with single blanks between its words, in pieces: as one, it would take many times its memory."""
     ended = True
-    for piece in _pieces(folded, 65_536):
+    for piece in _pieces(folded, _LONG_PIECE):
         single = _NOT_IN_WORDS.sub(" ", _UNSPACED_RUN.sub(_letters, piece))
         if ended:
             single = single.removeprefix(" ")
@@ -108,3 +103,55 @@ def _letters(run: re.Match[str]) -> str:
     for mark in _VOICED:
         separated = separated.replace(f" {mark}", mark)
     return separated
+
+
+def _words(text: str) -> str:
+    plain = _HIDDEN.sub("", text)
+    folded = _ACCENTS.sub("", normalized("NFKD", _ACCENTS.sub("", plain))).casefold()
+    for letter, plain_letters in _LETTERS:
+        folded = folded.replace(letter, plain_letters)
+    return f" {''.join(_separated(folded)).strip()} "
+
+
+def _western_words(text: str) -> str:
+    """The same, ten times as fast. Raises UnicodeEncodeError for a text beyond the letters of Western Europe."""
+    raw = text.encode(_WESTERN)
+    if not raw.isascii():
+        for byte, letters in _EXPANDED:
+            raw = raw.replace(byte, letters)
+    words = b" ".join(_single_blanks(raw.translate(_WESTERN_WORDS, _WESTERN_HIDDEN)))
+    return f" {words.decode(_WESTERN).replace(*_MICRO)} "
+
+
+def _single_blanks(words: bytes) -> Iterator[bytes]:
+    """The words with single blanks between them, in pieces: a list of all would take many times their memory."""
+    start = 0
+    while start < len(words):
+        end = words.find(b" ", start + _LONG_PIECE)
+        end = len(words) if end < 0 else end
+        piece = b" ".join(words[start:end].split())
+        if piece:
+            yield piece
+        start = end
+
+
+def _western_tables() -> tuple[bytes, Sequence[tuple[bytes, bytes]]]:
+    """What becomes of each byte: one, or several."""
+    table, expanded = bytearray(b" " * 256), []
+    for byte in range(256):
+        try:
+            letters = _words(bytes([byte]).decode(_WESTERN)).strip().replace(_MICRO[1], _MICRO[0]).encode(_WESTERN)
+        except UnicodeDecodeError:  # not used
+            continue
+        if len(letters) == 1:
+            table[byte] = letters[0]
+        elif letters:
+            expanded.append((bytes([byte]), letters))
+    return bytes(table), expanded
+
+
+_WESTERN: Final = "cp1252"
+_WESTERN_HIDDEN: Final = "\u00ad".encode(_WESTERN)
+_MICRO: Final = ("\u00b5", "\u03bc")
+"""The sign and the Greek letter that stands for it in comparisons, which that coding has not."""
+_WESTERN_WORDS, _EXPANDED = _western_tables()

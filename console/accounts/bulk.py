@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from console.accounts import files
 from console.accounts.options import account_options, name_option
-from console.accounts.settings import change, settings_of
+from console.accounts.settings import TakenUp, added, change, settings_of
 from console.audit import author
 from console.bulk_entries import DesiredEntry, EntryCheck, missing_options, with_defaults
 from console.bulk_files import Entry, UnreadableFile
@@ -44,6 +44,7 @@ class _Row:
     name: str
     action: str
     changes: Changes
+    taken_up: TakenUp | None = None
 
 
 # --- Export ---
@@ -115,7 +116,8 @@ def import_(invocation: Invocation, file: BinaryIO, form: str | None, dry_run: b
     FILE is CSV with a heading, or TOML with a table [[account]] for each, with the names that `accounts export` writes.
     In CSV the entries of a list, such as senders, are in one cell, a line each.
 
-    An account of that name is changed, any other is added. Settings that the file does not name stay as they are. An
+    An account of that name is changed, any other is added; as `accounts add` does, that takes up a removed account of
+    the same mailbox and folder. Settings that the file does not name stay as they are. An
     empty cell removes an optional setting, such as a filter; any other empty cell is ignored.
     """
     accounts = EntryCheck(_options()).of(_read(file, form))
@@ -134,6 +136,9 @@ def import_(invocation: Invocation, file: BinaryIO, form: str | None, dry_run: b
             tell(Phrase("Nothing was changed: this was a dry run."))
         else:
             run_writing(engine, work)
+    for each in rows:
+        if each.taken_up is not None:
+            tell(each.taken_up.sentence(each.name))
     return _listing(rows)
 
 
@@ -165,10 +170,13 @@ def _with_defaults(given: dict[str, Any]) -> dict[str, Any]:
 def _carry_out(connection: Connection, desired: DesiredEntry, account: table.Account | None, now: datetime) -> _Row:
     """Add the account, or change the existing one."""
     name = desired.name if account is None else account.settings.name
+    taken_up: TakenUp | None = None
     try:
         if account is None:
             settings = settings_of(_with_defaults({"name": name, **desired.given}), now)
-            table.add(connection, settings, now=now, author=author())
+            _, taken_up = added(
+                connection, settings, since_given=desired.given.get("import_since") is not None, now=now
+            )
         else:
             change(connection, name, desired.given, now)
         if desired.enabled is not None and desired.enabled != (account is None or account.enabled):
@@ -185,7 +193,9 @@ def _carry_out(connection: Connection, desired: DesiredEntry, account: table.Acc
         ) from exc
     differences = changes_of(account, table.by_name(connection, name))
     action = "added" if account is None else "changed" if differences else "unchanged"
-    return _Row(translated(desired.place), name, action, differences)
+    if taken_up is not None:
+        action = "taken_up"
+    return _Row(translated(desired.place), name, action, differences, taken_up)
 
 
 def changes_of(account: table.Account | None, now: table.Account) -> Changes:

@@ -6,7 +6,7 @@ import click
 from sqlalchemy import Connection
 
 from console.changes import changes_by_name, history_columns, who_of
-from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
+from console.invocation import Invocation, all_account_names, as_stored, example, pass_invocation
 from console.output import Column, Listing, prints_data
 from console.translation.help import Command
 from db.engine import run_writing
@@ -45,7 +45,7 @@ _SETTINGS: Final = {
     cls=Command,
     epilog=example("mail-importer accounts history laboratory", "mail-importer accounts history --json"),
 )
-@click.argument("name", required=False, callback=as_stored, shell_complete=account_names)
+@click.argument("name", required=False, callback=as_stored, shell_complete=all_account_names)
 @prints_data
 @pass_invocation
 def show_history(invocation: Invocation, name: str | None) -> Listing:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from console.invocation import (
     Invocation,
-    account_names,
+    all_account_names,
     as_stored,
     example,
     moment,
@@ -70,7 +70,7 @@ def _cursor(place: Position) -> str:
     "name",
     metavar="NAME",
     callback=as_stored,
-    shell_complete=account_names,
+    shell_complete=all_account_names,
     help="Only messages of this account.",
 )
 @click.option(
@@ -150,7 +150,7 @@ def list_(
     """
 
     def read(connection: Connection) -> tuple[list[LoggedMessage], dict[int, list[LoggedAttachment]]]:
-        account_id = None if name is None else accounts.by_name(connection, name).account_id
+        account_id = None if name is None else accounts.with_removed(connection, name).account_id
         criteria = LogCriteria(
             account_id=account_id,
             states=[MessageState(each) for each in states] or None,

@@ -40,6 +40,7 @@ _OUTCOMES: Final[Mapping[str, Phrase]] = {
     Outcome.DUPLICATE: Phrase("not imported again: it is a copy"),
     Outcome.FILTERED: Phrase("seen, and not imported: the account's filters leave it out"),
     Outcome.GONE: Phrase("gone: it is no longer in the mailbox"),
+    Outcome.DROPPED: Phrase("dropped: its account was removed"),
     Outcome.RETRIED: Phrase("failed, to be tried again"),
     Outcome.WAITING: Phrase("waits: its account cannot be served"),
     Outcome.SCANNING: Phrase("waits: Defender still scans its attachments"),

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import click
 from sqlalchemy import Connection
 
-from console.invocation import Invocation, account_names, as_stored, example, pass_invocation, search_text
+from console.invocation import Invocation, all_account_names, as_stored, example, pass_invocation, search_text
 from console.messages.timeline import TimelineEvent, steps_of
 from console.output import as_json, failure, printable, shown, tell
 from console.translation.help import Command
@@ -151,7 +151,7 @@ def _step_data(step: TimelineEvent) -> dict[str, Any]:
     "name",
     metavar="NAME",
     callback=as_stored,
-    shell_complete=account_names,
+    shell_complete=all_account_names,
     help="Only messages of this account.",
 )
 @click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")
@@ -187,7 +187,7 @@ def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) ->
 
 
 def _read(connection: Connection, text: str, name: str | None, *, most_files: int) -> list[_Found]:
-    account_id = None if name is None else accounts.by_name(connection, name).account_id
+    account_id = None if name is None else accounts.with_removed(connection, name).account_id
     messages = table.find(connection, text, account_id=account_id, limit=_MAX_MESSAGES + 1)
     names = accounts.by_id(connection, sorted({each.account_id for each in messages if each.account_id is not None}))
     attempts = table.attempts(connection, messages)

@@ -14,11 +14,13 @@ from console.invocation import Invocation, as_stored, as_stored_each, example, p
 from console.option_checks import pasted_text
 from console.output import Listing, Record, Report, prints_data, tell, wrong_usage
 from console.rules import views
+from console.rules.apply import apply
 from console.rules.bulk import export, import_
 from console.rules.history import show_history
 from console.rules.options import name_option, rule_options
 from console.rules.reports import folder_sentences, rule_sentences
 from console.rules.settings import CONDITIONS, AccountNames, changed, exported, require_valid
+from console.rules.test import test
 from console.translation.help import Group
 from db.engine import run_reading, run_writing
 from db.queries import rules as table
@@ -99,7 +101,7 @@ def _facts(rule: Rule, action: str, **facts: object) -> dict[str, object]:
         *rule_options(adding=False),
     ],
     epilog=example(
-        "mail-importer rules update results --attachment '*.csv' --attachment '*.xlsx'",
+        "mail-importer rules update results --attachment '*.csv' --size-most 5MB",
         "mail-importer rules update results --no-conditions --sender example.com",
     ),
 )
@@ -184,9 +186,8 @@ def list_rules(invocation: Invocation) -> Listing:
 
     with invocation.gateway() as engine:
         rows = run_reading(engine, read)
-    return Listing(
-        views.list_columns(rows), rows, empty=Phrase("There are no rules. Add one: mail-importer rules add --help")
-    )
+    empty = Phrase("There are no rules. Add one: mail-importer rules add --help")
+    return Listing(views.LIST_COLUMNS, rows, empty=empty, details=views.LIST_DETAILS)
 
 
 @rules_group.command(epilog=example("mail-importer rules show results"))
@@ -278,6 +279,8 @@ def move(invocation: Invocation, name: str, position: int) -> Report:
     return Report(_facts(rule, "moved", position=place), [sentence])
 
 
+rules_group.add_command(test)
+rules_group.add_command(apply)
 rules_group.add_command(export)
 rules_group.add_command(import_)
 rules_group.add_command(show_history)

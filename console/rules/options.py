@@ -101,7 +101,7 @@ def _saving_options(*, adding: bool) -> list[click.Option]:
         switch("save-attachments", "Save the attachments that fit.", default=True),
         click.Option(
             ["--unpack"],
-            type=click.Choice([*CONTAINERS, NOTHING]),
+            type=click.Choice([*(each.value for each in CONTAINERS), NOTHING]),
             multiple=True,
             callback=_containers,
             help="Consider the contents of attached mail (item), winmail.dat (tnef), signed mail (smime) or .zip "
@@ -109,7 +109,7 @@ def _saving_options(*, adding: bool) -> list[click.Option]:
         ),
         click.Option(
             ["--save-body"],
-            type=click.Choice([*SavedBody, NOTHING]),
+            type=click.Choice([*(each.value for each in SavedBody), NOTHING]),
             help="Save the body as text, as HTML where it is, or both.",
         ),
         switch("save-original", "Save the whole mail as .eml.", default=False),

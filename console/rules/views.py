@@ -1,6 +1,6 @@
 """Views of rules: the facts of each, and their display."""
 
-from typing import Any
+from typing import Any, Final
 
 from console.output import Column, shown
 from console.rules.settings import AccountNames, conditions_of, conditions_shown, problems_of
@@ -47,21 +47,27 @@ def problem_of(stored: StoredRule) -> Phrase | None:
     )
 
 
-def list_columns(rows: list[dict[str, Any]]) -> list[Column]:
-    """Columns for all rules, a row each."""
-    return [
-        Column("name", Phrase("Rule")),
-        Column("position", Phrase("Position"), right=True, priority=1),
-        Column("account", Phrase("Account"), _account),
-        Column("enabled", Phrase("Enabled"), priority=2),
-        Column("conditions", Phrase("Conditions"), conditions_shown, priority=2),
-        Column("folder", Phrase("Folder"), priority=1),
-        *(
-            [Column("problem", Phrase("Problem"), priority=3, colour=lambda row: "red" if row["problem"] else None)]
-            if any(each["problem"] for each in rows)
-            else []
-        ),
-    ]
+def _account(name: str | None) -> str:
+    return Phrase("all") if name is None else name
+
+
+LIST_COLUMNS: Final = (
+    Column("name", Phrase("Rule")),
+    Column("position", Phrase("Position"), right=True, priority=1),
+    Column("account", Phrase("Account"), _account),
+    Column("enabled", Phrase("Enabled"), priority=2),
+    Column("conditions", Phrase("Conditions"), conditions_shown, priority=2),
+    Column("folder", Phrase("Folder"), priority=1),
+)
+"""Columns for all rules, a row each."""
+LIST_DETAILS: Final = (
+    Column(
+        "problem",
+        Phrase("Problem"),
+        lambda problem: problem or Phrase(""),
+        colour=lambda row: "red" if row["problem"] else None,
+    ),
+)
 
 
 def record_columns() -> list[Column]:
@@ -83,7 +89,3 @@ def record_columns() -> list[Column]:
         Column("save_metadata", Phrase("Saves metadata")),
         Column("problem", Phrase("Problem"), lambda problem: problem or Phrase("none")),
     ]
-
-
-def _account(name: str | None) -> str:
-    return Phrase("all") if name is None else name

@@ -418,10 +418,8 @@ _CLAIMED: Final = (
     _file.nDataFileID,
 )
 _CAN_RETRY: Final = or_(
-    and_(
-        _file.sState.in_([FileState.FAILED.value, FileState.SKIPPED.value]),
-        or_(_file.sReason.is_(None), _file.sReason != rule_matches.NOT_STORED),
-    ),
+    and_(_file.sState == FileState.FAILED.value, _file.nAttempts > 0),
+    _file.sState == FileState.SKIPPED.value,
     and_(_file.sState == FileState.PENDING.value, _file.nAttempts > 0),
 )
 _NO_REASON: Final = {"sReason": null(), "sDetail": null(), "sDetailPhrase": null()}

@@ -29,7 +29,7 @@ _row = account_change.c
 
 
 class Action(StrEnum):
-    """`sAction`. FOUND: another program wrote the row, which was seen now."""
+    """`sAction`. TAKEN_UP: a removed account was added again. FOUND: another program wrote the row, as was seen now."""
 
     ADDED = "added"
     CHANGED = "changed"
@@ -37,6 +37,7 @@ class Action(StrEnum):
     DISABLED = "disabled"
     MOVED = "moved"
     REMOVED = "removed"
+    TAKEN_UP = "taken_up"
     FOUND = "found"
 
 

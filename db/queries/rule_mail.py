@@ -16,6 +16,8 @@ from db.outcomes import ContentState, RuleState
 from db.tables import attachment, message, original, recipient
 from rules.mail import AttachmentFacts, MailFacts
 
+PURGED: Final = "purged"
+"""The state of an original whose bytes were deleted since."""
 _SIZE_UNKNOWN: Final = 1024 * 1024
 
 _row, _part, _mime, _to = message.c, attachment.c, original.c, recipient.c
@@ -161,4 +163,4 @@ def _attachment(row: Row[Any]) -> AttachmentFacts:
 
 def _state_of_original(row: Row[Any]) -> str:
     purged = row.sState == ContentState.STORED and not row.nHasContent
-    return ContentState.GONE.value if purged else row.sState
+    return PURGED if purged else row.sState

@@ -37,13 +37,13 @@ from phrases.storage import to_json
 
 RETRIED_FOR: Final = timedelta(days=7)
 """Time for which a file that cannot be saved is tried again."""
-NOT_STORED: Final = "NotStored"
-"""The reason of a file that failed since the database lacks its bytes; another import may bring them."""
-
 UNCHECKED: Final[dict[str, Any]] = {"sRuleState": RuleState.WHITE.value, "nRulesMatched": null()}
 """Columns of a message that is to be checked against the rules."""
 
 _row, _file = message.c, email_file.c
+
+LACKS_BYTES: Final = and_(_file.sState == FileState.FAILED.value, _file.nAttempts == 0)
+"""True of a file that failed without an attempt: the database lacks its bytes. Another import may bring them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def _known(connection: Connection, message_id: int, run: int) -> dict[tuple[int,
 def _forget_missing(connection: Connection, found: Matches) -> None:
     """Delete files that failed for lack of bytes, if they are not among those found now: the message was replaced."""
     statement = select(_file.nFileID, _file.nRuleID, _file.sKey).where(
-        _file.nMessageID == found.message_id, _file.sState == FileState.FAILED.value, _file.sReason == NOT_STORED
+        _file.nMessageID == found.message_id, LACKS_BYTES
     )
     wanted = {(each.rule_id, each.key) for each in found.files}
     gone = [number for number, rule, key in connection.execute(statement).all() if (rule, key) not in wanted]

@@ -40,7 +40,7 @@ _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str, str]]] = {
     VERSION_TABLE:             ("S",      "S",       "S",     "S",      "S",      ""),
     "tblImporterSecret":       ("S",      "",        "S",     "",       "",       ""),
     "tblNotificationQueue":    ("SIUD",   "SUD",     "SIUD",  "",       "SIUD",   ""),
-    "tblEmailAccountSettings": ("",       "S",       "SUD",   "S",      "SIU",    ""),
+    "tblEmailAccountSettings": ("",       "S",       "SU",    "S",      "SIU",    ""),
     "tblEmailAccountChange":   ("",       "",        "SI",    "",       "SI",     ""),
     "tblAccountCondition":     ("",       "SIUD",    "SIUD",  "",       "S",      ""),
     "tblEmailMessage":         ("",       "SIU",     "S",     "SU",     "SIUD",   "S"),
@@ -56,7 +56,9 @@ _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str, str]]] = {
     "tblEmailRule":            ("",       "S",       "",      "S",      "SIUD",   ""),
     "tblEmailRuleChange":      ("",       "",        "",      "",       "SI",     ""),
     "tblEmailFile":            ("",       "",        "",      "SIUD",   "SIUD",   "S"),
-    "tblEmailConsumer":        ("",       "",        "",      "",       "S",      "SIU"),
+    "vEmail":                  ("",       "",        "",      "",       "S",      "S"),
+    "vEmailAttachment":        ("",       "",        "",      "",       "S",      "S"),
+    "tblEmailConsumer":        ("",       "",        "",      "",       "SD",     "SIU"),
     "tblEmailTaken":           ("",       "",        "",      "",       "S",      "SID"),
     "tblGraphSubscription":    ("",       "SD",      "SIUD",  "",       "S",      ""),
     "tblSubscriptionSchedule": ("",       "SIU",     "SIUD",  "",       "SIU",    ""),
@@ -64,7 +66,7 @@ _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str, str]]] = {
     "tblMissedNotification":   ("",       "SID",     "SUD",   "",       "S",      ""),
     "tblCallBudget":           ("",       "",        "SIU",   "",       "",       ""),
     "tblProcess":              ("SIUD",   "SIUD",    "SIUD",  "SIUD",   "S",      ""),
-    "tblServiceOutage":        ("",       "SIUD",    "SIUD",  "SIUD",   "S",      ""),
+    "tblServiceOutage":        ("",       "SIUD",    "SIUD",  "",       "S",      ""),
     "tblProblem":              ("",       "SIUD",    "SIUD",  "",       "S",      ""),
     "tblLease":                ("",       "SIUD",    "SIUD",  "",       "",       ""),
     "tblMailboxAddress":       ("",       "",        "SIUD",  "",       "S",      ""),
@@ -108,7 +110,7 @@ _MEMBERS: Final = {
 
 
 def rights(role: Role) -> dict[str, list[str]]:
-    """The role's rights on each table: SELECT, INSERT, UPDATE, DELETE."""
+    """The role's rights on each table and view: SELECT, INSERT, UPDATE, DELETE."""
     place = list(Role).index(role)
     return {table: [_WORDS[each] for each in row[place]] for table, row in _RIGHTS.items() if row[place]}
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -140,7 +139,7 @@ class Site:
         await self.database.close()
         self.engine.dispose()
 
-    async def add_rule(self, **changes: Any) -> int:
+    async def add_rule(self, **changes: Any) -> int:  # noqa: ANN401  # any field
         """A rule; `folder` is that of the site. Its number."""
         rule = Rule(**({"name": "Results", "folder": str(self.folder)} | changes))
 
@@ -193,10 +192,10 @@ class Site:
             stop.set()
             await asyncio.gather(*running)
 
-    async def die(self, fate: Fate, **options: Any) -> None:
+    async def die(self, fate: Fate, *, watched: bool = False) -> None:
         """Run a delivery until its death, or until all is settled."""
         stop = asyncio.Event()
-        running = asyncio.create_task(self.deliverer(fate, **options).run(stop))
+        running = asyncio.create_task(self.deliverer(fate, watched=watched).run(stop))
         dying = asyncio.create_task(fate.dead.wait())
         settling = asyncio.create_task(until(self.is_settled))
         await asyncio.wait([running, dying, settling], return_when=asyncio.FIRST_COMPLETED)
@@ -238,7 +237,7 @@ class Site:
     @property
     def leftovers(self) -> list[str]:
         """Temporary files."""
-        return [each for each in os.listdir(self.folder) if each.startswith(".")]
+        return [each.name for each in self.folder.iterdir() if each.name.startswith(".")]
 
 
 def _is_settled(connection: Connection) -> bool:

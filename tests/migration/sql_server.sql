@@ -114,6 +114,9 @@ BEGIN
         (N'tblEmailConsumer', N'nPosition', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 0, N'bigint'),
         (N'tblEmailConsumer', N'dtCreated', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblEmailConsumer', N'dtMoved', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblEmailConsumer', N'nNextPosition', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
+        (N'tblEmailConsumer', N'dtNextPosition', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblEmailConsumer', N'sOpenTransactions', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblEmailFailure', N'nFailureID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
         (N'tblEmailFailure', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailFailure', N'sGraphMessageID', N'nvarchar', N'nvarchar', 700, NULL, 1, 1, 0, 0, N'nvarchar(700) collate Latin1_General_100_BIN2'),
@@ -431,6 +434,100 @@ BEGIN
         OR (w.[bNumbered] = 1 AND f.COLUMN_DEFAULT IS NULL AND COLUMNPROPERTY(
             OBJECT_ID(QUOTENAME(f.TABLE_SCHEMA) + N'.' + QUOTENAME(f.TABLE_NAME)),
             f.COLUMN_NAME, 'IsIdentity') = 0);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (SELECT 1 FROM #MailImporterProblem)
+    BEGIN
+        DECLARE @next INT = (SELECT MIN([nProblem]) FROM #MailImporterProblem);
+        DECLARE @text NVARCHAR(2000) = N'mail-importer cannot use what is there, and nothing was changed:';
+        WHILE @next IS NOT NULL
+        BEGIN
+            SELECT @text = LEFT(@text + N' ' + [sText], 2000) FROM #MailImporterProblem WHERE [nProblem] = @next;
+            SET @next = (SELECT MIN([nProblem]) FROM #MailImporterProblem WHERE [nProblem] > @next);
+        END;
+        IF @next IS NULL
+        BEGIN
+            THROW 51000, @text, 1;
+        END;
+    END;
+END;
+GO
+
+-- Views of ours must not have the name of anything else.
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'vEmail: found something else of this name, wanted a view of mail-importer. Rename it, or drop it if nothing uses it.'
+    WHERE OBJECT_ID(N'[dbo].[vEmail]') IS NOT NULL AND (
+        OBJECT_ID(N'[dbo].[vEmail]', N'V') IS NULL
+        OR 29 > (SELECT COUNT(*) FROM sys.columns WHERE object_id = OBJECT_ID(N'[dbo].[vEmail]') AND name IN (
+            N'nMessageID',
+            N'nAccountID',
+            N'sAccountName',
+            N'sMailbox',
+            N'sGraphMessageID',
+            N'sInternetMessageID',
+            N'sConversationID',
+            N'sSubject',
+            N'sFromName',
+            N'sFromAddress',
+            N'sSenderName',
+            N'sSenderAddress',
+            N'dtSent',
+            N'dtReceived',
+            N'dtImported',
+            N'sImportance',
+            N'sCategories',
+            N'sBodyType',
+            N'sBody',
+            N'sBodyText',
+            N'bHasAttachments',
+            N'nAttachments',
+            N'nSize',
+            N'sWebLink',
+            N'sRuleState',
+            N'nRulesMatched',
+            N'sAfterImport',
+            N'sAfterImportState',
+            N'sAfterImportDetail'
+        ))
+    );
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'vEmailAttachment: found something else of this name, wanted a view of mail-importer. Rename it, or drop it if nothing uses it.'
+    WHERE OBJECT_ID(N'[dbo].[vEmailAttachment]') IS NOT NULL AND (
+        OBJECT_ID(N'[dbo].[vEmailAttachment]', N'V') IS NULL
+        OR 27 > (SELECT COUNT(*) FROM sys.columns WHERE object_id = OBJECT_ID(N'[dbo].[vEmailAttachment]') AND name IN (
+            N'nAttachmentID',
+            N'nMessageID',
+            N'nPosition',
+            N'nParentPosition',
+            N'sOrigin',
+            N'sKind',
+            N'sFileName',
+            N'sSafeFileName',
+            N'sContentType',
+            N'nSize',
+            N'bInline',
+            N'sContentID',
+            N'sSHA256',
+            N'sState',
+            N'sStateDetail',
+            N'sItemType',
+            N'sLink',
+            N'nAccountID',
+            N'sAccountName',
+            N'sMailbox',
+            N'sInternetMessageID',
+            N'sSubject',
+            N'sFromName',
+            N'sFromAddress',
+            N'dtReceived',
+            N'dtImported',
+            N'biContent'
+        ))
+    );
 END;
 GO
 IF @@TRANCOUNT > 0
@@ -861,6 +958,9 @@ BEGIN
             [nPosition] BIGINT NOT NULL CONSTRAINT [DF_tblEmailConsumer_nPosition] DEFAULT 0,
             [dtCreated] DATETIME2(7) NOT NULL,
             [dtMoved] DATETIME2(7) NULL,
+            [nNextPosition] BIGINT NULL,
+            [dtNextPosition] DATETIME2(7) NULL,
+            [sOpenTransactions] NVARCHAR(max) NULL,
             CONSTRAINT [PK_tblEmailConsumer] PRIMARY KEY ([sConsumer])
         );
 END;
@@ -875,6 +975,12 @@ BEGIN
         ALTER TABLE [dbo].[tblEmailConsumer] ADD [dtCreated] DATETIME2(7) NOT NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailConsumer]', N'dtMoved') IS NULL
         ALTER TABLE [dbo].[tblEmailConsumer] ADD [dtMoved] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailConsumer]', N'nNextPosition') IS NULL
+        ALTER TABLE [dbo].[tblEmailConsumer] ADD [nNextPosition] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailConsumer]', N'dtNextPosition') IS NULL
+        ALTER TABLE [dbo].[tblEmailConsumer] ADD [dtNextPosition] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailConsumer]', N'sOpenTransactions') IS NULL
+        ALTER TABLE [dbo].[tblEmailConsumer] ADD [sOpenTransactions] NVARCHAR(max) NULL;
 END;
 GO
 IF @@TRANCOUNT > 0
@@ -3274,6 +3380,111 @@ IF @@TRANCOUNT > 0
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailTaken]', N'U') AND name = N'IX_tblEmailTaken_nMessageID')
         CREATE INDEX [IX_tblEmailTaken_nMessageID] ON [dbo].[tblEmailTaken] ([nMessageID]);
+END;
+GO
+
+-- vEmail
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[vEmail]', N'V') IS NULL
+    BEGIN
+        EXEC (N'
+        CREATE VIEW [dbo].[vEmail] AS SELECT 0 AS [nMessageID]
+        ');
+    END;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    ALTER VIEW [dbo].[vEmail] AS
+    SELECT
+        m.[nMessageID],
+        m.[nAccountID],
+        a.[sAccountName],
+        COALESCE(b.[sAddress] COLLATE DATABASE_DEFAULT, a.[sUserID] COLLATE DATABASE_DEFAULT) AS [sMailbox],
+        m.[sGraphMessageID],
+        m.[sInternetMessageID],
+        m.[sConversationID],
+        m.[sSubject],
+        m.[sFromName],
+        m.[sFromAddress],
+        m.[sSenderName],
+        m.[sSenderAddress],
+        m.[dtSent],
+        m.[dtReceived],
+        m.[dtImported],
+        m.[sImportance],
+        m.[sCategories],
+        m.[sBodyType],
+        m.[sBody],
+        m.[sBodyText],
+        m.[bHasAttachments],
+        (SELECT COUNT(*) AS n FROM [dbo].[tblEmailAttachment] AS t WHERE t.[nMessageID] = m.[nMessageID] AND t.[nParentPosition] IS NULL) AS [nAttachments],
+        m.[nSize],
+        m.[sWebLink],
+        m.[sRuleState],
+        m.[nRulesMatched],
+        m.[sAfterImport],
+        m.[sAfterImportState],
+        m.[sAfterImportDetail]
+    FROM [dbo].[tblEmailMessage] AS m
+    LEFT JOIN [dbo].[tblEmailAccountSettings] AS a ON a.[nAccountID] = m.[nAccountID]
+    LEFT JOIN [dbo].[tblMailboxAddress] AS b ON b.[nAccountID] = a.[nAccountID]
+        AND b.[sUserID] COLLATE DATABASE_DEFAULT = a.[sUserID] COLLATE DATABASE_DEFAULT
+    ');
+END;
+GO
+
+-- vEmailAttachment
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[vEmailAttachment]', N'V') IS NULL
+    BEGIN
+        EXEC (N'
+        CREATE VIEW [dbo].[vEmailAttachment] AS SELECT 0 AS [nMessageID]
+        ');
+    END;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    ALTER VIEW [dbo].[vEmailAttachment] AS
+    SELECT
+        t.[nAttachmentID],
+        t.[nMessageID],
+        t.[nPosition],
+        t.[nParentPosition],
+        t.[sOrigin],
+        t.[sKind],
+        t.[sFileName],
+        t.[sSafeFileName],
+        t.[sContentType],
+        t.[nSize],
+        t.[bInline],
+        t.[sContentID],
+        t.[sSHA256],
+        t.[sState],
+        t.[sStateDetail],
+        t.[sItemType],
+        t.[sLink],
+        m.[nAccountID],
+        a.[sAccountName],
+        COALESCE(b.[sAddress] COLLATE DATABASE_DEFAULT, a.[sUserID] COLLATE DATABASE_DEFAULT) AS [sMailbox],
+        m.[sInternetMessageID],
+        m.[sSubject],
+        m.[sFromName],
+        m.[sFromAddress],
+        m.[dtReceived],
+        m.[dtImported],
+        t.[biContent]
+    FROM [dbo].[tblEmailAttachment] AS t
+    INNER JOIN [dbo].[tblEmailMessage] AS m ON m.[nMessageID] = t.[nMessageID]
+    LEFT JOIN [dbo].[tblEmailAccountSettings] AS a ON a.[nAccountID] = m.[nAccountID]
+    LEFT JOIN [dbo].[tblMailboxAddress] AS b ON b.[nAccountID] = a.[nAccountID]
+        AND b.[sUserID] COLLATE DATABASE_DEFAULT = a.[sUserID] COLLATE DATABASE_DEFAULT
+    ');
 END;
 GO
 

@@ -567,6 +567,9 @@ CREATE TABLE past.[tblEmailConsumer] (
     [nPosition] BIGINT NOT NULL CONSTRAINT [DF_tblEmailConsumer_nPosition] DEFAULT 0,
     [dtCreated] DATETIME2(7) NOT NULL,
     [dtMoved] DATETIME2(7) NULL,
+    [nNextPosition] BIGINT NULL,
+    [dtNextPosition] DATETIME2(7) NULL,
+    [sOpenTransactions] NVARCHAR(max) NULL,
     CONSTRAINT [PK_tblEmailConsumer] PRIMARY KEY ([sConsumer])
 );
 
@@ -648,9 +651,9 @@ CREATE TABLE past.[tblEmailFile] (
     CONSTRAINT [UQ_tblEmailFile_nMessageID_nRuleID_nRun_sKey] UNIQUE ([nMessageID], [nRuleID], [nRun], [sKey])
 );
 
-CREATE INDEX [IX_tblEmailFile_nDataFileID] ON past.[tblEmailFile] ([nDataFileID]);
-
 CREATE INDEX [IX_tblEmailFile_dtSaved] ON past.[tblEmailFile] ([dtSaved], [sFolderKey]);
+
+CREATE INDEX [IX_tblEmailFile_nDataFileID] ON past.[tblEmailFile] ([nDataFileID]);
 
 CREATE INDEX [IX_tblEmailFile_sFolderKey] ON past.[tblEmailFile] ([sState], [sFolderKey], [dtDue], [nAttempts], [nRuleID], [nFileID]);
 
@@ -676,5 +679,76 @@ ALTER TABLE past.[tblEmailMessage] ADD CONSTRAINT [CK_tblEmailMessage_sRuleState
 CREATE INDEX [IX_tblEmailMessage_sRuleState] ON past.[tblEmailMessage] ([sRuleState], [nRulesMatched], [nMessageID]);
 
 CREATE INDEX [IX_tblEmailMessage_sRuleState_dtReceived] ON past.[tblEmailMessage] ([sRuleState], [dtReceived]);
+
+CREATE VIEW past.[vEmail] AS
+SELECT
+    m.[nMessageID],
+    m.[nAccountID],
+    a.[sAccountName],
+    COALESCE(b.[sAddress] COLLATE DATABASE_DEFAULT, a.[sUserID] COLLATE DATABASE_DEFAULT) AS [sMailbox],
+    m.[sGraphMessageID],
+    m.[sInternetMessageID],
+    m.[sConversationID],
+    m.[sSubject],
+    m.[sFromName],
+    m.[sFromAddress],
+    m.[sSenderName],
+    m.[sSenderAddress],
+    m.[dtSent],
+    m.[dtReceived],
+    m.[dtImported],
+    m.[sImportance],
+    m.[sCategories],
+    m.[sBodyType],
+    m.[sBody],
+    m.[sBodyText],
+    m.[bHasAttachments],
+    (SELECT COUNT(*) AS n FROM past.[tblEmailAttachment] AS t WHERE t.[nMessageID] = m.[nMessageID] AND t.[nParentPosition] IS NULL) AS [nAttachments],
+    m.[nSize],
+    m.[sWebLink],
+    m.[sRuleState],
+    m.[nRulesMatched],
+    m.[sAfterImport],
+    m.[sAfterImportState],
+    m.[sAfterImportDetail]
+FROM past.[tblEmailMessage] AS m
+LEFT JOIN past.[tblEmailAccountSettings] AS a ON a.[nAccountID] = m.[nAccountID]
+LEFT JOIN past.[tblMailboxAddress] AS b ON b.[nAccountID] = a.[nAccountID]
+    AND b.[sUserID] COLLATE DATABASE_DEFAULT = a.[sUserID] COLLATE DATABASE_DEFAULT;
+
+CREATE VIEW past.[vEmailAttachment] AS
+SELECT
+    t.[nAttachmentID],
+    t.[nMessageID],
+    t.[nPosition],
+    t.[nParentPosition],
+    t.[sOrigin],
+    t.[sKind],
+    t.[sFileName],
+    t.[sSafeFileName],
+    t.[sContentType],
+    t.[nSize],
+    t.[bInline],
+    t.[sContentID],
+    t.[sSHA256],
+    t.[sState],
+    t.[sStateDetail],
+    t.[sItemType],
+    t.[sLink],
+    m.[nAccountID],
+    a.[sAccountName],
+    COALESCE(b.[sAddress] COLLATE DATABASE_DEFAULT, a.[sUserID] COLLATE DATABASE_DEFAULT) AS [sMailbox],
+    m.[sInternetMessageID],
+    m.[sSubject],
+    m.[sFromName],
+    m.[sFromAddress],
+    m.[dtReceived],
+    m.[dtImported],
+    t.[biContent]
+FROM past.[tblEmailAttachment] AS t
+INNER JOIN past.[tblEmailMessage] AS m ON m.[nMessageID] = t.[nMessageID]
+LEFT JOIN past.[tblEmailAccountSettings] AS a ON a.[nAccountID] = m.[nAccountID]
+LEFT JOIN past.[tblMailboxAddress] AS b ON b.[nAccountID] = a.[nAccountID]
+    AND b.[sUserID] COLLATE DATABASE_DEFAULT = a.[sUserID] COLLATE DATABASE_DEFAULT;
 
 UPDATE past.[tblMailImporterVersion] SET version_num=N'0014', [sOldestProgram]=N'0001', [sOldestProgramOf]=N'0014';

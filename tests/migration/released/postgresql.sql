@@ -567,6 +567,9 @@ CREATE TABLE "tblEmailConsumer" (
     "nPosition" BIGINT DEFAULT '0' NOT NULL,
     "dtCreated" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
     "dtMoved" TIMESTAMP WITHOUT TIME ZONE,
+    "nNextPosition" BIGINT,
+    "dtNextPosition" TIMESTAMP WITHOUT TIME ZONE,
+    "sOpenTransactions" TEXT,
     CONSTRAINT "PK_tblEmailConsumer" PRIMARY KEY ("sConsumer")
 );
 
@@ -648,9 +651,9 @@ CREATE TABLE "tblEmailFile" (
     CONSTRAINT "UQ_tblEmailFile_nMessageID_nRuleID_nRun_sKey" UNIQUE ("nMessageID", "nRuleID", "nRun", "sKey")
 );
 
-CREATE INDEX "IX_tblEmailFile_nDataFileID" ON "tblEmailFile" ("nDataFileID");
-
 CREATE INDEX "IX_tblEmailFile_dtSaved" ON "tblEmailFile" ("dtSaved", "sFolderKey");
+
+CREATE INDEX "IX_tblEmailFile_nDataFileID" ON "tblEmailFile" ("nDataFileID");
 
 CREATE INDEX "IX_tblEmailFile_sFolderKey" ON "tblEmailFile" ("sState", "sFolderKey", "dtDue", "nAttempts", "nRuleID", "nFileID");
 
@@ -676,5 +679,76 @@ ALTER TABLE "tblEmailMessage" ADD CONSTRAINT "CK_tblEmailMessage_sRuleState" CHE
 CREATE INDEX "IX_tblEmailMessage_sRuleState" ON "tblEmailMessage" ("sRuleState", "nRulesMatched", "nMessageID");
 
 CREATE INDEX "IX_tblEmailMessage_sRuleState_dtReceived" ON "tblEmailMessage" ("sRuleState", "dtReceived");
+
+CREATE VIEW "vEmail" AS
+SELECT
+    m."nMessageID",
+    m."nAccountID",
+    a."sAccountName",
+    COALESCE(b."sAddress", a."sUserID") AS "sMailbox",
+    m."sGraphMessageID",
+    m."sInternetMessageID",
+    m."sConversationID",
+    m."sSubject",
+    m."sFromName",
+    m."sFromAddress",
+    m."sSenderName",
+    m."sSenderAddress",
+    m."dtSent",
+    m."dtReceived",
+    m."dtImported",
+    m."sImportance",
+    m."sCategories",
+    m."sBodyType",
+    m."sBody",
+    m."sBodyText",
+    m."bHasAttachments",
+    (SELECT COUNT(*) AS n FROM "tblEmailAttachment" AS t WHERE t."nMessageID" = m."nMessageID" AND t."nParentPosition" IS NULL) AS "nAttachments",
+    m."nSize",
+    m."sWebLink",
+    m."sRuleState",
+    m."nRulesMatched",
+    m."sAfterImport",
+    m."sAfterImportState",
+    m."sAfterImportDetail"
+FROM "tblEmailMessage" AS m
+LEFT JOIN "tblEmailAccountSettings" AS a ON a."nAccountID" = m."nAccountID"
+LEFT JOIN "tblMailboxAddress" AS b ON b."nAccountID" = a."nAccountID"
+    AND b."sUserID" = a."sUserID";
+
+CREATE VIEW "vEmailAttachment" AS
+SELECT
+    t."nAttachmentID",
+    t."nMessageID",
+    t."nPosition",
+    t."nParentPosition",
+    t."sOrigin",
+    t."sKind",
+    t."sFileName",
+    t."sSafeFileName",
+    t."sContentType",
+    t."nSize",
+    t."bInline",
+    t."sContentID",
+    t."sSHA256",
+    t."sState",
+    t."sStateDetail",
+    t."sItemType",
+    t."sLink",
+    m."nAccountID",
+    a."sAccountName",
+    COALESCE(b."sAddress", a."sUserID") AS "sMailbox",
+    m."sInternetMessageID",
+    m."sSubject",
+    m."sFromName",
+    m."sFromAddress",
+    m."dtReceived",
+    m."dtImported",
+    t."biContent"
+FROM "tblEmailAttachment" AS t
+INNER JOIN "tblEmailMessage" AS m ON m."nMessageID" = t."nMessageID"
+LEFT JOIN "tblEmailAccountSettings" AS a ON a."nAccountID" = m."nAccountID"
+LEFT JOIN "tblMailboxAddress" AS b ON b."nAccountID" = a."nAccountID"
+    AND b."sUserID" = a."sUserID";
 
 UPDATE "tblMailImporterVersion" SET version_num='0014', "sOldestProgram"='0001', "sOldestProgramOf"='0014';

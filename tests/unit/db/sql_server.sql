@@ -6,8 +6,6 @@ DELETE FROM [tblAccountCondition] WHERE [tblAccountCondition].[nAccountID] = :nA
 GO
 DELETE FROM [tblAlert] WHERE [tblAlert].[nAlertID] IN (__[POSTCOMPILE_nAlertID_1])
 GO
-DELETE FROM [tblEmailAccountSettings] WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1 AND [tblEmailAccountSettings].[dtRemoved] IS NOT NULL
-GO
 DELETE FROM [tblEmailAttachment] WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1
 GO
 DELETE FROM [tblEmailAttachment] WITH (ROWLOCK) WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
@@ -29,6 +27,8 @@ GO
 DELETE FROM [tblEmailRecipient] WHERE [tblEmailRecipient].[nMessageID] = :nMessageID_1
 GO
 DELETE FROM [tblEmailRecipient] WITH (ROWLOCK) WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
+GO
+DELETE FROM [tblEmailRule] WITH (ROWLOCK) WHERE [tblEmailRule].[nRuleID] = :nRuleID_1
 GO
 DELETE FROM [tblEmailScan] WHERE [tblEmailScan].[nAccountID] = :nAccountID_1
 GO
@@ -88,6 +88,10 @@ INSERT INTO [tblEmailOriginal] ([nMessageID], [nSize], [sSHA256], [sState], [sSt
 GO
 INSERT INTO [tblEmailRecipient] ([nMessageID], [sKind], [nPosition], [sName], [sAddress]) VALUES (:nMessageID, :sKind, :nPosition, :sName, :sAddress)
 GO
+INSERT INTO [tblEmailRuleChange] ([nChangeID], [nRuleID], [dtChanged], [sAction], [sWho], [sHost], [sSettings]) VALUES (:nChangeID, :nRuleID, :dtChanged, :sAction, :sWho, :sHost, :sSettings)
+GO
+INSERT INTO [tblEmailRule] ([sName], [bEnabled], [nAccountID], [nPosition], [sSenders], [sRecipients], [sSubjectKind], [sSubject], [sBodyWords], [sAttachmentNames], [nAttachmentSizeLeast], [nAttachmentSizeMost], [bHasAttachments], [sFolder], [sFileName], [bSaveAttachments], [sUnpack], [sSaveBody], [bSaveOriginal], [bSaveMetadata], [dtActiveSince]) VALUES (:sName, :bEnabled, :nAccountID, :nPosition, :sSenders, :sRecipients, :sSubjectKind, :sSubject, :sBodyWords, :sAttachmentNames, :nAttachmentSizeLeast, :nAttachmentSizeMost, :bHasAttachments, :sFolder, :sFileName, :bSaveAttachments, :sUnpack, :sSaveBody, :bSaveOriginal, :bSaveMetadata, :dtActiveSince)
+GO
 INSERT INTO [tblEmailScan] ([nScanID], [nAccountID], [sGraphMessageID], [sLetterDigest], [dtFirstSeen], [dtUntil], [dtNextCheck], [nMessageID]) VALUES (:nScanID, :nAccountID, :sGraphMessageID, :sLetterDigest, :dtFirstSeen, :dtUntil, :dtNextCheck, :nMessageID)
 GO
 INSERT INTO [tblEmailSeen] ([nSeenID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sFromAddress], [dtReceived], [nSize], [sReason], [sRule], [dtSeen]) VALUES (:nSeenID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sFromAddress, :dtReceived, :nSize, :sReason, :sRule, :dtSeen)
@@ -115,6 +119,10 @@ GO
 INSERT INTO [tblSubscriptionSchedule] ([nAccountID], [dtDue]) VALUES (:nAccountID, :dtDue)
 GO
 SELECT :param_1 AS anon_1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
+GO
+SELECT :param_1 AS anon_1 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND ((EXISTS (SELECT :param_2 AS anon_2 
 FROM [tblEmailAttachment] 
@@ -136,7 +144,11 @@ WHERE [tblAlert].[sState] IN (__[POSTCOMPILE_sState_1]) AND [tblAlert].[nAttempt
 GO
 SELECT DISTINCT [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID] 
 FROM [tblEmailAccountSettings] 
-WHERE [tblEmailAccountSettings].[bEnabled] = 1 ORDER BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID]
+WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL ORDER BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID]
+GO
+SELECT DISTINCT [tblEmailRule].[nAccountID] 
+FROM [tblEmailRule] 
+WHERE [tblEmailRule].[bEnabled] = 1 AND [tblEmailRule].[bSaveOriginal] = 1
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblEmailMessage] 
@@ -191,11 +203,11 @@ WHERE [tblEmailAccountChange].[nAccountID] = :nAccountID_1 ORDER BY [tblEmailAcc
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountSettings].[nAccountID] 
 FROM [tblEmailAccountSettings] LEFT OUTER JOIN [tblSubscriptionSchedule] ON [tblSubscriptionSchedule].[nAccountID] = [tblEmailAccountSettings].[nAccountID] 
-WHERE [tblSubscriptionSchedule].[nAccountID] IS NULL OR [tblSubscriptionSchedule].[dtDue] > :dtDue_1 AND [tblSubscriptionSchedule].[dtLeaseUntil] IS NULL AND ([tblSubscriptionSchedule].[sServed] IS NULL OR [tblSubscriptionSchedule].[sServed] != ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_2 + [tblEmailAccountSettings].[sUserID] + :param_3 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_4 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_5 + [tblEmailAccountSettings].[sFolder] + :param_6 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_7 ELSE :param_8 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_9 ELSE :param_10 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_11 ELSE :param_12 END) COLLATE Latin1_General_100_BIN2 OR [tblSubscriptionSchedule].[sServedWith] IS NULL OR [tblSubscriptionSchedule].[sServedWith] != :sServedWith_1)
+WHERE [tblSubscriptionSchedule].[nAccountID] IS NULL AND [tblEmailAccountSettings].[dtRemoved] IS NULL OR [tblSubscriptionSchedule].[dtDue] > :dtDue_1 AND [tblSubscriptionSchedule].[dtLeaseUntil] IS NULL AND ([tblSubscriptionSchedule].[sServed] IS NULL OR [tblSubscriptionSchedule].[sServed] != ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_2 + [tblEmailAccountSettings].[sUserID] + :param_3 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_4 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_5 + [tblEmailAccountSettings].[sFolder] + :param_6 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_7 ELSE :param_8 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_9 ELSE :param_10 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_11 ELSE :param_12 END) COLLATE Latin1_General_100_BIN2 OR [tblSubscriptionSchedule].[sServedWith] IS NULL OR [tblSubscriptionSchedule].[sServedWith] != :sServedWith_1)
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_2 + [tblEmailAccountSettings].[sUserID] + :param_3 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_4 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_5 + [tblEmailAccountSettings].[sFolder] + :param_6 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_7 ELSE :param_8 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_9 ELSE :param_10 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_11 ELSE :param_12 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] 
-WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_2 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[bEnabled] = 1
+WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_2 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID] 
 FROM [tblEmailDuplicate] 
@@ -250,7 +262,7 @@ WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmail
 FROM [tblEmailDuplicate] 
 WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR NOT (EXISTS (SELECT 1 
 FROM [tblEmailAccountSettings] 
-WHERE [tblEmailAccountSettings].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailAccountSettings].[dtRemoved] IS NULL)) ORDER BY [tblEmailFailure].[nFailureID]
+WHERE [tblEmailAccountSettings].[nAccountID] = [tblEmailFailure].[nAccountID])) ORDER BY [tblEmailFailure].[nFailureID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nFailureID], [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID] 
 FROM [tblEmailFailure] 
@@ -328,6 +340,14 @@ SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMess
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_1 ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
 GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sRuleState], [tblEmailMessage].[nRulesMatched] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND ([tblEmailMessage].[dtReceived] > :dtReceived_2 OR [tblEmailMessage].[dtReceived] = :dtReceived_3 AND [tblEmailMessage].[nMessageID] > :nMessageID_1) ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sRuleState], [tblEmailMessage].[nRulesMatched] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[dtReceived] >= :dtReceived_1 ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
+GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[nAfterImportAttempts] 
 FROM [tblEmailMessage] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
 WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND ([tblEmailMessage].[dtAfterImportDue] <= :dtAfterImportDue_1 OR [tblEmailMessage].[dtAfterImportDue] > :dtAfterImportDue_2) ORDER BY [tblEmailMessage].[dtAfterImportDue]
@@ -343,6 +363,10 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailRule].[nRuleID] 
+FROM [tblEmailRule] 
+WHERE [tblEmailRule].[sName] = :sName_1 ORDER BY [tblEmailRule].[nRuleID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailScan].[nScanID], [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID], [tblEmailScan].[dtFirstSeen] 
 FROM [tblEmailScan] 
@@ -447,10 +471,15 @@ WHERE ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR [tblSubscriptionSchedule
 GO
 SELECT [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole], [tblAccountCondition].[sReason], [tblAccountCondition].[sDetail], [tblAccountCondition].[sDetailPhrase], [tblAccountCondition].[dtSince], [tblAccountCondition].[dtNextAttempt] 
 FROM [tblAccountCondition] 
-WHERE [tblAccountCondition].[sRole] = :sRole_1 ORDER BY [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole]
+WHERE NOT (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = [tblAccountCondition].[nAccountID] AND [tblEmailAccountSettings].[dtRemoved] IS NOT NULL)) AND [tblAccountCondition].[sRole] = :sRole_1 ORDER BY [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole]
 GO
 SELECT [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole], [tblAccountCondition].[sReason], [tblAccountCondition].[sDetail], [tblAccountCondition].[sDetailPhrase], [tblAccountCondition].[dtSince], [tblAccountCondition].[dtNextAttempt] 
-FROM [tblAccountCondition] ORDER BY [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole]
+FROM [tblAccountCondition] 
+WHERE NOT (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = [tblAccountCondition].[nAccountID] AND [tblEmailAccountSettings].[dtRemoved] IS NOT NULL)) ORDER BY [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole]
 GO
 SELECT [tblAlert].[nAlertID], [tblAlert].[sTarget], [tblAlert].[sTargetName], [tblAlert].[sState], [tblAlert].[sTitle], [tblAlert].[sBody], [tblAlert].[nAttempts], [tblAlert].[dtCreated], [tblAlert].[dtDue], [tblAlert].[dtEnded], [tblAlert].[sDetail] 
 FROM [tblAlert] 
@@ -475,20 +504,31 @@ FROM [tblEmailAccountSettings]
 WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
 GO
 SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings]
+GO
+SELECT [tblEmailAccountSettings].[nAccountID] 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1 AND [tblEmailAccountSettings].[dtImportSince] IS NULL
 GO
-SELECT [tblEmailAccountSettings].[nAccountID] 
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[dtRemoved] 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[sAccountName] = :sAccountName_1
 GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName] 
 FROM [tblEmailAccountSettings] 
-WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[sCertificateThumbprint] = :sCertificateThumbprint_1 AND [tblEmailAccountSettings].[sNextCertificateThumbprint] IS NULL AND [tblEmailAccountSettings].[bSecureCertificateAccess] = 1
+WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL AND [tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[sCertificateThumbprint] = :sCertificateThumbprint_1 AND [tblEmailAccountSettings].[sNextCertificateThumbprint] IS NULL AND [tblEmailAccountSettings].[bSecureCertificateAccess] = 1
 GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost] 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
+GO
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[dtRemoved] IS NOT NULL AND lower([tblEmailAccountSettings].[sTenantID]) = :lower_1 AND ([tblEmailAccountSettings].[sUserID] IN (__[POSTCOMPILE_sUserID_1]) OR lower([tblEmailAccountSettings].[sUserID]) IN (__[POSTCOMPILE_lower_2])) ORDER BY [tblEmailAccountSettings].[dtRemoved] DESC, [tblEmailAccountSettings].[nAccountID] DESC
+GO
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[dtRemoved] IS NOT NULL ORDER BY [tblEmailAccountSettings].[sAccountName]
 GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] 
@@ -500,15 +540,15 @@ WHERE [tblEmailAccountSettings].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
 GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] 
-WHERE [tblEmailAccountSettings].[sAccountName] = :sAccountName_1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL
+WHERE [tblEmailAccountSettings].[sAccountName] = :sAccountName_1
 GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] LEFT OUTER JOIN [tblGraphSubscription] ON [tblGraphSubscription].[nAccountID] = [tblEmailAccountSettings].[nAccountID] 
-WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_2 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[bEnabled] = 1 AND [tblGraphSubscription].[nAccountID] IS NULL
+WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_2 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL AND [tblGraphSubscription].[nAccountID] IS NULL
 GO
 SELECT [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], min([tblEmailAccountSettings].[sAccountName]) AS min_1, count(*) AS count_1 
 FROM [tblEmailAccountSettings] 
-WHERE [tblEmailAccountSettings].[bEnabled] = 1 GROUP BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess]
+WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL GROUP BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess]
 GO
 SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nMessageID], [tblEmailAttachment].[nPosition], [tblEmailAttachment].[sGraphAttachmentID], [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sContentType], [tblEmailAttachment].[nSize], [tblEmailAttachment].[bInline], [tblEmailAttachment].[sContentID], [tblEmailAttachment].[sSHA256], [tblEmailAttachment].[sState], [tblEmailAttachment].[sStateDetail], [tblEmailAttachment].[sSafeFileName], [tblEmailAttachment].[sItemType], [tblEmailAttachment].[sLink], [tblEmailAttachment].[sLinkProvider], [tblEmailAttachment].[sLinkPermission], [tblEmailAttachment].[sContentLocation], [tblEmailAttachment].[nParentPosition], [tblEmailAttachment].[sOrigin], CASE WHEN ([tblEmailAttachment].[biContent] IS NOT NULL) THEN :param_1 ELSE :param_2 END AS there 
 FROM [tblEmailAttachment] 
@@ -579,6 +619,10 @@ FROM [tblEmailSeen]
 WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
 FROM [tblEmailDuplicate] 
 WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID]))) GROUP BY [tblEmailFailure].[sReason]
+GO
+SELECT [tblEmailFile].[nMessageID], [tblEmailFile].[nRuleID], [tblEmailFile].[sKey], [tblEmailFile].[sState], [tblEmailFile].[sTargetPath] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) ORDER BY [tblEmailFile].[nRun]
 GO
 SELECT [tblEmailHeader].[nMessageID], [tblEmailHeader].[nPosition], [tblEmailHeader].[sName], [tblEmailHeader].[sValue] 
 FROM [tblEmailHeader] 
@@ -673,6 +717,20 @@ SELECT [tblEmailRecipient].[nMessageID], count(*) AS count_1
 FROM [tblEmailRecipient] 
 WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailRecipient].[nMessageID]
 GO
+SELECT [tblEmailRuleChange].[nChangeID], [tblEmailRuleChange].[nRuleID], [tblEmailRuleChange].[dtChanged], [tblEmailRuleChange].[sAction], [tblEmailRuleChange].[sWho], [tblEmailRuleChange].[sHost], [tblEmailRuleChange].[sSettings] 
+FROM [tblEmailRuleChange] ORDER BY [tblEmailRuleChange].[nRuleID], [tblEmailRuleChange].[nChangeID]
+GO
+SELECT [tblEmailRuleChange].[nRuleID], [tblEmailRuleChange].[sAction], [tblEmailRuleChange].[sSettings] 
+FROM [tblEmailRuleChange] 
+WHERE [tblEmailRuleChange].[nChangeID] IN (SELECT max([tblEmailRuleChange].[nChangeID]) AS max_1 
+FROM [tblEmailRuleChange] GROUP BY [tblEmailRuleChange].[nRuleID])
+GO
+SELECT [tblEmailRule].[nRuleID], [tblEmailRule].[sName], [tblEmailRule].[bEnabled], [tblEmailRule].[nAccountID], [tblEmailRule].[nPosition], [tblEmailRule].[sSenders], [tblEmailRule].[sRecipients], [tblEmailRule].[sSubjectKind], [tblEmailRule].[sSubject], [tblEmailRule].[sBodyWords], [tblEmailRule].[sAttachmentNames], [tblEmailRule].[nAttachmentSizeLeast], [tblEmailRule].[nAttachmentSizeMost], [tblEmailRule].[bHasAttachments], [tblEmailRule].[sFolder], [tblEmailRule].[sFileName], [tblEmailRule].[bSaveAttachments], [tblEmailRule].[sUnpack], [tblEmailRule].[sSaveBody], [tblEmailRule].[bSaveOriginal], [tblEmailRule].[bSaveMetadata], [tblEmailRule].[dtActiveSince] 
+FROM [tblEmailRule] ORDER BY [tblEmailRule].[nPosition], [tblEmailRule].[nRuleID]
+GO
+SELECT [tblEmailRule].[nRuleID], [tblEmailRule].[sName], [tblEmailRule].[bEnabled], [tblEmailRule].[nAccountID], [tblEmailRule].[nPosition], [tblEmailRule].[sSenders], [tblEmailRule].[sRecipients], [tblEmailRule].[sSubjectKind], [tblEmailRule].[sSubject], [tblEmailRule].[sBodyWords], [tblEmailRule].[sAttachmentNames], [tblEmailRule].[nAttachmentSizeLeast], [tblEmailRule].[nAttachmentSizeMost], [tblEmailRule].[bHasAttachments], [tblEmailRule].[sFolder], [tblEmailRule].[sFileName], [tblEmailRule].[bSaveAttachments], [tblEmailRule].[sUnpack], [tblEmailRule].[sSaveBody], [tblEmailRule].[bSaveOriginal], [tblEmailRule].[bSaveMetadata], [tblEmailRule].[dtActiveSince] 
+FROM [tblEmailRule] WITH (UPDLOCK, HOLDLOCK) ORDER BY [tblEmailRule].[nRuleID]
+GO
 SELECT [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID] 
 FROM [tblEmailScan] 
 WHERE [tblEmailScan].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailScan].[sGraphMessageID] IN (__[POSTCOMPILE_graph_ids]) AND [tblEmailScan].[nMessageID] IS NOT NULL
@@ -725,6 +783,10 @@ GO
 SELECT [tblGraphSubscription].[sSubscriptionID], [tblGraphSubscription].[nAccountID], [tblGraphSubscription].[dtExpires], [tblGraphSubscription].[sState], [tblGraphSubscription].[sResource], [tblGraphSubscription].[sNotificationURL], [tblGraphSubscription].[sKeyFingerprint], [tblGraphSubscription].[dtGranted], [tblGraphSubscription].[dtCreated] 
 FROM [tblGraphSubscription] 
 WHERE [tblGraphSubscription].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
+GO
+SELECT [tblMailboxAddress].[sAddress] 
+FROM [tblMailboxAddress] 
+WHERE [tblMailboxAddress].[sUserID] IN (__[POSTCOMPILE_sUserID_1]) OR lower([tblMailboxAddress].[sUserID]) IN (__[POSTCOMPILE_lower_1])
 GO
 SELECT [tblMessageTrace].[nTraceID], [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], [tblMessageTrace].[sInternetMessageID], [tblMessageTrace].[sSubject], [tblMessageTrace].[sSource], [tblMessageTrace].[sCorrelationID], [tblMessageTrace].[sQueueMessageID], [tblMessageTrace].[dtNotified], [tblMessageTrace].[dtQueued], [tblMessageTrace].[nAttempt], [tblMessageTrace].[sHost], [tblMessageTrace].[dtStarted], [tblMessageTrace].[dtFetched], [tblMessageTrace].[dtEnded], [tblMessageTrace].[sOutcome], [tblMessageTrace].[sReason], [tblMessageTrace].[sDetail], [tblMessageTrace].[sDetailPhrase] 
 FROM [tblMessageTrace] 
@@ -860,6 +922,8 @@ UPDATE [tblEmailAccountSettings] SET [dtImportSince]=:dtImportSince WHERE [tblEm
 GO
 UPDATE [tblEmailAccountSettings] SET [dtPurgedBefore]=:dtPurgedBefore WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1 AND ([tblEmailAccountSettings].[dtPurgedBefore] IS NULL OR [tblEmailAccountSettings].[dtPurgedBefore] < :dtPurgedBefore_1)
 GO
+UPDATE [tblEmailAccountSettings] SET [dtRemoved]=[tblEmailAccountSettings].[dtRemoved] WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1 AND [tblEmailAccountSettings].[dtRemoved] IS NOT NULL
+GO
 UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [bEnabled]=:bEnabled, [dtRemoved]=:dtRemoved WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
 GO
 UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [sTenantID]=:sTenantID, [sClientID]=:sClientID, [sUserID]=:sUserID, [sCertificateThumbprint]=:sCertificateThumbprint, [bSecureCertificateAccess]=:bSecureCertificateAccess, [sFolder]=:sFolder, [sAfterImport]=:sAfterImport, [sMoveToFolder]=:sMoveToFolder, [sNextCertificateThumbprint]=:sNextCertificateThumbprint, [dtImportSince]=:dtImportSince, [sFilterSendersAllowed]=:sFilterSendersAllowed, [sFilterSendersDenied]=:sFilterSendersDenied, [sFilterSubjectsAllowed]=:sFilterSubjectsAllowed, [sFilterSubjectsDenied]=:sFilterSubjectsDenied, [bFilterHasAttachments]=:bFilterHasAttachments, [nFilterSizeLeast]=:nFilterSizeLeast, [nFilterSizeMost]=:nFilterSizeMost WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
@@ -876,11 +940,11 @@ UPDATE [tblEmailFailure] WITH (ROWLOCK) SET [sState]=:sState, [dtNextAttempt]=:d
 GO
 UPDATE [tblEmailFailure] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=:nAttempts, [dtNextAttempt]=:dtNextAttempt WHERE [tblEmailFailure].[nFailureID] IN (__[POSTCOMPILE_nFailureID_1])
 GO
-UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
+UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize, [sRuleState]=:sRuleState, [nRulesMatched]=NULL WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
-UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize, [sRuleState]=:sRuleState, [nRulesMatched]=NULL WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [sAfterImportDetailPhrase]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
@@ -891,6 +955,12 @@ GO
 UPDATE [tblEmailOriginal] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailOriginal].[biContent] IS NOT NULL
 GO
 UPDATE [tblEmailOriginal] WITH (ROWLOCK) SET [nMessageID]=:nMessageID, [nSize]=:nSize, [sSHA256]=:sSHA256, [sState]=:sState, [sStateDetail]=:sStateDetail, [sCompression]=:sCompression, [nStoredSize]=:nStoredSize, [biContent]=:biContent WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1
+GO
+UPDATE [tblEmailRule] WITH (ROWLOCK) SET [bEnabled]=:bEnabled WHERE [tblEmailRule].[nRuleID] = :nRuleID_1
+GO
+UPDATE [tblEmailRule] WITH (ROWLOCK) SET [nPosition]=:place WHERE [tblEmailRule].[nRuleID] = :number
+GO
+UPDATE [tblEmailRule] WITH (ROWLOCK) SET [sFolder]=:sFolder, [bSaveOriginal]=:bSaveOriginal WHERE [tblEmailRule].[nRuleID] = :nRuleID_1
 GO
 UPDATE [tblEmailScan] WITH (ROWLOCK) SET [dtNextCheck]=:dtNextCheck WHERE [tblEmailScan].[nScanID] = :nScanID_1
 GO

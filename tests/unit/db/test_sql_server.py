@@ -37,6 +37,9 @@ from db.queries import (
     problems,
     processes,
     retention,
+    rule_history,
+    rule_trials,
+    rules,
     scans,
     subscriptions,
     trace,
@@ -51,12 +54,14 @@ from db.queries.messages import MessageStore
 from db.queries.problems import Problem, ProblemKind, Severity
 from db.queries.processes import Process
 from db.queries.retention import Content, OldMessage
+from db.queries.rule_trials import ReceivedMessage
 from db.queries.scans import Check
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Lease
 from db.queries.subscriptions import HeldSubscription
 from db.queries.trace import TracedMessage, TraceRow
 from db.records import OriginalRecord
 from db.tables import attachment
+from rules.rule import Rule
 from tests.doubles.clock import SettableClock
 from tests.reviewed import assert_reviewed
 from tests.unit.db.queries.test_messages import file_attachment, record
@@ -301,7 +306,38 @@ async def administer(database: Database) -> None:
         lambda c: retention.delete_contents(c, [Content(1, 1), Content(1, 1, is_original=True)]),
         lambda c: retention.delete_messages(c, [old]),
         lambda c: accounts.mark_removed(c, "a", now=NOW),
-        lambda c: accounts.purge(c, 1),
+        accounts.every_removed,
+        lambda c: accounts.with_removed(c, "a (removed, 1)"),
+        lambda c: accounts.retire(c, 1),
+        lambda c: accounts.removed_like(c, settings),
+        lambda c: accounts.add(c, settings, now=NOW),
+        lambda c: accounts.mark_removed(c, "a", now=NOW),
+        lambda c: accounts.purge(c, 99),
+    ]
+    for call in calls:
+        run_writing(database.engine, call)
+
+
+async def rule(database: Database) -> None:
+    def edit(connection: Connection) -> None:
+        with rules.editing(connection, now=NOW) as editor:
+            editor.add(Rule("one", "/imports"))
+            editor.add(Rule("two", "/imports"), position=1)
+            editor.change("one", Rule("one", "/elsewhere", save_original=True))
+            editor.set_enabled("one", False)
+            editor.remove("two")
+            editor.add(Rule("three", "/imports"), position=1)
+
+    last = ReceivedMessage(1, NOW, is_checked=True)
+    calls: list[Callable[[Any], object]] = [
+        edit,
+        rules.every,
+        rules.needs_original,
+        rule_history.changes,
+        lambda c: rule_trials.received_since(c, NOW, after=None, limit=5),
+        lambda c: rule_trials.received_since(c, NOW, after=last, limit=5),
+        lambda c: rule_trials.find(c, "AAMk", limit=5),
+        lambda c: rule_trials.known_files(c, [1, 2]),
     ]
     for call in calls:
         run_writing(database.engine, call)
@@ -352,7 +388,7 @@ def database_kind() -> str:
 async def test_statements_are_those_that_were_reviewed(database: Database) -> None:
     """A change of the statements for SQL Server shows, and is to be reviewed in `sql_server.sql`."""
     with executed(database.engine) as statements:
-        for work in (work_the_queue, import_messages, act_in_mailboxes, administer, alert, call):
+        for work in (work_the_queue, import_messages, act_in_mailboxes, administer, rule, alert, call):
             await work(database)
     texts = {sql_server(each) for each in [*statements, *ITS_OWN] if not OF_SQLITE.search(str(each))}
     assert_reviewed("".join(f"{text}\nGO\n" for text in sorted(texts)), REVIEWED)

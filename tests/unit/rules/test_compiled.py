@@ -7,6 +7,7 @@ import pytest
 from phrases import Phrase
 from rules.compiled import BadRule, CompiledRules
 from rules.mail import MailFacts
+from rules.patterns import Regex
 from rules.rule import Container, SavedBody, SubjectKind
 from tests.unit.rules.samples import archive, attachment, failed, mail, rule, verdict
 
@@ -394,3 +395,36 @@ def test_rules_that_save_other_parts() -> None:
     """A rule may save the body or the original alone."""
     assert rule(save_attachments=False, save_body=SavedBody.TEXT).is_unconditional
     assert rule(save_attachments=False, save_original=True).is_unconditional
+
+
+@pytest.mark.parametrize(
+    "expressions",
+    [
+        (r"\Qa.b", "c", "a"),
+        (r"(?P<n>a)", r"(?P<n>b)", "Z"),
+        (r"(?-i)A", "B", "a"),
+        ("a|b", "c", "^a$|x"),
+        (*(rf"\pL{{{number}}}a" for number in range(30, 60)), "a"),
+    ],
+)
+def test_expressions_are_searched_together(expressions: tuple[str, ...]) -> None:
+    """Expressions that change each other when they are put together are not."""
+    alone = [
+        rule(subject_kind=SubjectKind.MATCHES, subjects=(each,), name=f"r{n}") for n, each in enumerate(expressions)
+    ]
+    rules = CompiledRules(alone)
+    for subject in ("a", "A", "b", "c", "a.b", "a.b)|(?:c", "x", "z", "a" * 201, ""):
+        matched = {each.rule.name for each in rules.matching(mail(subject=subject)).rules}
+        assert matched == {each.rule.name for each in alone if failed(each, mail(subject=subject)) is None}
+        every = {each for each, text in zip(alone, expressions, strict=True) if Regex(text).fits(subject.encode())}
+        assert matched == {each.rule.name for each in every}
+
+
+def test_odd_names_are_found() -> None:
+    """Names with line breaks, and many dots, are found as others are."""
+    patterns = ("a*z.csv", "*.b.csv", "x y", "q?.txt", "*end", "no.csv")
+    rules = CompiledRules([rule(attachment_names=(each,), name=each) for each in patterns])
+    names = ("a\n\nz.csv", "." * 5000 + "b.csv", "x y", "q\n.txt", "the end")
+    facts = mail(attachments=[attachment(name, n, safe_name=f"file{n}") for n, name in enumerate(names)])
+    assert [each.rule.name for each in rules.matching(facts).rules] == list(patterns[:-1])
+    assert [each.matches for each in rules.check(facts)] == [True] * 5 + [False]

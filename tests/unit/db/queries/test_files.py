@@ -13,7 +13,7 @@ from db.outcomes import Outcome
 from db.queries import files, rule_mail, rule_matches
 from db.queries.files import LEASE, Claimed, Failed, Whole
 from db.queries.messages import MessageStore
-from db.queries.rule_matches import NOT_STORED, FileToSave, Matches
+from db.queries.rule_matches import FileToSave, Matches
 from db.tables import email_file, message
 from phrases import Phrase
 from tests.databases import on_every_database
@@ -176,7 +176,7 @@ async def test_a_message_imported_anew_is_checked_again_and_nothing_is_saved_twi
 
 
 async def test_files_that_lacked_their_bytes_are_replaced_by_those_that_came(desk: Desk) -> None:
-    number = await desk.matched("m1", "a.csv", reason=NOT_STORED, detail=BROKEN)
+    number = await desk.matched("m1", "a.csv", reason="TooLarge", detail=BROKEN)
     assert await desk.state(number) == ("red", 1)
     await desk.store.replace(mail("m1", [attached(0, "a.csv"), attached(1, "b.csv")]))
     await desk.note(Matches(number, 1, [to_save("a.csv", key="with bytes")]))
@@ -343,7 +343,7 @@ async def test_what_is_being_renamed_is_not_given_up(desk: Desk) -> None:
 
 
 async def test_a_file_without_bytes_is_not_tried_again(desk: Desk) -> None:
-    await desk.matched("m1", "a.csv", reason=NOT_STORED, detail=BROKEN)
+    await desk.matched("m1", "a.csv", reason="TooLarge", detail=BROKEN)
     numbers = (await desk.ids()).values()
     assert await desk.database.write(lambda c: files.retry(c, list(numbers), now=desk.clock())) == 0
 
