@@ -108,7 +108,7 @@ def list_(
         criteria = FileCriteria(
             states=[FileState(each) for each in states] or None,
             rule_id=None if rule is None else file_log.rule_number(connection, rule),
-            account_id=None if account is None else accounts.by_name(connection, account).account_id,
+            account_id=None if account is None else accounts.with_removed(connection, account).account_id,
             message_id=message_id,
             **given,
         )

@@ -108,6 +108,7 @@ from subscriptions.retention import TraceRetention
 from subscriptions.scan_checks import ScanChecks
 from tests.databases import Gateway
 from tests.doubles.clock import SettableClock
+from tests.doubles.rule_files import add_file, failed
 from tests.paths import ROOT
 from tests.unit.db.queries.test_messages import file_attachment, record
 
@@ -232,6 +233,7 @@ async def operate(desk: Desk) -> None:
     mime = OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")
     await store.save(record(f"old-{desk.number}", received=old, original=mime))
     await store.note_filtered(_filtered(record(f"old-seen-{desk.number}", received=old), desk.now))
+    await desk.owner.write(lambda c: _leave_failed_file(c, f"old-{desk.number}"))
     queue = await desk.put("dead", "waiting")
     for each in await queue.receive(100, wait=NO_WAIT):
         await queue.dead_letter(each, reason="Broken", description="")
@@ -642,6 +644,11 @@ def _duties(desk: Desk, account_id: int, removed: int, deleted: int) -> list[Cal
 # Of the operator.
 
 
+def _leave_failed_file(connection: Connection, graph_id: str) -> None:
+    found = select(message.c.nMessageID).where(message.c.sGraphMessageID == graph_id)
+    add_file(connection, connection.scalars(found).one(), **failed())
+
+
 async def _apply_rules(desk: Desk) -> None:
     """Apply a rule to a message: first a file fails for lack of bytes, then the message has it no more."""
     number = await desk.owner.read(lambda c: c.scalar(select(func.max(message.c.nMessageID))))
@@ -683,6 +690,9 @@ def _commands(desk: Desk) -> list[list[str]]:
         ["trace", f"old-{desk.number}"],
         ["messages", "list", "--to", "a", "--attachment", "b", "--attachments"],
         ["messages", "list"],
+        ["delivery", "list"],
+        ["delivery", "retry", "--all", "--yes"],
+        ["delivery", "skip", "--all", "--yes"],
         ["db", "purge", "--older-than", "400d", "--attachments-only", "--yes"],
         ["db", "purge", "--older-than", "400d", "--yes"],
     ]
