@@ -32,7 +32,7 @@ _ASKED_FROM: Final = 2
     cls=Command,
     epilog=example(
         "mail-importer delivery retry --rule results",
-        "mail-importer delivery retry --folder /srv/import/results --yes --why 'ticket 7'",
+        "mail-importer delivery retry --folder /srv/import/results --why 'ticket 7'",
         "mail-importer delivery retry --id 17 --id 18",
     ),
 )

@@ -37,7 +37,7 @@ def filled(engine: Engine) -> dict[str, int]:
         facts: dict[str, dict[str, Any]] = {
             "saved.csv": saved(NOW),
             "failed.csv": failed(),
-            "lost.csv": failed(sReason="NotStored", sDetail="Its bytes are not in the database."),
+            "lost.csv": failed(nAttempts=0, sReason="NotStored", sDetail="Its bytes are not in the database."),
             "waits.csv": waiting(NOW - MINUTE),
             "new.csv": {"nRuleID": 2, "dtDue": NOW},
             "skipped.csv": {"nRuleID": 2, "sState": "skipped", "dtDue": None},

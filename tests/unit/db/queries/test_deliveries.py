@@ -105,6 +105,12 @@ def test_a_file_that_is_tried_again_for_its_name_is_no_trouble_of_its_folder(con
     assert (only(connection).failing, only(connection).reason) == (True, None)
 
 
+def test_a_folder_that_is_being_tried_again_is_still_one_that_failed(connection: Connection) -> None:
+    """Its files are claimed meanwhile, for two minutes."""
+    add_file(connection, add_message(connection, "m"), **waiting(NOW + 2 * MINUTE))
+    assert (only(connection).reason, only(connection).attempted) == ("FolderMissing", None)
+
+
 def test_a_folder_where_nothing_is_tried_is_named_once_it_is_late(connection: Connection) -> None:
     number = add_message(connection, "m")
     add_file(connection, number, "late", dtDue=NOW - 5 * MINUTE)
