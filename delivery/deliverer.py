@@ -35,6 +35,8 @@ _FORGOTTEN_AFTER: Final = 2 * MAX_WAIT
 _MAX_ELSEWHERE: Final = 20_000
 """Twice as many as there may be rules: were they forgotten, they would hide the others again and again."""
 _FIRST_PAUSE: Final = timedelta(minutes=1)
+_PROBED_AFTER: Final = timedelta(seconds=30)
+_ATTEND_SECONDS: Final = 10.0
 _HOST_PAUSE_SECONDS: Final = 10.0
 _STOP_SECONDS: Final = 7.0
 _CANCEL_SECONDS: Final = 1.0
@@ -44,10 +46,13 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 @dataclass(slots=True)
 class _Pause:
-    """A folder that is left alone until then; `failures`: in a row."""
+    """A folder that is left alone until then. `failures`: in a row; `cause`: of the last, which its files have since
+    `marked`."""
 
     until: datetime
     failures: int
+    cause: FolderUnavailable | None = None
+    marked: datetime | None = None
 
 
 class Deliverer:
@@ -79,6 +84,8 @@ class Deliverer:
         self._paused_until = 0.0
         """By the monotonic clock: this host lacks room, or handles, or the database takes nothing."""
         self._is_blocked = False
+        self._attended_at = 0.0
+        """By the monotonic clock: the last look at folders that are left alone."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Check and save until `stop` is set; finish what is under way, within seconds."""
@@ -138,6 +145,7 @@ class Deliverer:
         if room <= 0:
             return 0
         now = self._context.clock()
+        await self._attend(now)
         waiting = self._waiting(now)
         self._context.metrics.folders_waiting.set(len(waiting))
         without = {*self._lanes, *self._hanging, *self._elsewhere, *waiting}
@@ -170,6 +178,35 @@ class Deliverer:
         }
         return {key for key, each in self._pauses.items() if not is_over(each.until, now, longest=MAX_WAIT)}
 
+    async def _attend(self, now: datetime) -> None:
+        """Have new files of folders that are left alone say why, and try those at once that an operator retries."""
+        monotonic = self._context.monotonic()
+        if monotonic - self._attended_at < _ATTEND_SECONDS:
+            return
+        self._attended_at = monotonic
+        for key, pause in list(self._pauses.items()):
+            if key in self._lanes:
+                continue
+            if pause.marked is not None and await self._was_retried(key, pause.marked, now):
+                pause.until = now
+            else:
+                await self._mark(key, pause, now)
+
+    async def _was_retried(self, key: str, since: datetime, now: datetime) -> bool:
+        return await self._context.database.read(
+            lambda connection: files.was_retried(connection, key, since=since, now=now)
+        )
+
+    async def _mark(self, key: str, pause: _Pause, now: datetime) -> None:
+        cause = pause.cause
+        if cause is None:
+            return
+        marks = partial(files.mark_folder, folder_key=key, reason=cause.reason, detail=cause.phrase, now=now)
+        with contextlib.suppress(DatabaseUnavailable):  # its watch reports it
+            while await self._context.database.write(marks):
+                pass
+            pause.marked = now
+
     async def _due(self, without: set[str], now: datetime) -> list[DueFolder]:
         due = await self._context.database.read(
             lambda connection: files.due_folders(connection, now=now, without=without, limit=_OLDEST)
@@ -186,14 +223,15 @@ class Deliverer:
         return False
 
     async def _lane(self, folder: DueFolder, stop: asyncio.Event) -> None:
+        lane = FolderLane(self._context, folder)
         try:
-            has_more = await FolderLane(self._context, folder).run(stop, seconds=_TURN_SECONDS)
+            has_more = await lane.run(stop, seconds=_TURN_SECONDS)
         except FolderHangs as exc:
             self._hanging[folder.key] = exc.call
             self._context.metrics.folders_hanging.set(len(self._hanging))
-            await self._put_off(folder, exc)
+            await self._put_off(folder, exc, was_open=lane.is_open)
         except FolderUnavailable as exc:
-            await self._put_off(folder, exc)
+            await self._put_off(folder, exc, was_open=lane.is_open)
         except DatabaseUnavailable:  # its watch reports it; the claims end by themselves
             log.debug("folder_lane_interrupted", folder=folder.path)
             # One that is read-only still tells what is due.
@@ -212,26 +250,29 @@ class Deliverer:
             del self._lanes[folder.key]
             self._has_new.set()
 
-    async def _put_off(self, folder: DueFolder, exc: FolderUnavailable) -> None:
-        """Leave the folder alone for a while, and have its files say why."""
+    async def _put_off(self, folder: DueFolder, exc: FolderUnavailable, *, was_open: bool) -> None:
+        """Leave the folder alone for a while, and have its files say why.
+
+        To open a folder costs nothing: one that cannot be is probed again soon.
+        """
         before = self._pauses.get(folder.key)
         failures = 1 if before is None else before.failures + 1
-        pause = min(_FIRST_PAUSE * 2 ** min(failures - 1, 10), MAX_WAIT) * self._context.random.uniform(0.8, 1.0)
+        pause = _PROBED_AFTER
+        if was_open:
+            pause = min(_FIRST_PAUSE * 2 ** min(failures - 1, 10), MAX_WAIT) * self._context.random.uniform(0.8, 1.0)
         now = self._context.clock()
-        self._pauses[folder.key] = _Pause(now + pause, failures)
+        made = self._pauses[folder.key] = _Pause(now + pause, failures, exc)
         self._context.metrics.folder_failures.labels(exc.reason).inc()
-        refused = isinstance(exc, FolderRefused)
-        log.warning(
-            "folder_refused" if refused else "folder_unavailable",
-            folder=folder.path,
-            reason=exc.reason,
-            error=str(exc),
-            retry_in=round(pause.total_seconds()),
-        )
-        marks = partial(files.mark_folder, folder_key=folder.key, reason=exc.reason, detail=exc.phrase, now=now)
-        with contextlib.suppress(DatabaseUnavailable):  # its watch reports it
-            while await self._context.database.write(marks):
-                pass
+        if failures.bit_count() == 1:  # ever less often
+            log.warning(
+                "folder_refused" if isinstance(exc, FolderRefused) else "folder_unavailable",
+                folder=folder.path,
+                reason=exc.reason,
+                error=str(exc),
+                failures=failures,
+                retry_in=round(pause.total_seconds()),
+            )
+        await self._mark(folder.key, made, now)
 
     def _pause_host(self, exc: Exception) -> None:
         fault = host_fault_of(exc)

@@ -116,11 +116,16 @@ class _Batch:
 
 
 class FolderLane:
-    """One folder, and its files. One call into the folder at a time."""
+    """One folder, and its files. One call into the folder at a time.
+
+    Attributes:
+        is_open: True once the folder was opened: what failed later concerns files.
+    """
 
     def __init__(self, context: LaneContext, folder: DueFolder) -> None:
         self._context = context
         self._folder = folder
+        self.is_open = False
         self._progress = _Progress(context.monotonic())
         self._batch = _Batch(())
         self._renewed_at = context.monotonic()
@@ -137,6 +142,7 @@ class FolderLane:
         """
         ends = self._context.monotonic() + seconds
         opened = await self._call(partial(self._context.open_folder, self._folder.path), undo=ImportFolder.close)
+        self.is_open = True
         try:
             while not stop.is_set() and await self._some(opened, stop):
                 if self._context.monotonic() >= ends:

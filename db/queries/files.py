@@ -281,6 +281,14 @@ def mark_folder(connection: Connection, folder_key: str, *, reason: str, detail:
     return len(found)
 
 
+def was_retried(connection: Connection, folder_key: str, *, since: datetime, now: datetime) -> bool:
+    """True if an operator retries files of a folder whose files were marked at that time: only such one is older."""
+    found = select(literal(1)).where(
+        _is_due(now), _file.sFolderKey == folder_key, _file.nAttempts == 0, _file.dtCreated < since
+    )
+    return connection.scalar(found.limit(1)) is not None
+
+
 def retry(connection: Connection, numbers: Collection[int], *, now: datetime) -> int:
     """Make files due that failed, were given up, or wait after a failed attempt; return their number.
 
@@ -301,6 +309,8 @@ def retry(connection: Connection, numbers: Collection[int], *, now: datetime) ->
         "sState": FileState.PENDING.value,
         "dtDue": case((waits, null()), else_=literal(now, _file.dtDue.type)),
         "dtRetryUntil": now + RETRIED_FOR,
+        "nAttempts": 0,
+        **_NO_REASON,
         "sFolderIdentity": case((ended, null()), else_=_file.sFolderIdentity),
     }
     changed = 0

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -133,6 +134,7 @@ class Site:
         self.database = Database(self.engine)
         self.store = MessageStore(self.database, clock=self.clock)
         self.watcher = Watcher(self.folder)
+        self._passed = 0.0
 
     async def close(self) -> None:
         await self.store.close()
@@ -179,7 +181,12 @@ class Site:
             registry=CollectorRegistry(),
             pulse=Pulse(),
             poll_seconds=POLL_SECONDS,
+            monotonic=lambda: time.monotonic() + self._passed,
         )
+
+    def pass_time(self, *, seconds: float) -> None:
+        """Let the monotonic clock of all deliveries go on."""
+        self._passed += seconds
 
     @contextlib.asynccontextmanager
     async def delivering(self, *deliverers: Deliverer) -> AsyncIterator[None]:
@@ -227,6 +234,10 @@ class Site:
         """State and number of matched rules of each message."""
         statement = select(message.c.sRuleState, message.c.nRulesMatched).order_by(message.c.nMessageID)
         return await self.database.read(lambda c: [(row[0], row[1]) for row in c.execute(statement)])
+
+    async def states_are(self, *states: str) -> bool:
+        """True if the messages have these states, in the order of their import."""
+        return [state for state, _ in await self.states()] == list(states)
 
     @property
     def saved(self) -> Sequence[tuple[str, bytes]]:

@@ -14,6 +14,7 @@ from typing import Final
 
 import pytest
 
+from db.queries import files
 from db.queries.files import LEASE
 from db.records import OriginalRecord
 from rules.rule import Container, SavedBody, SubjectKind
@@ -140,9 +141,27 @@ async def test_a_missing_folder_waits_and_holds_up_no_other(site: Site) -> None:
         await until(lambda: _is(site, "red"))
         assert await site.files("sReason") == ["FolderMissing", None]
         missing.mkdir()
-        site.clock.advance(timedelta(minutes=1))
+        site.clock.advance(timedelta(seconds=30))
         await until(lambda: _is(site, "green"))
     assert (missing / "a.csv").read_bytes() == CSV
+
+
+async def test_files_of_a_folder_that_is_left_alone_say_why_and_an_operator_has_them_tried_at_once(site: Site) -> None:
+    missing = site.root / "missing"
+    await site.add_rule(folder=str(missing))
+    await site.receive(mail("m1", [attached(0, "a.csv", CSV)]))
+    async with site.delivering():
+        await until(lambda: _is(site, "red"))
+        await site.receive(mail("m2", [attached(0, "b.csv", CSV)]))
+        await until(lambda: site.states_are("red", "white"))
+        site.clock.advance(timedelta(seconds=1))
+        site.pass_time(seconds=11)
+        await until(lambda: site.states_are("red", "red"))
+        missing.mkdir()
+        numbers = await site.files("nFileID")
+        await site.database.write(lambda c: files.retry(c, numbers, now=site.clock()))
+        site.pass_time(seconds=11)
+        await until(lambda: site.states_are("green", "green"))
 
 
 async def test_a_file_that_cannot_be_saved_for_a_week_has_failed(site: Site) -> None:

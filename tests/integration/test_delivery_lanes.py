@@ -166,7 +166,9 @@ async def test_folders_with_many_files_take_turns_with_others(site: Site, monkey
     await site.receive(*(mail(f"m{each}", [attached(0, "a.csv", CSV)]) for each in range(60)))
     await site.database.write(
         lambda c: c.execute(
-            update(email_file).where(email_file.c.sFolder.like("%few")).values(dtDue=site.clock() + timedelta(seconds=1))
+            update(email_file)
+            .where(email_file.c.sFolder.like("%few"))
+            .values(dtDue=site.clock() + timedelta(seconds=1))
         )
     )
     order: list[str] = []
