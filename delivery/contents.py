@@ -1,11 +1,14 @@
 """The bytes of a file that is to be saved, read from the database into a file of this host."""
 
+import contextlib
 import gzip
 import json
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable
 from functools import partial
+from hashlib import sha256
 from typing import IO, Any, Final
 
 from sqlalchemy import Connection, Engine, select
@@ -20,9 +23,11 @@ from delivery import archives
 from delivery.archives import ArchiveLimits
 from delivery.errors import ContentMissing
 from phrases import Phrase
+from rules.selection import has_key
 
 _IN_MEMORY: Final = 1024 * 1024
 _PIECE: Final = 1024 * 1024
+_MAX_CHANGES: Final = 3
 _TABLES: Final = {table.name: table for table in (attachment, original)}
 
 
@@ -43,15 +48,26 @@ class Contents:
         """
         return _spooled(partial(self._write, file))
 
+    def _position_of(self, file: Claimed) -> int:
+        """The position of the attachment: another one than before, where the message was imported again since."""
+        if file.position is None:
+            raise _not_there()
+        for place in (file.position, None):
+            found = run_reading(self._engine, partial(files.attachments_of, message_id=file.message_id, position=place))
+            for each in found:
+                if has_key(file.key, each, member=file.member):
+                    return each.position
+        raise _not_there()
+
     def read_attachment(self, message_id: int, position: int) -> IO[bytes]:
         """An attachment, as `read`."""
         find = partial(files.attachment_source, message_id=message_id, position=position)
-        return _spooled(lambda target: self._copy(self._source(find), target))
+        return _spooled(lambda target: self._copy(lambda: self._source(find), target))
 
     def _write(self, file: Claimed, target: IO[bytes]) -> None:
         match FilePart(file.part):
             case FilePart.ATTACHMENT:
-                self._copy(self._source_of_attachment(file), target)
+                self._copy(lambda: self._source_of_attachment(file), target)
             case FilePart.ZIP:
                 self._write_member(file, target)
             case FilePart.ORIGINAL:
@@ -66,9 +82,8 @@ class Contents:
                 target.write(text.encode("utf-8-sig", "replace"))
 
     def _source_of_attachment(self, file: Claimed) -> Source:
-        if file.position is None:
-            raise _not_there()
-        return self._source(partial(files.attachment_source, message_id=file.message_id, position=file.position))
+        position = self._position_of(file)
+        return self._source(partial(files.attachment_source, message_id=file.message_id, position=position))
 
     def _source(self, find: Callable[[Connection], Source | None]) -> Source:
         found = run_reading(self._engine, find)
@@ -76,24 +91,42 @@ class Contents:
             raise _not_there()
         return found
 
-    def _copy(self, source: Source, target: IO[bytes]) -> None:
-        try:
-            for piece in pieces_of(self._engine, _TABLES[source.table], source.number, size=source.size):
-                target.write(piece)
-        except ContentDiffers as exc:
-            raise _not_there() from exc
+    def _copy(self, find: Callable[[], Source], target: IO[bytes]) -> Source:
+        """Write the bytes to an empty file; again from the start if the message is imported once more meanwhile."""
+        for _ in range(_MAX_CHANGES):
+            source = find()
+            target.seek(0)
+            target.truncate()
+            digest = sha256()
+            with contextlib.suppress(ContentDiffers):
+                for piece in pieces_of(self._engine, _TABLES[source.table], source.number, size=source.size):
+                    target.write(piece)
+                    digest.update(piece)
+                if source.sha256 in {None, digest.hexdigest()}:
+                    return source
+        raise _not_there()
 
     def _write_member(self, file: Claimed, target: IO[bytes]) -> None:
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as archive:
-            self._copy(self._source_of_attachment(file), archive)
+            self._copy(lambda: self._source_of_attachment(file), archive)
             archive.seek(0)
             for piece in archives.pieces_of(archive, file.member_number or 0, self._limits):
                 target.write(piece)
 
     def _write_original(self, file: Claimed, target: IO[bytes]) -> None:
-        source = self._source(partial(files.original_source, message_id=file.message_id))
+        for _ in range(_MAX_CHANGES):
+            target.seek(0)
+            target.truncate()
+            # Another import between two pieces gives bytes that do not belong together.
+            with contextlib.suppress(gzip.BadGzipFile, EOFError, zlib.error):
+                self._unpack_original(file, target)
+                return
+        raise _not_there()
+
+    def _unpack_original(self, file: Claimed, target: IO[bytes]) -> None:
+        find = partial(files.original_source, message_id=file.message_id)
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as packed:
-            self._copy(source, packed)
+            source = self._copy(lambda: self._source(find), packed)
             packed.seek(0)
             if source.compression is None:
                 shutil.copyfileobj(packed, target, _PIECE)
@@ -108,7 +141,7 @@ class Contents:
         return json.dumps(found, ensure_ascii=False, indent=2).encode() + b"\n"
 
 
-def _spooled(write: Callable[[IO[bytes]], None]) -> IO[bytes]:
+def _spooled(write: Callable[[IO[bytes]], object]) -> IO[bytes]:
     spooled = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  # the caller closes it
     try:
         write(spooled)

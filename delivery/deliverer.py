@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
@@ -27,8 +28,12 @@ from hostfaults import HostFault, host_fault_of
 FOLDERS_AT_ONCE: Final = 16
 MAX_HANGING: Final = 48
 """Folders that may hang at the same time; with those at work, the number of threads."""
+_TURN_SECONDS: Final = 10.0
+"""Time after which a folder with more files makes room for others."""
 _OLDEST: Final = 500
-_MAX_ELSEWHERE: Final = 1000
+_FORGOTTEN_AFTER: Final = 2 * MAX_WAIT
+_MAX_ELSEWHERE: Final = 20_000
+"""Twice as many as there may be rules: were they forgotten, they would hide the others again and again."""
 _FIRST_PAUSE: Final = timedelta(minutes=1)
 _HOST_PAUSE_SECONDS: Final = 10.0
 _STOP_SECONDS: Final = 7.0
@@ -68,9 +73,12 @@ class Deliverer:
         self._hanging: dict[str, asyncio.Future[object]] = {}
         self._elsewhere: dict[str, str] = {}
         """Folders that are not below the roots of this host: another one serves them."""
+        self._interrupted: set[str] = set()
+        """Folders whose turn ended before they were empty: others come first."""
         self._has_new = asyncio.Event()
         self._paused_until = 0.0
-        """By the monotonic clock: this host lacks room, or handles."""
+        """By the monotonic clock: this host lacks room, or handles, or the database takes nothing."""
+        self._is_blocked = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Check and save until `stop` is set; finish what is under way, within seconds."""
@@ -126,20 +134,47 @@ class Deliverer:
 
     async def _start_lanes(self, stop: asyncio.Event) -> int:
         self._forget_answered()
-        room = min(FOLDERS_AT_ONCE, FOLDERS_AT_ONCE + MAX_HANGING - len(self._hanging)) - len(self._lanes)
+        room = self._room()
         if room <= 0:
             return 0
         now = self._context.clock()
-        waiting = {key for key, each in self._pauses.items() if not is_over(each.until, now, longest=MAX_WAIT)}
+        waiting = self._waiting(now)
         self._context.metrics.folders_waiting.set(len(waiting))
         without = {*self._lanes, *self._hanging, *self._elsewhere, *waiting}
-        due = await self._context.database.read(
-            lambda connection: files.due_folders(connection, now=now, without=without, limit=_OLDEST)
-        )
-        served = [each for each in due if self._serves(each)]
+        served = await self._due(without | self._interrupted, now)
+        if len(served) < room and self._interrupted:
+            self._interrupted.clear()
+            served += await self._due(without | {each.key for each in served}, now)
         for folder in served[:room]:
             self._lanes[folder.key] = asyncio.create_task(self._lane(folder, stop), name=f"folder {folder.key[:8]}")
         return len(served[:room])
+
+    def _room(self) -> int:
+        """The number of lanes that may be started: each, and each that hangs, has a thread."""
+        threads = FOLDERS_AT_ONCE + MAX_HANGING - len(self._hanging)
+        blocked = threads <= 0
+        if blocked != self._is_blocked:
+            self._is_blocked = blocked
+            if blocked:
+                log.error("delivery_blocked", folders_hanging=len(self._hanging))
+            else:
+                log.info("delivery_unblocked", folders_hanging=len(self._hanging))
+        return min(FOLDERS_AT_ONCE, threads) - len(self._lanes)
+
+    def _waiting(self, now: datetime) -> set[str]:
+        """The folders that are left alone now; what is known of others is forgotten in time."""
+        self._pauses = {
+            key: each
+            for key, each in self._pauses.items()
+            if not is_over(each.until + _FORGOTTEN_AFTER, now, longest=MAX_WAIT + _FORGOTTEN_AFTER)
+        }
+        return {key for key, each in self._pauses.items() if not is_over(each.until, now, longest=MAX_WAIT)}
+
+    async def _due(self, without: set[str], now: datetime) -> list[DueFolder]:
+        due = await self._context.database.read(
+            lambda connection: files.due_folders(connection, now=now, without=without, limit=_OLDEST)
+        )
+        return [each for each in due if self._serves(each)]
 
     def _serves(self, folder: DueFolder) -> bool:
         if self._is_served(folder.path):
@@ -152,7 +187,7 @@ class Deliverer:
 
     async def _lane(self, folder: DueFolder, stop: asyncio.Event) -> None:
         try:
-            await FolderLane(self._context, folder).run(stop)
+            has_more = await FolderLane(self._context, folder).run(stop, seconds=_TURN_SECONDS)
         except FolderHangs as exc:
             self._hanging[folder.key] = exc.call
             self._context.metrics.folders_hanging.set(len(self._hanging))
@@ -161,12 +196,16 @@ class Deliverer:
             await self._put_off(folder, exc)
         except DatabaseUnavailable:  # its watch reports it; the claims end by themselves
             log.debug("folder_lane_interrupted", folder=folder.path)
+            # One that is read-only still tells what is due.
+            self._paused_until = max(self._paused_until, self._context.monotonic() + self._pause())
         except (HostFault, OSError, MemoryError) as exc:
             self._pause_host(exc)
         except Exception as exc:  # noqa: BLE001  # other folders go on, and this one later
             background.report_failure("folder lane", exc, restarted_in=_FIRST_PAUSE.total_seconds())
             self._pauses[folder.key] = _Pause(self._context.clock() + _FIRST_PAUSE, 1)
         else:
+            if has_more:
+                self._interrupted.add(folder.key)
             if self._pauses.pop(folder.key, None) is not None:
                 log.info("folder_available", folder=folder.path)
         finally:
@@ -189,12 +228,10 @@ class Deliverer:
             error=str(exc),
             retry_in=round(pause.total_seconds()),
         )
+        marks = partial(files.mark_folder, folder_key=folder.key, reason=exc.reason, detail=exc.phrase, now=now)
         with contextlib.suppress(DatabaseUnavailable):  # its watch reports it
-            await self._context.database.write(
-                lambda connection: files.mark_folder(
-                    connection, folder.key, reason=exc.reason, detail=exc.phrase, now=now
-                )
-            )
+            while await self._context.database.write(marks):
+                pass
 
     def _pause_host(self, exc: Exception) -> None:
         fault = host_fault_of(exc)

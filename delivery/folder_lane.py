@@ -1,6 +1,7 @@
 """Saves the due files of one folder, some at a time, each by the protocol of `db.queries.files`."""
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -14,9 +15,10 @@ from typing import IO, Any, Final, Protocol, TypeVar
 import structlog
 
 from db.engine import Database
+from db.errors import DatabaseUnavailable
 from db.outcomes import FilePart
 from db.queries import files
-from db.queries.files import LEASE, MAX_WAIT, Claimed, DueFolder, Failed, Whole
+from db.queries.files import FOLDER_REPLACED, LEASE, MAX_WAIT, Claimed, DueFolder, Failed, Whole
 from delivery.contents import Contents
 from delivery.errors import ContentMissing, DeliveryError, FolderUnavailable, NameRefused, NameTaken, TemporaryGone
 from delivery.folders import ImportFolder, Written, temporary_name
@@ -30,6 +32,8 @@ _PIECE: Final = 256 * 1024
 _SILENT_SECONDS: Final = 60.0
 """Time after which a folder hangs in which no call returns and no byte is written."""
 _LOOK_SECONDS: Final = 15.0
+_BATCH_SECONDS: Final = 5.0
+"""Time after which the files of a batch that are written are renamed: a consumer waits for them."""
 _MAX_NAMES: Final = 50
 _FIRST_PAUSE: Final = timedelta(minutes=1)
 
@@ -94,12 +98,21 @@ class _Prepared:
 class _Batch:
     """The files of one claim, by what became of them."""
 
+    claimed: Sequence[Claimed]
     prepared: list[_Prepared] = field(default_factory=list)
     published: list[Claimed] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     """Targets chosen so far."""
     bytes: int = 0
+    noted: set[int] = field(default_factory=set)
+    """Files that were recorded as whole just now, and whose renaming has not begun."""
+
+    @property
+    def left(self) -> list[Claimed]:
+        """Those that are neither published nor failed."""
+        done = {each.file_id for each in (*self.published, *(failed.file for failed in self.failed))}
+        return [each for each in self.claimed if each.file_id not in done]
 
 
 class FolderLane:
@@ -109,50 +122,73 @@ class FolderLane:
         self._context = context
         self._folder = folder
         self._progress = _Progress(context.monotonic())
+        self._batch = _Batch(())
+        self._renewed_at = context.monotonic()
+        self._calling: asyncio.Future[Any] | None = None
+        """The call that was begun last."""
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Save the files that are due, until there are none.
+    async def run(self, stop: asyncio.Event, *, seconds: float) -> bool:
+        """Save the files that are due, until there are none, or for this time; return True if there may be more.
 
         Raises:
             FolderUnavailable: nothing can be saved now. FolderHangs: and a thread of `threads` is still busy.
             DatabaseUnavailable
             OSError: this host lacks what it needs; see `hostfaults`.
         """
-        opened = await self._call(partial(self._context.open_folder, self._folder.path))
+        ends = self._context.monotonic() + seconds
+        opened = await self._call(partial(self._context.open_folder, self._folder.path), undo=ImportFolder.close)
         try:
-            while not stop.is_set() and await self._some(opened):
-                pass
+            while not stop.is_set() and await self._some(opened, stop):
+                if self._context.monotonic() >= ends:
+                    return True
         finally:
-            # On a thread, as each call; nothing waits for it.
+            self._close(opened)
+        return stop.is_set()
+
+    def _close(self, opened: ImportFolder) -> None:
+        """Close the folder, on a thread, as each call; nothing waits for it. Not below a call that still uses it."""
+
+        def close(_: object = None) -> None:
             self._context.threads.submit(opened.close)
 
-    async def _some(self, opened: ImportFolder) -> int:
+        if self._calling is None or self._calling.done():
+            close()
+        else:
+            self._calling.add_done_callback(close)
+
+    async def _some(self, opened: ImportFolder, stop: asyncio.Event) -> int:
         context = self._context
         token = secrets.token_hex(16)
         now = context.clock()
+        began = self._renewed_at = context.monotonic()
         claimed = await context.database.write(
             lambda connection: files.claim(
                 connection, self._folder.key, owner=context.owner, token=token, now=now, limit=_BATCH
             )
         )
-        batch = _Batch()
+        batch = self._batch = _Batch(claimed)
         try:
             for each in claimed:
                 await self._prepare(opened, each, batch)
+                if stop.is_set() or context.monotonic() - began > _BATCH_SECONDS:
+                    break
             await self._publish(opened, batch)
         except (Exception, asyncio.CancelledError):
-            await self._leave(claimed, batch)
+            # What the database does not learn now, the next claim finds out: the error itself is what matters.
+            with contextlib.suppress(DatabaseUnavailable):
+                await self._leave(batch)
             raise
-        await self._settle(batch)
+        await self._leave(batch)
         return len(claimed)
 
-    async def _leave(self, claimed: Sequence[Claimed], batch: _Batch) -> None:
-        """Settle what is done, and hand back what is not: nothing more can be done in the folder now."""
+    async def _leave(self, batch: _Batch) -> None:
+        """Settle what is done, and hand back what is not."""
         await self._settle(batch)
-        done = {each.file_id for each in (*batch.published, *(failed.file for failed in batch.failed))}
-        left = [each for each in claimed if each.file_id not in done]
-        now = self._context.clock()
-        await self._context.database.write(lambda connection: files.release(connection, left, now=now))
+        left, now = batch.left, self._context.clock()
+        if left:
+            await self._context.database.write(
+                lambda connection: files.release(connection, left, now=now, unwhole=batch.noted)
+            )
 
     # Writing.
 
@@ -185,7 +221,7 @@ class FolderLane:
                 self._failure(
                     claimed,
                     FolderUnavailable(
-                        "FolderReplaced",
+                        FOLDER_REPLACED,
                         Phrase(
                             "The folder {path} is not the one in which the file was being renamed when its process "
                             "ended. If the folder was replaced, look whether the file arrived, then run: mail-importer "
@@ -215,7 +251,8 @@ class FolderLane:
         with await self._read(partial(self._context.contents.read, claimed)) as content:
             temporary = temporary_name(claimed.file_id, claimed.token)
             return await self._call(
-                partial(opened.write, temporary, _pieces(content, self._progressed)), renewed=claimed
+                partial(opened.write, temporary, _pieces(content, self._progressed)),
+                undo=lambda _: opened.remove(temporary),
             )
 
     # Renaming.
@@ -224,7 +261,9 @@ class FolderLane:
         """Rename what is whole, once the database knows it."""
         new = [each.whole for each in batch.prepared if not each.is_noted]
         held = await self._note_whole(new)
+        batch.noted |= held
         for each in batch.prepared:
+            batch.noted.discard(each.whole.file.file_id)
             if not each.is_noted and each.whole.file.file_id not in held:
                 # The lease ended, and another process has the file: it writes its own.
                 await self._call(partial(opened.remove, _temporary_of(each.whole)))
@@ -288,31 +327,48 @@ class FolderLane:
     # Calls that block.
 
     async def _read(self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._context.reading, function)
+        return await self._finished(asyncio.get_running_loop().run_in_executor(self._context.reading, function))
 
-    async def _call(self, function: Callable[[], T], *, renewed: Claimed | None = None) -> T:
-        """Run a call into the folder, for as long as something happens there. `renewed`: its lease is kept meanwhile.
+    async def _call(self, function: Callable[[], T], *, undo: Callable[[T], object] | None = None) -> T:
+        """Run a call into the folder, for as long as something happens there.
+
+        `undo`: is called with the result where it comes when nothing waits for it any more.
 
         Raises:
             FolderHangs
         """
         self._progressed()
         call = asyncio.get_running_loop().run_in_executor(self._context.threads, function)
-        renewed_at = self._context.monotonic()
+        self._calling = call
+        try:
+            return await self._finished(call, watched=True)
+        except (FolderHangs, asyncio.CancelledError):
+            if undo is not None:
+                call.add_done_callback(partial(self._undo, undo))
+            raise
+
+    def _undo(self, undo: Callable[[T], object], call: "asyncio.Future[T]") -> None:
+        if not call.cancelled() and call.exception() is None:
+            self._context.threads.submit(undo, call.result())
+
+    async def _finished(self, call: "asyncio.Future[T]", *, watched: bool = False) -> T:
+        """The result of a call; meanwhile the files of the batch remain this process's. `watched`: it may hang."""
         while True:
             done, _ = await asyncio.wait([call], timeout=_LOOK_SECONDS)
+            monotonic = self._context.monotonic()
+            if not done and watched and monotonic - self._progress.at > _SILENT_SECONDS:
+                raise FolderHangs(self._folder.path, call)
+            if monotonic - self._renewed_at > LEASE.total_seconds() / 4:
+                self._renewed_at = monotonic
+                await self._renew()
             if done:
                 return call.result()
-            monotonic = self._context.monotonic()
-            if monotonic - self._progress.at > _SILENT_SECONDS:
-                raise FolderHangs(self._folder.path, call)
-            if renewed is not None and monotonic - renewed_at > LEASE.total_seconds() / 4:
-                await self._renew(renewed)
-                renewed_at = monotonic
 
-    async def _renew(self, claimed: Claimed) -> None:
-        now = self._context.clock()
-        await self._context.database.write(lambda connection: files.renew(connection, [claimed], now=now))
+    async def _renew(self) -> None:
+        now, left = self._context.clock(), self._batch.left
+        # A claim that ends is no error: what is written then is not renamed.
+        with contextlib.suppress(DatabaseUnavailable):
+            await self._context.database.write(lambda connection: files.renew(connection, left, now=now))
 
     def _progressed(self) -> None:
         self._progress.at = self._context.monotonic()

@@ -52,6 +52,8 @@ _TOO_MUCH: Final = frozenset({TOO_LARGE, "TooMany", "TooCompressed"})
 _Problem = tuple[str, Phrase]
 
 _MAX_SUBJECT: Final = 500
+_MAX_EQUAL: Final = 2000
+"""Equal parts of a message that are told apart: more than attachments that are imported, or files in a `.zip`."""
 _METADATA: Final = ".json"
 
 
@@ -103,6 +105,13 @@ class _Source:
     problem: _Problem | None = None
 
 
+def has_key(key: str, attachment: AttachmentFacts, *, member: str | None) -> bool:
+    """True of the attachment that got this key, or of the `.zip` in which the file `member` did; or of an equal one."""
+    part = Part.ATTACHMENT if member is None else Part.ZIP
+    text = _text(part, [*_identity(attachment), *([] if member is None else [member])])
+    return any(_digest([text, number]) == key for number in range(1, _MAX_EQUAL + 1))
+
+
 def files_of(rule: CompiledRule, facts: MailFacts) -> list[WantedFile]:
     """The files that the rule, which the message matches, saves of it; the lists of each `.zip` were read."""
     names = FileNames()
@@ -135,9 +144,13 @@ class _Keys:
 
     def of(self, part: Part, identity: Sequence[str | int | None]) -> str:
         """The key; of equal parts by their order, which survives another import, as their positions do not."""
-        text = json.dumps([part, *identity])
+        text = _text(part, identity)
         self._count[text] += 1
         return _digest([text, self._count[text]])
+
+
+def _text(part: Part, identity: Sequence[str | int | None]) -> str:
+    return json.dumps([part, *identity])
 
 
 def _digest(identity: Sequence[str | int | None]) -> str:

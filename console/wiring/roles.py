@@ -153,6 +153,8 @@ class _Wiring:
             warning = warning_of_modes(engine)
             if warning is not None:
                 log.warning("database_open_to_others", detail=str(warning))
+        if roles == (DELIVERY,):
+            settings = settings.model_copy(update={"queue": "database"})  # it uses none: no other is connected to
         keys = None if not {RECEIVER, SUBSCRIPTIONS} & set(roles) else await client_state_keys(settings, database)
         opened = open_queue(settings, database, clock=utc_now, counting_seconds=_COUNTING_SECONDS)
         queue = await resources.enter_async_context(opened)

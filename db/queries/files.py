@@ -8,8 +8,10 @@ Every function takes the connection of a transaction; see `db.engine`.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -20,6 +22,7 @@ from sqlalchemy import (
     and_,
     case,
     exists,
+    func,
     literal,
     not_,
     null,
@@ -28,7 +31,7 @@ from sqlalchemy import (
     update,
 )
 
-from db.keys import in_queries
+from db.keys import in_queries, rounded
 from db.leases import over
 from db.locking import by_row, skipping_locked
 from db.outcomes import FilePart, FileState
@@ -37,12 +40,17 @@ from db.queries.rule_matches import RETRIED_FOR
 from db.tables import attachment, email_file, message, original
 from phrases import Phrase
 from phrases.storage import to_json
+from rules.mail import AttachmentFacts
 
 LEASE: Final = timedelta(minutes=2)
 """Time for which a file belongs to the process that claimed it."""
+FOLDER_REPLACED: Final = "FolderReplaced"
+"""`sReason` of a file that was being renamed in another folder than the one that is there now."""
 MAX_WAIT: Final = timedelta(hours=1)
 """Maximum time until a file is tried again: one due further ahead was delayed by a wrong clock, and is due now."""
-_MAX_MARKED: Final = 10_000
+_MAX_MARKED: Final = 500
+_MAX_NAMED: Final = 1000
+"""SQL Server allows 2,100 parameters."""
 
 _file, _row = email_file.c, message.c
 
@@ -67,10 +75,12 @@ class Claimed:
     file_id: int
     message_id: int
     rule_id: int
+    key: str
     part: str
     folder: str
     name: str = field(repr=False)
     position: int | None
+    member: str | None = field(repr=False)
     member_number: int | None
     attempts: int
     retry_until: datetime
@@ -106,11 +116,29 @@ class Failed:
 
 
 def due_folders(connection: Connection, *, now: datetime, without: Collection[str], limit: int) -> list[DueFolder]:
-    """Folders with files that are due, but for those of these keys: of the `limit` files that are due longest."""
+    """Folders with files that are due, but for those of these keys: of the `limit` files that are due longest.
+
+    Of that many folders, where `without` names more than a statement can.
+    """
+    if len(without) > _MAX_NAMED:
+        return _due_folders_beside(connection, set(without), now=now, limit=limit)
     oldest = select(_file.sFolderKey, _file.sFolder).where(_is_due(now)).order_by(_file.dtDue).limit(limit)
     if without:
-        oldest = oldest.where(_file.sFolderKey.not_in(without))
+        oldest = oldest.where(_file.sFolderKey.not_in(rounded(sorted(without))))
     return [DueFolder(key, path) for key, path in dict.fromkeys(map(tuple, connection.execute(oldest)))]
+
+
+def _due_folders_beside(
+    connection: Connection, without: AbstractSet[str], *, now: datetime, limit: int
+) -> list[DueFolder]:
+    oldest = func.min(_file.dtDue)
+    keys = select(_file.sFolderKey).where(_is_due(now)).group_by(_file.sFolderKey).order_by(oldest)
+    found = list(islice((key for key in connection.scalars(keys) if key not in without), limit))
+    paths: dict[str, str] = {}
+    for chunk in in_queries(found):
+        named = select(_file.sFolderKey, func.min(_file.sFolder)).where(_is_due(now), _file.sFolderKey.in_(chunk))
+        paths.update(dict(connection.execute(named.group_by(_file.sFolderKey)).tuples()))
+    return [DueFolder(key, paths[key]) for key in found if key in paths]
 
 
 def claim(
@@ -138,14 +166,21 @@ def claim(
 
 def renew(connection: Connection, files: Iterable[Claimed], *, now: datetime) -> None:
     """Keep these files, which take long, for another LEASE."""
-    for each in files:
+    for each in sorted(files, key=lambda each: each.file_id):
         connection.execute(by_row(update(email_file).where(*_is_held(each)).values(dtDue=now + LEASE)))
 
 
-def release(connection: Connection, files: Iterable[Claimed], *, now: datetime) -> None:
-    """Make files due that were claimed and not begun."""
+def release(connection: Connection, files: Iterable[Claimed], *, now: datetime, unwhole: Collection[int] = ()) -> None:
+    """Make files due that were claimed and not finished.
+
+    `unwhole`: the numbers of those that were written for this claim, and whose renaming has not begun: they are written
+    anew, wherever the folder is then.
+    """
     for each in sorted(files, key=lambda each: each.file_id):
-        connection.execute(by_row(update(email_file).where(*_is_held(each)).values(dtDue=now)))
+        values: dict[str, Any] = {"dtDue": now}
+        if each.file_id in unwhole:
+            values["sFolderIdentity"] = null()
+        connection.execute(by_row(update(email_file).where(*_is_held(each)).values(values)))
 
 
 def note_whole(connection: Connection, files: Iterable[Whole], *, now: datetime) -> set[int]:
@@ -214,7 +249,8 @@ def note_failed(connection: Connection, attempts: Sequence[Failed]) -> None:
 def mark_folder(connection: Connection, folder_key: str, *, reason: str, detail: Phrase, now: datetime) -> int:
     """Record of files that are due in this folder that nothing can be saved there now; return their number.
 
-    They stay due: another host may reach the folder. Up to 10,000, the longest due first; the next call takes more.
+    They stay due: another host may reach the folder. Up to 500, the longest due first, so that few rows are locked at
+    a time; call it until it returns 0.
     """
     is_late = _file.dtRetryUntil <= now
     is_new = or_(_file.sReason.is_(None), _file.sReason != reason, is_late)
@@ -251,11 +287,15 @@ def retry(connection: Connection, numbers: Collection[int], *, now: datetime) ->
     One that failed while it was being renamed is written again. One without bytes in the database is left alone: its
     message has to be imported again.
     """
-    ended = _file.sState.in_([FileState.FAILED.value, FileState.SKIPPED.value])
+    # One that cannot be found where it was renamed is only decided by an operator, who has looked.
+    ended = or_(_file.sState.in_([FileState.FAILED.value, FileState.SKIPPED.value]), _file.sReason == FOLDER_REPLACED)
     data = email_file.alias()
-    saved = exists(
-        select(literal(1)).where(data.c.nFileID == _file.nDataFileID, data.c.sState == FileState.SAVED.value)
-    ).correlate(email_file)
+    of_data = data.c.nFileID == _file.nDataFileID
+    saved, waiting = (
+        exists(select(literal(1)).where(of_data, data.c.sState == state.value)).correlate(email_file)
+        for state in (FileState.SAVED, FileState.PENDING)
+    )
+    is_data = _file.nDataFileID.is_(None)
     waits = and_(_file.nDataFileID.is_not(None), not_(saved))
     values = {
         "sState": FileState.PENDING.value,
@@ -265,11 +305,13 @@ def retry(connection: Connection, numbers: Collection[int], *, now: datetime) ->
     }
     changed = 0
     for chunk, messages in _with_messages(connection, numbers):
-        changed += connection.execute(
-            by_row(update(email_file).where(_file.nFileID.in_(chunk), _CAN_RETRY).values(values))
-        ).rowcount
-        skipped = (_file.nDataFileID.in_(chunk), _file.sState == FileState.SKIPPED.value)
-        connection.execute(by_row(update(email_file).where(*skipped).values(sState=FileState.PENDING.value)))
+        # First those with data, and what describes them; what describes others only if it has anything to wait for.
+        again = update(email_file).where(_file.nFileID.in_(chunk), _CAN_RETRY)
+        changed += connection.execute(by_row(again.where(is_data).values(values))).rowcount
+        skipped = (_file.nDataFileID.in_(chunk), _file.sState == FileState.SKIPPED.value, waiting)
+        connection.execute(by_row(update(email_file).where(*skipped).values(values)))
+        described = again.where(_file.nDataFileID.is_not(None), or_(saved, waiting))
+        changed += connection.execute(by_row(described.values(values))).rowcount
         rule_matches.refresh(connection, messages)
     return changed
 
@@ -317,7 +359,7 @@ def _skip_described(connection: Connection, numbers: Collection[int]) -> None:
 class Source:
     """The bytes of a file, in a row with `biContent`: `table`, and its number there.
 
-    `size`, `sha256`: of the bytes in that row. `compression`: of them; None: none.
+    `size`, `sha256`: of the bytes in that row; None: not known. `compression`: of them; None: none.
     """
 
     table: str
@@ -340,14 +382,38 @@ def attachment_source(connection: Connection, message_id: int, position: int) ->
     return None if row is None else Source(attachment.name, row[0], row[1], row[2])
 
 
+def attachments_of(connection: Connection, message_id: int, position: int | None = None) -> list[AttachmentFacts]:
+    """The attachments of the message, or the one at this position, by what tells them apart."""
+    part = attachment.c
+    statement = select(
+        part.nPosition, part.sKind, part.sFileName, part.sContentType, part.nSize, part.sState, part.sSHA256
+    ).where(part.nMessageID == message_id)
+    if position is not None:
+        statement = statement.where(part.nPosition == position)
+    return [
+        AttachmentFacts(
+            position=row.nPosition,
+            kind=row.sKind,
+            name=row.sFileName,
+            safe_name="",
+            content_type=row.sContentType,
+            size=row.nSize,
+            inline=False,
+            state=row.sState,
+            sha256=row.sSHA256,
+        )
+        for row in connection.execute(statement.order_by(part.nPosition))
+    ]
+
+
 def original_source(connection: Connection, message_id: int) -> Source | None:
     """The bytes of the original; None: there are none."""
     mime = original.c
-    statement = select(mime.nStoredSize, mime.sCompression, mime.sSHA256).where(
+    statement = select(mime.nStoredSize, mime.sCompression).where(
         mime.nMessageID == message_id, mime.biContent.is_not(None)
     )
     row = connection.execute(statement).one_or_none()
-    return None if row is None else Source(original.name, message_id, row[0], row[2], compression=row[1])
+    return None if row is None else Source(original.name, message_id, row[0], None, compression=row[1])
 
 
 def target_of(connection: Connection, file_id: int) -> str | None:
@@ -385,10 +451,12 @@ def _claimed(row: Row[Any], owner: str, token: str) -> Claimed:
         file_id=row.nFileID,
         message_id=row.nMessageID,
         rule_id=row.nRuleID,
+        key=row.sKey,
         part=row.sPart,
         folder=row.sFolder,
         name=row.sFileName,
         position=row.nPosition,
+        member=row.sMember,
         member_number=row.nMember,
         attempts=row.nAttempts,
         retry_until=row.dtRetryUntil,
@@ -405,10 +473,12 @@ _CLAIMED: Final = (
     _file.nFileID,
     _file.nMessageID,
     _file.nRuleID,
+    _file.sKey,
     _file.sPart,
     _file.sFolder,
     _file.sFileName,
     _file.nPosition,
+    _file.sMember,
     _file.nMember,
     _file.nAttempts,
     _file.dtRetryUntil,

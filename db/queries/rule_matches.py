@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     and_,
     bindparam,
@@ -42,8 +43,13 @@ UNCHECKED: Final[dict[str, Any]] = {"sRuleState": RuleState.WHITE.value, "nRules
 
 _row, _file = message.c, email_file.c
 
-LACKS_BYTES: Final = and_(_file.sState == FileState.FAILED.value, _file.nAttempts == 0)
-"""True of a file that failed without an attempt: the database lacks its bytes. Another import may bring them."""
+NOT_STORED: Final = "NotStored"
+"""`sReason` of a file whose bytes were not in the database when it was to be saved: purged, or replaced."""
+LACKS_BYTES: Final = and_(
+    _file.sState == FileState.FAILED.value, or_(_file.nAttempts == 0, _file.sReason == NOT_STORED)
+)
+"""True of a file that the database lacks the bytes of, as its check or an attempt found. Another import may bring
+them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,7 @@ def note(connection: Connection, found: Sequence[Matches], *, now: datetime) -> 
         claimed = connection.execute(_CHECKED, {"number": each.message_id, "rules": each.rules})
         if claimed.rowcount:
             noted.add(each.message_id)
-            _forget_missing(connection, each)
+            _forget_replaced(connection, each, LACKS_BYTES)
             _add(connection, each, run=0, now=now)
     refresh(connection, noted)
     return noted
@@ -105,22 +111,21 @@ def none_matches(connection: Connection, numbers: Collection[int]) -> None:
 def apply(connection: Connection, found: Matches, *, now: datetime, again: bool) -> int:
     """Add the files of rules that an operator applies to a message; return the number of those that are new.
 
-    What was saved before is not saved again, unless `again`. The message counts as checked from then on.
+    What was saved before is not saved again, unless `again`. A message that is unchecked remains so: other rules may
+    match it.
     """
     lock(connection, [found.message_id])
     run = 0
+    theirs = _file.nRuleID.in_({each.rule_id for each in found.files})
     if again and found.files:
-        last = select(func.max(_file.nRun)).where(
-            _file.nMessageID == found.message_id, _file.nRuleID.in_({each.rule_id for each in found.files})
-        )
+        last = select(func.max(_file.nRun)).where(_file.nMessageID == found.message_id, theirs)
         latest: int | None = connection.scalar(last)
         run = 0 if latest is None else latest + 1
     else:
-        _forget_missing(connection, found)
+        _forget_replaced(connection, found, and_(LACKS_BYTES, theirs))
     added = _add(connection, found, run=run, now=now)
-    rules = select(func.count(_file.nRuleID.distinct())).where(_file.nMessageID == found.message_id).scalar_subquery()
-    matched = case((rules > found.rules, rules), else_=literal(found.rules))
-    connection.execute(by_row(update(message).where(_row.nMessageID == found.message_id).values(nRulesMatched=matched)))
+    checked = (_row.nMessageID == found.message_id, _row.nRulesMatched.is_not(None))
+    connection.execute(by_row(update(message).where(*checked).values(nRulesMatched=_matched(literal(found.rules)))))
     refresh(connection, [found.message_id])
     return added
 
@@ -171,13 +176,29 @@ def _known(connection: Connection, message_id: int, run: int) -> dict[tuple[int,
     return {(rule, key): (number, state) for rule, key, number, state in connection.execute(statement)}
 
 
-def _forget_missing(connection: Connection, found: Matches) -> None:
-    """Delete files that failed for lack of bytes, if they are not among those found now: the message was replaced."""
-    statement = select(_file.nFileID, _file.nRuleID, _file.sKey).where(
-        _file.nMessageID == found.message_id, LACKS_BYTES
+def _forget_replaced(connection: Connection, found: Matches, lacking: ColumnElement[bool]) -> None:
+    """Delete files of parts that the message does not have any more, and have those tried again that it has again.
+
+    `lacking`: true of files without bytes. Of a rule that matches, also what is not whole yet is not selected any more.
+    One that is whole is saved as it was.
+    """
+    replaced = and_(
+        _file.nRuleID.in_({each.rule_id for each in found.files}),
+        _file.sState == FileState.PENDING.value,
+        _file.sFolderIdentity.is_(None),
     )
-    wanted = {(each.rule_id, each.key) for each in found.files}
-    gone = [number for number, rule, key in connection.execute(statement).all() if (rule, key) not in wanted]
+    statement = select(_file.nFileID, _file.nRuleID, _file.sKey, _file.sState, _file.nRun).where(
+        _file.nMessageID == found.message_id, or_(lacking, replaced)
+    )
+    wanted = {(each.rule_id, each.key): each.reason is None for each in found.files}
+    rows = connection.execute(statement).all()
+    gone = [
+        row.nFileID
+        for row in rows
+        if (row.nRuleID, row.sKey) not in wanted
+        # It is added again, due at once, and so is what describes it.
+        or (row.sState == FileState.FAILED and row.nRun == 0 and wanted[row.nRuleID, row.sKey])
+    ]
     for chunk in in_queries(gone):
         connection.execute(delete(email_file).where(or_(_file.nFileID.in_(chunk), _file.nDataFileID.in_(chunk))))
 
@@ -217,6 +238,17 @@ def _describing(number: int, state: str, *, now: datetime) -> dict[str, Any]:
         "sState": FileState.PENDING.value if waits or is_there else FileState.SKIPPED.value,
         "dtDue": now if is_there else None,
     }
+
+
+def _matched(rules: ColumnElement[int]) -> ColumnElement[int]:
+    """The number of rules that matched a message: those of now, or all that files were saved by, if these are more."""
+    by_files = (
+        select(func.count(_file.nRuleID.distinct()))
+        .where(_file.nMessageID == _row.nMessageID)
+        .correlate(message)
+        .scalar_subquery()
+    )
+    return case((by_files > rules, by_files), else_=rules)
 
 
 _IS_UNCHECKED: Final = (_row.sRuleState == RuleState.WHITE.value, _row.nRulesMatched.is_(None))
