@@ -650,11 +650,11 @@ def _leave_failed_file(connection: Connection, graph_id: str) -> None:
 
 
 async def _apply_rules(desk: Desk) -> None:
-    """Apply a rule to a message: first a file fails for lack of bytes, then the message has it no more."""
+    """Apply a rule to a message: first a file fails for lack of bytes, then the message has another in its place."""
     number = await desk.owner.read(lambda c: c.scalar(select(func.max(message.c.nMessageID))))
     lacking = FileToSave(1, "k" * 64, "attachment", "/imports", "a.csv", reason="TooLarge")
-    for selected in ([lacking], []):
-        found = Matches(number or 0, 1, selected)
+    for selected in (lacking, replace(lacking, key="o" * 64)):
+        found = Matches(number or 0, 1, [selected])
         await desk.database.write(lambda c, found=found: rule_matches.apply(c, found, now=desk.now, again=False))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
 
 
