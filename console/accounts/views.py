@@ -86,7 +86,7 @@ def record_columns(settings: Settings, now: datetime) -> list[Column]:
         Column("actions", Phrase("Left to do"), _actions),
         Column("waiting", Phrase("Waiting")),
         Column("failed", Phrase("Failed")),
-        Column("conditions", Phrase("Conditions"), _conditions),
+        Column("conditions", Phrase("Conditions found"), _conditions),
         Column("problems", Phrase("Problems"), _texts),
     ]
 

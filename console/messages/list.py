@@ -178,7 +178,7 @@ def list_(
         Column("rules_matched", Phrase("Rules"), right=True),
         Column(
             "rule_state",
-            Phrase("Saved"),
+            Phrase("Rule state"),
             lambda state: shown(None) if state is None else word(state),
             priority=5,
             colour=lambda row: RULE_COLOURS.get(row["rule_state"]),

@@ -47,6 +47,8 @@ def rules_group() -> None:
     epilog=example(
         "mail-importer rules add results --folder /srv/import/results \\",
         "  --sender laboratory.example --subject Results --attachment '*.csv'",
+        "mail-importer rules add copies --folder /srv/import/copies \\",
+        "  --file-name '{received:%Y%m%d-%H%M%S}_{sender_domain}_{name}'",
     ),
 )
 @click.argument("name", callback=pasted_text(200))

@@ -96,7 +96,7 @@ def _saving_options(*, adding: bool) -> list[click.Option]:
             ["--file-name"],
             metavar="TEMPLATE",
             callback=pasted_text(400),
-            help="Name of saved files: {received:%Y%m%d-%H%M%S}_{name} (default: that of the attachment).",
+            help="Template of the names of saved files; default: the name of the attachment.",
         ),
         switch("save-attachments", "Save the attachments that fit.", default=True),
         click.Option(

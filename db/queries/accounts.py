@@ -204,10 +204,10 @@ def by_name(connection: Connection, name: str) -> Account:
     if account.removed:
         raise AccountRemoved(
             Phrase(
-                "The account {name!r} was removed on {removed:%Y-%m-%d}. To take it up again, with its messages, add "
+                "The account {name!r} was removed on {removed}. To take it up again, with its messages, add "
                 "its mailbox and folder again: mail-importer accounts add --help",
                 name=name,
-                removed=account.removed_at,
+                removed=f"{account.removed_at:%Y-%m-%d}",
             )
         )
     return account

@@ -71,7 +71,7 @@ def test_the_list_has_what_an_operator_looks_for(run: Run) -> None:
         "Files",
         "State",
         "Rules",
-        "Saved",
+        "Rule state",
         "Next attempt",
         "Reason",
         "Cause",
