@@ -141,7 +141,8 @@ class FolderLane:
             OSError: this host lacks what it needs; see `hostfaults`.
         """
         ends = self._context.monotonic() + seconds
-        opened = await self._call(partial(self._context.open_folder, self._folder.path), undo=ImportFolder.close)
+        open_folder = partial(self._context.open_folder, self._folder.path)
+        opened = await self._call(open_folder, undo=lambda late: late.close())
         self.is_open = True
         try:
             while not stop.is_set() and await self._some(opened, stop):

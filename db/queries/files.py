@@ -133,11 +133,11 @@ def _due_folders_beside(
 ) -> list[DueFolder]:
     oldest = func.min(_file.dtDue)
     keys = select(_file.sFolderKey).where(_is_due(now)).group_by(_file.sFolderKey).order_by(oldest)
-    found = list(islice((key for key in connection.scalars(keys) if key not in without), limit))
+    found = list(islice((key for key in connection.scalars(keys).all() if key not in without), limit))
     paths: dict[str, str] = {}
     for chunk in in_queries(found):
         named = select(_file.sFolderKey, func.min(_file.sFolder)).where(_is_due(now), _file.sFolderKey.in_(chunk))
-        paths.update(dict(connection.execute(named.group_by(_file.sFolderKey)).tuples()))
+        paths.update({row[0]: row[1] for row in connection.execute(named.group_by(_file.sFolderKey))})
     return [DueFolder(key, paths[key]) for key in found if key in paths]
 
 

@@ -26,6 +26,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    true,
     update,
 )
 
@@ -138,7 +139,7 @@ def lock(connection: Connection, numbers: Iterable[int]) -> None:
 
 
 def refresh(connection: Connection, numbers: Collection[int]) -> None:
-    """Bring the states of these checked messages, which are locked, to those of their files."""
+    """Bring the states of these checked messages, which are locked, and their numbers of rules to their files."""
     for chunk in in_queries(sorted(numbers)):
         connection.execute(_REFRESH, {"numbers": rounded(list(chunk))})
 
@@ -241,7 +242,8 @@ def _describing(number: int, state: str, *, now: datetime) -> dict[str, Any]:
 
 
 def _matched(rules: ColumnElement[int]) -> ColumnElement[int]:
-    """The number of rules that matched a message: those of now, or all that files were saved by, if these are more."""
+    """The number of rules that matched a message: these, or all of which it has files, if they are more: other rules
+    may have been applied to it, or have matched it before it was imported again."""
     by_files = (
         select(func.count(_file.nRuleID.distinct()))
         .where(_file.nMessageID == _row.nMessageID)
@@ -269,6 +271,7 @@ _HAS: Final = {
             ),
         ),
         ("work", _file.sState == FileState.PENDING.value),
+        ("files", true()),
     )
 }
 _REFRESH: Final = by_row(
@@ -278,8 +281,9 @@ _REFRESH: Final = by_row(
         sRuleState=case(
             (_HAS["trouble"], RuleState.RED.value),
             (_HAS["work"], RuleState.WHITE.value),
-            (_row.nRulesMatched > 0, RuleState.GREEN.value),
+            (or_(_row.nRulesMatched > 0, _HAS["files"]), RuleState.GREEN.value),
             else_=RuleState.AMBER.value,
-        )
+        ),
+        nRulesMatched=_matched(_row.nRulesMatched),
     )
 )

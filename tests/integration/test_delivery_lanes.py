@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import pytest
-from sqlalchemy import Connection, event, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, update
 from structlog.testing import capture_logs
 
 from console.wiring.delivery import deliverer_of
-from db.engine import Database
 from db.errors import DatabaseUnavailable
-from db.queries.files import LEASE
 from db.tables import email_file
 from delivery import deliverer as deliverers
 from delivery import folder_lane
@@ -181,7 +178,7 @@ async def test_folders_with_many_files_take_turns_with_others(site: Site, monkey
     async with site.delivering(one):
         await until(site.is_settled)
     assert len(order) >= 6
-    assert all(first != second for first, second in zip(order[:4], order[1:5], strict=True)), order
+    assert set(order[:2]) == set(order[2:4]) == {"many", "few"}, order
 
 
 async def test_thousands_of_folders_in_trouble_hide_no_other(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +208,7 @@ async def test_a_database_that_takes_nothing_is_not_asked_without_pause(
 
     async def refused(work: Callable[[Connection], T]) -> T:
         nonlocal opened
-        if is_down and "claim" in work.__code__.co_names:  # type: ignore[attr-defined]  # a function
+        if is_down and "claim" in work.__code__.co_names:
             opened += 1
             raise DatabaseUnavailable(Phrase("The database is full."))
         return await write(work)
@@ -225,21 +222,3 @@ async def test_a_database_that_takes_nothing_is_not_asked_without_pause(
         is_down = False
         await until(site.is_settled)
     assert site.saved == [("a.csv", CSV)]
-
-
-async def test_a_long_write_keeps_all_files_of_its_claim(site: Site, gate: Gate) -> None:
-    """Another host would take those that wait, and begin them anew."""
-    names = [f"{each}.csv" for each in range(3)]
-    await _add_folders(site, ["hangs"])
-    await site.receive(mail("m1", [attached(place, each, CSV) for place, each in enumerate(names)]))
-    gate.hangs_in = "write"
-    served = _deliverer(site, gate)
-    served._context.__class__  # noqa: B018
-    async with site.delivering(served):
-        await until(lambda: bool(gate.handles))
-        lane = LEASE / 2
-        for _ in range(3):
-            site.clock.advance(lane)
-        gate.opened.set()
-        await until(site.is_settled)
-    assert sorted(_there(site, "hangs")) == [(each, CSV) for each in names]

@@ -220,12 +220,12 @@ async def _holds(
             # One with a part that is not stored may not be a copy.
             if sent.copied and await site.store.save(again) is Outcome.IMPORTED:
                 mails, records = [*mails, sent], [*records, again]
-        for each in rounds:
-            await _die(site, each)
-            if each.imported_again:
+        for planned in rounds:
+            await _die(site, planned)
+            if planned.imported_again:
                 for record in records:
                     await site.store.replace(_moved(record))
-            site.clock.now += each.jump
+            site.clock.now += planned.jump
         site.clock.advance(MAX_WAIT)
         async with site.delivering():
             await until(site.is_settled)

@@ -391,3 +391,106 @@ async def test_rules_applied_by_an_operator_save_nothing_twice_unless_told(desk:
     assert await desk.state(number) == ("white", 1)
     assert await apply(again=True) == 1
     assert len(await desk.claim("one", "t2")) == 2
+
+
+async def test_rules_applied_before_the_check_leave_it_to_be_done(desk: Desk) -> None:
+    """Other rules may match the message."""
+    number = await desk.imported()
+    applied = Matches(number, 1, [to_save("a.csv")])
+    assert await desk.database.write(lambda c: rule_matches.apply(c, applied, now=desk.clock(), again=False)) == 1
+    assert [each.message_id for each in await desk.unchecked()] == [number]
+    assert await desk.note(Matches(number, 1, [to_save("b.csv", rule_id=2)])) == {number}
+    assert await desk.state(number) == ("white", 2)
+    assert sorted(await desk.rows()) == ["a.csv", "b.csv"]
+
+
+async def test_a_rule_that_is_applied_leaves_files_of_others_alone(desk: Desk) -> None:
+    number = await desk.matched("m1", "a.csv", reason="TooLarge", detail=BROKEN)
+    applied = Matches(number, 1, [to_save("b.csv", rule_id=2)])
+    await desk.database.write(lambda c: rule_matches.apply(c, applied, now=desk.clock(), again=False))
+    assert await desk.rows() == {"a.csv": "failed", "b.csv": "pending"}
+    assert await desk.state(number) == ("red", 2)
+
+
+# A message that was imported again.
+
+
+async def _again(desk: Desk, number: int, *found: FileToSave) -> None:
+    unchecked = update(message).where(message.c.nMessageID == number).values(rule_matches.UNCHECKED)
+    await desk.database.write(lambda c: c.execute(unchecked))
+    await desk.note(Matches(number, 1, found))
+
+
+async def test_a_part_that_was_replaced_is_not_saved_any_more(desk: Desk) -> None:
+    number = await desk.matched("m1", "a.csv", "b.csv", "c.csv")
+    whole, _, saved = await desk.claim()
+    await desk.whole(whole, saved)
+    await desk.saved(saved)
+    await _again(desk, number, to_save("new.csv"))
+    assert await desk.rows() == {"a.csv": "pending", "c.csv": "saved", "new.csv": "pending"}
+
+
+async def test_what_had_no_bytes_is_saved_once_they_are_there_again(desk: Desk) -> None:
+    number = await desk.imported()
+    side = to_save("a.csv.json", key="side", part="metadata", describes="a.csv")
+    await desk.note(Matches(number, 1, [to_save("a.csv"), side]))
+    [claimed] = await desk.claim()
+    gone = Failed(claimed, rule_matches.NOT_STORED, BROKEN, None)
+    await desk.database.write(lambda c: files.note_failed(c, [gone]))
+    assert await desk.state(number) == ("red", 1)
+    await _again(desk, number, to_save("a.csv"), side)
+    assert await desk.rows() == {"a.csv": "pending", "a.csv.json": "pending"}
+    assert await desk.state(number) == ("white", 1)
+    assert [each.name for each in await desk.claim("one", "t2")] == ["a.csv"]
+
+
+# On request, at odd times.
+
+
+async def test_a_file_whose_folder_was_replaced_is_saved_again_on_request(desk: Desk) -> None:
+    await desk.matched()
+    [claimed] = await desk.claim()
+    await desk.whole(claimed)
+    lost = Failed(claimed, files.FOLDER_REPLACED, BROKEN, desk.clock() + timedelta(minutes=1))
+    await desk.database.write(lambda c: files.note_failed(c, [lost]))
+    assert await desk.database.write(lambda c: files.retry(c, [claimed.file_id], now=desk.clock())) == 1
+    [again] = await desk.claim("one", "t2")
+    assert (again.identity, again.token, again.stale) == (None, "t2", "t1")
+
+
+async def test_metadata_wait_for_nothing_that_will_not_be_saved(desk: Desk) -> None:
+    """Its file was given up, or is saved: none of them is pending for ever."""
+    number = await desk.imported()
+    sides = [to_save(f"{each}.json", key=f"{each}.json", part="metadata", describes=each) for each in ("a", "b")]
+    await desk.note(Matches(number, 1, [to_save("a"), to_save("b"), *sides]))
+    given_up, saved = await desk.claim()
+    await desk.whole(saved)
+    await desk.saved(saved)
+    ids = await desk.ids()
+    await desk.database.write(lambda c: files.skip(c, [given_up.file_id, ids["b.json"]]))
+    assert await desk.rows() == {"a": "skipped", "b": "saved", "a.json": "skipped", "b.json": "skipped"}
+
+    async def retry(name: str) -> int:
+        return await desk.database.write(lambda c: files.retry(c, [ids[name]], now=desk.clock()))
+
+    assert await retry("a.json") == 0
+    assert await retry("b") == 0
+    assert await desk.state(number) == ("green", 1)
+    assert await retry("b.json") == 1
+    assert [each.name for each in await desk.claim("one", "t2")] == ["b.json"]
+
+
+async def test_what_was_not_begun_to_be_renamed_is_written_anew(desk: Desk) -> None:
+    await desk.matched()
+    [claimed] = await desk.claim()
+    await desk.whole(claimed)
+    await desk.database.write(lambda c: files.release(c, [claimed], now=desk.clock(), unwhole=[claimed.file_id]))
+    [again] = await desk.claim("two", "t2")
+    assert (again.identity, again.stale) == (None, "t1")
+
+
+async def test_more_folders_than_a_statement_names_hide_no_other(desk: Desk) -> None:
+    await desk.matched()
+    many = [rule_matches.folder_key(f"/{number}") for number in range(3000)]
+    assert await desk.folders(*many) == [FOLDER]
+    assert await desk.folders(*many, rule_matches.folder_key(FOLDER)) == []
