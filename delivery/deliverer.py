@@ -190,22 +190,25 @@ class Deliverer:
             if pause.marked is not None and await self._was_retried(key, pause.marked, now):
                 pause.until = now
             else:
-                await self._mark(key, pause, now)
+                await self._mark(key, pause, now, at_once=False)
 
     async def _was_retried(self, key: str, since: datetime, now: datetime) -> bool:
         return await self._context.database.read(
             lambda connection: files.was_retried(connection, key, since=since, now=now)
         )
 
-    async def _mark(self, key: str, pause: _Pause, now: datetime) -> None:
+    async def _mark(self, key: str, pause: _Pause, now: datetime, *, at_once: bool) -> None:
+        """Have the due files of the folder say why they wait: all of them `at_once`, or some."""
         cause = pause.cause
         if cause is None:
             return
         marks = partial(files.mark_folder, folder_key=key, reason=cause.reason, detail=cause.phrase, now=now)
+        pause.marked = None
         with contextlib.suppress(DatabaseUnavailable):  # its watch reports it
-            while await self._context.database.write(marks):
-                pass
-            pause.marked = now
+            left = await self._context.database.write(marks)
+            while left and at_once:
+                left = await self._context.database.write(marks)
+            pause.marked = None if left else now
 
     async def _due(self, without: set[str], now: datetime) -> list[DueFolder]:
         due = await self._context.database.read(
@@ -272,7 +275,7 @@ class Deliverer:
                 failures=failures,
                 retry_in=round(pause.total_seconds()),
             )
-        await self._mark(folder.key, made, now)
+        await self._mark(folder.key, made, now, at_once=True)
 
     def _pause_host(self, exc: Exception) -> None:
         fault = host_fault_of(exc)
