@@ -48,17 +48,6 @@ class Contents:
         """
         return _spooled(partial(self._write, file))
 
-    def _position_of(self, file: Claimed) -> int:
-        """The position of the attachment: another one than before, where the message was imported again since."""
-        if file.position is None:
-            raise _not_there()
-        for place in (file.position, None):
-            found = run_reading(self._engine, partial(files.attachments_of, message_id=file.message_id, position=place))
-            for each in found:
-                if has_key(file.key, each, member=file.member):
-                    return each.position
-        raise _not_there()
-
     def read_attachment(self, message_id: int, position: int) -> IO[bytes]:
         """An attachment, as `read`."""
         find = partial(files.attachment_source, message_id=message_id, position=position)
@@ -82,8 +71,13 @@ class Contents:
                 target.write(text.encode("utf-8-sig", "replace"))
 
     def _source_of_attachment(self, file: Claimed) -> Source:
-        position = self._position_of(file)
-        return self._source(partial(files.attachment_source, message_id=file.message_id, position=position))
+        """Found by its key: its position is another one where the message was imported again since."""
+        if file.position is None:
+            raise _not_there()
+        is_it = partial(has_key, file.key, member=file.member)
+        return self._source(
+            partial(files.find_attachment, message_id=file.message_id, position=file.position, is_it=is_it)
+        )
 
     def _source(self, find: Callable[[Connection], Source | None]) -> Source:
         found = run_reading(self._engine, find)

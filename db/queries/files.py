@@ -7,7 +7,7 @@ not renamed; once it is not, it was. So a file is published once, whatever proce
 Every function takes the connection of a transaction; see `db.engine`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    bindparam,
     case,
     exists,
     func,
@@ -34,7 +35,7 @@ from sqlalchemy import (
 from db.keys import in_queries, rounded
 from db.leases import over
 from db.locking import by_row, skipping_locked
-from db.outcomes import FilePart, FileState
+from db.outcomes import ContentState, FilePart, FileState
 from db.queries import rule_matches
 from db.queries.rule_matches import RETRIED_FOR
 from db.tables import attachment, email_file, message, original
@@ -190,14 +191,12 @@ def note_whole(connection: Connection, files: Iterable[Whole], *, now: datetime)
     """
     held: set[int] = set()
     for each in sorted(files, key=lambda each: each.file.file_id):
-        values: dict[str, Any] = {
-            "sFolderIdentity": each.identity,
-            "sTargetPath": each.target,
-            "dtDue": now + LEASE,
-        }
-        if each.sha256 is not None:
-            values |= {"nSize": each.size, "sSHA256": each.sha256}
-        if connection.execute(by_row(update(email_file).where(*_is_held(each.file)).values(values))).rowcount:
+        values = _named(each.file) | {"identity": each.identity, "target": each.target, "until": now + LEASE}
+        if each.sha256 is None:
+            changed = connection.execute(_TARGET, values)
+        else:
+            changed = connection.execute(_WHOLE, values | {"size": each.size, "digest": each.sha256})
+        if changed.rowcount:
             held.add(each.file.file_id)
     return held
 
@@ -210,14 +209,7 @@ def note_saved(connection: Connection, files: Collection[Claimed], *, now: datet
     rule_matches.lock(connection, (each.message_id for each in files))
     saved: set[int] = set()
     for each in sorted(files, key=lambda each: each.file_id):
-        was_whole = (
-            _file.nFileID == each.file_id,
-            _file.sState == FileState.PENDING.value,
-            _file.sToken == each.token,
-            _file.sFolderIdentity.is_not(None),
-        )
-        values = {"sState": FileState.SAVED.value, "dtSaved": now, "dtDue": null(), **_NO_REASON}
-        if connection.execute(by_row(update(email_file).where(*was_whole).values(values))).rowcount:
+        if connection.execute(_SAVED, {"number": each.file_id, "turn": each.token, "now": now}).rowcount:
             saved.add(each.file_id)
     _wake(connection, saved, now=now)
     rule_matches.refresh(connection, {each.message_id for each in files})
@@ -392,28 +384,34 @@ def attachment_source(connection: Connection, message_id: int, position: int) ->
     return None if row is None else Source(attachment.name, row[0], row[1], row[2])
 
 
-def attachments_of(connection: Connection, message_id: int, position: int | None = None) -> list[AttachmentFacts]:
-    """The attachments of the message, or the one at this position, by what tells them apart."""
-    part = attachment.c
-    statement = select(
-        part.nPosition, part.sKind, part.sFileName, part.sContentType, part.nSize, part.sState, part.sSHA256
-    ).where(part.nMessageID == message_id)
-    if position is not None:
-        statement = statement.where(part.nPosition == position)
-    return [
-        AttachmentFacts(
-            position=row.nPosition,
-            kind=row.sKind,
-            name=row.sFileName,
-            safe_name="",
-            content_type=row.sContentType,
-            size=row.nSize,
-            inline=False,
-            state=row.sState,
-            sha256=row.sSHA256,
-        )
-        for row in connection.execute(statement.order_by(part.nPosition))
-    ]
+def find_attachment(
+    connection: Connection, message_id: int, position: int, *, is_it: Callable[[AttachmentFacts], bool]
+) -> Source | None:
+    """The bytes of the attachment that `is_it` is true of: at this position, or at another one; None: there are none.
+
+    `is_it` gets only what tells attachments apart.
+    """
+    chosen = {"message_id": message_id, "position": position}
+    for statement in (_PART_AT, _PARTS):
+        for row in connection.execute(statement, chosen).all():
+            if is_it(_facts_of(row)):
+                there = row.sState == ContentState.STORED and row.nHasBytes
+                return Source(attachment.name, row.nAttachmentID, row.nSize, row.sSHA256) if there else None
+    return None
+
+
+def _facts_of(row: Row[Any]) -> AttachmentFacts:
+    return AttachmentFacts(
+        position=row.nPosition,
+        kind=row.sKind,
+        name=row.sFileName,
+        safe_name="",
+        content_type=row.sContentType,
+        size=row.nSize,
+        inline=False,
+        state=row.sState,
+        sha256=row.sSHA256,
+    )
 
 
 def original_source(connection: Connection, message_id: int) -> Source | None:
@@ -479,6 +477,52 @@ def _claimed(row: Row[Any], owner: str, token: str) -> Claimed:
     )
 
 
+def _named(claimed: Claimed) -> dict[str, Any]:
+    """The parameters of `_IS_HELD`."""
+    return {"number": claimed.file_id, "process": claimed.owner, "turn": claimed.token}
+
+
+_NO_REASON: Final = {"sReason": null(), "sDetail": null(), "sDetailPhrase": null()}
+# Built once: see `db.keys.listed`.
+_IS_HELD: Final = (
+    _file.nFileID == bindparam("number"),
+    _file.sState == FileState.PENDING.value,
+    _file.sOwner == bindparam("process"),
+    _file.sToken == bindparam("turn"),
+)
+_TARGETED: Final = (
+    update(email_file)
+    .where(*_IS_HELD)
+    .values(sFolderIdentity=bindparam("identity"), sTargetPath=bindparam("target"), dtDue=bindparam("until"))
+)
+_TARGET: Final = by_row(_TARGETED)
+_WHOLE: Final = by_row(_TARGETED.values(nSize=bindparam("size"), sSHA256=bindparam("digest")))
+_SAVED: Final = by_row(
+    update(email_file)
+    .where(
+        _file.nFileID == bindparam("number"),
+        _file.sState == FileState.PENDING.value,
+        _file.sToken == bindparam("turn"),
+        _file.sFolderIdentity.is_not(None),
+    )
+    .values(sState=FileState.SAVED.value, dtSaved=bindparam("now"), dtDue=null(), **_NO_REASON)
+)
+_PARTS: Final[Select[Any]] = (
+    select(
+        attachment.c.nAttachmentID,
+        attachment.c.nPosition,
+        attachment.c.sKind,
+        attachment.c.sFileName,
+        attachment.c.sContentType,
+        attachment.c.nSize,
+        attachment.c.sState,
+        attachment.c.sSHA256,
+        case((or_(attachment.c.biContent.is_not(None), attachment.c.nSize == 0), 1), else_=0).label("nHasBytes"),
+    )
+    .where(attachment.c.nMessageID == bindparam("message_id"))
+    .order_by(attachment.c.nPosition)
+)
+_PART_AT: Final = _PARTS.where(attachment.c.nPosition == bindparam("position"))
 _CLAIMED: Final = (
     _file.nFileID,
     _file.nMessageID,
@@ -502,4 +546,3 @@ _CAN_RETRY: Final = or_(
     _file.sState == FileState.SKIPPED.value,
     and_(_file.sState == FileState.PENDING.value, _file.nAttempts > 0),
 )
-_NO_REASON: Final = {"sReason": null(), "sDetail": null(), "sDetailPhrase": null()}
