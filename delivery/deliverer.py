@@ -205,10 +205,10 @@ class Deliverer:
         marks = partial(files.mark_folder, folder_key=key, reason=cause.reason, detail=cause.phrase, now=now)
         pause.marked = None
         with contextlib.suppress(DatabaseUnavailable):  # its watch reports it
-            left = await self._context.database.write(marks)
-            while left and at_once:
-                left = await self._context.database.write(marks)
-            pause.marked = None if left else now
+            found = await self._context.database.write(marks)
+            while at_once and found == files.MARKED_AT_ONCE:
+                found = await self._context.database.write(marks)
+            pause.marked = None if found == files.MARKED_AT_ONCE else now
 
     async def _due(self, without: set[str], now: datetime) -> list[DueFolder]:
         due = await self._context.database.read(

@@ -49,7 +49,7 @@ FOLDER_REPLACED: Final = "FolderReplaced"
 """`sReason` of a file that was being renamed in another folder than the one that is there now."""
 MAX_WAIT: Final = timedelta(hours=1)
 """Maximum time until a file is tried again: one due further ahead was delayed by a wrong clock, and is due now."""
-_MAX_MARKED: Final = 500
+MARKED_AT_ONCE: Final = 500
 _MAX_NAMED: Final = 1000
 """SQL Server allows 2,100 parameters."""
 
@@ -242,7 +242,7 @@ def mark_folder(connection: Connection, folder_key: str, *, reason: str, detail:
     """Record of files that are due in this folder that nothing can be saved there now; return their number.
 
     They stay due: another host may reach the folder. Up to 500, the longest due first, so that few rows are locked at
-    a time; call it until it returns 0.
+    a time; call it until it returns fewer.
     """
     is_late = _file.dtRetryUntil <= now
     is_new = or_(_file.sReason.is_(None), _file.sReason != reason, is_late)
@@ -250,7 +250,7 @@ def mark_folder(connection: Connection, folder_key: str, *, reason: str, detail:
         select(_file.nFileID, _file.nMessageID)
         .where(_is_due(now), _file.sFolderKey == folder_key, is_new)
         .order_by(_file.dtDue, _file.nFileID)
-        .limit(_MAX_MARKED)
+        .limit(MARKED_AT_ONCE)
     )
     found = connection.execute(query).all()
     values = {

@@ -367,8 +367,9 @@ async def test_a_folder_in_trouble_marks_its_files_which_stay_due(desk: Desk) ->
     assert await desk.rows() == {"a.csv": "failed", "b.csv": "failed"}
     numbers = list((await desk.ids()).values())
     assert await desk.database.write(lambda c: files.retry(c, numbers, now=desk.clock())) == 2
+    assert await desk.rows("sReason") == {"a.csv": None, "b.csv": None}
     desk.clock.advance(timedelta(days=6))
-    assert await desk.database.write(mark) == 0
+    assert await desk.database.write(mark) == 2
     assert await desk.rows() == {"a.csv": "pending", "b.csv": "pending"}
 
 
