@@ -175,7 +175,8 @@ class FolderLane:
         )
         batch = self._batch = _Batch(claimed)
         try:
-            for each in claimed:
+            await self._discard_stale(opened, batch)
+            for each in batch.claimed:
                 await self._prepare(opened, each, batch)
                 if stop.is_set() or context.monotonic() - began > _BATCH_SECONDS:
                     break
@@ -199,11 +200,22 @@ class FolderLane:
 
     # Writing.
 
+    async def _discard_stale(self, opened: ImportFolder, batch: _Batch) -> None:
+        """Delete the temporary files of earlier claims, and only then have those of this one named."""
+        stale = [each for each in batch.claimed if each.stale is not None]
+        for each in stale:
+            await self._call(partial(opened.remove, temporary_name(each.file_id, each.stale or "")))
+        if stale:
+            held = await self._context.database.write(lambda connection: files.begin_anew(connection, stale))
+            batch.claimed = [
+                each if each.stale is None else replace(each, stale=None)
+                for each in batch.claimed
+                if each.stale is None or each.file_id in held
+            ]
+
     async def _prepare(self, opened: ImportFolder, claimed: Claimed, batch: _Batch) -> None:
         """Have a temporary file that is whole, or note the failure."""
         try:
-            if claimed.stale is not None:
-                await self._call(partial(opened.remove, temporary_name(claimed.file_id, claimed.stale)))
             if claimed.identity is not None:
                 await self._resume(opened, claimed, claimed.identity, batch)
                 return

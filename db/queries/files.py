@@ -92,6 +92,11 @@ class Claimed:
     described: int | None
     owner: str
 
+    @property
+    def recorded_token(self) -> str:
+        """`sToken` of this claim: that of the earlier one, until `begin_anew`."""
+        return self.token if self.stale is None else self.stale
+
 
 @dataclass(frozen=True, slots=True)
 class Whole:
@@ -158,11 +163,25 @@ def claim(
     rows = connection.execute(skipping_locked(query, email_file)).all()
     if rows:
         numbers = [row.nFileID for row in rows]
-        # A temporary file that is whole keeps its name.
-        named = case((_file.sFolderIdentity.is_(None), literal(token)), else_=_file.sToken)
+        # A temporary file that may be there keeps its name until it is deleted; see `begin_anew`.
+        named = case((_file.sToken.is_(None), literal(token)), else_=_file.sToken)
         claimed = update(email_file).where(_file.nFileID.in_(numbers))
         connection.execute(by_row(claimed.values(dtDue=now + LEASE, sOwner=owner, sToken=named)))
     return [_claimed(row, owner, token) for row in rows]
+
+
+def begin_anew(connection: Connection, stale: Iterable[Claimed]) -> set[int]:
+    """Name the temporary files of these claims, after those of earlier ones were deleted; return the numbers of those
+    that are this process's still.
+
+    Not before: of a process that dies in between, no other would find them.
+    """
+    held: set[int] = set()
+    for each in sorted(stale, key=lambda each: each.file_id):
+        renamed = update(email_file).where(*_is_held(each)).values(sToken=each.token)
+        if connection.execute(by_row(renamed)).rowcount:
+            held.add(each.file_id)
+    return held
 
 
 def renew(connection: Connection, files: Iterable[Claimed], *, now: datetime) -> None:
@@ -209,7 +228,7 @@ def note_saved(connection: Connection, files: Collection[Claimed], *, now: datet
     rule_matches.lock(connection, (each.message_id for each in files))
     saved: set[int] = set()
     for each in sorted(files, key=lambda each: each.file_id):
-        if connection.execute(_SAVED, {"number": each.file_id, "turn": each.token, "now": now}).rowcount:
+        if connection.execute(_SAVED, {"number": each.file_id, "turn": each.recorded_token, "now": now}).rowcount:
             saved.add(each.file_id)
     _wake(connection, saved, now=now)
     rule_matches.refresh(connection, {each.message_id for each in files})
@@ -449,7 +468,7 @@ def _is_held(claimed: Claimed) -> tuple[ColumnElement[bool], ...]:
         _file.nFileID == claimed.file_id,
         _file.sState == FileState.PENDING.value,
         _file.sOwner == claimed.owner,
-        _file.sToken == claimed.token,
+        _file.sToken == claimed.recorded_token,
     )
 
 
@@ -479,7 +498,7 @@ def _claimed(row: Row[Any], owner: str, token: str) -> Claimed:
 
 def _named(claimed: Claimed) -> dict[str, Any]:
     """The parameters of `_IS_HELD`."""
-    return {"number": claimed.file_id, "process": claimed.owner, "turn": claimed.token}
+    return {"number": claimed.file_id, "process": claimed.owner, "turn": claimed.recorded_token}
 
 
 _NO_REASON: Final = {"sReason": null(), "sDetail": null(), "sDetailPhrase": null()}

@@ -495,3 +495,18 @@ async def test_more_folders_than_a_statement_names_hide_no_other(desk: Desk) -> 
     many = [rule_matches.folder_key(f"/{number}") for number in range(3000)]
     assert await desk.folders(*many) == [FOLDER]
     assert await desk.folders(*many, rule_matches.folder_key(FOLDER)) == []
+
+
+async def test_a_temporary_file_is_known_until_it_is_deleted(desk: Desk) -> None:
+    """Whatever number of processes claim the file, and die before they come to it."""
+    await desk.matched()
+    await desk.claim()
+    for turn in ("t2", "t3"):
+        desk.clock.advance(LEASE)
+        [claimed] = await desk.claim("two", turn)
+        assert (claimed.stale, claimed.token) == ("t1", turn)
+    assert await desk.database.write(lambda c: files.begin_anew(c, [claimed])) == {claimed.file_id}
+    desk.clock.advance(LEASE)
+    [heir] = await desk.claim("three", "t4")
+    assert heir.stale == "t3"
+    assert await desk.database.write(lambda c: files.begin_anew(c, [claimed])) == set()
