@@ -14,6 +14,8 @@ DELETE FROM [tblEmailDuplicate] WHERE [tblEmailDuplicate].[nAccountID] = :nAccou
 GO
 DELETE FROM [tblEmailFailure] WITH (ROWLOCK) WHERE [tblEmailFailure].[nFailureID] IN (__[POSTCOMPILE_nFailureID_1])
 GO
+DELETE FROM [tblEmailFile] WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) OR [tblEmailFile].[nDataFileID] IN (__[POSTCOMPILE_nDataFileID_1])
+GO
 DELETE FROM [tblEmailHeader] WHERE [tblEmailHeader].[nMessageID] = :nMessageID_1
 GO
 DELETE FROM [tblEmailHeader] WITH (ROWLOCK) WHERE [tblEmailHeader].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
@@ -77,6 +79,8 @@ GO
 INSERT INTO [tblEmailDuplicate] ([nDuplicateID], [nAccountID], [sGraphMessageID], [nMessageID], [dtSeen], [sReason]) VALUES (:nDuplicateID, :nAccountID, :sGraphMessageID, :nMessageID, :dtSeen, :sReason)
 GO
 INSERT INTO [tblEmailFailure] ([nFailureID], [nAccountID], [sGraphMessageID], [sState], [sInternetMessageID], [sSubject], [sFromName], [sFromAddress], [dtReceived], [nAttempts], [dtFirstFailed], [dtLastFailed], [dtNextAttempt], [sReason], [sDetail], [sDetailPhrase]) VALUES (:nFailureID, :nAccountID, :sGraphMessageID, :sState, :sInternetMessageID, :sSubject, :sFromName, :sFromAddress, :dtReceived, :nAttempts, :dtFirstFailed, :dtLastFailed, :dtNextAttempt, :sReason, :sDetail, :sDetailPhrase)
+GO
+INSERT INTO [tblEmailFile] ([nFileID], [nMessageID], [nRuleID], [nRun], [sKey], [sPart], [nPosition], [sMember], [nMember], [nDataFileID], [sFolder], [sFolderKey], [sFileName], [sTargetPath], [sState], [nAttempts], [sReason], [sDetail], [sDetailPhrase], [nSize], [sSHA256], [dtCreated], [dtDue], [dtRetryUntil], [dtSaved], [sOwner], [sToken], [sFolderIdentity]) VALUES (:nFileID, :nMessageID, :nRuleID, :nRun, :sKey, :sPart, :nPosition, :sMember, :nMember, :nDataFileID, :sFolder, :sFolderKey, :sFileName, :sTargetPath, :sState, :nAttempts, :sReason, :sDetail, :sDetailPhrase, :nSize, :sSHA256, :dtCreated, :dtDue, :dtRetryUntil, :dtSaved, :sOwner, :sToken, :sFolderIdentity)
 GO
 INSERT INTO [tblEmailHeader] ([nMessageID], [nPosition], [sName], [sValue]) VALUES (:nMessageID, :nPosition, :sName, :sValue)
 GO
@@ -146,9 +150,17 @@ SELECT DISTINCT [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings]
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL ORDER BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID]
 GO
+SELECT DISTINCT [tblEmailFile].[sFolderKey] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[dtSaved] > :dtSaved_1
+GO
 SELECT DISTINCT [tblEmailRule].[nAccountID] 
 FROM [tblEmailRule] 
 WHERE [tblEmailRule].[bEnabled] = 1 AND [tblEmailRule].[bSaveOriginal] = 1
+GO
+SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2) AND [tblEmailFile].[sFolderKey] = :sFolderKey_1 AND [tblEmailFile].[nAttempts] = :nAttempts_1 AND [tblEmailFile].[dtCreated] < :dtCreated_1
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblEmailMessage] 
@@ -288,6 +300,35 @@ WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmail
 FROM [tblEmailDuplicate] 
 WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID]))) AND coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) >= :coalesce_1 ORDER BY coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) DESC, [tblEmailFailure].[nFailureID] DESC
 GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nFileID] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] IN (__[POSTCOMPILE_sState_1]) AND [tblEmailFile].[nRuleID] = :nRuleID_1 AND [tblEmailFile].[nMessageID] = :nMessageID_1 AND [tblEmailFile].[sFolderKey] IN (__[POSTCOMPILE_sFolderKey_1]) AND [tblEmailFile].[dtCreated] >= :dtCreated_1 AND (EXISTS (SELECT 1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] = [tblEmailFile].[nMessageID] AND [tblEmailMessage].[nAccountID] = :nAccountID_1)) ORDER BY [tblEmailFile].[nFileID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nFileID] 
+FROM [tblEmailFile] ORDER BY [tblEmailFile].[nFileID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nFileID], [tblEmailFile].[nMessageID] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2) AND [tblEmailFile].[sFolderKey] = :sFolderKey_1 AND ([tblEmailFile].[sReason] IS NULL OR [tblEmailFile].[sReason] != :sReason_1 OR [tblEmailFile].[dtRetryUntil] <= :dtRetryUntil_1) ORDER BY [tblEmailFile].[dtDue], [tblEmailFile].[nFileID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nFileID], [tblEmailFile].[nMessageID], [tblEmailFile].[nRuleID], [tblEmailFile].[sKey], [tblEmailFile].[sPart], [tblEmailFile].[sFolder], [tblEmailFile].[sFileName], [tblEmailFile].[nPosition], [tblEmailFile].[sMember], [tblEmailFile].[nMember], [tblEmailFile].[nAttempts], [tblEmailFile].[dtRetryUntil], [tblEmailFile].[sToken], [tblEmailFile].[sFolderIdentity], [tblEmailFile].[sTargetPath], [tblEmailFile].[nDataFileID] 
+FROM [tblEmailFile] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
+WHERE [tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2) AND [tblEmailFile].[sFolderKey] = :sFolderKey_1 ORDER BY [tblEmailFile].[dtDue], [tblEmailFile].[nFileID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[sFolderKey], [tblEmailFile].[sFolder] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2) AND ([tblEmailFile].[sFolderKey] NOT IN (__[POSTCOMPILE_sFolderKey_1])) ORDER BY [tblEmailFile].[dtDue]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[sFolderKey], count(*) AS [nWaiting], min(CASE WHEN ([tblEmailFile].[nAttempts] = :nAttempts_1) THEN [tblEmailFile].[dtDue] END) AS [dtDue], min(CASE WHEN ([tblEmailFile].[nAttempts] > :nAttempts_2) THEN [tblEmailFile].[dtDue] END) AS [dtAttempted] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] = :sState_1 GROUP BY [tblEmailFile].[sFolderKey] ORDER BY count(*) DESC, [tblEmailFile].[sFolderKey]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[dtImported] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[sRuleState] = :sRuleState_1 AND [tblEmailMessage].[nRulesMatched] IS NULL ORDER BY [tblEmailMessage].[nMessageID]
+GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailMessage].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
@@ -331,6 +372,10 @@ FROM [tblEmailAttachment]
 WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailAttachment].[nParentPosition] IS NULL AND ([tblEmailAttachment].[sState] NOT IN (__[POSTCOMPILE_sState_1])))) OR (EXISTS (SELECT :param_3 AS anon_2 
 FROM [tblEmailOriginal] 
 WHERE [tblEmailOriginal].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailOriginal].[sState] != :sState_2))) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nSize] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[sRuleState] = :sRuleState_1 AND [tblEmailMessage].[nRulesMatched] IS NULL ORDER BY [tblEmailMessage].[nMessageID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived] 
 FROM [tblEmailMessage] 
@@ -554,9 +599,25 @@ SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nMessageID], 
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1 ORDER BY [tblEmailAttachment].[nPosition]
 GO
+SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nPosition], [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sContentType], [tblEmailAttachment].[nSize], [tblEmailAttachment].[sState], [tblEmailAttachment].[sSHA256], CASE WHEN ([tblEmailAttachment].[biContent] IS NOT NULL OR [tblEmailAttachment].[nSize] = :nSize_1) THEN :param_1 ELSE :param_2 END AS [nHasBytes] 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = :message_id AND [tblEmailAttachment].[nPosition] = :position ORDER BY [tblEmailAttachment].[nPosition]
+GO
+SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nPosition], [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sContentType], [tblEmailAttachment].[nSize], [tblEmailAttachment].[sState], [tblEmailAttachment].[sSHA256], CASE WHEN ([tblEmailAttachment].[biContent] IS NOT NULL OR [tblEmailAttachment].[nSize] = :nSize_1) THEN :param_1 ELSE :param_2 END AS [nHasBytes] 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = :message_id ORDER BY [tblEmailAttachment].[nPosition]
+GO
 SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nSize] 
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailAttachment].[biContent] IS NOT NULL AND [tblEmailAttachment].[nSize] > :nSize_1 ORDER BY [tblEmailAttachment].[nAttachmentID]
+GO
+SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nSize], [tblEmailAttachment].[sSHA256] 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1 AND [tblEmailAttachment].[nPosition] = :nPosition_1 AND [tblEmailAttachment].[sState] = :sState_1 AND ([tblEmailAttachment].[biContent] IS NOT NULL OR [tblEmailAttachment].[nSize] = :nSize_1)
+GO
+SELECT [tblEmailAttachment].[nMessageID], [tblEmailAttachment].[nPosition], [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sSafeFileName], [tblEmailAttachment].[sContentType], [tblEmailAttachment].[nSize], [tblEmailAttachment].[bInline], [tblEmailAttachment].[sState], [tblEmailAttachment].[sSHA256], [tblEmailAttachment].[sOrigin], [tblEmailAttachment].[nParentPosition], CASE WHEN ([tblEmailAttachment].[biContent] IS NOT NULL) THEN :param_1 ELSE :param_2 END AS [nHasContent] 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_numbers]) ORDER BY [tblEmailAttachment].[nMessageID], [tblEmailAttachment].[nPosition]
 GO
 SELECT [tblEmailAttachment].[nMessageID], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[nSize], [tblEmailAttachment].[bInline], [tblEmailAttachment].[nParentPosition], [tblEmailAttachment].[sState], [tblEmailAttachment].[sStateDetail] 
 FROM [tblEmailAttachment] 
@@ -620,9 +681,49 @@ WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmail
 FROM [tblEmailDuplicate] 
 WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID]))) GROUP BY [tblEmailFailure].[sReason]
 GO
+SELECT [tblEmailFile].[nFileID] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) AND [tblEmailFile].[sState] = :sState_1
+GO
+SELECT [tblEmailFile].[nFileID] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailFile].[sFolderKey] = :sFolderKey_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sPart] != :sPart_1
+GO
+SELECT [tblEmailFile].[nFileID], [tblEmailFile].[nMessageID], [tblEmailFile].[nRuleID], [tblEmailRule].[sName], [tblEmailMessage].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailFile].[nRun], [tblEmailFile].[sPart], [tblEmailFile].[sFolder], [tblEmailFile].[sFileName], [tblEmailFile].[sTargetPath], [tblEmailFile].[sState], [tblEmailFile].[nAttempts], [tblEmailFile].[sReason], [tblEmailFile].[sDetail], [tblEmailFile].[sDetailPhrase], [tblEmailFile].[nSize], [tblEmailFile].[dtCreated], [tblEmailFile].[dtDue], [tblEmailFile].[dtRetryUntil], [tblEmailFile].[dtSaved] 
+FROM [tblEmailFile] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailFile].[nMessageID] LEFT OUTER JOIN [tblEmailRule] ON [tblEmailRule].[nRuleID] = [tblEmailFile].[nRuleID] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] 
+WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) ORDER BY [tblEmailFile].[nFileID] DESC
+GO
+SELECT [tblEmailFile].[nFileID], [tblEmailFile].[nRuleID], [tblEmailFile].[sKey], [tblEmailFile].[sState], [tblEmailFile].[nRun] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = :nMessageID_1 AND ([tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[nAttempts] = :nAttempts_1 OR [tblEmailFile].[sReason] = :sReason_1) AND [tblEmailFile].[nRuleID] IN (__[POSTCOMPILE_nRuleID_1]) OR [tblEmailFile].[nRuleID] IN (__[POSTCOMPILE_nRuleID_2]) AND [tblEmailFile].[sState] = :sState_2 AND [tblEmailFile].[sFolderIdentity] IS NULL)
+GO
+SELECT [tblEmailFile].[nFileID], [tblEmailFile].[nRuleID], [tblEmailFile].[sKey], [tblEmailFile].[sState], [tblEmailFile].[nRun] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = :nMessageID_1 AND ([tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[nAttempts] = :nAttempts_1 OR [tblEmailFile].[sReason] = :sReason_1) OR [tblEmailFile].[nRuleID] IN (__[POSTCOMPILE_nRuleID_1]) AND [tblEmailFile].[sState] = :sState_2 AND [tblEmailFile].[sFolderIdentity] IS NULL)
+GO
+SELECT [tblEmailFile].[nMessageID] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1])
+GO
 SELECT [tblEmailFile].[nMessageID], [tblEmailFile].[nRuleID], [tblEmailFile].[sKey], [tblEmailFile].[sState], [tblEmailFile].[sTargetPath] 
 FROM [tblEmailFile] 
 WHERE [tblEmailFile].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) ORDER BY [tblEmailFile].[nRun]
+GO
+SELECT [tblEmailFile].[nRuleID], [tblEmailFile].[sKey], [tblEmailFile].[nFileID], [tblEmailFile].[sState] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = :nMessageID_1 AND [tblEmailFile].[nRun] = :nRun_1
+GO
+SELECT [tblEmailFile].[sFolderKey] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2) GROUP BY [tblEmailFile].[sFolderKey] ORDER BY min([tblEmailFile].[dtDue])
+GO
+SELECT [tblEmailFile].[sFolderKey], min([tblEmailFile].[sFolder]) AS min_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2) AND [tblEmailFile].[sFolderKey] IN (__[POSTCOMPILE_sFolderKey_1]) GROUP BY [tblEmailFile].[sFolderKey]
+GO
+SELECT [tblEmailFile].[sTargetPath] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1
 GO
 SELECT [tblEmailHeader].[nMessageID], [tblEmailHeader].[nPosition], [tblEmailHeader].[sName], [tblEmailHeader].[sValue] 
 FROM [tblEmailHeader] 
@@ -673,6 +774,18 @@ SELECT [tblEmailMessage].[nMessageID]
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO
+SELECT [tblEmailMessage].[nMessageID] 
+FROM [tblEmailMessage] WITH (UPDLOCK, ROWLOCK) 
+WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[dtImported], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[sSubject], CAST(NULL AS NVARCHAR(max)) AS [sText], CASE WHEN ([tblEmailMessage].[sBodyType] = :sBodyType_1 AND [tblEmailMessage].[sBody] IS NOT NULL) THEN 1 ELSE 0 END AS [bHtml] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_numbers]) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[dtImported], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[sSubject], [tblEmailMessage].[sBodyText] AS [sText], CASE WHEN ([tblEmailMessage].[sBodyType] = :sBodyType_1 AND [tblEmailMessage].[sBody] IS NOT NULL) THEN 1 ELSE 0 END AS [bHtml] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_numbers]) ORDER BY [tblEmailMessage].[nMessageID]
+GO
 SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sConversationID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtSent], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sImportance], [tblEmailMessage].[sBodyType], [tblEmailMessage].[sBody], [tblEmailMessage].[bHasAttachments], [tblEmailMessage].[dtImported], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[sSenderName], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[dtCreated], [tblEmailMessage].[sCategories], [tblEmailMessage].[sFlagStatus], [tblEmailMessage].[sConversationIndex], [tblEmailMessage].[sBodyText], [tblEmailMessage].[bRead], [tblEmailMessage].[sWebLink], [tblEmailMessage].[sParentFolderID], [tblEmailMessage].[sChangeKey], [tblEmailMessage].[nSize], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[sAfterImportDetailPhrase], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue], [tblEmailMessage].[sRuleState], [tblEmailMessage].[nRulesMatched] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
@@ -684,6 +797,14 @@ GO
 SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[dtReceived] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailMessage].[dtReceived] IN (__[POSTCOMPILE_times]) AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_internet_ids])
+GO
+SELECT [tblEmailMessage].[sBodyText] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
+GO
+SELECT [tblEmailMessage].[sBody] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
 GO
 SELECT [tblEmailOriginal].[nMessageID] 
 FROM [tblEmailOriginal] 
@@ -697,9 +818,21 @@ SELECT [tblEmailOriginal].[nMessageID], [tblEmailOriginal].[nStoredSize]
 FROM [tblEmailOriginal] 
 WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailOriginal].[biContent] IS NOT NULL ORDER BY [tblEmailOriginal].[nMessageID]
 GO
+SELECT [tblEmailOriginal].[nMessageID], [tblEmailOriginal].[sState], CASE WHEN ([tblEmailOriginal].[biContent] IS NOT NULL) THEN :param_1 ELSE :param_2 END AS [nHasContent] 
+FROM [tblEmailOriginal] 
+WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_numbers])
+GO
+SELECT [tblEmailOriginal].[nStoredSize], [tblEmailOriginal].[sCompression] 
+FROM [tblEmailOriginal] 
+WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1 AND [tblEmailOriginal].[biContent] IS NOT NULL
+GO
 SELECT [tblEmailOriginal].[sState], [tblEmailOriginal].[sStateDetail], [tblEmailOriginal].[nSize], [tblEmailOriginal].[sSHA256], [tblEmailOriginal].[nStoredSize], CASE WHEN ([tblEmailOriginal].[biContent] IS NOT NULL) THEN :param_1 ELSE :param_2 END AS there 
 FROM [tblEmailOriginal] 
 WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1
+GO
+SELECT [tblEmailRecipient].[nMessageID], [tblEmailRecipient].[sAddress] 
+FROM [tblEmailRecipient] 
+WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_numbers]) AND [tblEmailRecipient].[sKind] IN (__[POSTCOMPILE_sKind_1]) AND [tblEmailRecipient].[sAddress] IS NOT NULL ORDER BY [tblEmailRecipient].[nMessageID], [tblEmailRecipient].[sKind], [tblEmailRecipient].[nPosition]
 GO
 SELECT [tblEmailRecipient].[nMessageID], [tblEmailRecipient].[sKind], [tblEmailRecipient].[nPosition], [tblEmailRecipient].[sName], [tblEmailRecipient].[sAddress] 
 FROM [tblEmailRecipient] 
@@ -855,6 +988,16 @@ FROM [tblEmailDuplicate]
 WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])))) AS anon_1 JOIN [tblEmailFailure] ON [tblEmailFailure].[nFailureID] = anon_1.[nFailureID] 
 WHERE anon_1.place = :place_1
 GO
+SELECT anon_1.[nRuleID], count(*) AS [nFiles], max(anon_1.[nFileID]) AS [nNewest] 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nRuleID] AS [nRuleID], [tblEmailFile].[nFileID] AS [nFileID] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] = :sState_1) AS anon_1 GROUP BY anon_1.[nRuleID]
+GO
+SELECT count(*) AS count_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID] AS [nMessageID] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[sRuleState] = :sRuleState_1 AND [tblEmailMessage].[nRulesMatched] IS NULL) AS anon_1
+GO
 SELECT count(*) AS count_1 
 FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence] AS [nSequence] 
 FROM [tblNotificationQueue] 
@@ -875,6 +1018,10 @@ GO
 SELECT max([tblAlert].[nAlertID]) AS max_1 
 FROM [tblAlert] 
 WHERE [tblAlert].[sTarget] = :sTarget_1 AND [tblAlert].[sState] = :sState_1
+GO
+SELECT max([tblEmailFile].[nRun]) AS max_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = :nMessageID_1 AND [tblEmailFile].[nRuleID] IN (__[POSTCOMPILE_nRuleID_1])
 GO
 SELECT min([tblEmailMessage].[dtImported]) AS min_1 
 FROM [tblEmailMessage] 
@@ -940,17 +1087,83 @@ UPDATE [tblEmailFailure] WITH (ROWLOCK) SET [sState]=:sState, [dtNextAttempt]=:d
 GO
 UPDATE [tblEmailFailure] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=:nAttempts, [dtNextAttempt]=:dtNextAttempt WHERE [tblEmailFailure].[nFailureID] IN (__[POSTCOMPILE_nFailureID_1])
 GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [dtDue]=:dtDue WHERE [tblEmailFile].[nDataFileID] IN (__[POSTCOMPILE_nDataFileID_1]) AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[dtDue] IS NULL
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [dtDue]=:dtDue WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [dtDue]=:dtDue, [sFolderIdentity]=NULL WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [dtDue]=:dtDue, [sOwner]=:sOwner, [sToken]=CASE WHEN ([tblEmailFile].[sToken] IS NULL) THEN :param_1 ELSE [tblEmailFile].[sToken] END WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1])
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [dtDue]=NULL WHERE [tblEmailFile].[nDataFileID] IN (__[POSTCOMPILE_nDataFileID_1]) AND [tblEmailFile].[sState] = :sState_1
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [dtDue]=NULL WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) AND ([tblEmailFile].[sState] = :sState_1 OR [tblEmailFile].[sState] = :sState_2 AND [tblEmailFile].[sFolderIdentity] IS NULL)
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=([tblEmailFile].[nAttempts] + :nAttempts_1), [sReason]=:sReason, [sDetail]=:sDetail, [sDetailPhrase]=:sDetailPhrase, [dtDue]=:dtDue WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=([tblEmailFile].[nAttempts] + :nAttempts_1), [sReason]=:sReason, [sDetail]=:sDetail, [sDetailPhrase]=:sDetailPhrase, [dtDue]=:dtDue, [sFolderIdentity]=NULL WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=:nAttempts, [sReason]=NULL, [sDetail]=NULL, [sDetailPhrase]=NULL, [dtDue]=CASE WHEN ([tblEmailFile].[nDataFileID] IS NOT NULL AND NOT (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailFile] AS [tblEmailFile_1] 
+WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_1))) THEN NULL ELSE :param_2 END, [dtRetryUntil]=:dtRetryUntil, [sFolderIdentity]=CASE WHEN ([tblEmailFile].[sState] IN (__[POSTCOMPILE_sState_2]) OR [tblEmailFile].[sReason] = :sReason_1) THEN NULL ELSE [tblEmailFile].[sFolderIdentity] END WHERE [tblEmailFile].[nDataFileID] IN (__[POSTCOMPILE_nDataFileID_1]) AND [tblEmailFile].[sState] = :sState_3 AND (EXISTS (SELECT :param_3 AS anon_2 
+FROM [tblEmailFile] AS [tblEmailFile_1] 
+WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_4))
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=:nAttempts, [sReason]=NULL, [sDetail]=NULL, [sDetailPhrase]=NULL, [dtDue]=CASE WHEN ([tblEmailFile].[nDataFileID] IS NOT NULL AND NOT (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailFile] AS [tblEmailFile_1] 
+WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_1))) THEN NULL ELSE :param_2 END, [dtRetryUntil]=:dtRetryUntil, [sFolderIdentity]=CASE WHEN ([tblEmailFile].[sState] IN (__[POSTCOMPILE_sState_2]) OR [tblEmailFile].[sReason] = :sReason_1) THEN NULL ELSE [tblEmailFile].[sFolderIdentity] END WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) AND ([tblEmailFile].[sState] = :sState_3 AND [tblEmailFile].[nAttempts] > :nAttempts_1 OR [tblEmailFile].[sState] = :sState_4 OR [tblEmailFile].[sState] = :sState_5 AND [tblEmailFile].[nAttempts] > :nAttempts_2) AND [tblEmailFile].[nDataFileID] IS NOT NULL AND ((EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailFile] AS [tblEmailFile_1] 
+WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_1)) OR (EXISTS (SELECT :param_3 AS anon_2 
+FROM [tblEmailFile] AS [tblEmailFile_1] 
+WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_6)))
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=:nAttempts, [sReason]=NULL, [sDetail]=NULL, [sDetailPhrase]=NULL, [dtDue]=CASE WHEN ([tblEmailFile].[nDataFileID] IS NOT NULL AND NOT (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailFile] AS [tblEmailFile_1] 
+WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_1))) THEN NULL ELSE :param_2 END, [dtRetryUntil]=:dtRetryUntil, [sFolderIdentity]=CASE WHEN ([tblEmailFile].[sState] IN (__[POSTCOMPILE_sState_2]) OR [tblEmailFile].[sReason] = :sReason_1) THEN NULL ELSE [tblEmailFile].[sFolderIdentity] END WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) AND ([tblEmailFile].[sState] = :sState_3 AND [tblEmailFile].[nAttempts] > :nAttempts_1 OR [tblEmailFile].[sState] = :sState_4 OR [tblEmailFile].[sState] = :sState_5 AND [tblEmailFile].[nAttempts] > :nAttempts_2) AND [tblEmailFile].[nDataFileID] IS NULL
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [sReason]=NULL, [sDetail]=NULL, [sDetailPhrase]=NULL, [dtDue]=NULL, [dtSaved]=:now WHERE [tblEmailFile].[nFileID] = :number AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sToken] = :turn AND [tblEmailFile].[sFolderIdentity] IS NOT NULL
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=CASE WHEN ([tblEmailFile].[dtRetryUntil] <= :dtRetryUntil_1) THEN :param_1 ELSE :param_2 END, [nAttempts]=([tblEmailFile].[nAttempts] + :nAttempts_1), [sReason]=:sReason, [sDetail]=:sDetail, [sDetailPhrase]=:sDetailPhrase, [dtDue]=CASE WHEN ([tblEmailFile].[dtRetryUntil] <= :dtRetryUntil_1) THEN NULL ELSE [tblEmailFile].[dtDue] END WHERE [tblEmailFile].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailFile].[sFolderKey] = :sFolderKey_1 AND [tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2) AND ([tblEmailFile].[sReason] IS NULL OR [tblEmailFile].[sReason] != :sReason_1 OR [tblEmailFile].[dtRetryUntil] <= :dtRetryUntil_1)
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sTargetPath]=:target, [dtDue]=:until, [sFolderIdentity]=:identity WHERE [tblEmailFile].[nFileID] = :number AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :process AND [tblEmailFile].[sToken] = :turn
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sTargetPath]=:target, [nSize]=:size, [sSHA256]=:digest, [dtDue]=:until, [sFolderIdentity]=:identity WHERE [tblEmailFile].[nFileID] = :number AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :process AND [tblEmailFile].[sToken] = :turn
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sToken]=:sToken WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
+GO
 UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize, [sRuleState]=:sRuleState, [nRulesMatched]=NULL WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize, [sRuleState]=:sRuleState, [nRulesMatched]=NULL WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
 GO
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [nRulesMatched]=:rules WHERE [tblEmailMessage].[nMessageID] = :number AND [tblEmailMessage].[sRuleState] = :sRuleState_1 AND [tblEmailMessage].[nRulesMatched] IS NULL
+GO
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [nRulesMatched]=CASE WHEN ((SELECT count(DISTINCT [tblEmailFile].[nRuleID]) AS count_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID]) > :param_1) THEN (SELECT count(DISTINCT [tblEmailFile].[nRuleID]) AS count_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID]) ELSE :param_1 END WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND [tblEmailMessage].[nRulesMatched] IS NOT NULL
+GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [sAfterImportDetailPhrase]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [sAfterImportDetailPhrase]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:state, [sAfterImportDetail]=:detail, [sAfterImportDetailPhrase]=:phrase, [nAfterImportAttempts]=:attempts, [dtAfterImportDue]=:due WHERE [tblEmailMessage].[nAccountID] = :account AND [tblEmailMessage].[sGraphMessageID] = :graph AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
+GO
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sRuleState]=:sRuleState, [nRulesMatched]=:nRulesMatched WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailMessage].[sRuleState] = :sRuleState_1 AND [tblEmailMessage].[nRulesMatched] IS NULL
+GO
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sRuleState]=CASE WHEN (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID] AND ([tblEmailFile].[sState] = :sState_1 OR [tblEmailFile].[sState] = :sState_2 AND [tblEmailFile].[nAttempts] > :nAttempts_1))) THEN :param_2 WHEN (EXISTS (SELECT :param_3 AS anon_2 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailFile].[sState] = :sState_3)) THEN :param_4 WHEN ([tblEmailMessage].[nRulesMatched] > :nRulesMatched_1 OR (EXISTS (SELECT :param_5 AS anon_3 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID]))) THEN :param_6 ELSE :param_7 END, [nRulesMatched]=CASE WHEN ((SELECT count(DISTINCT [tblEmailFile].[nRuleID]) AS count_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID]) > [tblEmailMessage].[nRulesMatched]) THEN (SELECT count(DISTINCT [tblEmailFile].[nRuleID]) AS count_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID]) ELSE [tblEmailMessage].[nRulesMatched] END WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_numbers]) AND [tblEmailMessage].[nRulesMatched] IS NOT NULL
 GO
 UPDATE [tblEmailOriginal] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailOriginal].[biContent] IS NOT NULL
 GO

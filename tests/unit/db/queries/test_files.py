@@ -501,10 +501,11 @@ async def test_a_temporary_file_is_known_until_it_is_deleted(desk: Desk) -> None
     """Whatever number of processes claim the file, and die before they come to it."""
     await desk.matched()
     await desk.claim()
-    for turn in ("t2", "t3"):
-        desk.clock.advance(LEASE)
-        [claimed] = await desk.claim("two", turn)
-        assert (claimed.stale, claimed.token) == ("t1", turn)
+    desk.clock.advance(LEASE)
+    [died] = await desk.claim("two", "t2")
+    desk.clock.advance(LEASE)
+    [claimed] = await desk.claim("two", "t3")
+    assert (died.stale, claimed.stale, claimed.token) == ("t1", "t1", "t3")
     assert await desk.database.write(lambda c: files.begin_anew(c, [claimed])) == {claimed.file_id}
     desk.clock.advance(LEASE)
     [heir] = await desk.claim("three", "t4")
