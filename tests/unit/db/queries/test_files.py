@@ -499,7 +499,7 @@ async def test_more_folders_than_a_statement_names_hide_no_other(desk: Desk) -> 
 async def test_a_temporary_file_is_known_until_it_is_deleted(desk: Desk) -> None:
     """Whatever number of processes claim the file, and die before they come to it."""
     await desk.matched()
-    await desk.claim()
+    [claimed] = await desk.claim()
     for turn in ("t2", "t3"):
         desk.clock.advance(LEASE)
         [claimed] = await desk.claim("two", turn)
