@@ -42,7 +42,7 @@ bench: $(VENV)/.installed-dev
 messages: $(VENV)/.installed-dev
 	$(BIN)/python -m tools.messages
 
-# Brings the data dictionary of docs/gateway-database.md to what db/tables.py says.
+# Brings the data dictionary of docs/gateway-database.md to what db/tables.py and db/views.py say.
 dictionary: $(VENV)/.installed-dev
 	$(BIN)/python -m tools.dictionary
 

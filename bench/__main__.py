@@ -5,7 +5,7 @@ import sys
 
 NAMES = (
     *("receiver", "processor", "latency", "attachment", "catch_up", "subscriptions", "servicebus", "hosts"),
-    *("database", "attack", "status"),
+    *("database", "attack", "status", "rules", "delivery"),
 )
 
 

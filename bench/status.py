@@ -1,5 +1,7 @@
 """The state of 10,000 accounts with a million messages on SQLite: how long `status` takes, and what finding it costs.
 
+At the end, a million files of rules: the time in which the monitor finds what waits, what failed and what is late.
+
 Each account has a subscription, a sweep, and a condition: an outage of Graph that all of them found. First the command
 as a process, at rest and in that outage; its baseline is `mail-importer --version`, which reads nothing. Then the
 statements of a minute: of the heartbeat, of the monitor with its alerts, and of the watch of outages, each counted on
@@ -17,12 +19,13 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 from pydantic import SecretStr
-from sqlalchemy import Engine, delete, event, insert, text
+from sqlalchemy import Connection, Engine, delete, event, insert, text
 
 from availability import Availability, Service
 from background.pulse import Pulse
@@ -34,12 +37,13 @@ from console.wiring.clock import utc_now
 from console.wiring.monitoring import monitor_of
 from db.engine import Database, make_engine, run_reading, run_writing
 from db.heartbeat import Heartbeat
-from db.queries import problems
+from db.queries import deliveries, problems
 from db.queries.processes import PROCESSOR, SUBSCRIPTIONS, Process
 from db.schema import revisions
 from db.tables import (
     account_condition,
     account_settings,
+    email_file,
     folder_sync,
     graph_subscription,
     mailbox_address,
@@ -63,6 +67,18 @@ SELECT n % {_ACCOUNTS} + 1, printf('AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A%0104d',
 FROM number
 """
 
+_FILES: Final = _MESSAGES
+_FILES_FILLED: Final = f"""
+INSERT INTO "tblEmailFile" ("nMessageID", "nRuleID", "sKey", "sPart", "sFolder", "sFolderKey", "sFileName", "sState",
+  "nAttempts", "sReason", "dtCreated", "dtDue", "dtRetryUntil", "dtSaved")
+WITH RECURSIVE number(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n < {_FILES - 1})
+SELECT n + 1, n % 20 + 1, printf('%064x', n), 'attachment', '/srv/import/' || (n % 20), printf('%064x', n % 20),
+  'results.csv', iif(n < :waiting, 'pending', iif(n < :failed, 'failed', 'saved')), iif(n < :failed, 1, 0),
+  iif(n < :failed, 'FolderMissing', NULL), :now, iif(n < :waiting, :now, NULL), :now,
+  iif(n < :failed, NULL, '2026-01-01 00:00:00.000000')
+FROM number
+"""
+
 
 def main() -> None:
     """Print the figures."""
@@ -81,6 +97,12 @@ def main() -> None:
         run_writing(engine, lambda connection: connection.execute(delete(account_condition)))
         run_writing(engine, lambda connection: connection.execute(delete(service_outage)))
         asyncio.run(_statements(url))
+        for title, waiting, failed in (
+            ("of which 100 wait, 100 failed", 100, 100),
+            ("half wait, half failed", 5e5, 5e5),
+        ):
+            run_writing(engine, partial(_fill_files, waiting=int(waiting), failed=int(failed)))
+            print(f"  {_FILES:,} files, {title}: {_reading_deliveries(engine):.3f} s")
         engine.dispose()
 
 
@@ -132,6 +154,23 @@ def _fill(engine: Engine) -> None:
     for table, values in rows.items():
         run_writing(engine, lambda connection, table=table, values=values: connection.execute(insert(table), values))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
     run_writing(engine, lambda connection: connection.execute(text(_FILLED)))
+
+
+def _fill_files(connection: Connection, *, waiting: int, failed: int) -> None:
+    """A file of each message: the first wait, the next failed, the others are saved; of 20 rules and folders."""
+    now = utc_now().strftime("%Y-%m-%d %H:%M:%S.000000")
+    connection.execute(delete(email_file))
+    connection.execute(text(_FILES_FILLED), {"waiting": waiting, "failed": waiting + failed, "now": now})
+
+
+def _reading_deliveries(engine: Engine) -> float:
+    """Median of the seconds in which the monitor reads the facts of rules and files."""
+    times = []
+    for _ in range(_RUNS):
+        started = time.perf_counter()
+        run_reading(engine, lambda connection: deliveries.read(connection, now=utc_now()))
+        times.append(time.perf_counter() - started)
+    return median(times)
 
 
 def _break(engine: Engine) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 import click
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from console import logs, terminal
 from console.output import wrong_value
@@ -21,7 +21,8 @@ from console.wiring.clock import utc_now
 from console.wiring.database import open_engine
 from db.engine import Database, run_reading
 from db.errors import DatabaseError
-from db.queries.accounts import every
+from db.queries import rules
+from db.queries.accounts import every, every_removed
 from db.schema import revisions
 from graph.errors import GraphError
 from phrases import Phrase
@@ -99,6 +100,13 @@ def as_stored(_context: click.Context, _parameter: click.Parameter, text: str | 
     return text
 
 
+def as_stored_each(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return texts unchanged, as `as_stored` does."""
+    for each in texts:
+        as_stored(context, parameter, each)
+    return texts
+
+
 def search_text(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
     """Parse a text to search for: not empty, and of bounded length."""
     stored = as_stored(context, parameter, text)
@@ -116,13 +124,30 @@ def search_text(context: click.Context, parameter: click.Parameter, text: str | 
 
 def account_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """The account names with this prefix; none where they cannot be read: completion shows no errors."""
+    return _completed(lambda connection: [each.settings.name for each in every(connection)], incomplete)
+
+
+def all_account_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """As `account_names`, with those of removed accounts."""
+    return _completed(
+        lambda connection: [each.settings.name for each in (*every(connection), *every_removed(connection))],
+        incomplete,
+    )
+
+
+def rule_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The names of rules with this prefix, as `account_names`."""
+    return _completed(lambda connection: [each.rule.name for each in rules.every(connection)], incomplete)
+
+
+def _completed(names: Callable[[Connection], list[str]], incomplete: str) -> list[str]:
     try:
         settings = load_settings().model_copy(update={"database_login_timeout": _COMPLETION_SECONDS})
         with Invocation(settings).gateway() as engine:
-            found = run_reading(engine, every)
+            found = run_reading(engine, names)
     except (click.ClickException, DatabaseError, GraphError):
         return []
-    return [each.settings.name for each in found if each.settings.name.startswith(incomplete)]
+    return [each for each in found if each.startswith(incomplete)]
 
 
 def moment(context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | None:

@@ -51,6 +51,10 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "accounts": LazyCommand(
         "console.accounts.commands:accounts", "Add, change, show, enable, disable and remove accounts."
     ),
+    "rules": LazyCommand("console.rules.commands:rules_group", "Add, change, test and apply import rules."),
+    "delivery": LazyCommand(
+        "console.delivery.commands:delivery", "List the files that rules save, and retry what failed."
+    ),
     "verify": LazyCommand("console.messages.verify:verify", "Compare a mailbox's folder with the database."),
     "import": LazyCommand("console.messages.import_:import_", "Fetch now what a mailbox has and the database lacks."),
     "export": LazyCommand("console.messages.export:export", "Write a message to a file: its original, or as JSON."),

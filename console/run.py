@@ -14,7 +14,7 @@ from console.settings_sources import load_settings
 from console.translation.help import Group
 from console.wiring.process import run_until_signalled
 from console.wiring.roles import ALL, run_roles
-from db.queries.processes import PROCESSOR, RECEIVER, SUBSCRIPTIONS
+from db.queries.processes import DELIVERY, PROCESSOR, RECEIVER, SUBSCRIPTIONS
 from phrases import Phrase
 
 
@@ -29,7 +29,7 @@ def run() -> None:
 
 @run.command(name="all", epilog=example("mail-importer run all"))
 def run_all() -> None:
-    """Run receiver, processor and subscription manager in one process."""
+    """Run receiver, processor, subscription manager and delivery in one process."""
     _run(*ALL)
 
 
@@ -49,6 +49,12 @@ def processor() -> None:
 def subscriptions() -> None:
     """Keep one Graph subscription for each enabled account; several share the work."""
     _run(SUBSCRIPTIONS)
+
+
+@run.command(epilog=example("mail-importer run delivery"))
+def delivery() -> None:
+    """Save the files that import rules select into their folders; on each host that reaches the folders."""
+    _run(DELIVERY)
 
 
 def _run(*roles: str) -> None:

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -35,6 +36,19 @@ def yes_or_no(value: object) -> object:
     if not isinstance(found, bool):
         raise ValueError(Phrase("is neither true nor false"))  # noqa: TRY004  # pydantic collects ValueErrors
     return found
+
+
+def folders_in(text: str) -> tuple[str, ...]:
+    """The folders of a text that separates them by semicolons or lines."""
+    return tuple(each.strip() for each in re.split(r"[;\n]", text) if each.strip())
+
+
+def _folders(value: str) -> str:
+    if not folders_in(value):
+        raise ValueError(Phrase("is empty"))
+    if not all(PurePath(each).is_absolute() for each in folders_in(value)):
+        raise ValueError(Phrase("is not absolute: give each folder with its whole path"))
+    return value
 
 
 def _filled(value: str) -> str:
@@ -108,6 +122,7 @@ Port = Annotated[int, BeforeValidator(whole_number), Field(ge=0, le=65535)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 Seconds = Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=_MAX_WAIT_SECONDS)]
+FoldersText = Annotated[str, AfterValidator(_folders)]
 QuietText = Annotated[str, AfterValidator(_quiet)]
 PublicOrigin = Annotated[str, AfterValidator(_origin(http_on_loopback=True))]
 SecureOrigin = Annotated[str, AfterValidator(_origin(http_on_loopback=False))]

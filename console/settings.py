@@ -23,6 +23,7 @@ from sqlalchemy.engine import make_url
 
 from console.setting_values import (
     DatabaseUrl,
+    FoldersText,
     Key,
     Port,
     PublicOrigin,
@@ -30,6 +31,7 @@ from console.setting_values import (
     Seconds,
     SecureOrigin,
     Text,
+    folders_in,
     identifier,
     whole_number,
     yes_or_no,
@@ -167,6 +169,9 @@ class Settings(BaseModel):
     alert_quiet: QuietText | None = None
     """Quiet times, local to the host, such as `22:00-06:00; sat,sun`: nothing but errors is sent then, the rest
     waits."""
+    delivery_roots: FoldersText | None = None
+    """Folders below which import rules may save files, separated by `;` or lines, as absolute paths of this host; none:
+    nothing is delivered."""
     console_host: Text = "127.0.0.1"
     """Accepted and not used yet."""
     console_port: Port = 8081
@@ -262,6 +267,11 @@ class Settings(BaseModel):
                 )
             )
         return key
+
+    @property
+    def delivery_folders(self) -> tuple[str, ...]:
+        """The folders of `delivery_roots`."""
+        return folders_in(self.delivery_roots or "")
 
     @property
     def database_backend(self) -> str:

@@ -7,7 +7,9 @@ DatabaseError
 ├── SchemaUnusable        existing tables prevent an upgrade
 ├── AccountNotFound
 ├── AccountUnreadable     its row has unusable values
-└── AccountExists
+├── AccountExists
+├── RuleNotFound
+└── RuleExists
 """
 
 from collections.abc import Sequence
@@ -52,12 +54,24 @@ class AccountNotFound(DatabaseError):
     """No account has this name or number."""
 
 
+class AccountRemoved(AccountNotFound):
+    """The account of this name was removed; it is taken up again by adding its mailbox and folder."""
+
+
 class AccountUnreadable(DatabaseError):
     """The row of the account has unusable values; the account waits until it is corrected."""
 
 
 class AccountExists(DatabaseError):
     """Another account has this name."""
+
+
+class RuleNotFound(DatabaseError):
+    """No import rule has this name."""
+
+
+class RuleExists(DatabaseError):
+    """Another import rule has this name."""
 
 
 def no_answer(seconds: float) -> DatabaseUnavailable:

@@ -7,7 +7,8 @@ from typing import Final
 class Outcome(StrEnum):
     """`sOutcome` of `tblMessageTrace`, and the label `outcome` of `mail_importer_deliveries`.
 
-    IMPORTED to GONE end the work on a message; FILTERED: the filters of its account left it out. WAITING to
+    IMPORTED to DROPPED end the work on a message; FILTERED: the filters of its account left it out; DROPPED: its
+    account was removed. WAITING to
     NOT_SETTLED: the delivery comes again, except for DEAD_LETTERED. WAITING: its account cannot be served; SCANNING:
     Defender scans its attachments; DEFERRED: all calls of its mailbox are in use. FAILED: of `import`, which has no
     delivery. REPLAYED, MADE_DUE, PURGED: by an operator. LIFECYCLE: a notification of a subscription.
@@ -19,6 +20,7 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
     FILTERED = "seen"
     GONE = "gone"
+    DROPPED = "dropped"
     WAITING = "waiting"
     SCANNING = "scanning"
     DEFERRED = "deferred"
@@ -77,6 +79,36 @@ class ActionState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     GONE = "gone"
+
+
+class RuleState(StrEnum):
+    """`sRuleState` of a message. WHITE: not processed yet; GREEN: a rule matched, and all is saved; AMBER: none
+    matched; RED: one matched, and something could not be saved."""
+
+    WHITE = "white"
+    GREEN = "green"
+    AMBER = "amber"
+    RED = "red"
+
+
+class FileState(StrEnum):
+    """`sState` of `tblEmailFile`. SKIPPED: given up by an operator, or with the file that it describes."""
+
+    PENDING = "pending"
+    SAVED = "saved"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class FilePart(StrEnum):
+    """`sPart` of `tblEmailFile`: the part of a message that is saved. ZIP: a file in an attached .zip."""
+
+    ATTACHMENT = "attachment"
+    ZIP = "zip"
+    TEXT = "text"
+    HTML = "html"
+    ORIGINAL = "original"
+    METADATA = "metadata"
 
 
 WHOLE: Final = (ContentState.STORED, ContentState.LINKED)

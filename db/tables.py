@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.util import set_creation_order
 
 from db.columns import UtcDateTime, content, exact, flag, graph_id, identity, long_text
-from db.outcomes import ActionKind, ActionState, ContentState, FailureState
+from db.outcomes import ActionKind, ActionState, ContentState, FailureState, FilePart, FileState, RuleState
 
 GRAPH_ID_LENGTH: Final = 700
 """Characters of a Graph id in a key. Exchange advises 512; 700 nvarchar and the account stay within the 1,700 bytes
@@ -116,8 +116,8 @@ account_settings = Table(
     Column(
         "dtRemoved",
         UtcDateTime,
-        doc="Time of accounts remove; null: in use. The row is deleted once its subscription is, which needs "
-        "the row's credentials.",
+        doc="Time of accounts remove; null: in use. The row stays: adding its mailbox and folder again takes it up, "
+        "with its messages.",
     ),
     Column(
         "sNextCertificateThumbprint",
@@ -256,12 +256,26 @@ message = Table(
         UtcDateTime,
         doc="Time of the next attempt; until then a process has claimed the action. Null: nothing is left to do.",
     ),
+    Column(
+        "sRuleState",
+        Unicode(10),
+        server_default=RuleState.WHITE,
+        doc="State of the import rules: white (not processed yet), green (a rule matched, and all is saved), amber "
+        "(none matched), red (a rule matched, and something could not be saved); null: imported before there were "
+        "rules, and not checked.",
+    ),
+    Column("nRulesMatched", Integer, doc="Import rules that matched; null: not checked yet."),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
     _one_of("sAfterImportState", *ActionState),
+    _one_of("sRuleState", *RuleState),
     Index("IX_tblEmailMessage_nAccountID_dtReceived", "nAccountID", "dtReceived"),
     Index("IX_tblEmailMessage_dtReceived", "dtReceived"),
     # Also counts those of each account that are pending or failed, without reading the rows.
     Index("IX_tblEmailMessage_sAfterImportState", "sAfterImportState", "dtAfterImportDue", "nAccountID"),
+    # Finds those that no rule was checked against, and counts the others.
+    Index("IX_tblEmailMessage_sRuleState", "sRuleState", "nRulesMatched", "nMessageID"),
+    # Lists those of a state, by time.
+    Index("IX_tblEmailMessage_sRuleState_dtReceived", "sRuleState", "dtReceived"),
     sqlite_autoincrement=True,
     info={"doc": "Imported messages."},
 )
@@ -557,6 +571,238 @@ original = Table(
     info={"doc": "Whole MIME of the messages, where the setting keep_mime requests it."},
 )
 
+email_rule = Table(
+    "tblEmailRule",
+    metadata,
+    Column("nRuleID", identity(), primary_key=True, autoincrement=True, doc="Number of the rule; never used again."),
+    Column("sName", Unicode(200), nullable=False, doc="Name of the rule, unique in any letter case."),
+    Column("bEnabled", flag(), nullable=False, doc="1: mail is checked against it; 0: it is not."),
+    # No foreign key: a rule of a removed account is shown as such.
+    Column("nAccountID", BigInteger, doc="Number of the account whose mail is checked; null: that of all."),
+    Column("nPosition", Integer, nullable=False, doc="Place in the list, from 1; all rules are checked in any case."),
+    Column(
+        "sSenders",
+        long_text(),
+        doc="Senders: addresses, domains (example.com), subdomains (*.example.com), separated by lines, commas, "
+        "semicolons or blanks; null: any.",
+    ),
+    Column(
+        "sRecipients",
+        long_text(),
+        doc="Recipients (to, cc, bcc), in the same form; * within the part before the @ stands for anything "
+        "(lab+*@example.com); null: any.",
+    ),
+    Column("sSubjectKind", Unicode(10), doc="Comparison of sSubject: is, contains, matches; null: any subject."),
+    Column(
+        "sSubject",
+        long_text(),
+        doc="Texts, a line each, one of which the subject is, contains or matches (a regular expression of RE2).",
+    ),
+    Column(
+        "sBodyWords",
+        long_text(),
+        doc="Words that stand in the body in this order, a line for each choice; letter case and accents do not "
+        "count; words in double quotes follow each other. Null: any body.",
+    ),
+    Column(
+        "sAttachmentNames",
+        long_text(),
+        doc="Patterns of file names, a line each (*.csv): one attachment must fit, and those that fit are saved; null: "
+        "any.",
+    ),
+    Column("nAttachmentSizeLeast", BigInteger, doc="Least bytes of an attachment that fits; null: any."),
+    Column("nAttachmentSizeMost", BigInteger, doc="Most bytes of an attachment that fits; null: any."),
+    Column("bHasAttachments", flag(), doc="1: only messages with attachments; 0: only those without; null: both."),
+    Column(
+        "sFolder", Unicode(1000), nullable=False, doc="Import folder, an absolute path below one of delivery_roots."
+    ),
+    Column(
+        "sFileName",
+        Unicode(400),
+        doc="Template of the names of saved files ({received:%Y%m%d-%H%M%S}_{name}); null: the safe file name.",
+    ),
+    Column("bSaveAttachments", flag(), nullable=False, server_default="1", doc="1: attachments that fit are saved."),
+    Column(
+        "sUnpack",
+        Unicode(50),
+        doc="Containers whose contents are considered, too, separated by blanks: item (attached mail), tnef "
+        "(winmail.dat), smime (signed mail), zip; null: none.",
+    ),
+    Column("sSaveBody", Unicode(10), doc="Files made of the body: text, html, both; null: none."),
+    Column("bSaveOriginal", flag(), nullable=False, server_default="0", doc="1: the original is saved as .eml."),
+    Column(
+        "bSaveMetadata",
+        flag(),
+        nullable=False,
+        server_default="0",
+        doc="1: beside each file another one with .json appended to its name, after it.",
+    ),
+    Column(
+        "dtActiveSince",
+        UtcDateTime,
+        nullable=False,
+        doc="Time since which it is enabled: mail imported earlier is not checked, but by rules apply.",
+    ),
+    UniqueConstraint("sName"),
+    _one_of("sSubjectKind", "is", "contains", "matches"),
+    _one_of("sSaveBody", "text", "html", "both"),
+    sqlite_autoincrement=True,  # a number is never reused for another rule: its files outlive it
+    info={"doc": "Import rules: which files of which mail are saved into which folder."},
+)
+
+email_rule_change = Table(
+    "tblEmailRuleChange",
+    metadata,
+    Column("nChangeID", identity(), primary_key=True, autoincrement=True, doc="Number of the row."),
+    # No foreign key: the history outlives its rule.
+    Column("nRuleID", BigInteger, nullable=False, doc="Number of the rule."),
+    Column("dtChanged", UtcDateTime, nullable=False, doc="Time of the change."),
+    Column(
+        "sAction",
+        Unicode(20),
+        nullable=False,
+        doc="Change: added, changed, enabled, disabled, moved, removed, found (another program wrote the row).",
+    ),
+    Column("sWho", Unicode(200), doc="User of the operating system; null: another program."),
+    Column("sHost", Unicode(100), doc="Host of the change; null as sWho."),
+    Column(
+        "sSettings",
+        long_text(),
+        nullable=False,
+        doc="JSON object with the whole rule after the change, by column; of a removed one as it was.",
+    ),
+    Index("IX_tblEmailRuleChange_nRuleID", "nRuleID", "nChangeID"),
+    sqlite_autoincrement=True,
+    info={"doc": "Changes of the import rules; outlives the rule."},
+)
+
+email_file = Table(
+    "tblEmailFile",
+    metadata,
+    Column("nFileID", identity(), primary_key=True, autoincrement=True, doc="Number of the file."),
+    Column(
+        "nMessageID",
+        ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"),
+        nullable=False,
+        doc="Number of the message.",
+    ),
+    # No foreign key: what a rule saved outlives it.
+    Column("nRuleID", BigInteger, nullable=False, doc="Number of the rule that matched; it may be removed."),
+    Column(
+        "nRun",
+        Integer,
+        nullable=False,
+        server_default="0",
+        doc="0; more where an operator had the rule applied again (rules apply --again).",
+    ),
+    Column(
+        "sKey",
+        exact(64),
+        nullable=False,
+        doc="SHA-256, hexadecimal, of the part of the message: each is saved once for message, rule and run.",
+    ),
+    Column(
+        "sPart",
+        Unicode(10),
+        nullable=False,
+        doc="Part: attachment, zip (a file in one), text, html (the body), original, metadata.",
+    ),
+    Column("nPosition", Integer, doc="nPosition of the attachment; null: it is of none."),
+    Column("sMember", long_text(), doc="Name of the file within the .zip; null: it is of none."),
+    Column("nMember", Integer, doc="Position of the file within the .zip, from 0; null: it is of none."),
+    Column("nDataFileID", BigInteger, doc="nFileID of the file that the metadata describes; null: no metadata."),
+    Column("sFolder", Unicode(1000), nullable=False, doc="Folder into which it is saved."),
+    Column("sFolderKey", exact(64), nullable=False, doc="SHA-256, hexadecimal, of sFolder."),
+    Column("sFileName", Unicode(255), nullable=False, doc="Name under which it is to be saved."),
+    Column(
+        "sTargetPath",
+        long_text(),
+        doc="Path under which it was saved: where the name was taken, with a number; null: no attempt came that far.",
+    ),
+    Column("sState", Unicode(10), nullable=False, doc="State: pending, saved, failed, skipped."),
+    Column("nAttempts", Integer, nullable=False, server_default="0", doc="Failed attempts so far."),
+    Column("sReason", Unicode(100), doc="Reason of the last failed attempt, a fixed word; null: none failed."),
+    Column("sDetail", long_text(), doc="What failed and what to do, in English; null: nothing failed."),
+    _phrase_of("sDetail"),
+    Column("nSize", BigInteger, doc="Bytes of the file; null: not known yet."),
+    Column("sSHA256", Unicode(64), doc="SHA-256 of the file, hexadecimal; null: not known yet."),
+    Column("dtCreated", UtcDateTime, nullable=False, doc="Time at which the rule matched."),
+    Column(
+        "dtDue",
+        UtcDateTime,
+        doc="Time of the next attempt; until then a process has claimed the file. Null: nothing is left to do.",
+    ),
+    Column("dtRetryUntil", UtcDateTime, nullable=False, doc="Time after which a failed attempt is the last."),
+    Column("dtSaved", UtcDateTime, doc="Time at which it was saved; null: it is not."),
+    Column("sOwner", Unicode(100), doc="Process that claimed the file last (its sProcess); null: none did."),
+    Column("sToken", Unicode(32), doc="Part of the name of the temporary file of the last claim; null: none."),
+    Column(
+        "sFolderIdentity",
+        Unicode(100),
+        doc="Identity of the folder in which the temporary file is whole: from now on it is renamed, and only that; "
+        "null: it is not whole.",
+    ),
+    UniqueConstraint("nMessageID", "nRuleID", "nRun", "sKey"),
+    _one_of("sPart", *FilePart),
+    _one_of("sState", *FileState),
+    Index("IX_tblEmailFile_sState", "sState", "dtDue", "sFolderKey"),
+    # Finds what is due in one folder behind any number of others, and counts by folder and rule without the rows.
+    Index("IX_tblEmailFile_sFolderKey", "sState", "sFolderKey", "dtDue", "nAttempts", "nRuleID", "nFileID"),
+    # Finds the folders into which something was saved of late.
+    Index("IX_tblEmailFile_dtSaved", "dtSaved", "sFolderKey"),
+    Index("IX_tblEmailFile_nDataFileID", "nDataFileID"),
+    sqlite_autoincrement=True,
+    info={"doc": "Files that import rules save into folders, one row each."},
+)
+
+email_consumer = Table(
+    "tblEmailConsumer",
+    metadata,
+    Column("sConsumer", exact(100), primary_key=True, doc="Name of a program that reads mail by SQL."),
+    Column(
+        "nPosition",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        doc="Every message up to this nMessageID was taken, or will never appear.",
+    ),
+    Column("dtCreated", UtcDateTime, nullable=False, doc="Time at which the consumer was added."),
+    Column("dtMoved", UtcDateTime, doc="Time at which nPosition last moved; null: never."),
+    Column("nNextPosition", BigInteger, doc="Position to which nPosition moves next; null: none is noted."),
+    Column(
+        "dtNextPosition",
+        UtcDateTime,
+        doc="Time at which nNextPosition was noted: it had been taken, so lower numbers had been given out.",
+    ),
+    Column(
+        "sOpenTransactions",
+        long_text(),
+        doc="On PostgreSQL: transactions that were writing messages when nNextPosition was noted, separated by blanks; "
+        "null: none.",
+    ),
+    info={"doc": "Programs that read mail by SQL, each with its position: see docs/downstream.md."},
+)
+
+email_taken = Table(
+    "tblEmailTaken",
+    metadata,
+    Column(
+        "sConsumer",
+        ForeignKey("tblEmailConsumer.sConsumer", ondelete="CASCADE"),
+        primary_key=True,
+        doc="Name of the program.",
+    ),
+    Column(
+        "nMessageID",
+        ForeignKey("tblEmailMessage.nMessageID", ondelete="CASCADE"),
+        primary_key=True,
+        doc="Number of a message beyond nPosition that the program has taken.",
+    ),
+    Column("dtTaken", UtcDateTime, nullable=False, doc="Time at which it was taken."),
+    Index("IX_tblEmailTaken_nMessageID", "nMessageID"),
+    info={"doc": "Messages beyond its position that a program has taken; deleted once the position has passed."},
+)
+
 graph_subscription = Table(
     "tblGraphSubscription",
     metadata,
@@ -795,7 +1041,7 @@ process = Table(
         "sRoles",
         Unicode(200),
         nullable=False,
-        doc="Names of its roles, separated by spaces: receiver, processor, subscriptions.",
+        doc="Names of its roles, separated by spaces: receiver, processor, subscriptions, delivery.",
     ),
     Column("sVersion", Unicode(50), nullable=False, doc="Version of mail-importer."),
     Column("dtStarted", UtcDateTime, nullable=False, doc="Start of the process."),
@@ -940,7 +1186,8 @@ message_trace = Table(
         Unicode(20),
         nullable=False,
         doc="Outcome: imported, replaced, known, duplicate, seen (left out by a filter), gone, waiting, "
-        "scanning, deferred, retried, dead_lettered, handed_back, not_settled, failed, replayed, made_due, purged.",
+        "scanning, deferred, retried, dead_lettered, handed_back, not_settled, failed, replayed, made_due, purged, "
+        "dropped (its account was removed).",
     ),
     Column("sReason", Unicode(100), doc="Reason, a fixed word; null: none."),
     Column("sDetail", long_text(), doc="Description for an operator, in English, never from the mail; null: none."),
@@ -955,7 +1202,12 @@ queue_audit = Table(
     "tblQueueAudit",
     metadata,
     Column("nAuditID", identity(), primary_key=True, autoincrement=True, doc="Number of the row."),
-    Column("sAction", Unicode(20), nullable=False, doc="Operation: replay, purge, import, db purge, retry-actions."),
+    Column(
+        "sAction",
+        Unicode(20),
+        nullable=False,
+        doc="Operation: replay, purge, import, db purge, retry-actions, delivery retry, delivery skip.",
+    ),
     Column("sWho", Unicode(200), nullable=False, doc="User of the operating system."),
     Column("sHost", Unicode(100), nullable=False, doc="Host of the command."),
     Column("sQueue", Unicode(400), nullable=False, doc="Queue; empty: none is concerned."),
@@ -979,7 +1231,8 @@ account_change = Table(
         "sAction",
         Unicode(20),
         nullable=False,
-        doc="Change: added, changed, enabled, disabled, removed, found (another program wrote the row).",
+        doc="Change: added, changed, enabled, disabled, removed, taken_up (a removed account was added again), found "
+        "(another program wrote the row).",
     ),
     Column("sWho", Unicode(200), doc="User of the operating system; null: mail-importer itself, or another program."),
     Column("sHost", Unicode(100), doc="Host of the change; null as sWho."),

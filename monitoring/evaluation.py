@@ -1,7 +1,7 @@
 """Problems found from facts, one for one cause. Pure: the same facts give the same problems.
 
 A cause that concerns many accounts is one problem that counts them: an outage of a service, a refused application, a
-certificate. What is of single accounts is a problem each, up to _FEW; of more accounts of one application, it is one.
+certificate. What is of single accounts is a problem each, up to FEW; of more accounts of one application, it is one.
 """
 
 import re
@@ -17,7 +17,9 @@ from db.leases import age
 from db.queries.installation import ConditionFact
 from db.queries.outages import KnownOutage
 from db.queries.problems import NO_ACCOUNT, Problem, ProblemKind, Severity
-from db.queries.processes import PROCESSOR, SUBSCRIPTIONS, KnownProcess
+from db.queries.processes import DELIVERY, PROCESSOR, SUBSCRIPTIONS, KnownProcess
+from monitoring.delivery_problems import OF_DELIVERIES, problems_of_delivery
+from monitoring.enumeration import FEW, listed
 from monitoring.facts import Disk, Facts
 from phrases import Phrase
 
@@ -25,8 +27,6 @@ NOT_DRAINED_AFTER: Final = timedelta(minutes=5)
 MAX_CLOCK_SECONDS: Final = 10.0
 """Difference of two hosts' clocks from which it is a problem."""
 
-_FEW: Final = 10
-_SHOWN_HOSTS: Final = 5
 _FORGOTTEN_AFTER: Final = timedelta(days=2)
 """A target that was not tried for so long shows no failure any more: no alerts are configured, or none are due."""
 _GIB: Final = 1024**3
@@ -97,11 +97,13 @@ def evaluate(facts: Facts) -> list[Problem]:
         *_clocks(facts),
         *_disk(facts.disk),
         *_targets_of_alerts(facts),
+        *problems_of_delivery(facts),
     ]
 
 
 def hidden(facts: Facts) -> set[ProblemKind]:
-    """The kinds of which some problems may not be found now: an outage explains them, or the queue was not counted.
+    """The kinds of which some problems may not be found now: an outage explains them, the queue was not counted, or no
+    delivery is alive that would show them.
 
     Those that were open before are not over for that.
     """
@@ -111,6 +113,8 @@ def hidden(facts: Facts) -> set[ProblemKind]:
         kinds |= {ProblemKind.MESSAGES_FAILING} if facts.stored.failing else set()
     if facts.queue is None or not facts.queue.complete:
         kinds |= {ProblemKind.DEAD_LETTERS, ProblemKind.QUEUE_NOT_DRAINED}
+    if facts.stored.deliveries.is_used and not facts.has(DELIVERY):
+        kinds |= OF_DELIVERIES
     return kinds
 
 
@@ -170,7 +174,7 @@ def _outage(kind: ProblemKind, text: Phrase, remedy: Phrase, found: Sequence[Kno
 
 
 def _shown(found: Sequence[KnownOutage]) -> dict[str, str]:
-    return {"hosts": _listed({each.host for each in found}), "why": max(found, key=lambda each: each.seen).why}
+    return {"hosts": listed({each.host for each in found}), "why": max(found, key=lambda each: each.seen).why}
 
 
 _NETWORK: Final = Phrase(
@@ -207,7 +211,7 @@ class _Cause:
 
 def _conditions(facts: Facts) -> Iterator[Problem]:
     # Without a live manager, what it found last is of no outage that goes on.
-    unreached = _unreached(facts) or not _has(facts.living, SUBSCRIPTIONS)
+    unreached = _unreached(facts) or not facts.has(SUBSCRIPTIONS)
     causes: dict[tuple[str, ...], _Cause] = {}
     for each in facts.stored.conditions:
         kind = kind_of(each.role, each.reason)
@@ -252,7 +256,7 @@ def _of_cause(cause: _Cause, *, scope: str) -> Iterator[Problem]:
     if len(by_account) == 1 and cause.count == 1:
         first = cause.first
         yield _of_account(cause.kind, severity, first, by_account[first.account_id], scope if shared else "")
-    elif shared or cause.count > _FEW or cause.first.reason == "EndpointNotValidated":
+    elif shared or cause.count > FEW or cause.first.reason == "EndpointNotValidated":
         yield Problem(
             cause.kind,
             severity,
@@ -297,7 +301,7 @@ def _account_remedy(name: str) -> Phrase:
 def _roles(facts: Facts) -> Iterator[Problem]:
     alive = facts.living
     missing = set()
-    if facts.stored.accounts and not _has(alive, PROCESSOR):
+    if facts.stored.accounts and not facts.has(PROCESSOR):
         missing.add(PROCESSOR)
         yield Problem(
             ProblemKind.NO_PROCESSOR,
@@ -306,7 +310,7 @@ def _roles(facts: Facts) -> Iterator[Problem]:
             Phrase("Start one: mail-importer run processor, or run all"),
             since=_last_seen(facts, PROCESSOR),
         )
-    if facts.stored.accounts and not _has(alive, SUBSCRIPTIONS):
+    if facts.stored.accounts and not facts.has(SUBSCRIPTIONS):
         missing.add(SUBSCRIPTIONS)
         yield Problem(
             ProblemKind.NO_MANAGER,
@@ -314,6 +318,15 @@ def _roles(facts: Facts) -> Iterator[Problem]:
             Phrase("No subscription manager is alive: subscriptions end, and folders are not swept."),
             Phrase("Start one: mail-importer run subscriptions, or run all"),
             since=_last_seen(facts, SUBSCRIPTIONS),
+        )
+    if facts.stored.deliveries.is_used and not facts.has(DELIVERY):
+        missing.add(DELIVERY)
+        yield Problem(
+            ProblemKind.NO_DELIVERY,
+            Severity.ERROR,
+            Phrase("No delivery is alive: mail is not checked against the rules, and no file is saved."),
+            Phrase("Start one, on each host that reaches the folders: mail-importer run delivery, or run all"),
+            since=_last_seen(facts, DELIVERY),
         )
     stuck = {each.process: each.since for each in facts.outages_of(Service.LOOP)}
     for each in facts.stored.processes:
@@ -336,10 +349,6 @@ def _roles(facts: Facts) -> Iterator[Problem]:
                 scope=each.process.name,
                 since=stuck[each.process.name] if hangs else each.heartbeat,
             )
-
-
-def _has(alive: Iterable[KnownProcess], role: str) -> bool:
-    return any(role in each.process.roles for each in alive)
 
 
 def _last_seen(facts: Facts, role: str) -> datetime | None:
@@ -374,7 +383,7 @@ def _queue(facts: Facts) -> Iterator[Problem]:
         return
     waiting = facts.queue.waiting_since
     # Without a processor, that is the problem.
-    if _has(facts.living, PROCESSOR) and waiting is not None and age(waiting, facts.now) >= NOT_DRAINED_AFTER:
+    if facts.has(PROCESSOR) and waiting is not None and age(waiting, facts.now) >= NOT_DRAINED_AFTER:
         yield Problem(
             ProblemKind.QUEUE_NOT_DRAINED,
             Severity.ERROR,
@@ -388,8 +397,12 @@ def _queue(facts: Facts) -> Iterator[Problem]:
             since=waiting + NOT_DRAINED_AFTER,
             count=facts.queue.active,
         )
-    dead = {each.account_id: each.dead for each in facts.queue.accounts if each.dead}
-    if len(dead) <= _FEW:
+    dead = {
+        each.account_id: each.dead
+        for each in facts.queue.accounts
+        if each.dead and each.account_id not in facts.stored.removed
+    }
+    if len(dead) <= FEW:
         yield from (_dead_letters_of(account_id, number, facts) for account_id, number in dead.items())
         return
     number = sum(dead.values())
@@ -444,7 +457,7 @@ def _failing(facts: Facts) -> Iterator[Problem]:
     if _unreached(facts):
         return
     failing = facts.stored.failing
-    if len(failing) > _FEW:
+    if len(failing) > FEW:
         number = sum(each.messages for each in failing.values())
         yield Problem(
             ProblemKind.MESSAGES_FAILING,
@@ -485,7 +498,7 @@ def _failing(facts: Facts) -> Iterator[Problem]:
 
 def _failed_actions(facts: Facts) -> Iterator[Problem]:
     failed = facts.stored.failed_actions
-    if len(failed) > _FEW:
+    if len(failed) > FEW:
         number = sum(failed.values())
         yield Problem(
             ProblemKind.AFTER_IMPORT_FAILING,
@@ -562,8 +575,3 @@ def _targets_of_alerts(facts: Facts) -> Iterator[Problem]:
             scope=each.target,
             since=each.since,
         )
-
-
-def _listed(hosts: Iterable[str]) -> str:
-    known = sorted(hosts)
-    return ", ".join(known[:_SHOWN_HOSTS]) + (", …" if len(known) > _SHOWN_HOSTS else "")

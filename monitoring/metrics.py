@@ -38,6 +38,8 @@ class InstallationSnapshot:
     `queue`: messages by state (active, locked, scheduled, dead), those that the queue reports; none: it could not be
     read. `waiting_since`: the time since which the oldest active message could have been received. `problems`: open
     ones by kind and severity. `certificates`: their ends, by thumbprint. `processes`: those alive, by role.
+    `unchecked`: messages that no rule was checked against; None: there are no rules. `files`: by state (pending,
+    failed); `file_due_since`: the time since which the oldest is due.
     """
 
     taken: datetime
@@ -47,6 +49,9 @@ class InstallationSnapshot:
     problems: Mapping[tuple[str, str], int] = field(default_factory=dict)
     certificates: Mapping[str, datetime] = field(default_factory=dict)
     processes: Mapping[str, int] = field(default_factory=dict)
+    unchecked: int | None = None
+    files: Mapping[str, int] = field(default_factory=dict)
+    file_due_since: datetime | None = None
 
 
 class InstallationMetrics(Collector):
@@ -105,19 +110,40 @@ class InstallationMetrics(Collector):
             [((state,), count) for state, count in snapshot.queue.items()],
         )
         yield self._oldest(snapshot)
+        yield from self._of_files(snapshot)
         yield self._days_left(snapshot)
         yield from self._of_accounts(snapshot.accounts)
 
     def _oldest(self, snapshot: InstallationSnapshot) -> Metric:
-        age = 0.0
-        if snapshot.waiting_since is not None:
-            age = max(0.0, (self._clock() - snapshot.waiting_since).total_seconds())
         return _gauge(
             "mail_importer_queue_oldest_active_age_seconds",
             "Time for which the oldest active message could have been received; 0: there is none.",
             [],
-            [((), age)] if snapshot.queue else [],
+            [((), self._age(snapshot.waiting_since))] if snapshot.queue else [],
         )
+
+    def _of_files(self, snapshot: InstallationSnapshot) -> Iterator[Metric]:
+        yield _gauge(
+            "mail_importer_unchecked_messages",
+            "Messages that were not checked against the import rules; counted up to 100,000.",
+            [],
+            [] if snapshot.unchecked is None else [((), snapshot.unchecked)],
+        )
+        yield _gauge(
+            "mail_importer_delivery_files",
+            "Files that are to be saved (pending), and that could not be (failed; counted up to 100,000).",
+            ["state"],
+            [((state,), count) for state, count in snapshot.files.items()],
+        )
+        yield _gauge(
+            "mail_importer_delivery_oldest_due_age_seconds",
+            "Time for which the oldest file is due that is to be saved; 0: there is none.",
+            [],
+            [((), self._age(snapshot.file_due_since))] if snapshot.files else [],
+        )
+
+    def _age(self, since: datetime | None) -> float:
+        return 0.0 if since is None else max(0.0, (self._clock() - since).total_seconds())
 
     def _days_left(self, snapshot: InstallationSnapshot) -> Metric:
         now = self._clock()

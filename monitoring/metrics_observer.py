@@ -11,10 +11,11 @@ from typing import Final
 
 from bus.queue import AccountStatus, QueueStatus
 from db.engine import Database
+from db.outcomes import FileState
 from db.queries import installation
 from db.queries.installation import AccountState
 from db.queries.problems import Problem, ProblemKind, Severity
-from db.queries.processes import PROCESSOR, SUBSCRIPTIONS
+from db.queries.processes import DELIVERY, PROCESSOR, SUBSCRIPTIONS
 from monitoring.facts import Facts
 from monitoring.metrics import AccountSnapshot, InstallationMetrics, InstallationSnapshot
 
@@ -57,6 +58,7 @@ class MetricsObserver:
                 async with asyncio.timeout(_STORE_SECONDS):
                     self._certificates = await self._certificate_ends()
             self._next_read = self._monotonic() + _READ_EVERY_SECONDS
+        deliveries = facts.stored.deliveries
         queues = {} if facts.queue is None else {each.account_id: each for each in facts.queue.accounts}
         self._serve(
             InstallationSnapshot(
@@ -67,6 +69,9 @@ class MetricsObserver:
                 problems=Counter((each.kind.value, each.severity.value) for each in found),
                 certificates=self._certificates,
                 processes=_processes(facts),
+                unchecked=deliveries.unchecked if deliveries.is_used or facts.has(DELIVERY) else None,
+                files={FileState.PENDING.value: deliveries.waiting, FileState.FAILED.value: deliveries.failed_files},
+                file_due_since=deliveries.due_since,
             )
         )
 
@@ -104,8 +109,11 @@ def _depths(queue: QueueStatus) -> dict[str, int]:
 
 
 def _processes(facts: Facts) -> dict[str, int]:
-    """By role; a receiver that has no row, as in front of Service Bus, is not counted as missing."""
+    """By role; a receiver that has no row, as in front of Service Bus, is not counted as missing, nor a delivery
+    without rules."""
     counts = {PROCESSOR: 0, SUBSCRIPTIONS: 0}
+    if facts.stored.deliveries.is_used:
+        counts[DELIVERY] = 0
     for each in facts.stored.processes:
         for role in each.process.roles:
             counts[role] = counts.get(role, 0) + (each.process.name in facts.alive)

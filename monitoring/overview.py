@@ -11,7 +11,7 @@ from bus.queue import AccountStatus
 from db.leases import age
 from db.queries.installation import AccountState
 from db.queries.problems import Problem, ProblemKind, Severity, StoredProblem
-from db.queries.processes import PROCESSOR, SUBSCRIPTIONS
+from db.queries.processes import DELIVERY, PROCESSOR, SUBSCRIPTIONS
 from monitoring.evaluation import is_replaced
 from monitoring.facts import Facts
 
@@ -125,6 +125,7 @@ class Overview:
             ],
             "accounts": [_account(each, queues.get(each.account_id)) for each in self.accounts],
             "queue": self.queue_data(),
+            "delivery": self.delivery_data(),
             "last_imported": self.last_imported,
             "certificates": [{"thumbprint": each.thumbprint, "expires": each.expires} for each in self.certificates],
         }
@@ -158,6 +159,20 @@ class Overview:
                 }
                 for each in self.dead_letter_reasons
             ],
+        }
+
+    def delivery_data(self) -> dict[str, Any]:
+        """The part of `data` that is of rules and files."""
+        found = self.facts.stored.deliveries
+        living = [each.process.host for each in self.facts.living if DELIVERY in each.process.roles]
+        due = found.due_since
+        return {
+            "hosts": sorted(set(living)),
+            "rules": len(found.enabled),
+            "unchecked_messages": found.unchecked,
+            "waiting_files": found.waiting,
+            "failed_files": found.failed_files,
+            "oldest_due_age_seconds": None if due is None else round(age(due, self.facts.now).total_seconds(), 3),
         }
 
 

@@ -4,7 +4,7 @@ A failure of a whole account (no access, no certificate) is not counted against 
 and are delivered again when the account is retried.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -16,12 +16,12 @@ from sqlalchemy import Connection
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.leases import age, is_over
-from db.queries import accounts, filters
+from db.queries import accounts, filters, rules
 from db.queries.filters import Filters
 from graph.errors import AccountError
 from graph.mailbox import Mailbox
 from phrases import Phrase
-from processor.errors import AccountUnusable, FiltersInvalid, Unprocessable
+from processor.errors import AccountUnusable, FiltersInvalid, RemovedAccount, Unprocessable
 from processor.filters import BadFilter, MailFilter
 from processor.metrics import ProcessorMetrics
 
@@ -42,8 +42,11 @@ class AccountCache:
     def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
-        self._known: dict[int, tuple[datetime, accounts.Account | None]] = {}
+        self._known: dict[int, tuple[datetime, accounts.Account | None, int]] = {}
+        """When each was read, the account, and the number of the read."""
+        self._reads = 0
         self._filters: dict[int, tuple[Filters, MailFilter]] = {}
+        self._of_originals: Collection[int | None] = ()
 
     async def refresh(self, account_ids: Iterable[int]) -> None:
         """Read those of the accounts that are not fresh, in one query.
@@ -52,25 +55,36 @@ class AccountCache:
             DatabaseUnavailable
         """
         now = self._clock()
-        stale = {
-            each for each in account_ids if each not in self._known or age(self._known[each][0], now) >= _FRESH_FOR
-        }
+        stale = {each for each in account_ids if not self._is_fresh(each, now)}
         if stale:
-            found = await self._database.read(lambda connection: accounts.by_id(connection, sorted(stale)))
-            self._known.update({each: (now, found.get(each)) for each in stale})
+            self._reads = number = self._reads + 1
+            found, self._of_originals = await self._database.read(
+                lambda connection: (accounts.by_id(connection, sorted(stale)), rules.needs_original(connection))
+            )
+            for each in stale:
+                if each not in self._known or self._known[each][2] < number:  # no later read overtook this one
+                    self._known[each] = (now, found.get(each), number)
+
+    def _is_fresh(self, account_id: int, now: datetime) -> bool:
+        """Never true of a removed account: what came since it was taken up again must not be dropped."""
+        read, account, _ = self._known.get(account_id, (now, None, 0))
+        return account is not None and not account.removed and age(read, now) < _FRESH_FOR
 
     def mailbox(self, account_id: int) -> Mailbox:
         """The mailbox of an account that `refresh` has read.
 
         Raises:
+            RemovedAccount
             Unprocessable: there is no such account, or it is disabled.
         """
         account = self._known[account_id][1]
-        if account is None or account.removed:
+        if account is None:
             raise Unprocessable(
                 "AccountUnknown",
-                Phrase("Account {account_id} was removed; its mail is not imported.", account_id=account_id),
+                Phrase("There is no account {account_id}; its mail is not imported.", account_id=account_id),
             )
+        if account.removed:
+            raise RemovedAccount(account_id)
         if not account.enabled:
             raise Unprocessable(
                 "AccountDisabled",
@@ -97,6 +111,10 @@ class AccountCache:
         why = None if account is None else account.unreadable_because
         if why is not None:
             raise AccountUnusable(why, advice=Phrase(""))
+
+    def keeps_original(self, account_id: int) -> bool:
+        """Check whether an import rule saves the originals of this account, or those of all."""
+        return account_id in self._of_originals or None in self._of_originals
 
     def mail_filter(self, account_id: int) -> MailFilter | None:
         """The filter of mail to import, of an account as for `settings`; None: all mail is imported.

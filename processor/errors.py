@@ -14,6 +14,14 @@ class Unprocessable(Exception):
         self.reason = reason
 
 
+class RemovedAccount(Unprocessable):
+    """The account was removed: nothing of it is imported, and nothing is kept for an operator."""
+
+    def __init__(self, account_id: int) -> None:
+        text = Phrase("Account {account_id} was removed; its mail is not imported.", account_id=account_id)
+        super().__init__("AccountRemoved", text)
+
+
 class MessageChanged(Exception):
     """The message changed while it was being fetched; fetch it from the start again."""
 

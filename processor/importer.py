@@ -14,7 +14,7 @@ import structlog
 from bus.notification import Notification
 from db.outcomes import ContentState, Outcome
 from db.queries.messages import MessageStore
-from db.records import AttachmentRecord, MessageRecord, OriginalRecord
+from db.records import AttachmentRecord, MessageRecord
 from db.tables import GRAPH_ID_LENGTH
 from graph.errors import ItemGone
 from graph.mailbox import Mailbox
@@ -148,7 +148,8 @@ class Importer:
         spooling = spooling_threads()
         self._processes = processes or worker_processes()
         self._attachments = AttachmentFetcher(reader, limits=limits, processes=self._processes, spooling=spooling)
-        self._originals = OriginalFetcher(reader, limit_mb=limits.message_mb, spooling=spooling) if keep_mime else None
+        self._originals = OriginalFetcher(reader, limit_mb=limits.message_mb, spooling=spooling)
+        self._keep_mime = keep_mime
         self._bodies = BodyTexts(self._processes, spooling)
         self._clock = clock
         self._sleep = sleep
@@ -165,6 +166,7 @@ class Importer:
         replacing: bool = False,
         include_duplicates: bool = False,
         then: str | None = None,
+        keep_original: bool = False,
         last_attempt: bool = False,
         without_original: bool = False,
         first_seen: datetime | None = None,
@@ -174,8 +176,9 @@ class Importer:
         A message that `mail_filter` leaves out is recorded, and known from then on. An imported one stays as it is;
         with `replacing` it becomes what the mailbox holds now, and with `include_duplicates` a copy of another message
         becomes one of its own. `then`: the action on it in the mailbox afterwards, which is committed with it and left
-        to `processor.after_import`. On the `last_attempt` an attachment that Exchange cannot open is left out, with a
-        row that states it; `without_original`, raw MIME that Graph does not give is.
+        to `processor.after_import`. `keep_original`: keep the raw MIME of this message, whatever the importer does. On
+        the `last_attempt` an attachment that Exchange cannot open is left out, with a row that states it;
+        `without_original`, raw MIME that Graph does not give is.
 
         Attachments that Defender still scans are awaited until 30 minutes after the message was received, or after
         `first_seen` (None: now) where that was earlier. A message that was imported without them is completed when they
@@ -198,6 +201,7 @@ class Importer:
                     replacing=replacing,
                     include_duplicates=include_duplicates,
                     then=then,
+                    keep_original=keep_original or self._keep_mime,
                     last_attempt=last_attempt,
                     without_original=without_original,
                     first_seen=first_seen,
@@ -218,6 +222,7 @@ class Importer:
         replacing: bool,
         include_duplicates: bool,
         then: str | None,
+        keep_original: bool,
         last_attempt: bool,
         without_original: bool,
         first_seen: datetime | None,
@@ -234,7 +239,7 @@ class Importer:
         attachments: list[AttachmentRecord] = []
         even_placeholders = False
         # Until it is written: a message that waits holds nothing but its JSON without the long texts.
-        async with self._budget.reserved(self._bytes_below(facts), mailbox=mailbox.counted_as):
+        async with self._budget.reserved(_bytes_below(facts, keep_original), mailbox=mailbox.counted_as):
             fetch = functools.partial(
                 self._attachments.fetch, mailbox, message_id, message, files, texts, last_attempt=last_attempt
             )
@@ -252,7 +257,11 @@ class Importer:
                 why = mail_filter.left_out(listed)
                 if why is not None:
                     return await self._left_out(mailbox, message_id, message, why)
-            original = await self._original(mailbox, message_id, message, files, last_attempt=without_original)
+            original = None
+            if keep_original:
+                original = await self._originals.fetch(
+                    mailbox, message_id, message, files, last_attempt=without_original
+                )
             progress.fetched = self._clock()
             record = message_record(
                 mailbox.account_id,
@@ -319,19 +328,6 @@ class Importer:
             return ImportResult(outcome, received=record.received)
         return ImportResult(outcome, received=record.received, reason=record.reason, rule=record.rule)
 
-    def _bytes_below(self, facts: Facts) -> int:
-        """Bytes that attachments and raw MIME of a message hold in memory at most."""
-        attached = 0 if facts.has_attachments is False else bytes_in_memory(facts.size)
-        return attached + (0 if self._originals is None else ORIGINAL_IN_MEMORY)
-
-    async def _original(
-        self, mailbox: Mailbox, message_id: str, message: Json, files: ExitStack, *, last_attempt: bool
-    ) -> OriginalRecord | None:
-        """The raw MIME, where it is kept."""
-        if self._originals is None:
-            return None
-        return await self._originals.fetch(mailbox, message_id, message, files, last_attempt=last_attempt)
-
     async def _written(self, record: MessageRecord, *, replacing: bool, include_duplicates: bool) -> Outcome:
         return await (
             self.store.replace(record, include_duplicates=include_duplicates) if replacing else self.store.save(record)
@@ -357,6 +353,12 @@ class Importer:
         if isinstance(shown, LongText) or (shown and not shown.isspace()):
             return shown
         return next((each.wrapped_text for each in record.attachments if each.wrapped_text is not None), shown)
+
+
+def _bytes_below(facts: Facts, keep_original: bool) -> int:
+    """Bytes that attachments and raw MIME of a message hold in memory at most."""
+    attached = 0 if facts.has_attachments is False else bytes_in_memory(facts.size)
+    return attached + (ORIGINAL_IN_MEMORY if keep_original else 0)
 
 
 def _note_envelope(progress: Progress, message: Json) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from bus.notification import Notification
 from db.engine import Database
-from db.queries import folders, subscriptions
+from db.queries import accounts, folders, subscriptions
 from phrases import Phrase
 from processor.errors import Unprocessable
 
@@ -75,6 +75,8 @@ def _note(connection: Connection, event: LifecycleEvent, notification: Notificat
         case LifecycleEvent.SUBSCRIPTION_REMOVED:
             return subscriptions.lose(connection, account_id, subscription_id, now=received)
         case LifecycleEvent.MISSED:
+            if accounts.is_removed(connection, account_id):
+                return False
             # For any subscription: messages that it did not deliver are missing.
             folders.note_gap(connection, account_id, now=received)
             return True

@@ -32,6 +32,7 @@ from db.queries import failures, trace
 from db.queries.failures import Failure
 from db.queries.trace import TraceRow
 from graph.errors import GraphUnavailable
+from processor.errors import Unprocessable
 from processor.importer import Progress
 from processor.metrics import ProcessorMetrics
 from processor.settlement import (
@@ -50,7 +51,15 @@ from processor.settlement import (
 _REPEATS_APART: Final = timedelta(hours=1)
 _MAX_REMEMBERED: Final = 20_000
 _OVER: Final = frozenset(
-    {Outcome.IMPORTED, Outcome.REPLACED, Outcome.KNOWN, Outcome.DUPLICATE, Outcome.FILTERED, Outcome.GONE}
+    {
+        Outcome.IMPORTED,
+        Outcome.REPLACED,
+        Outcome.KNOWN,
+        Outcome.DUPLICATE,
+        Outcome.FILTERED,
+        Outcome.GONE,
+        Outcome.DROPPED,
+    }
 )
 """Outcomes that end the work on a message."""
 _LAST_WRITE_SECONDS: Final = 2.0
@@ -264,6 +273,8 @@ class TraceWriter(DeliveryObserver):
 def _why(decision: Decision | NotSettled) -> tuple[str | None, str | None]:
     """The reason, a fixed word, and the detail, which is never from the mail."""
     match decision:
+        case Complete(error=Unprocessable() as error):
+            return error.reason, text_for_operators(error)
         case Complete(_, result):
             return (None, None) if result is None else (result.reason, result.rule)
         case Abandon(cause=cause, error=error):

@@ -46,17 +46,25 @@ _EVENTS: Final = {
     Outcome.DUPLICATE: "message_duplicate",
     Outcome.FILTERED: "message_left_out",
     Outcome.GONE: "message_gone",
+    Outcome.DROPPED: "delivery_dropped",
 }
+
+_UNRECORDED: Final = frozenset({Outcome.GONE, Outcome.DROPPED})
+"""Outcomes of which no record keeps the message: if it comes back, it must be queued."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """Needs no more work. `result`: of an import; None of a message that was known before, and of other work."""
+    """Needs no more work. `result`: of an import; None of a message that was known before, and of other work.
+
+    `error`: the reason to do nothing.
+    """
 
     outcome: Outcome
     result: ImportResult | None = None
+    error: Unprocessable | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +173,7 @@ class Settlement:
         work.is_settling = True
         match decision:
             case Complete(outcome):
-                # What is gone is recorded nowhere: if it comes back, it must be queued.
-                await self._queue.complete(work.delivery, remembered=outcome is not Outcome.GONE)
+                await self._queue.complete(work.delivery, remembered=outcome not in _UNRECORDED)
             case Abandon(delay=delay, counted=counted):
                 await self._queue.abandon(work.delivery, delay=delay, counted=counted)
             case DeadLetter(reason, description):
@@ -229,6 +236,8 @@ class DeliveryLog(DeliveryObserver):
         match decision:
             case Complete(Outcome.LIFECYCLE) | NotSettled():
                 return  # logged where more is known of it
+            case Complete(outcome, error=Unprocessable() as error):
+                log.info(_EVENTS[outcome], reason=error.reason)
             case Complete(outcome, result):
                 self._completed(work, outcome, result)
             case Abandon():

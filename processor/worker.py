@@ -26,7 +26,7 @@ from graph.mailbox import Mailbox
 from hostfaults import HostFault, host_fault_of
 from phrases import Phrase
 from processor.accounts import AccountBackoff, AccountCache
-from processor.errors import ScanInProgress, Unprocessable
+from processor.errors import RemovedAccount, ScanInProgress, Unprocessable
 from processor.importer import Importer, message_id_of
 from processor.lifecycle import LifecycleEvent, LifecycleHandler, lifecycle_event_of
 from processor.mailbox_fairness import CallShare, MailboxFairness
@@ -321,6 +321,9 @@ class Processor:
         except DatabaseUnavailable:
             await self._settlement.apply(work, _WAIT_FOR_DATABASE)
             return
+        except RemovedAccount as exc:
+            await self._settlement.apply(work, Complete(Outcome.DROPPED, error=exc))
+            return
         except Exception as exc:  # noqa: BLE001  # as in `_import`
             await self._settlement.apply(work, await self._decide(work, exc))
             return
@@ -379,6 +382,7 @@ class Processor:
                 last_attempt=work.delivery.delivery_count >= MAX_ATTEMPTS,
                 without_original=work.delivery.delivery_count >= MAX_TIMEOUTS,
                 then=work.after_import,
+                keep_original=self._accounts.keeps_original(mailbox.account_id),
                 first_seen=notification.received,
             )
             await self._backoff.release(mailbox)

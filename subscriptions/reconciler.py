@@ -130,11 +130,11 @@ class SubscriptionReconciler:
         held, requests = await self._database.read(
             lambda connection: _held_and_requests(connection, account.account_id)
         )
+        if account.removed:
+            return await self._retire(mailbox, account, held)
         wanted = await self._wanted(mailbox, account)
         if wanted is None:
             await self._remove(mailbox, held)
-            if account.removed:
-                await self._database.write(lambda connection: accounts.purge(connection, account.account_id))
             return self._clock() + _LOOK_AGAIN
         # Only an attempt whose outcome was not noted can have left one that is not held.
         unnoted = held is None and requests.attempt_fingerprint is not None
@@ -164,7 +164,7 @@ class SubscriptionReconciler:
         FOLDERS.at_latest(connection, account.account_id, due=first)
 
     async def _wanted(self, mailbox: Mailbox, account: accounts.Account) -> DesiredSubscription | None:
-        if account.removed or not account.enabled or self._addresses is None:
+        if not account.enabled or self._addresses is None:
             return None
         folder = await self._folders.locate(mailbox, account.settings.folder)
         return DesiredSubscription(
@@ -180,6 +180,15 @@ class SubscriptionReconciler:
             for each in await self._listings.get(mailbox)
             if is_ours(each, wanted.notification_url) and same_resource(each.resource, wanted.resource)
         ]
+
+    async def _retire(self, mailbox: Mailbox, account: accounts.Account, held: HeldSubscription | None) -> datetime:
+        """Delete the subscription of a removed account, and its schedules: no run follows."""
+        if held is not None and account.unreadable and held.expires > self._clock():
+            return held.expires  # its credentials cannot be used: it ends by itself
+        await self._remove(mailbox, held)
+        if await self._database.write(lambda connection: accounts.retire(connection, account.account_id)):
+            log.info("account_retired", account_id=account.account_id)
+        return self._clock() + _LOOK_AGAIN
 
     async def _remove(self, mailbox: Mailbox, held: HeldSubscription | None) -> None:
         if held is None:

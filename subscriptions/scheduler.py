@@ -284,7 +284,7 @@ class Scheduler:
 
     async def _serve(self, lease: Lease, account: Account) -> datetime:
         with bound_contextvars(account=account.settings.name):
-            if (why := account.unreadable_because) is not None:
+            if (why := account.unreadable_because) is not None and not account.removed:
                 log.error("duty_failed", duty=self._task.role, reason="AccountUnusable", error=str(why))
                 await self._note(account, "AccountUnusable", why, lease)
                 raise _Failed

@@ -285,6 +285,8 @@ def _drop(gateway: Gateway) -> None:
         for name, keys in found.get_multi_foreign_keys(schema=gateway.schema).items():
             for key in keys:
                 connection.execute(text(f'ALTER TABLE "{name[0]}"."{name[1]}" DROP CONSTRAINT "{key["name"]}"'))
+        for view in found.get_view_names(schema=gateway.schema):
+            connection.execute(text(f'DROP VIEW "{gateway.schema}"."{view}"'))
         for table in found.get_table_names(schema=gateway.schema):
             connection.execute(text(f'DROP TABLE "{gateway.schema}"."{table}"'))
         connection.execute(DropSchema(gateway.schema or ""))

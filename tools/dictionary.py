@@ -1,4 +1,4 @@
-"""Writes the data dictionary of docs/gateway-database.md from the descriptions in `db.tables`.
+"""Writes the data dictionary of docs/gateway-database.md from the descriptions in `db.tables` and `db.views`.
 
 `make dictionary` replaces what stands between the markers; a test compares.
 """
@@ -12,6 +12,7 @@ from sqlalchemy import Column, ForeignKey, Table, UniqueConstraint
 from sqlalchemy.dialects import mssql
 
 from db.tables import metadata
+from db.views import VIEWS, View, ViewColumn
 
 DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "gateway-database.md"
 BEGIN: Final = "<!-- dictionary: written by tools/dictionary.py from db/tables.py -->"
@@ -39,10 +40,12 @@ def rewritten(document: str) -> str:
 
 
 def dictionary() -> str:
-    """The diagram of the tables, then each table with its columns, as Markdown."""
+    """The diagram of the tables, then each table with its columns, then each view, as Markdown."""
     parts = ["### Tables and their foreign keys", "\n".join(_diagram())]
     for table in metadata.tables.values():
         parts += [f"### {table.name}", textwrap.fill(description_of(table), _WIDTH), "\n".join(_columns(table))]
+    for view in VIEWS:
+        parts += [f"### {view.name}", textwrap.fill(f"View. {view.doc}", _WIDTH), "\n".join(_columns_of_view(view))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -81,7 +84,16 @@ def _columns(table: Table) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |".replace("|  |", "| |")
 
 
-def _type(column: Column[Any]) -> str:
+def _columns_of_view(view: View) -> Iterator[str]:
+    yield "| column | type | null | meaning |"
+    yield "| --- | --- | --- | --- |"
+    for column in view.columns:
+        null = "yes" if column.nullable else "no"
+        doc = column.doc.replace("|", "\\|")
+        yield f"| `{column.name}` | {_type(column)} | {null} | {doc} |"
+
+
+def _type(column: Column[Any] | ViewColumn) -> str:
     """The type on SQL Server, without its collation."""
     return column.type.compile(dialect=_SQL_SERVER).partition(" COLLATE ")[0].lower()
 

@@ -25,12 +25,14 @@ PACKAGES: Final = (
     "bus",
     "console",
     "db",
+    "delivery",
     "graph",
     "hostfaults",
     "monitoring",
     "phrases",
     "processor",
     "receiver",
+    "rules",
     "subscriptions",
 )
 TRANSLATED: Final = tuple(language for language in LANGUAGES if language != ENGLISH)

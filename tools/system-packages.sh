@@ -1,13 +1,14 @@
 #!/bin/sh
 # Dependencies available only as system packages: unixodbc (pyodbc cannot be imported without libodbc.so.2),
-# systemd-analyze, prometheus and promtool, and the compiler for python-qpid-proton, which has no wheels. Installs them
-# where permitted (Debian, root); elsewhere names them. Tests that need the first three are skipped without; without a
-# compiler no test can run.
+# systemd-analyze, libfuse (of a share that hangs), prometheus and promtool, and the compiler for python-qpid-proton,
+# which has no wheels. Installs them where permitted (Debian, root); elsewhere names them. Tests that need the others
+# are skipped without; without a compiler no test can run.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin # location of ldconfig, for any user
 tools=.venv/bin
 missing="" unpacked=""
 ldconfig -p 2>/dev/null | grep -q 'libodbc\.so\.2' || missing="$missing unixodbc"
+ldconfig -p 2>/dev/null | grep -q 'libfuse3*\.so' || missing="$missing libfuse2"
 command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
 command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 "${PYTHON:-python3}" -c 'import pathlib, sys, sysconfig

@@ -13,14 +13,16 @@ import click
 from sqlalchemy import Connection
 
 from console.accounts import files
-from console.accounts.files import LIST_SEPARATOR, Entry, UnreadableFile
-from console.accounts.history import ACTIONS, changes_shown
 from console.accounts.options import account_options, name_option
-from console.accounts.settings import change, has_attachments_word, settings_of
+from console.accounts.settings import TakenUp, added, change, settings_of
 from console.audit import author
+from console.bulk_entries import DesiredEntry, EntryCheck, missing_options, with_defaults
+from console.bulk_files import Entry, UnreadableFile
+from console.changes import Changes, changes_between, import_columns
 from console.files import written
 from console.invocation import Invocation, example, pass_invocation
-from console.output import Column, Listing, failure, prints_data, shown, tell, wrong_usage
+from console.option_checks import has_attachments_word
+from console.output import Column, Listing, failure, prints_data, tell, wrong_usage
 from console.translation.help import Command
 from console.translation.language import translated
 from db.engine import run_reading, run_writing
@@ -28,15 +30,10 @@ from db.errors import AccountExists
 from db.queries import accounts as table
 from db.queries.dry_run import rolled_back
 from db.queries.filters import Filters
-from db.queries.history import Value
 from phrases import Phrase
 
 _OWN_NAMES: Final = {"move_to_folder": "move_to"}
 """Settings whose option has another name."""
-
-
-Changes = dict[str, dict[str, Value]]
-"""The values `before` and `after` of each setting that differs."""
 
 
 @dataclass(slots=True)
@@ -47,6 +44,7 @@ class _Row:
     name: str
     action: str
     changes: Changes
+    taken_up: TakenUp | None = None
 
 
 # --- Export ---
@@ -118,10 +116,11 @@ def import_(invocation: Invocation, file: BinaryIO, form: str | None, dry_run: b
     FILE is CSV with a heading, or TOML with a table [[account]] for each, with the names that `accounts export` writes.
     In CSV the entries of a list, such as senders, are in one cell, a line each.
 
-    An account of that name is changed, any other is added. Settings that the file does not name stay as they are. An
+    An account of that name is changed, any other is added; as `accounts add` does, that takes up a removed account of
+    the same mailbox and folder. Settings that the file does not name stay as they are. An
     empty cell removes an optional setting, such as a filter; any other empty cell is ignored.
     """
-    accounts = _FileCheck().of(_read(file, form))
+    accounts = EntryCheck(_options()).of(_read(file, form))
     rows: list[_Row] = []
 
     def work(connection: Connection) -> None:
@@ -137,6 +136,9 @@ def import_(invocation: Invocation, file: BinaryIO, form: str | None, dry_run: b
             tell(Phrase("Nothing was changed: this was a dry run."))
         else:
             run_writing(engine, work)
+    for each in rows:
+        if each.taken_up is not None:
+            tell(each.taken_up.sentence(each.name))
     return _listing(rows)
 
 
@@ -150,129 +152,31 @@ def _read(file: BinaryIO, form: str | None) -> list[Entry]:
         raise failure(Phrase("{path}: {reason}", path=file.name, reason=exc.args[0])) from exc
 
 
-@dataclass(frozen=True, slots=True)
-class _DesiredAccount:
-    """One desired account. `given`: the options that the file names; `enabled`: None where the file does not set it."""
-
-    place: Phrase
-    name: str
-    given: dict[str, Any]
-    enabled: bool | None
-
-
-class _FileCheck:
-    """Checks the content of a file by the options of `accounts add`, and collects all errors."""
-
-    def __init__(self) -> None:
-        self._options = _options()
-        self._context = click.Context(click.Command("add"))
-        self._defaults = _defaults()
-        self._problems: list[Phrase] = []
-
-    def of(self, entries: Sequence[Entry]) -> list[_DesiredAccount]:
-        """Return the desired accounts.
-
-        Raises:
-            click.ClickException: with all errors.
-        """
-        with self._context:
-            accounts = [desired for each in entries if (desired := self._desired(each)) is not None]
-        self._check_names(accounts)
-        if self._problems:
-            raise failure(Phrase.joined(Phrase("Nothing was changed."), *self._problems, by="\n  "))
-        return accounts
-
-    def _desired(self, entry: Entry) -> _DesiredAccount | None:
-        before = len(self._problems)
-        unknown = sorted(name for name in entry.values if name not in {*self._options, "enabled"})
-        if unknown:
-            self._problem(entry, Phrase("there is no setting {names}.", names=", ".join(unknown)))
-        given = {name: self._value(entry, name) for name in entry.values if self._is_given(entry, name)}
-        enabled = self._enabled(entry)
-        if "name" not in entry.values:
-            self._problem(entry, Phrase("it has no name."))
-        if len(self._problems) > before:
-            return None
-        return _DesiredAccount(entry.place, given.pop("name"), given, enabled)
-
-    def _is_given(self, entry: Entry, name: str) -> bool:
-        """True if the file sets the option: an empty cell does where an account can do without a value."""
-        option = self._options.get(name)
-        if option is None:
-            return False
-        return bool(entry.values[name]) or option.required or self._defaults[name] in {None, ()}
-
-    def _value(self, entry: Entry, name: str) -> Any:  # noqa: ANN401  # depends on the option
-        option, value = self._options[name], entry.values[name]
-        if not value:
-            if option.required:
-                self._problem(entry, Phrase("{name} is empty.", name=name))
-            return self._defaults[name]
-        if option.multiple and isinstance(value, str):
-            value = [each for each in value.split(LIST_SEPARATOR) if each]
-        try:
-            return option.process_value(self._context, value)
-        except click.BadParameter as exc:
-            self._problem(entry, Phrase("{name}: {reason}", name=name, reason=exc.message))
-        return None
-
-    def _enabled(self, entry: Entry) -> bool | None:
-        text = entry.values.get("enabled")
-        if text is None:
-            return None
-        try:
-            return bool(click.BOOL.convert(text or "true", None, self._context))
-        except click.BadParameter as exc:
-            self._problem(entry, Phrase("{name}: {reason}", name="enabled", reason=exc.message))
-        return None
-
-    def _check_names(self, accounts: Sequence[_DesiredAccount]) -> None:
-        first: dict[str, _DesiredAccount] = {}
-        for desired in accounts:
-            other = first.setdefault(desired.name.casefold(), desired)
-            if other is not desired:
-                self._problems.append(
-                    Phrase(
-                        "{place}: the name {name!r} is in {other}, too.",
-                        place=desired.place,
-                        name=desired.name,
-                        other=other.place,
-                    )
-                )
-
-    def _problem(self, entry: Entry, problem: Phrase) -> None:
-        self._problems.append(Phrase("{place}: {problem}", place=entry.place, problem=problem))
-
-
 def _options() -> dict[str, click.Option]:
     """The options of `accounts add` that define an account."""
     name = name_option("--name", required=True, help="")
     return {str(each.name): each for each in (name, *account_options(adding=True))}
 
 
-def _defaults() -> dict[str, Any]:
-    """The values of options that are not given."""
-    command = click.Command("add", params=list(_options().values()))
-    # Resilient parsing accepts missing required options.
-    with command.make_context("add", [], resilient_parsing=True) as context:
-        return dict(context.params)
-
-
 def _with_defaults(given: dict[str, Any]) -> dict[str, Any]:
     """All options of a new account."""
-    missing = [name for name, option in _options().items() if option.required and name not in given]
+    options = _options()
+    missing = missing_options(options, given)
     if missing:
         raise wrong_usage(Phrase("A new account needs {names} as well.", names=", ".join(missing)))
-    return _defaults() | given
+    return with_defaults(options, given)
 
 
-def _carry_out(connection: Connection, desired: _DesiredAccount, account: table.Account | None, now: datetime) -> _Row:
+def _carry_out(connection: Connection, desired: DesiredEntry, account: table.Account | None, now: datetime) -> _Row:
     """Add the account, or change the existing one."""
     name = desired.name if account is None else account.settings.name
+    taken_up: TakenUp | None = None
     try:
         if account is None:
             settings = settings_of(_with_defaults({"name": name, **desired.given}), now)
-            table.add(connection, settings, now=now, author=author())
+            _, taken_up = added(
+                connection, settings, since_given=desired.given.get("import_since") is not None, now=now
+            )
         else:
             change(connection, name, desired.given, now)
         if desired.enabled is not None and desired.enabled != (account is None or account.enabled):
@@ -287,39 +191,20 @@ def _carry_out(connection: Connection, desired: _DesiredAccount, account: table.
                 reason=reason,
             )
         ) from exc
-    differences = changes_between(account, table.by_name(connection, name))
+    differences = changes_of(account, table.by_name(connection, name))
     action = "added" if account is None else "changed" if differences else "unchanged"
-    return _Row(translated(desired.place), name, action, differences)
+    if taken_up is not None:
+        action = "taken_up"
+    return _Row(translated(desired.place), name, action, differences, taken_up)
 
 
-def changes_between(account: table.Account | None, now: table.Account) -> Changes:
+def changes_of(account: table.Account | None, now: table.Account) -> Changes:
     """Return what differs between an account, None if it is new, and its present state."""
-    before = {} if account is None else _by_setting(account)
-    return {
-        name: {"before": before.get(name), "after": value}
-        for name, value in _by_setting(now).items()
-        if before.get(name) != value
-    }
-
-
-def _by_setting(account: table.Account) -> dict[str, Value]:
-    return {
-        name: value if value is None or isinstance(value, bool | int) else _in_short(value)
-        for name, value in _exported(account).items()
-    }
-
-
-def _in_short(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list | tuple) else shown(value)
+    return changes_between({} if account is None else _exported(account), _exported(now))
 
 
 def _listing(rows: Sequence[_Row]) -> Listing:
-    columns = [
-        Column("place", Phrase("Where")),
-        Column("name", Phrase("Account"), priority=2),
-        Column("action", Phrase("Done"), lambda action: ACTIONS[action], priority=1),
-        Column("changes", Phrase("Settings"), changes_shown, lines=True, priority=3),
-    ]
+    columns = import_columns(Column("name", Phrase("Account"), priority=2))
     data = [
         {
             "place": each.place,

@@ -5,19 +5,21 @@ from dataclasses import fields
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 from sqlalchemy import Connection
 
 from console.accounts import views
-from console.accounts.bulk import Changes, changes_between, export, import_
+from console.accounts.bulk import changes_of, export, import_
 from console.accounts.folders import folders
 from console.accounts.history import show_history
 from console.accounts.options import account_options, name_option
-from console.accounts.settings import change, settings_of
+from console.accounts.settings import added, change, settings_of
 from console.audit import audited, author
+from console.changes import Changes
 from console.checks.command import require_passed, test
 from console.confirmation import confirm
 from console.installation import overview_of
-from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
+from console.invocation import Invocation, account_names, all_account_names, as_stored, example, pass_invocation
 from console.loop import run_async
 from console.output import Listing, Record, Report, prints_data, tell, wrong_usage
 from console.settings import SettingsError
@@ -64,18 +66,38 @@ def add(
     allow_shared: bool,
     **given: Any,  # noqa: ANN401  # the options, by click's names
 ) -> Report:
-    """Add an account, enabled at once."""
+    """Add an account, enabled at once.
+
+    A removed account of the same mailbox and folder is taken up again: it gets these settings, and keeps its number and
+    its messages. Without --import-since it imports since the same time as before, so mail that arrived meanwhile, too.
+    Nothing is imported twice, and what `db purge` deleted stays away.
+    """
     if allow_shared and not tested:
         raise wrong_usage(Phrase("--allow-shared goes with --test."))
     settings = settings_of(given, invocation.clock())
     if tested:
         require_passed(invocation, settings, allow_shared=allow_shared)
+    source = click.get_current_context().get_parameter_source("import_since")
     with invocation.gateway() as engine:
-        number = run_writing(
-            engine, lambda connection: table.add(connection, settings, now=invocation.clock(), author=author())
+        number, taken_up = run_writing(
+            engine,
+            lambda connection: added(
+                connection, settings, since_given=source is not ParameterSource.DEFAULT, now=invocation.clock()
+            ),
         )
     _warn_of_missing_certificates(invocation, settings)
-    return _done(number, settings.name, "added", Phrase("Account {name!r} is added and enabled.", name=settings.name))
+    if taken_up is None:
+        sentence = Phrase("Account {name!r} is added and enabled.", name=settings.name)
+        return _done(number, settings.name, "added", sentence)
+    return _done(
+        number,
+        settings.name,
+        "taken_up",
+        taken_up.sentence(settings.name),
+        taken_up=taken_up.name,
+        messages=taken_up.messages,
+        import_since=taken_up.import_since,
+    )
 
 
 def _done(account_id: int, name: str, action: str, sentence: Phrase, **facts: object) -> Report:
@@ -125,7 +147,7 @@ def update(
         before = table.by_name(connection, name)
         settings = change(connection, name, given, invocation.clock())
         account = table.by_name(connection, settings.name)
-        return settings, changes_between(before, account), account
+        return settings, changes_of(before, account), account
 
     with invocation.gateway() as engine:
         settings, changes, account = run_writing(engine, work)
@@ -157,10 +179,15 @@ def _warn_of_missing_certificates(invocation: Invocation, settings: table.Accoun
 
 
 @accounts.command("list", epilog=example("mail-importer accounts list", "mail-importer accounts list --json"))
+@click.option("--removed", is_flag=True, help="Those that were removed, with the number of their messages.")
 @prints_data
 @pass_invocation
-def list_accounts(invocation: Invocation) -> Listing:
+def list_accounts(invocation: Invocation, removed: bool) -> Listing:
     """List the accounts and their state."""
+    if removed:
+        with invocation.gateway() as engine:
+            rows = run_reading(engine, views.removed_rows)
+        return Listing(views.removed_columns(), rows, empty=Phrase("No account was removed."))
     settings, overview = invocation.settings, overview_of(invocation)
     with invocation.gateway() as engine:
         rows = run_reading(
@@ -180,15 +207,16 @@ def list_accounts(invocation: Invocation) -> Listing:
 
 
 @accounts.command(epilog=example("mail-importer accounts show laboratory"))
-@click.argument("name", callback=as_stored, shell_complete=account_names)
+@click.argument("name", callback=as_stored, shell_complete=all_account_names)
 @prints_data
 @pass_invocation
 def show(invocation: Invocation, name: str) -> Record:
-    """Show all details of an account."""
+    """Show all details of an account, also of one that was removed, by its present name."""
     settings, overview = invocation.settings, overview_of(invocation)
     with invocation.gateway() as engine:
         rows = run_reading(
-            engine, lambda connection: views.rows(connection, [table.by_name(connection, name)], settings, overview)
+            engine,
+            lambda connection: views.rows(connection, [table.with_removed(connection, name)], settings, overview),
         )
     now = invocation.clock()
     return Record(views.record_columns(settings, now), rows[0])
@@ -301,25 +329,47 @@ def _switched(invocation: Invocation, name: str, enabled: bool, sentence: Phrase
 def remove(invocation: Invocation, name: str, yes: bool) -> Report:
     """Remove an account; its messages stay.
 
-    Prompts first: its settings are deleted. The running subscription manager deletes its subscription at Microsoft
-    Graph.
+    Prompts first. The running subscription manager deletes its subscription at Microsoft Graph. Its row stays, marked
+    as removed, and `accounts add` of the same mailbox and folder takes it up again; its name is free at once.
     """
+
+    def read(connection: Connection) -> tuple[table.Account, int]:
+        account = table.by_name(connection, name)
+        return account, table.imported_count(connection, account.account_id)
+
     with invocation.gateway() as engine:
-        account = run_reading(engine, lambda connection: table.by_name(connection, name))
-        confirm(
-            Phrase(
-                "Remove the account {name!r} ({user_id})? Its mail is no longer imported then, and its settings are "
-                "deleted; the messages that it imported stay.",
-                name=name,
-                user_id=account.settings.user_id,
-            ),
-            yes=yes,
-        )
-        run_writing(
+        account, messages = run_reading(engine, read)
+        confirm(Phrase.joined(*_removal(account, messages), by="\n"), yes=yes)
+        present = run_writing(
             engine, lambda connection: table.mark_removed(connection, name, now=invocation.clock(), author=author())
         )
-    sentence = Phrase("Account {name!r} is removed. The messages it imported stay in the database.", name=name)
-    return _done(account.account_id, name, "removed", sentence)
+    sentence = Phrase.counted(
+        "Account {name!r} is removed; it is called {present!r} now. The {n} message that it imported stays in the "
+        "database.",
+        "Account {name!r} is removed; it is called {present!r} now. The {n} messages that it imported stay in the "
+        "database.",
+        n=messages,
+        name=name,
+        present=present,
+    )
+    return _done(account.account_id, name, "removed", sentence, present_name=present, messages=messages)
+
+
+def _removal(account: table.Account, messages: int) -> list[Phrase]:
+    """What the removal does, a line each, and the question."""
+    return [
+        Phrase("Its subscription at Microsoft Graph is deleted, and its mail is no longer imported."),
+        Phrase("What of it waits in the queue is dropped; its dead letters stay, and are no problem any more."),
+        Phrase.counted(
+            "The {n} message that it imported stays in the database, and so do the files saved of it.",
+            "The {n} messages that it imported stay in the database, and so do the files saved of them.",
+            n=messages,
+        ),
+        Phrase("Its row stays, marked as removed: adding the same mailbox and folder again takes it up."),
+        Phrase(
+            "Remove the account {name!r} ({user_id})?", name=account.settings.name, user_id=account.settings.user_id
+        ),
+    ]
 
 
 accounts.add_command(test)

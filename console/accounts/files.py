@@ -6,34 +6,16 @@ table `[[account]]` each.
 
 import csv
 import io
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-import tomli_w
-
+from console.bulk_files import LIST_SEPARATOR, Entry, UnreadableFile, as_toml, from_toml, plain, text_of
 from phrases import Phrase
 
 FORMATS: Final = ("csv", "toml")
 _DELIMITERS: Final = ",;\t"
 _TABLE: Final = "account"
-LIST_SEPARATOR: Final = "\n"
-"""Separator of the texts in one cell."""
-
-
-class UnreadableFile(Exception):
-    """The file has the wrong format. Made of a phrase with place and reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One account of a file. `place`: its position, for messages. A value is a text, or several."""
-
-    place: Phrase
-    values: Mapping[str, str | Sequence[str]]
 
 
 def format_of(path: Path) -> str | None:
@@ -48,8 +30,12 @@ def read(data: bytes, form: str) -> list[Entry]:
     Raises:
         UnreadableFile: it is no such file.
     """
-    text = _text(data)
-    return _from_csv(text) if form == "csv" else _from_toml(text)
+    text = text_of(data)
+    return _from_csv(text) if form == "csv" else from_toml(text, _TABLE, place=_place)
+
+
+def _place(number: int, _name: object) -> Phrase:
+    return Phrase("account {number}", number=number)
 
 
 def written(rows: Sequence[Mapping[str, Any]], form: str, *, names: Sequence[str]) -> str:
@@ -57,14 +43,7 @@ def written(rows: Sequence[Mapping[str, Any]], form: str, *, names: Sequence[str
 
     `names`: the heading of a CSV, which without any rows is a form to fill in.
     """
-    return _as_csv(rows, names) if form == "csv" else _as_toml(rows)
-
-
-def _text(data: bytes) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")  # the CSV of spreadsheets in Western Europe
+    return _as_csv(rows, names) if form == "csv" else as_toml(rows, _TABLE)
 
 
 def _from_csv(text: str) -> list[Entry]:
@@ -101,31 +80,6 @@ def _check_heading(names: Sequence[str]) -> None:
         raise UnreadableFile(Phrase("The heading has a column twice: {names}.", names=", ".join(twice)))
 
 
-def _from_toml(text: str) -> list[Entry]:
-    try:
-        found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        raise UnreadableFile(Phrase("It is not TOML: {reason}.", reason=exc)) from exc
-    tables = found.pop(_TABLE, [])
-    if found or not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
-        raise UnreadableFile(Phrase("There is something else in it than tables [[account]]."))
-    return [
-        Entry(
-            Phrase("account {number}", number=number),
-            {str(name).lower(): _plain(value) for name, value in table.items()},
-        )
-        for number, table in enumerate(tables, start=1)
-    ]
-
-
-def _plain(value: object) -> str | Sequence[str]:
-    if isinstance(value, list):
-        return [str(_plain(each)) for each in value]
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
 def _as_csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     file = io.StringIO(newline="")
     writer = csv.writer(file)
@@ -140,8 +94,4 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, list | tuple):
         return LIST_SEPARATOR.join(str(each) for each in value)
-    return str(_plain(value))
-
-
-def _as_toml(rows: Sequence[Mapping[str, Any]]) -> str:
-    return tomli_w.dumps({_TABLE: [{name: value for name, value in row.items() if value is not None} for row in rows]})
+    return str(plain(value))

@@ -1,13 +1,13 @@
 """`mail-importer accounts history`: changes of account settings, with author, time and values."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import click
 from sqlalchemy import Connection
 
-from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
-from console.output import Column, Listing, prints_data, shown
+from console.changes import changes_by_name, history_columns, who_of
+from console.invocation import Invocation, all_account_names, as_stored, example, pass_invocation
+from console.output import Column, Listing, prints_data
 from console.translation.help import Command
 from db.engine import run_writing
 from db.queries import accounts as table
@@ -15,16 +15,6 @@ from db.queries import history
 from db.queries.history import Action, Change, Value
 from phrases import Phrase
 
-ACTIONS: Final[Mapping[str, Phrase]] = {
-    "added": Phrase("added"),
-    "changed": Phrase("changed"),
-    "unchanged": Phrase("unchanged"),
-    "enabled": Phrase("enabled"),
-    "disabled": Phrase("disabled"),
-    "removed": Phrase("removed"),
-    "found": Phrase("found so"),
-}
-"""Display labels of the actions on an account."""
 _SETTINGS: Final = {
     "sAccountName": "name",
     "sAuthentication": "authentication",
@@ -55,7 +45,7 @@ _SETTINGS: Final = {
     cls=Command,
     epilog=example("mail-importer accounts history laboratory", "mail-importer accounts history --json"),
 )
-@click.argument("name", required=False, callback=as_stored, shell_complete=account_names)
+@click.argument("name", required=False, callback=as_stored, shell_complete=all_account_names)
 @prints_data
 @pass_invocation
 def show_history(invocation: Invocation, name: str | None) -> Listing:
@@ -73,15 +63,9 @@ def show_history(invocation: Invocation, name: str | None) -> Listing:
     with invocation.gateway() as engine:
         found = run_writing(engine, read)
     if name is not None:
-        numbers = {each.account_id for each in found if name in _names(each)}
-        found = [each for each in found if each.account_id in numbers]
-    columns = [
-        Column("changed", Phrase("When"), whole=True),
-        Column("account", Phrase("Account"), priority=2),
-        Column("action", Phrase("What"), lambda action: ACTIONS.get(action, action), priority=1),
-        Column("who", Phrase("Who"), lambda who: who or Phrase("another program")),
-        Column("changes", Phrase("Settings"), changes_shown, lines=True, priority=3),
-    ]
+        numbers = {each.number for each in found if name in _names(each)}
+        found = [each for each in found if each.number in numbers]
+    columns = history_columns(Column("account", Phrase("Account"), priority=2))
     return Listing(columns, [_history_row(each) for each in found], empty=_nothing_of(name))
 
 
@@ -102,28 +86,9 @@ def _history_row(change: Change) -> dict[str, Any]:
     named = change.before if removed and change.before is not None else change.after
     return {
         "changed": change.changed,
-        "account_id": change.account_id,
+        "account_id": change.number,
         "account": named.get("sAccountName"),
         "action": str(change.action),
-        "who": _who(change),
-        "changes": {
-            _SETTINGS.get(column, column): {"before": old, "after": new} for column, (old, new) in differences.items()
-        },
+        "who": who_of(change),
+        "changes": changes_by_name(differences, _SETTINGS),
     }
-
-
-def _who(change: Change) -> str | None:
-    if change.author is not None:
-        return f"{change.author.who}@{change.author.host}"
-    is_ours = isinstance(change.action, Action) and change.action is not Action.FOUND
-    return "mail-importer" if is_ours else None
-
-
-def changes_shown(changes: Mapping[str, Mapping[str, Value]]) -> Phrase:
-    """Format the differences, a line each; of a new account none: all of it is in the JSON."""
-    is_new = "name" in changes and changes["name"]["before"] is None
-    return Phrase.joined(*(_changed(name, each) for name, each in changes.items() if not is_new), by="\n")
-
-
-def _changed(name: str, values: Mapping[str, Value]) -> Phrase:
-    return Phrase("{name}: {before} → {after}", name=name, before=shown(values["before"]), after=shown(values["after"]))

@@ -1,14 +1,14 @@
 """The settings of an account as options of `accounts add` and `update`, each checked by itself."""
 
 import re
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
 import click
 
-from console.accounts.settings import ANY, HAS_ATTACHMENTS, LISTS
+from console.accounts.settings import LISTS
 from console.invocation import moment
+from console.option_checks import HAS_ATTACHMENTS, bare_text, pasted_text, size, visible
 from console.output import tell, wrong_value
 from console.thumbprints import thumbprint_argument
 from db.outcomes import ActionKind
@@ -17,16 +17,12 @@ from db.queries.filters import Filters
 from phrases import Phrase
 from processor.filters import BadFilter, MailFilter
 
-_SIZE: Final = re.compile(r"([0-9]{1,18})\s*(|b|kb|mb|gb)")
-# Same units as the limits of contents.
-_SIZE_UNITS: Final = {"": 1, "b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3}
-_LARGEST: Final = 2**63 - 1
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def name_option(option: str, *, required: bool = False, metavar: str | None = None, help: str) -> click.Option:  # noqa: A002  # click's word
     """The option that names an account."""
-    return click.Option([option], required=required, metavar=metavar, callback=_text(200), help=help)
+    return click.Option([option], required=required, metavar=metavar, callback=pasted_text(200), help=help)
 
 
 def account_options(*, adding: bool) -> list[click.Option]:
@@ -56,7 +52,7 @@ def account_options(*, adding: bool) -> list[click.Option]:
         ),
         click.Option(
             ["--folder"],
-            callback=_text(450),
+            callback=pasted_text(450),
             help="The folder to import from: a well-known name such as inbox, a path such as Inbox/Results as the "
             "mailbox shows it in its language, or an id; 'accounts folders' lists them.",
             **default("Inbox"),
@@ -70,7 +66,7 @@ def account_options(*, adding: bool) -> list[click.Option]:
         click.Option(
             ["--move-to"],
             metavar="FOLDER",
-            callback=_text(450),
+            callback=pasted_text(450),
             help="Where --after-import move puts it: a well-known name such as archive, the id of a folder, or a path "
             "such as Inbox/Imported/2026, which is created where it is missing.",
         ),
@@ -111,19 +107,17 @@ def _filter_options() -> list[click.Option]:
         click.Option(
             ["--size-least"],
             metavar="SIZE|any",
-            callback=_size,
+            callback=size,
             help="Import only mail of this size or more: 500kB, 10MB.",
         ),
-        click.Option(
-            ["--size-most"], metavar="SIZE|any", callback=_size, help="Import only mail of this size or less."
-        ),
+        click.Option(["--size-most"], metavar="SIZE|any", callback=size, help="Import only mail of this size or less."),
     ]
 
 
 def _list_option(name: str, metavar: str, help: str) -> click.Option:  # noqa: A002  # click's word
     def check(_context: click.Context, _parameter: click.Parameter, entries: tuple[str, ...]) -> tuple[str, ...]:
         """Check entries of a list, each as the processor parses it."""
-        bare = tuple(map(_visible, entries))
+        bare = tuple(map(visible, entries))
         only: dict[str, Any] = {name: bare}
         try:
             MailFilter(Filters(**only))
@@ -134,40 +128,10 @@ def _list_option(name: str, metavar: str, help: str) -> click.Option:  # noqa: A
     return click.Option([LISTS[name], name], metavar=metavar, multiple=True, callback=check, help=help)
 
 
-def _text(longest: int) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
-    """Return a check for pasted text: strips blanks and invisible characters at both ends, rejects empty text."""
-
-    def check(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
-        if text is None:
-            return None
-        bare = _visible(text)
-        if len(bare) > longest:
-            raise wrong_value(
-                Phrase("It has {count} characters; {longest} is the most.", count=len(bare), longest=longest)
-            )
-        return bare
-
-    return check
-
-
-def _visible(text: str) -> str:
-    bare = _bare(text)
-    if not bare:
-        raise wrong_value(Phrase("It is empty."))
-    if not bare.isprintable():
-        raise wrong_value(Phrase("It holds a character that cannot be seen, such as a line break."))
-    return bare
-
-
-def _bare(text: str) -> str:
-    visible = [place for place, sign in enumerate(text) if sign.isprintable() and not sign.isspace()]
-    return text[visible[0] : visible[-1] + 1] if visible else ""
-
-
 def _guid(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
     if text is None:
         return None
-    bare = _bare(text).lower().removeprefix("{").removesuffix("}")
+    bare = bare_text(text).lower().removeprefix("{").removesuffix("}")
     if not _GUID.fullmatch(bare):
         raise wrong_value(
             Phrase(
@@ -182,7 +146,7 @@ def _guid(_context: click.Context, _parameter: click.Parameter, text: str | None
 def _user(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
     if text is None:
         return None
-    bare = _text(320)(context, parameter, text) or ""
+    bare = pasted_text(320)(context, parameter, text) or ""
     if _GUID.fullmatch(bare.lower()):
         return bare.lower()
     tell(
@@ -201,13 +165,3 @@ def _since(_context: click.Context, _parameter: click.Parameter, text: str | Non
         return text and "now"
     found = table.EVERYTHING if text.strip().lower() == "all" else moment(_context, _parameter, text)
     return found and max(found, table.EVERYTHING)
-
-
-def _size(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | str | None:
-    """Parse bytes; `any` stays a word."""
-    if text is None or text.strip().lower() == ANY:
-        return text and ANY
-    found = _SIZE.fullmatch(text.strip().lower())
-    if found is None or int(found[1]) * _SIZE_UNITS[found[2] or ""] > _LARGEST:
-        raise wrong_value(Phrase("{text!r} is no size such as 500kB, 10MB or 1048576.", text=text))
-    return int(found[1]) * _SIZE_UNITS[found[2] or ""]

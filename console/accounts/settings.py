@@ -1,13 +1,14 @@
 """Builds consistent settings of an account from values of an administrator, given as options or in a file."""
 
 import shlex
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from console.audit import author
+from console.option_checks import has_attachments_word, without_words
 from console.output import wrong_usage
 from db.outcomes import ActionKind
 from db.queries import accounts as table
@@ -16,9 +17,6 @@ from db.queries.filters import Filters
 from phrases import Phrase
 from processor.filters import BadFilter, MailFilter
 
-ANY: Final = "any"
-"""The word for no bound, and for mail with attachments or without."""
-HAS_ATTACHMENTS: Final = {"yes": True, "no": False, ANY: None}
 LISTS: Final = {
     "senders_allowed": "--allow-sender",
     "senders_denied": "--deny-sender",
@@ -44,6 +42,53 @@ def settings_of(given: dict[str, Any], now: datetime) -> table.AccountSettings:
     )
     _check(settings)
     return settings
+
+
+@dataclass(frozen=True, slots=True)
+class TakenUp:
+    """A removed account that was taken up again. `name`: as it was called while removed; `messages`: their number."""
+
+    name: str
+    messages: int
+    import_since: datetime | None
+
+    def sentence(self, name: str) -> Phrase:
+        """What was done; `name`: of the account from now on."""
+        done = Phrase.counted(
+            "Account {name!r} takes up the removed account {removed!r} with its {n} message, and is enabled.",
+            "Account {name!r} takes up the removed account {removed!r} with its {n} messages, and is enabled.",
+            n=self.messages,
+            name=name,
+            removed=self.name,
+        )
+        if self.import_since is None or self.import_since == table.EVERYTHING:
+            return Phrase.joined(done, Phrase("Mail that arrived meanwhile is imported; nothing is imported twice."))
+        since = Phrase(
+            "Mail received since {since:%Y-%m-%d %H:%M} UTC is imported, as far as it is not yet; nothing is imported "
+            "twice.",
+            since=self.import_since,
+        )
+        return Phrase.joined(done, since)
+
+
+def added(
+    connection: Connection, settings: table.AccountSettings, *, since_given: bool, now: datetime
+) -> tuple[int, TakenUp | None]:
+    """Add the account; return its number, and the removed one that it takes up, if any.
+
+    `since_given`: the start of imports is the operator's; otherwise that of a removed account stays.
+
+    Raises:
+        AccountExists
+    """
+    removed = table.removed_like(connection, settings)
+    if removed is not None and not since_given:
+        settings = replace(settings, import_since=None)
+    number = table.add(connection, settings, now=now, author=author())
+    if removed is None:
+        return number, None
+    since = table.by_name(connection, settings.name).settings.import_since
+    return number, TakenUp(removed.settings.name, table.imported_count(connection, number), since)
 
 
 def change(connection: Connection, name: str, given: dict[str, Any], now: datetime) -> table.AccountSettings:
@@ -104,17 +149,7 @@ def _filters(given: dict[str, Any], before: Filters) -> Filters:
     """Remove the filters from `given` and return them; those not given stay as before."""
     names = {each.name for each in fields(Filters)}
     changes = {name: given.pop(name) for name in names & given.keys()}
-    for name in ("size_least", "size_most"):
-        if changes.get(name) == ANY:
-            changes[name] = None
-    if changes.get("has_attachments") is not None:
-        changes["has_attachments"] = HAS_ATTACHMENTS[changes["has_attachments"]]
-    return replace(before, **changes)
-
-
-def has_attachments_word(wanted: bool | None) -> str | None:
-    """The word for `--has-attachments`; None where it is not given."""
-    return None if wanted is None else next(word for word, meant in HAS_ATTACHMENTS.items() if meant is wanted)
+    return replace(before, **without_words(changes))
 
 
 def filters_shown(filters: dict[str, Any]) -> str:

@@ -59,6 +59,7 @@ def record_columns(settings: Settings, now: datetime) -> list[Column]:
         Column("name", Phrase("Account")),
         Column("account_id", Phrase("Number")),
         Column("enabled", Phrase("Enabled")),
+        Column("removed", Phrase("Removed"), lambda time: Phrase("no") if time is None else shown(time)),
         Column("tenant_id", Phrase("Tenant id")),
         Column("client_id", Phrase("Client id")),
         Column("user_id", Phrase("User id")),
@@ -85,8 +86,37 @@ def record_columns(settings: Settings, now: datetime) -> list[Column]:
         Column("actions", Phrase("Left to do"), _actions),
         Column("waiting", Phrase("Waiting")),
         Column("failed", Phrase("Failed")),
-        Column("conditions", Phrase("Conditions"), _conditions),
+        Column("conditions", Phrase("Conditions found"), _conditions),
         Column("problems", Phrase("Problems"), _texts),
+    ]
+
+
+def removed_columns() -> list[Column]:
+    """Columns for removed accounts, a row each."""
+    return [
+        Column("name", Phrase("Account"), priority=1),
+        Column("account_id", Phrase("Number"), right=True),
+        Column("user_id", Phrase("Mailbox")),
+        Column("folder", Phrase("Folder")),
+        Column("removed", Phrase("Removed"), whole=True),
+        Column("imported", Phrase("Messages"), right=True),
+    ]
+
+
+def removed_rows(connection: Connection) -> list[dict[str, Any]]:
+    """Return the removed accounts, with the numbers of their messages."""
+    counts = table.imported_counts(connection)
+    return [
+        {
+            "account_id": each.account_id,
+            "name": each.settings.name,
+            "tenant_id": each.settings.tenant_id,
+            "user_id": each.settings.user_id,
+            "folder": each.settings.folder,
+            "removed": each.removed_at,
+            "imported": counts.get(each.account_id, 0),
+        }
+        for each in table.every_removed(connection)
     ]
 
 
@@ -128,6 +158,7 @@ def rows(
             "account_id": account.account_id,
             "name": account.settings.name,
             "enabled": account.enabled,
+            "removed": account.removed_at,
             "tenant_id": account.settings.tenant_id,
             "client_id": account.settings.client_id,
             "user_id": account.settings.user_id,

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from console.checks import certificate, connection, mailbox
 from console.checks.certificate import CertificateChecks
 from console.checks.connection import ConnectionChecks
+from console.checks.folders import ImportFolderChecks
 from console.checks.mailbox import MailboxChecks
 from console.checks.notification import NotificationChecks
 from console.checks.runner import Check
@@ -127,6 +128,7 @@ async def opened_test(
                 *mailboxes.checks((connection.GRAPH_TLS,)),
                 *notifications.checks((mailbox.FOLDER,)),
                 *storage.checks(),
+                *ImportFolderChecks(settings, database, candidate.account_id).checks(),
             ]
             yield AccountTest(checks, certificates, mailboxes)
     finally:

@@ -12,7 +12,7 @@ import click
 from console.audit import audited
 from console.confirmation import confirm
 from console.db.purge_batches import Purged, PurgeSelection, Purging
-from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
+from console.invocation import Invocation, all_account_names, as_stored, example, pass_invocation
 from console.loop import run_async
 from console.output import Column, Record, prints_data, shown, tell, wrong_value
 from console.progress import counting
@@ -100,7 +100,11 @@ class _Request:
 )
 @click.option("--attachments-only", is_flag=True, help="Only what is in attachments and originals; messages stay.")
 @click.option(
-    "--account", metavar="NAME", callback=as_stored, shell_complete=account_names, help="Only messages of this account."
+    "--account",
+    metavar="NAME",
+    callback=as_stored,
+    shell_complete=all_account_names,
+    help="Only messages of this account.",
 )
 @click.option("--dry-run", is_flag=True, help="Only count what it would be.")
 @click.option("--yes", is_flag=True, help="Do not prompt.")
@@ -186,7 +190,9 @@ def _at_database(
             account_id = None
             if request.account is not None:
                 name = request.account
-                account_id = (await database.read(lambda connection: accounts.by_name(connection, name))).account_id
+                account_id = (
+                    await database.read(lambda connection: accounts.with_removed(connection, name))
+                ).account_id
             selection = PurgeSelection(request.before, account_id, request.attachments_only)
             return await work(Purging(database, clock=invocation.clock), selection)
 

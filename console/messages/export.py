@@ -10,7 +10,7 @@ import click
 from sqlalchemy import Connection, Engine
 
 from console.files import written
-from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
+from console.invocation import Invocation, all_account_names, as_stored, example, pass_invocation
 from console.messages.export_files import CannotExport, write_json, write_original
 from console.output import failure, wrong_value
 from console.translation.help import Command
@@ -43,7 +43,7 @@ def _id(context: click.Context, parameter: click.Parameter, text: str) -> str:
         "mail-importer export laboratory --id AAkALg… --format json > report.json",
     ),
 )
-@click.argument("name", callback=as_stored, shell_complete=account_names)
+@click.argument("name", callback=as_stored, shell_complete=all_account_names)
 @click.option(
     "--id",
     "wanted",
@@ -81,7 +81,7 @@ def export(invocation: Invocation, name: str, wanted: str, kind: str, output: Pa
 
 
 def _found(connection: Connection, name: str, wanted: str) -> Found:
-    account = accounts.by_name(connection, name)
+    account = accounts.with_removed(connection, name)
     found = exports.find(connection, account.account_id, wanted, limit=_MAX_NAMED + 1)
     if not found:
         raise failure(

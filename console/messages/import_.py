@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ from console.translation.language import translated
 from console.wiring.host import host_name
 from console.wiring.processor import ImportOptions, importer_of
 from db.keys import MessageKey
+from db.queries import rules
 from db.queries.accounts import Account
 from db.tables import GRAPH_ID_LENGTH
 from phrases import Phrase
@@ -203,10 +204,12 @@ async def _importing(
     invocation: Invocation, name: str
 ) -> AsyncIterator[tuple[OpenedAccount, Importer, MessageSelector]]:
     async with opened_account(invocation, name) as opened, worker_processes() as processes:
+        options = ImportOptions.of_settings(invocation.settings)
+        wanting = await opened.database.read(rules.needs_original)
         importer = importer_of(
             opened.reader,
             opened.database,
-            ImportOptions.of_settings(invocation.settings),
+            replace(options, keep_mime=options.keep_mime or bool(wanting & {opened.account.account_id, None})),
             clock=invocation.clock,
             processes=processes,
             sleep=invocation.calls.sleep,

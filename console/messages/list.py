@@ -10,13 +10,23 @@ from typing import Any, Final
 import click
 from sqlalchemy import Connection
 
-from console.invocation import Invocation, account_names, as_stored, example, moment, pass_invocation, search_text
+from console.invocation import (
+    Invocation,
+    all_account_names,
+    as_stored,
+    example,
+    moment,
+    pass_invocation,
+    rule_names,
+    search_text,
+)
 from console.output import Column, Listing, prints_data, shown, tell, wrong_value
 from console.translation.help import Command, Group
-from console.translation.labels import word
+from console.translation.labels import RULE_COLOURS, word
 from db.engine import run_reading
-from db.outcomes import MessageState
+from db.outcomes import MessageState, RuleState
 from db.queries import accounts, message_log
+from db.queries.file_log import rule_number
 from db.queries.message_log import LogCriteria, LoggedAttachment, LoggedMessage, Position
 from phrases import Phrase
 
@@ -60,7 +70,7 @@ def _cursor(place: Position) -> str:
     "name",
     metavar="NAME",
     callback=as_stored,
-    shell_complete=account_names,
+    shell_complete=all_account_names,
     help="Only messages of this account.",
 )
 @click.option(
@@ -89,6 +99,21 @@ def _cursor(place: Position) -> str:
     type=click.Choice([str(each) for each in MessageState]),
     help="In this state; may be repeated.",
 )
+@click.option(
+    "--rule-state",
+    "rule_states",
+    multiple=True,
+    type=click.Choice([str(each) for each in RuleState]),
+    help="Of this state of the import rules; may be repeated.",
+)
+@click.option(
+    "--rule",
+    "rule",
+    metavar="NAME",
+    callback=as_stored,
+    shell_complete=rule_names,
+    help="Only messages of which this rule selected a file.",
+)
 @click.option("--attachments", "named", is_flag=True, help="Name the attachments, with their states, in the JSON.")
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="List at most so many, newest first."
@@ -103,6 +128,8 @@ def list_(
     /,
     name: str | None,
     states: Sequence[str],
+    rule_states: Sequence[str],
+    rule: str | None,
     named: bool,
     limit: int,
     after: Position | None,
@@ -113,6 +140,9 @@ def list_(
     States: imported; waiting, to be tried again after a failure; failed, a dead letter; filtered, left out by the
     account's filters; duplicate, a copy of an imported one; removed, gone from the mailbox before the import.
 
+    States of the import rules: white, not processed yet; green, a rule matched, and all files are saved; amber, no rule
+    matched; red, a rule matched and a file could not be saved, or the import failed. Why: trace, delivery list.
+
     Texts match in any letter case. Of failed messages the sender and the subject are known once they were fetched, of
     filtered ones the sender, of removed ones at most the subject; recipients and attachments are those of imported
     messages. A message whose time of receipt is not known stands at that of its first failure, or of its end. What only
@@ -120,8 +150,14 @@ def list_(
     """
 
     def read(connection: Connection) -> tuple[list[LoggedMessage], dict[int, list[LoggedAttachment]]]:
-        account_id = None if name is None else accounts.by_name(connection, name).account_id
-        criteria = LogCriteria(account_id=account_id, states=[MessageState(each) for each in states] or None, **texts)
+        account_id = None if name is None else accounts.with_removed(connection, name).account_id
+        criteria = LogCriteria(
+            account_id=account_id,
+            states=[MessageState(each) for each in states] or None,
+            rule_states=[RuleState(each) for each in rule_states] or None,
+            rule_id=None if rule is None else rule_number(connection, rule),
+            **texts,
+        )
         found = message_log.page(connection, criteria, limit=limit + 1, after=after)
         numbers = {each.message_id for each in found if each.message_id is not None} if named else set()
         return found, message_log.attachments_of(connection, numbers)
@@ -138,7 +174,15 @@ def list_(
         Column("sender", Phrase("Sender"), priority=3),
         Column("subject", Phrase("Subject"), priority=4),
         Column("attachment_count", Phrase("Files"), right=True, priority=1),
-        Column("state", Phrase("State"), word, priority=5, colour=lambda row: _COLOURS.get(row["state"])),
+        Column("state", Phrase("State"), word, priority=6, colour=lambda row: _COLOURS.get(row["state"])),
+        Column("rules_matched", Phrase("Rules"), right=True),
+        Column(
+            "rule_state",
+            Phrase("Rule state"),
+            lambda state: shown(None) if state is None else word(state),
+            priority=5,
+            colour=lambda row: RULE_COLOURS.get(row["rule_state"]),
+        ),
     ]
     details = [
         Column("next_attempt", Phrase("Next attempt"), _where_known),
@@ -172,6 +216,8 @@ def _row(found: LoggedMessage, attachments: dict[int, list[LoggedAttachment]] | 
         "subject": found.subject,
         "recipient_count": found.recipients,
         "attachment_count": found.attachments,
+        "rules_matched": found.rules_matched,
+        "rule_state": found.rule_state,
         "attachments": None if listed is None else [asdict(each) for each in listed],
         "received": found.received,
         "imported": found.imported,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from db.outcomes import ActionKind, ActionState, Outcome
+from db.outcomes import ActionKind, ActionState, FileState, Outcome
 from db.queries.duplicates import Duplicate
+from db.queries.file_log import LoggedFile
 from db.queries.filtered import FilteredMessage
 from db.queries.trace import CommittedMessage, TraceRow
 from phrases import Phrase
@@ -21,6 +22,8 @@ ACTION: Final = "action"
 COPY: Final = "copy"
 COPIED: Final = "copied"
 LEFT_OUT: Final = "left_out"
+CHECKED: Final = "checked"
+FILE: Final = "file"
 
 _SOURCES: Final = {
     "graph": Phrase("notified by Graph"),
@@ -37,6 +40,7 @@ _OUTCOMES: Final[Mapping[str, Phrase]] = {
     Outcome.DUPLICATE: Phrase("not imported again: it is a copy"),
     Outcome.FILTERED: Phrase("seen, and not imported: the account's filters leave it out"),
     Outcome.GONE: Phrase("gone: it is no longer in the mailbox"),
+    Outcome.DROPPED: Phrase("dropped: its account was removed"),
     Outcome.RETRIED: Phrase("failed, to be tried again"),
     Outcome.WAITING: Phrase("waits: its account cannot be served"),
     Outcome.SCANNING: Phrase("waits: Defender still scans its attachments"),
@@ -63,12 +67,15 @@ _STATES: Final[Mapping[str, Phrase]] = {
 _OF_THE_QUEUE: Final = frozenset({Outcome.REPLAYED, Outcome.MADE_DUE, Outcome.PURGED})
 """Operations of an operator on the queue message: no import was started."""
 # Order of simultaneous events.
-_ORDER: Final = (NOTIFIED, QUEUED, UNRECORDED, STARTED, FETCHED, COMMITTED, COPY, COPIED, LEFT_OUT)
+_ORDER: Final = (NOTIFIED, QUEUED, UNRECORDED, STARTED, FETCHED, COMMITTED, COPY, COPIED, LEFT_OUT, CHECKED, FILE)
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineEvent:
-    """One line. `step`: a word above, or an outcome; `time`: None if unrecorded; of an action, its due time."""
+    """One line. `step`: a word above, or an outcome. `matched`: number of import rules.
+
+    `time`: None if unrecorded; of an action, or of a file that is to be saved, its due time.
+    """
 
     step: str
     time: datetime | None
@@ -82,6 +89,8 @@ class TimelineEvent:
     message_id: int | None = None
     action: str | None = None
     state: str | None = None
+    matched: int | None = None
+    file: LoggedFile | None = None
 
     @property
     def text(self) -> Phrase:
@@ -109,7 +118,7 @@ class TimelineEvent:
                 return Phrase("a copy of it was not imported again ({reason})", reason=self.reason)
             case "left_out":
                 return Phrase("left out by the account's filters ({reason})", reason=self.reason)
-        return self._ended()
+        return self._of_rules() if self.step in {CHECKED, FILE} else self._ended()
 
     def _ended(self) -> Phrase:
         outcome = _OUTCOMES.get(self.step) or Phrase.verbatim(self.step)
@@ -138,12 +147,38 @@ class TimelineEvent:
         failed = Phrase.counted("({n} attempt failed)", "({n} attempts failed)", n=self.attempt)
         return Phrase.joined(state, failed)
 
+    def _of_rules(self) -> Phrase:
+        file = self.file
+        if file is None:
+            return Phrase.counted(
+                "checked against the import rules: {n} matched",
+                "checked against the import rules: {n} matched",
+                n=self.matched or 0,
+            )
+        facts = {"name": file.name, "rule": file.rule or str(file.rule_id), "folder": file.folder, "path": file.target}
+        match file.state:
+            case FileState.SAVED:
+                return Phrase("rule {rule}: {name} saved as {path}", **facts)
+            case FileState.SKIPPED:
+                return Phrase("rule {rule}: {name} given up, not saved into {folder}", **facts)
+            case FileState.FAILED:
+                text = Phrase("rule {rule}: {name} could not be saved into {folder}", **facts)
+            case _:
+                text = Phrase("rule {rule}: {name} is to be saved into {folder}", **facts)
+        if file.reason is not None:
+            text = Phrase("{outcome} ({reason})", outcome=text, reason=file.reason)
+        if not file.attempts:
+            return text
+        failed = Phrase.counted("({n} attempt failed)", "({n} attempts failed)", n=file.attempts)
+        return Phrase.joined(text, failed)
+
 
 def steps_of(
     attempts: Sequence[TraceRow],
     committed: CommittedMessage | None,
     copies: Sequence[Duplicate] = (),
     left_out: FilteredMessage | None = None,
+    files: Sequence[LoggedFile] = (),
 ) -> list[TimelineEvent]:
     """Return all events. `attempts` in the order of their start; `copies`: those of the message, or itself as one."""
     timed = list(_notifications(attempts))
@@ -166,8 +201,28 @@ def steps_of(
         timed.append(
             (left_out.seen, TimelineEvent(LEFT_OUT, left_out.seen, reason=left_out.reason, detail=left_out.rule))
         )
+    timed += [(each.saved, TimelineEvent(FILE, each.saved, file=each)) for each in files if each.saved is not None]
+    if committed is not None and committed.rules_matched is not None:
+        # The files of a rule are recorded with the result of the check.
+        checked = min((each.created for each in files), default=None)
+        timed.append((checked or committed.imported, TimelineEvent(CHECKED, checked, matched=committed.rules_matched)))
     steps = [step for _, step in sorted(timed, key=lambda each: (each[0], _rank(each[1])))]
-    return [*steps, *_action(committed)]
+    return [*steps, *_unsaved(files), *_action(committed)]
+
+
+def _unsaved(files: Sequence[LoggedFile]) -> Iterator[TimelineEvent]:
+    """The state of files that are not saved; last, since the times of failures are not recorded."""
+    for each in files:
+        if each.saved is None:
+            pending = each.state == FileState.PENDING
+            yield TimelineEvent(
+                FILE,
+                each.due if pending else None,
+                attempt=each.attempts or None,
+                reason=each.reason,
+                detail=each.detail,
+                file=each,
+            )
 
 
 def _action(committed: CommittedMessage | None) -> Iterator[TimelineEvent]:

@@ -3,24 +3,26 @@
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import click
 from sqlalchemy import Connection
 
-from console.invocation import Invocation, account_names, as_stored, example, pass_invocation, search_text
+from console.invocation import Invocation, all_account_names, as_stored, example, pass_invocation, search_text
 from console.messages.timeline import TimelineEvent, steps_of
 from console.output import as_json, failure, printable, shown, tell
 from console.translation.help import Command
 from console.translation.labels import word
 from console.translation.language import translated
 from db.engine import run_reading
-from db.queries import accounts, duplicates, failures, filtered, message_log
+from db.outcomes import RuleState
+from db.queries import accounts, duplicates, failures, file_log, filtered, message_log
 from db.queries import trace as table
 from db.queries.duplicates import Duplicate
 from db.queries.failures import Failure
+from db.queries.file_log import LoggedFile
 from db.queries.filtered import FilteredMessage
 from db.queries.message_log import LoggedAttachment, LoggedRecipient
 from db.queries.trace import CommittedMessage, TracedMessage, TraceRow
@@ -30,7 +32,9 @@ T = TypeVar("T")
 
 _MAX_MESSAGES: Final = 20
 _MAX_LINES: Final = 20
-"""Recipients of a kind, and attachments, that are named."""
+"""Recipients of a kind, attachments, and files of rules, that are named."""
+_MAX_FILES: Final = 1000
+"""Files of rules in the JSON of a message."""
 _KINDS: Final[Mapping[str, Phrase]] = {"to": Phrase("To"), "cc": Phrase("Cc"), "bcc": Phrase("Bcc")}
 _NOTHING: Final = Phrase(
     "No message fits. Mail that was not fetched yet is known by its ids only: mail-importer queue list shows what "
@@ -54,6 +58,9 @@ class _Found:
     """Of a message that is retried, or a dead letter."""
     recipients: list[LoggedRecipient]
     attachments: list[LoggedAttachment]
+    files: list[LoggedFile]
+    """Of import rules; the first of many."""
+    file_count: int
 
     @property
     def subject(self) -> str | None:
@@ -84,7 +91,7 @@ class _Found:
     @property
     def steps(self) -> list[TimelineEvent]:
         """Its events, in the order of time."""
-        return steps_of(self.attempts, self.committed, self.copies, self.left_out)
+        return steps_of(self.attempts, self.committed, self.copies, self.left_out, self.files)
 
     def data(self) -> dict[str, Any]:
         """The object in the JSON."""
@@ -101,9 +108,21 @@ class _Found:
             "attachments": [asdict(each) for each in self.attachments],
             "message_id": None if committed is None else committed.message_id,
             "imported": None if committed is None else committed.imported,
+            "rule_state": self._rule_state,
+            "rules_matched": None if committed is None else committed.rules_matched,
+            "files": [asdict(each) for each in self.files],
+            "file_count": self.file_count,
             "failure": None if self.failure is None else _failure_data(self.failure),
-            "steps": [asdict(each) for each in self.steps],
+            "steps": [_step_data(each) for each in self.steps],
         }
+
+    @property
+    def _rule_state(self) -> str | None:
+        if self.committed is not None:
+            return self.committed.rule_state
+        if self.failure is None:
+            return None
+        return (RuleState.RED if self.failure.next_attempt is None else RuleState.WHITE).value
 
     def _last(self, name: str) -> str | None:
         known = [getattr(each, name) for each in self.attempts if getattr(each, name) is not None]
@@ -113,6 +132,13 @@ class _Found:
 def _failure_data(found: Failure) -> dict[str, Any]:
     names = ("attempts", "first_failed", "failed", "next_attempt", "reason", "detail")
     return {"state": found.state, **{name: getattr(found, name) for name in names}}
+
+
+def _step_data(step: TimelineEvent) -> dict[str, Any]:
+    """The event, with the number of its file alone."""
+    facts = asdict(replace(step, file=None))
+    del facts["file"]
+    return {**facts, "file_id": None if step.file is None else step.file.file_id}
 
 
 @click.command(
@@ -125,7 +151,7 @@ def _failure_data(found: Failure) -> dict[str, Any]:
     "name",
     metavar="NAME",
     callback=as_stored,
-    shell_complete=account_names,
+    shell_complete=all_account_names,
     help="Only messages of this account.",
 )
 @click.option("--json", "in_json", is_flag=True, help="Print the same data as JSON.")
@@ -135,11 +161,12 @@ def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) ->
 
     TEXT-OR-ID is part, in any letter case, of the subject, of the sender's name or address or of an attachment's file
     name, or the whole of a Graph id, an internet message id, the message id that `queue list` shows, or the correlation
-    id of a log line. Steps are kept for the setting trace_days;
-    the import of a message is shown for as long as it is in the database. Exit status 1 when nothing fits.
+    id of a log line. Steps are kept for the setting trace_days; the import of a message, and what became of the files
+    that import rules selected, is shown for as long as it is in the database. Exit status 1 when nothing fits.
     """
     with invocation.gateway() as engine:
-        found = run_reading(engine, lambda connection: _read(connection, text, name))
+        most = _MAX_FILES if in_json else _MAX_LINES
+        found = run_reading(engine, lambda connection: _read(connection, text, name, most_files=most))
     if len(found) > _MAX_MESSAGES:
         found = found[:_MAX_MESSAGES]
         tell(
@@ -159,8 +186,8 @@ def trace(invocation: Invocation, text: str, name: str | None, in_json: bool) ->
         raise failure(_NOTHING)
 
 
-def _read(connection: Connection, text: str, name: str | None) -> list[_Found]:
-    account_id = None if name is None else accounts.by_name(connection, name).account_id
+def _read(connection: Connection, text: str, name: str | None, *, most_files: int) -> list[_Found]:
+    account_id = None if name is None else accounts.with_removed(connection, name).account_id
     messages = table.find(connection, text, account_id=account_id, limit=_MAX_MESSAGES + 1)
     names = accounts.by_id(connection, sorted({each.account_id for each in messages if each.account_id is not None}))
     attempts = table.attempts(connection, messages)
@@ -173,6 +200,7 @@ def _read(connection: Connection, text: str, name: str | None) -> list[_Found]:
     failing = failures.of_ids(connection, keys)
     recipients = message_log.recipients_of(connection, numbers)
     attachments = message_log.attachments_of(connection, numbers)
+    files = {number: file_log.of_message(connection, number, limit=most_files) for number in numbers}
 
     def below(each: TracedMessage, of: dict[int, list[T]]) -> list[T]:
         return of[committed[each].message_id] if each in committed else []
@@ -188,6 +216,7 @@ def _read(connection: Connection, text: str, name: str | None) -> list[_Found]:
             None if each.account_id is None else failing.get((each.account_id, each.graph_id or "")),
             below(each, recipients),
             below(each, attachments),
+            *(files[committed[each].message_id] if each in committed else ([], 0)),
         )
         for each in messages
     ]
@@ -228,6 +257,10 @@ def _lines(found: _Found) -> Iterator[Phrase]:
             yield _at("", Phrase.of(step.detail))
         elif step.step == "waiting" and found.account is not None:
             yield _at("", Phrase("See: mail-importer accounts show {name}", name=found.account))
+    more = _more(found.file_count - len(found.files))
+    if more is not None and found.committed is not None:
+        command = f"mail-importer delivery list --message {found.committed.message_id}"
+        yield _at("", Phrase("{more} files; see: {command}", more=more, command=command))
     if found.left_out is not None and found.committed is None and found.account is not None:
         command = (
             f"mail-importer import {shlex.join([found.account, '--id', found.left_out.graph_message_id, '--force'])}"

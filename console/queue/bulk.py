@@ -11,6 +11,8 @@ from console.queue.maintenance import BatchProgress
 from console.queue.selection import Criteria, selecting
 from console.queue.session import maintained, maintained_on_record, no_such_reason
 from console.translation.help import Command
+from db.engine import run_reading
+from db.queries import accounts
 from phrases import Phrase
 
 
@@ -42,13 +44,15 @@ def replay(
     """Put dead letters back into the queue, their attempts counted from 0.
 
     Select them by --all, or by --id, --reason, --account, --since and --until, which narrow each other. Replay them
-    once their cause is corrected. Replaying imported messages is harmless. Interrupted, it can be run again.
+    once their cause is corrected. Replaying imported messages is harmless; those of removed accounts are dropped.
+    Interrupted, it can be run again.
 
     With --scheduled it is what is scheduled for later that is tried at once, its attempts still counted; --reason,
     --since and --until are then those of its last failure. A message that waits because its account cannot be served,
     or Microsoft not reached, has none.
     """
     criteria = replace(criteria, scheduled=scheduled)
+    _require_in_use(invocation, criteria.account)
     if dry_run:
         counted = maintained(
             invocation, criteria, lambda queue, selection: queue.count_replay(selection, scheduled=scheduled)
@@ -73,6 +77,13 @@ def replay(
     if str(criteria) == "all" and maintained(invocation, criteria, lambda queue, _: queue.anything_scheduled()):
         tell(Phrase("Messages are scheduled for another attempt later; --scheduled --all tries these at once."))
     return _record(progress, "replayed", Phrase("Replayed"), progress.done, failure)
+
+
+def _require_in_use(invocation: Invocation, name: str | None) -> None:
+    """Refuse to replay messages of a removed account, which would be dropped."""
+    if name is not None:
+        with invocation.gateway() as engine:
+            run_reading(engine, lambda connection: accounts.by_name(connection, name))
 
 
 def _not_fitting(count: int, *, scheduled: bool) -> Phrase:

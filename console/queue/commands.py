@@ -9,7 +9,7 @@ import click
 
 from bus.errors import QueueUnavailable
 from bus.queue import AccountStatus, QueuedMessage, QueueStatus
-from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
+from console.invocation import Invocation, all_account_names, as_stored, example, pass_invocation
 from console.loop import run_async
 from console.output import Column, Listing, Record, prints_data, shown, span, tell, wrong_usage
 from console.queue.bulk import purge, replay
@@ -148,7 +148,11 @@ async def _examined(settings: Settings, invocation: Invocation) -> list[dict[str
     help="List at most so many, oldest first.",
 )
 @click.option(
-    "--account", metavar="NAME", callback=as_stored, shell_complete=account_names, help="Only those of this account."
+    "--account",
+    metavar="NAME",
+    callback=as_stored,
+    shell_complete=all_account_names,
+    help="Only those of this account.",
 )
 @click.option("--reason", metavar="R", callback=as_stored, help="Only dead letters with this reason.")
 @prints_data

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from console.invocation import account_names, as_stored, moment
+from console.invocation import all_account_names, as_stored, moment
 from console.output import Record, shown, wrong_usage
 from phrases import Phrase
 
@@ -81,7 +81,7 @@ def selecting(function: Callable[..., Record]) -> Callable[..., Record]:
                 "--account",
                 metavar="NAME",
                 callback=as_stored,
-                shell_complete=account_names,
+                shell_complete=all_account_names,
                 help="Those of this account.",
             ),
             click.option(

@@ -41,7 +41,7 @@ def maintained(
         account_id = None
         if criteria.account is not None:
             name = criteria.account
-            account_id = (await database.read(lambda connection: accounts.by_name(connection, name))).account_id
+            account_id = (await database.read(lambda connection: accounts.with_removed(connection, name))).account_id
         selection = Selection(
             entries=[str(each) for each in criteria.entries] or None,
             account_id=account_id,

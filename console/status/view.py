@@ -45,6 +45,7 @@ def _summary(data: dict[str, Any], now: datetime) -> Record:
         Column("verdict", Phrase("Verdict"), lambda code: VERDICTS[Verdict(code)], colour=_colour_of_verdict),
         Column("services", Phrase("Services"), lambda found: _services(found, now)),
         Column("queue", Phrase("Queue"), _queue),
+        Column("delivery", Phrase("Delivery"), lambda found: _delivery(found) if is_known else _NOT_KNOWN),
         Column("last_imported", Phrase("Last import"), lambda time: _ago(time, now)),
         Column("accounts", Phrase("Accounts"), lambda found: _enabled(len(found), enabled) if is_known else _NOT_KNOWN),
         Column(
@@ -92,6 +93,23 @@ def _queue(queue: dict[str, Any]) -> Phrase:
     if reasons:
         dead = Phrase("{dead}: {reasons}", dead=dead, reasons=Phrase.joined(*reasons, by=", "))
     return Phrase.joined(*parts, dead, by=", ")
+
+
+def _delivery(found: dict[str, Any]) -> Phrase:
+    waiting, failed = found["waiting_files"], found["failed_files"]
+    if not (found["rules"] or waiting or failed):
+        return Phrase("no import rule is enabled")
+    parts = [
+        Phrase.counted("{n} rule", "{n} rules", n=found["rules"]),
+        Phrase.counted("{n} message not checked yet", "{n} messages not checked yet", n=found["unchecked_messages"]),
+        Phrase.counted("{n} file waiting", "{n} files waiting", n=waiting),
+        Phrase.counted("{n} failed", "{n} failed", n=failed),
+    ]
+    if found["oldest_due_age_seconds"] is not None:
+        parts.append(Phrase("the oldest {span} old", span=span(timedelta(seconds=found["oldest_due_age_seconds"]))))
+    hosts = ", ".join(found["hosts"][:_MAX_IN_LINE]) + (", …" if len(found["hosts"]) > _MAX_IN_LINE else "")
+    parts.append(Phrase("saved by {hosts}", hosts=hosts) if hosts else Phrase("no delivery is alive"))
+    return Phrase.joined(*parts, by=", ")
 
 
 def _enabled(total: int, enabled: int) -> Phrase:
@@ -180,6 +198,7 @@ def nagios_line(overview: Overview) -> Phrase:
         "scheduled": queue["scheduled"],
         "dead_letters": queue["dead_letters"],
         "oldest": queue["oldest_age_seconds"],
+        **_of_files(overview),
     }
     performance = " ".join(
         f"{name}={'U' if value is None else value}{'s' if name == 'oldest' and value is not None else ''}"
@@ -193,6 +212,14 @@ def nagios_line(overview: Overview) -> Phrase:
         text=text,
         performance=performance,
     )
+
+
+def _of_files(overview: Overview) -> dict[str, int]:
+    """The figures of the delivery, where there is one."""
+    found = overview.delivery_data()
+    if not (found["rules"] or found["waiting_files"] or found["failed_files"]):
+        return {}
+    return {"files_waiting": found["waiting_files"], "files_failed": found["failed_files"]}
 
 
 def _in_short(problem: Problem) -> Phrase:

@@ -68,6 +68,11 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     "disk_nearly_full": Phrase("disk nearly full"),
     "schema_outdated": Phrase("schema outdated"),
     "alert_failing": Phrase("alerts fail"),
+    "no_delivery": Phrase("no delivery"),
+    "delivery_late": Phrase("delivery late"),
+    "folder_unavailable": Phrase("import folder unavailable"),
+    "files_failed": Phrase("files not saved"),
+    "rule_unusable": Phrase("rule not usable"),
     # State of an alert.
     "sent": Phrase("sent"),
     "expired": Phrase("expired"),
@@ -80,7 +85,16 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     "linked": Phrase("a link"),
     "too_large": Phrase("too large"),
     "unreadable": Phrase("unreadable"),
-    # Source of a condition of an account.
+    # State of the import rules of a message.
+    "white": Phrase("white"),
+    "green": Phrase("green"),
+    "amber": Phrase("amber"),
+    "red": Phrase("red"),
+    # State of a file that a rule saves.
+    "saved": Phrase("saved"),
+    "skipped": Phrase("given up"),
+    # Source of a condition of an account, or a role.
+    "delivery": Phrase("delivery"),
     "row": Phrase("row"),
     "receiver": Phrase("receiver"),
     "processor": Phrase("processor"),
@@ -90,6 +104,10 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     "certificate": Phrase("certificate"),
     "afterimport": Phrase("after import"),
 }
+
+RULE_COLOURS: Final[Mapping[str, str]] = {"green": "green", "amber": "yellow", "red": "red"}
+"""Colours of the states of import rules, on a terminal; white is that of the text."""
+FILE_COLOURS: Final[Mapping[str, str]] = {"saved": "green", "failed": "red"}
 
 
 def word(code: str) -> Phrase:

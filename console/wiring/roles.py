@@ -30,7 +30,7 @@ from console.wiring.queue import open_queue
 from console.wiring.telemetry import telemetry_of
 from db.engine import Database
 from db.heartbeat import Heartbeat
-from db.queries.processes import PROCESSOR, RECEIVER, SUBSCRIPTIONS, Process
+from db.queries.processes import DELIVERY, PROCESSOR, RECEIVER, SUBSCRIPTIONS, Process
 from db.schema import revisions
 from graph.client_state import ClientStateKeys
 from graph.slots import LocalSlots, Slots
@@ -50,7 +50,7 @@ MONITOR: Final = "monitor"
 """The work that every process with a processor or a manager does beside its roles."""
 _COUNTING_SECONDS: Final = 8.0
 """Less than half of the monitor's bound of a count."""
-ALL: Final = (RECEIVER, PROCESSOR, SUBSCRIPTIONS)
+ALL: Final = (RECEIVER, PROCESSOR, SUBSCRIPTIONS, DELIVERY)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -153,7 +153,9 @@ class _Wiring:
             warning = warning_of_modes(engine)
             if warning is not None:
                 log.warning("database_open_to_others", detail=str(warning))
-        keys = None if roles == (PROCESSOR,) else await client_state_keys(settings, database)
+        if roles == (DELIVERY,):
+            settings = settings.model_copy(update={"queue": "database"})  # it uses none: no other is connected to
+        keys = None if not {RECEIVER, SUBSCRIPTIONS} & set(roles) else await client_state_keys(settings, database)
         opened = open_queue(settings, database, clock=utc_now, counting_seconds=_COUNTING_SECONDS)
         queue = await resources.enter_async_context(opened)
         return cls(settings, database, queue, keys)
@@ -193,7 +195,9 @@ class _Wiring:
             watch_heartbeat(self.readiness, self._heartbeat)
         if self._gateway is not None:
             watch_database(self.readiness, self._gateway)
-        watch_queue(self.readiness, self._queue, puts=roles != (PROCESSOR,), receives=PROCESSOR in roles)
+        if roles != (DELIVERY,):
+            puts = RECEIVER in roles or SUBSCRIPTIONS in roles
+            watch_queue(self.readiness, self._queue, puts=puts, receives=PROCESSOR in roles)
         add_process_metrics(
             self._registry,
             version=program_version(),
@@ -230,6 +234,8 @@ class _Wiring:
         work: list[tuple[str, Coroutine[Any, Any, None]]] = []
         if self._telemetry is not None and self._telemetry.sends_metrics:
             work.append(("telemetry", self._telemetry.send_metrics(stop)))
+        if DELIVERY in roles:
+            work.append((DELIVERY, self._save_files(stop)))
         if PROCESSOR not in roles and SUBSCRIPTIONS not in roles:
             return work
         from console.wiring.graph import open_graph  # noqa: PLC0415  # of two roles
@@ -303,6 +309,12 @@ class _Wiring:
 
             observer = DeliverySpans(self._tracer)
         await run_processor(self._settings, self._queue, self._database, graph, context, stop, observer=observer)
+
+    async def _save_files(self, stop: asyncio.Event) -> None:
+        from console.wiring.delivery import DeliveryContext, run_delivery  # noqa: PLC0415  # of one role
+
+        context = DeliveryContext(self._owner, utc_now, self._random, self._registry, self._pulse)
+        await run_delivery(self._settings, self._database, context, stop)
 
 
 def _needs_database(settings: Settings, roles: tuple[str, ...]) -> bool:

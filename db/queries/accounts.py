@@ -3,6 +3,7 @@
 Every function takes the connection of a transaction; see `db.engine`.
 """
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,8 +17,10 @@ from sqlalchemy import (
     and_,
     case,
     delete,
+    exists,
     func,
     insert,
+    literal,
     or_,
     select,
     true,
@@ -25,11 +28,12 @@ from sqlalchemy import (
 )
 
 from db.columns import UnreadableTime, code_by_code
-from db.errors import AccountExists, AccountNotFound, AccountUnreadable
+from db.errors import AccountExists, AccountNotFound, AccountRemoved, AccountUnreadable
 from db.outcomes import ActionKind
-from db.queries import filtered, filters, history, scans
+from db.queries import filtered, filters, folders, history, scans
 from db.queries.filters import Filters
 from db.queries.history import Action, Author
+from db.queries.rows import RowReader
 from db.queries.schedule import SUBSCRIPTIONS, ApplicationKey
 from db.tables import (
     account_condition,
@@ -48,6 +52,10 @@ EVERYTHING: Final = datetime(1900, 1, 1, tzinfo=UTC)
 """`import_since` of an account that imports everything in its folder: no mail is older."""
 
 _settings = account_settings.c
+
+SERVED: Final[ColumnElement[bool]] = and_(_settings.bEnabled == true(), _settings.dtRemoved.is_(None))
+"""The condition of accounts that are worked for: enabled, and not removed, whatever another program wrote there."""
+
 _USE: Final = (
     _settings.sTenantID,
     _settings.sClientID,
@@ -56,6 +64,7 @@ _USE: Final = (
     _settings.bSecureCertificateAccess,
 )
 _condition = account_condition.c
+_address = mailbox_address.c
 _MAX_ASKED: Final = 100
 """Accounts of an application that are read to find one whose row can be used."""
 
@@ -83,7 +92,7 @@ class AccountSettings:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account as stored in the database. `removed`: its subscription is still to be deleted at Graph."""
+    """One account as stored in the database. `removed`: it is not worked for, and keeps its messages."""
 
     account_id: int
     settings: AccountSettings
@@ -96,6 +105,8 @@ class Account:
     unreadable: Mapping[str, Phrase] = field(default_factory=dict, hash=False)
     """By column, the fault of values that cannot be used; the settings lack them. The account must not be worked on,
     and is neither disabled nor removed for it."""
+    removed_at: datetime | None = None
+    """Time of the removal."""
 
     @property
     def unreadable_because(self) -> Phrase | None:
@@ -126,10 +137,19 @@ class Condition:
 def add(connection: Connection, settings: AccountSettings, *, now: datetime, author: Author | None = None) -> int:
     """Add an enabled account and request its subscription at once; return its number. `author`: for its history.
 
+    A removed account of the same mailbox and folder is taken up instead, so that its mail is not stored twice: it has
+    these settings from then on. Its start of imports stays, where they have none.
+
     Raises:
         AccountExists: the name is taken, or another account imports the same folder.
     """
     _refuse_same_folder(connection, settings)
+    removed = removed_like(connection, settings)
+    if removed is not None:
+        if _lock_removed(connection, removed.account_id):
+            _take_up(connection, removed, settings, now=now, author=author)
+            return removed.account_id
+        _refuse_same_folder(connection, settings)  # it was taken up in this moment
     _refuse_same_name(connection, settings)
     # Inline, see db.queries.messages: this table may have triggers, too.
     connection.execute(insert(account_settings).inline().values(bEnabled=True, **_columns(settings)))
@@ -167,18 +187,52 @@ def every(connection: Connection) -> list[Account]:
     return [_account(row) for row in rows]
 
 
+def every_removed(connection: Connection) -> list[Account]:
+    """All accounts that were removed, by name."""
+    rows = connection.execute(_select().where(_settings.dtRemoved.is_not(None)).order_by(_settings.sAccountName))
+    return [_account(row) for row in rows]
+
+
 def by_name(connection: Connection, name: str) -> Account:
     """The account of that name.
 
     Raises:
         AccountNotFound: there is none.
+        AccountRemoved: it was removed, under this name or the present one.
     """
-    row = connection.execute(
-        _select().where(_settings.sAccountName == name, _settings.dtRemoved.is_(None))
-    ).one_or_none()
-    if row is None:
-        raise AccountNotFound(Phrase("There is no account named {name!r}. See: mail-importer accounts list", name=name))
-    return _account(row)
+    account = with_removed(connection, name)
+    if account.removed:
+        raise AccountRemoved(
+            Phrase(
+                "The account {name!r} was removed on {removed}. To take it up again, with its messages, add "
+                "its mailbox and folder again: mail-importer accounts add --help",
+                name=name,
+                removed=f"{account.removed_at:%Y-%m-%d}",
+            )
+        )
+    return account
+
+
+def with_removed(connection: Connection, name: str) -> Account:
+    """The account of that name, in use or removed. For what only reads or deletes its messages.
+
+    Raises:
+        AccountNotFound: there is none.
+        AccountRemoved: it had that name before it was removed.
+    """
+    row = connection.execute(_select().where(_settings.sAccountName == name)).one_or_none()
+    if row is not None:
+        return _account(row)
+    if (former := _formerly(connection, name)) is not None:
+        raise AccountRemoved(
+            Phrase(
+                "The account {name!r} was removed; it is called {present!r} now. To take it up again, with its "
+                "messages, add its mailbox and folder again: mail-importer accounts add --help",
+                name=name,
+                present=former,
+            )
+        )
+    raise AccountNotFound(Phrase("There is no account named {name!r}. See: mail-importer accounts list", name=name))
 
 
 def usable(connection: Connection, name: str) -> Account:
@@ -231,7 +285,7 @@ class CertificateUse:
 def certificate_uses(connection: Connection) -> list[CertificateUse]:
     """The certificates in use, and by how many accounts."""
     rows = connection.execute(
-        select(*_USE, func.min(_settings.sAccountName), func.count()).where(_settings.bEnabled).group_by(*_USE)
+        select(*_USE, func.min(_settings.sAccountName), func.count()).where(SERVED).group_by(*_USE)
     )
     return [CertificateUse(*row) for row in rows if all(each is None or isinstance(each, str | int) for each in row)]
 
@@ -241,7 +295,7 @@ def names_using(connection: Connection, use: CertificateUse) -> dict[int, str]:
     values = use.certificates
     rows = connection.execute(
         select(_settings.nAccountID, _settings.sAccountName).where(
-            _settings.bEnabled,
+            SERVED,
             *(
                 column.is_(None) if value is None else column == value
                 for column, value in zip(_USE, values, strict=True)
@@ -255,7 +309,7 @@ def applications(connection: Connection) -> list[ApplicationKey]:
     """Each tenant and client id that an enabled account signs in with, once."""
     rows = connection.execute(
         select(_settings.sTenantID, _settings.sClientID)
-        .where(_settings.bEnabled)
+        .where(SERVED)
         .distinct()
         .order_by(_settings.sTenantID, _settings.sClientID)
     )
@@ -265,7 +319,7 @@ def applications(connection: Connection) -> list[ApplicationKey]:
 
 def one_of_application(connection: Connection, application: ApplicationKey) -> Account | None:
     """An enabled account that signs in so: any one of them can represent the application."""
-    rows = connection.execute(_select().where(_signs_in(application), _settings.bEnabled).limit(_MAX_ASKED)).all()
+    rows = connection.execute(_select().where(_signs_in(application), SERVED).limit(_MAX_ASKED)).all()
     return next((each for each in map(_account, rows) if not each.unreadable), None)
 
 
@@ -275,7 +329,7 @@ def unsubscribed(connection: Connection, application: ApplicationKey) -> list[Ac
     rows = connection.execute(
         _select()
         .outerjoin(graph_subscription, held.nAccountID == _settings.nAccountID)
-        .where(_signs_in(application), _settings.bEnabled, held.nAccountID.is_(None))
+        .where(_signs_in(application), SERVED, held.nAccountID.is_(None))
     )
     return [_account(row) for row in rows]
 
@@ -292,18 +346,94 @@ def set_enabled(
     _write(connection, by_name(connection, name), {"bEnabled": enabled}, action, author=author, now=now)
 
 
-def mark_removed(connection: Connection, name: str, *, now: datetime, author: Author | None = None) -> None:
-    """Remove an account and free its name. Its messages stay.
+def is_removed(connection: Connection, account_id: int) -> bool:
+    """True of an account that was removed, and of a number that has no row."""
+    in_use = select(literal(1)).where(_settings.nAccountID == account_id, _settings.dtRemoved.is_(None))
+    return connection.scalar(in_use) is None
 
-    The row itself stays until the subscription manager has deleted the subscription at Graph.
+
+def mark_removed(connection: Connection, name: str, *, now: datetime, author: Author | None = None) -> str:
+    """Remove an account and free its name; return its present name. Its row and its messages stay.
+
+    The subscription manager deletes the subscription at Graph, and then has nothing more to do with the account.
 
     Raises:
         AccountNotFound: there is none of that name.
+        AccountRemoved: it is removed already.
     """
     account = by_name(connection, name)
-    freed = f"{name[:150]} (removed, {account.account_id})"
+    freed = _freed(name, account.account_id)
     values = {"bEnabled": False, "dtRemoved": now, "sAccountName": freed}
     _write(connection, account, values, Action.REMOVED, author=author, now=now)
+    return freed
+
+
+def removed_like(connection: Connection, settings: AccountSettings) -> Account | None:
+    """The removed account of the same mailbox and folder, the latest of several; None: there is none.
+
+    A mailbox named by object ID is also found by its address, and the other way round, where that is known.
+    """
+    known = _known_addresses(connection, settings.user_id)
+    users = sorted({*_spellings(settings.user_id), *known})
+    removed = connection.execute(
+        _select()
+        .where(
+            _settings.dtRemoved.is_not(None),
+            func.lower(_settings.sTenantID) == settings.tenant_id.lower(),
+            or_(_settings.sUserID.in_(users), func.lower(_settings.sUserID).in_(users)),
+        )
+        .order_by(_settings.dtRemoved.desc(), _settings.nAccountID.desc())
+    ).all()
+    alike = (each for each in map(_account, removed) if _folder_key(each.settings) == _folder_key(settings))
+    return next(alike, None)
+
+
+def _known_addresses(connection: Connection, user_id: str) -> set[str]:
+    """The other ways to name the mailbox: the address of an object ID, the object ID of an address."""
+    by_address = "@" in user_id
+    asked, wanted = (_address.sAddress, _address.sUserID) if by_address else (_address.sUserID, _address.sAddress)
+    spellings = _spellings(user_id)
+    found = connection.scalars(select(wanted).where(or_(asked.in_(spellings), func.lower(asked).in_(spellings))))
+    return {spelling for each in found for spelling in _spellings(each)}
+
+
+def _spellings(user_id: str) -> list[str]:
+    """The text to compare in any letter case: SQLite changes that of ASCII letters only."""
+    return sorted({user_id, user_id.lower(), user_id.casefold()})
+
+
+def _take_up(
+    connection: Connection, removed: Account, settings: AccountSettings, *, now: datetime, author: Author | None
+) -> None:
+    """Make a removed account one in use again, with these settings; a full pass catches up with its folder."""
+    number = removed.account_id
+    _refuse_same_name(connection, settings, but=number)
+    since = settings.import_since
+    if since is None:
+        since = removed.settings.import_since
+    elif removed.purged_before is not None:
+        since = max(since, removed.purged_before)  # purged mail would come back
+    values = _columns(replace(settings, import_since=since)) | {"bEnabled": True, "dtRemoved": None}
+    _write(connection, removed, values, Action.TAKEN_UP, author=author, now=now)
+    folders.start_anew(connection, number, now=now)
+
+
+def _freed(name: str, account_id: int) -> str:
+    """The name of a removed account."""
+    return f"{name[:150]} (removed, {account_id})"
+
+
+def _formerly(connection: Connection, name: str) -> str | None:
+    """The present name of the account that was removed last of those that had that name."""
+    rows = connection.execute(
+        select(_settings.nAccountID, _settings.sAccountName)
+        .where(
+            _settings.dtRemoved.is_not(None),
+            _settings.sAccountName.startswith(f"{name[:150]} (removed, ", autoescape=True),
+        )
+        .order_by(_settings.dtRemoved.desc(), _settings.nAccountID.desc())
+    ).all()
+    return next((row[1] for row in rows if row[1].casefold() == _freed(name, row[0]).casefold()), None)
 
 
 def _write(
@@ -321,15 +451,36 @@ def _write(
     make_due(connection, account.account_id, now=now)
 
 
+def retire(connection: Connection, account_id: int) -> bool:
+    """Delete the schedules and conditions of a removed account; False when it was taken up meanwhile, or is not there.
+
+    What tells which of its mail is known stays: an account that is taken up again imports nothing twice.
+    """
+    if not _lock_removed(connection, account_id):
+        return False
+    _delete_schedules(connection, account_id)
+    return True
+
+
 def purge(connection: Connection, account_id: int) -> None:
-    """Delete the rest of a removed account."""
-    for table in (subscription_schedule, folder_sync, account_condition, missed_notification, mailbox_address):
-        connection.execute(delete(table).where(table.c.nAccountID == account_id))
+    """Delete what is left of an account whose row another program deleted; its messages stay."""
+    if connection.scalar(select(literal(1)).where(_settings.nAccountID == account_id)) is not None:
+        return
+    _delete_schedules(connection, account_id)
+    connection.execute(delete(mailbox_address).where(_address.nAccountID == account_id))
     filtered.delete_all(connection, account_id)
     scans.delete_all(connection, account_id)
-    connection.execute(
-        delete(account_settings).where(_settings.nAccountID == account_id, _settings.dtRemoved.is_not(None))
-    )
+
+
+def _lock_removed(connection: Connection, account_id: int) -> bool:
+    """Lock the row of a removed account until the transaction ends; False when it is in use, or not there."""
+    removed = update(account_settings).where(_settings.nAccountID == account_id, _settings.dtRemoved.is_not(None))
+    return bool(connection.execute(removed.values(dtRemoved=_settings.dtRemoved)).rowcount)
+
+
+def _delete_schedules(connection: Connection, account_id: int) -> None:
+    for table in (subscription_schedule, folder_sync, account_condition, missed_notification):
+        connection.execute(delete(table).where(table.c.nAccountID == account_id))
 
 
 def make_due(connection: Connection, account_id: int, *, now: datetime) -> None:
@@ -354,7 +505,8 @@ def changed(connection: Connection, *, now: datetime, limit: int, served_with: s
             .outerjoin(subscription_schedule, schedule.nAccountID == _settings.nAccountID)
             .where(
                 or_(
-                    schedule.nAccountID.is_(None),
+                    # One that was removed, and whose subscription is deleted, has no schedule any more.
+                    and_(schedule.nAccountID.is_(None), _settings.dtRemoved.is_(None)),
                     and_(
                         schedule.dtDue > now,
                         schedule.dtLeaseUntil.is_(None),
@@ -440,8 +592,13 @@ def clear_expired_condition(connection: Connection, account_id: int, role: str, 
 
 
 def conditions(connection: Connection, role: str | None = None) -> list[Condition]:
-    """All conditions, or those of a role, by account."""
-    statement = select(account_condition).order_by(_condition.nAccountID, _condition.sRole)
+    """All conditions, or those of a role, by account; not those of removed accounts."""
+    removed = exists(
+        select(literal(1))
+        .select_from(account_settings)
+        .where(_settings.nAccountID == _condition.nAccountID, _settings.dtRemoved.is_not(None))
+    )
+    statement = select(account_condition).where(~removed).order_by(_condition.nAccountID, _condition.sRole)
     rows = connection.execute(statement if role is None else statement.where(_condition.sRole == role))
     return [
         # Other programs may write here, too, and SQLite accepts any type.
@@ -455,6 +612,11 @@ def conditions(connection: Connection, role: str | None = None) -> list[Conditio
         )
         for row in rows
     ]
+
+
+def imported_count(connection: Connection, account_id: int) -> int:
+    """The number of messages of the account in the database."""
+    return connection.scalar(select(func.count()).select_from(message).where(message.c.nAccountID == account_id)) or 0
 
 
 def imported_counts(connection: Connection) -> dict[int, int]:
@@ -481,13 +643,19 @@ def _columns(settings: AccountSettings) -> dict[str, Any]:
 
 
 def _refuse_same_name(connection: Connection, settings: AccountSettings, *, but: int | None = None) -> None:
-    named = select(_settings.nAccountID).where(_settings.sAccountName == settings.name)
-    if any(number != but for number in connection.scalars(named).all()):
-        raise AccountExists(
-            Phrase(
-                "An account named {name!r} exists already. Choose another name, or remove that one.", name=settings.name
+    named = select(_settings.nAccountID, _settings.dtRemoved).where(_settings.sAccountName == settings.name)
+    for row in connection.execute(named).all():
+        if row.dtRemoved is not None:
+            raise AccountExists(
+                Phrase("{name!r} is the name of a removed account. Choose another name.", name=settings.name)
             )
-        )
+        if row.nAccountID != but:
+            raise AccountExists(
+                Phrase(
+                    "An account named {name!r} exists already. Choose another name, or remove that one.",
+                    name=settings.name,
+                )
+            )
 
 
 def _refuse_same_folder(connection: Connection, settings: AccountSettings, *, but: int | None = None) -> None:
@@ -533,6 +701,12 @@ def fingerprint_of(account_id: int) -> ScalarSelect[str]:
     return select(_FINGERPRINT).where(_settings.nAccountID == account_id).scalar_subquery()
 
 
+def _folder_key(settings: AccountSettings) -> tuple[str, ...]:
+    """The folder, the same for all ways to write it: names are compared as `graph.folders` compares them."""
+    parts = (part.strip() for part in settings.folder.split("/"))
+    return tuple(unicodedata.normalize("NFC", part).casefold() for part in parts if part)
+
+
 def _same_folder(one: AccountSettings, other: AccountSettings) -> bool:
     def facts(settings: AccountSettings) -> tuple[str, ...]:
         return tuple(
@@ -555,7 +729,7 @@ def _by(connection: Connection, condition: ColumnElement[bool]) -> dict[int, Acc
 
 
 def _account(row: Row[Any]) -> Account:
-    reading = _Reading(row)
+    reading = RowReader(row._mapping)  # noqa: SLF001  # public, as SQLAlchemy documents
     account_id: int = row.nAccountID
     settings = AccountSettings(
         name=reading.text("sAccountName") or f"({account_id})",
@@ -581,58 +755,9 @@ def _account(row: Row[Any]) -> Account:
         account_id=account_id,
         settings=settings,
         enabled=reading.flag("bEnabled"),
-        removed=reading.time("dtRemoved") is not None,
+        removed=(removed_at := reading.time("dtRemoved")) is not None,
         fingerprint=reading.row["fingerprint"] or "",
         purged_before=reading.time("dtPurgedBefore"),
         unreadable=reading.faults,
+        removed_at=removed_at,
     )
-
-
-class _Reading:
-    """Reads a row that other programs write, too: on SQLite a column accepts any type."""
-
-    def __init__(self, row: Row[Any]) -> None:
-        self.row = row._mapping  # noqa: SLF001  # public, as SQLAlchemy documents
-        self.faults: dict[str, Phrase] = {}
-
-    def text(self, name: str) -> str:
-        """A required text; empty when it is missing."""
-        if self.row[name] is None:
-            self.faults[name] = Phrase("{column} is NULL", column=name)
-        return self.text_or_none(name) or ""
-
-    def text_or_none(self, name: str) -> str | None:
-        """A text, or none."""
-        value = self.row[name]
-        if value is None or isinstance(value, str):
-            return value
-        self._note(name, value, Phrase("text"))
-        return None
-
-    def number(self, name: str) -> int | None:
-        """A whole number, or none."""
-        value = self.row[name]
-        if value is None or isinstance(value, int):
-            return value
-        self._note(name, value, Phrase("a whole number"))
-        return None
-
-    def flag(self, name: str) -> bool:
-        """A Boolean; true when it is missing."""
-        if self.row[name] is None:
-            self.faults[name] = Phrase("{column} is NULL", column=name)
-            return True
-        return bool(self.row[name])
-
-    def time(self, name: str) -> datetime | None:
-        """A time, or none."""
-        value: datetime | None = self.row[name]
-        if not isinstance(value, UnreadableTime):
-            return value
-        self._note(name, value.stored, Phrase("a time"))
-        return None
-
-    def _note(self, name: str, value: object, wanted: Phrase) -> None:
-        self.faults[name] = Phrase(
-            "{column} holds {value!r}, which is not {wanted}", column=name, value=str(value)[:50], wanted=wanted
-        )

@@ -136,13 +136,16 @@ def forget(connection: Connection, keys: Collection[MessageKey]) -> None:
 
 
 def purge_over(connection: Connection, *, limit: int) -> int:
-    """Delete up to `limit` rows of messages that are known, or whose account is removed; return their number."""
-    in_use = exists(
+    """Delete up to `limit` rows of messages that are known, or whose account has no row; return their number.
+
+    Those of a removed account stay with its dead letters: it may be taken up again.
+    """
+    there = exists(
         select(literal_column("1"))
         .select_from(account_settings)
-        .where(account_settings.c.nAccountID == _row.nAccountID, account_settings.c.dtRemoved.is_(None))
+        .where(account_settings.c.nAccountID == _row.nAccountID)
     )
-    query = select(_row.nFailureID).where(or_(_is_known(), ~in_use)).order_by(_row.nFailureID).limit(limit)
+    query = select(_row.nFailureID).where(or_(_is_known(), ~there)).order_by(_row.nFailureID).limit(limit)
     return _delete(connection, connection.scalars(query).all())
 
 

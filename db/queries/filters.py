@@ -4,13 +4,12 @@ Lists of senders are texts with an entry a line, or separated by commas, semicol
 an entry a line. The meaning and validity of the entries is up to `processor.filters`.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Row
 
-_BETWEEN_SENDERS: Final = re.compile(r"[\s,;]+")
+from db.queries.entry_lists import lines, separated, stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,10 @@ NONE: Final = Filters()
 def of_row(row: Row[Any]) -> Filters:
     """Read them from a row of the account, whose columns hold texts and numbers."""
     return Filters(
-        senders_allowed=_senders(row.sFilterSendersAllowed),
-        senders_denied=_senders(row.sFilterSendersDenied),
-        subjects_allowed=_subjects(row.sFilterSubjectsAllowed),
-        subjects_denied=_subjects(row.sFilterSubjectsDenied),
+        senders_allowed=separated(row.sFilterSendersAllowed),
+        senders_denied=separated(row.sFilterSendersDenied),
+        subjects_allowed=lines(row.sFilterSubjectsAllowed),
+        subjects_denied=lines(row.sFilterSubjectsDenied),
         has_attachments=row.bFilterHasAttachments,
         size_least=row.nFilterSizeLeast,
         size_most=row.nFilterSizeMost,
@@ -50,23 +49,11 @@ def of_row(row: Row[Any]) -> Filters:
 def columns(filters: Filters) -> dict[str, Any]:
     """The columns of the row."""
     return {
-        "sFilterSendersAllowed": _text(filters.senders_allowed),
-        "sFilterSendersDenied": _text(filters.senders_denied),
-        "sFilterSubjectsAllowed": _text(filters.subjects_allowed),
-        "sFilterSubjectsDenied": _text(filters.subjects_denied),
+        "sFilterSendersAllowed": stored(filters.senders_allowed),
+        "sFilterSendersDenied": stored(filters.senders_denied),
+        "sFilterSubjectsAllowed": stored(filters.subjects_allowed),
+        "sFilterSubjectsDenied": stored(filters.subjects_denied),
         "bFilterHasAttachments": filters.has_attachments,
         "nFilterSizeLeast": filters.size_least,
         "nFilterSizeMost": filters.size_most,
     }
-
-
-def _senders(text: str | None) -> tuple[str, ...]:
-    return tuple(filter(None, _BETWEEN_SENDERS.split(text or "")))
-
-
-def _subjects(text: str | None) -> tuple[str, ...]:
-    return tuple(filter(None, (line.strip() for line in (text or "").splitlines())))
-
-
-def _text(entries: tuple[str, ...]) -> str | None:
-    return "\n".join(entries) or None

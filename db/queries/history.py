@@ -1,7 +1,9 @@
 """Changes of the accounts' settings: their author, time and result (`tblEmailAccountChange`).
 
 Each row has all settings as of after the change, so that a change by a program that keeps no history is found by the
-next comparison. Every function takes the connection of a transaction; see `db.engine`.
+next comparison. `db.queries.rule_history` does the same for rules.
+
+Every function takes the connection of a transaction; see `db.engine`.
 """
 
 import json
@@ -11,7 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
 from db.columns import UnreadableTime
 from db.tables import account_change, account_settings
@@ -27,13 +29,15 @@ _row = account_change.c
 
 
 class Action(StrEnum):
-    """`sAction`. FOUND: another program wrote the row, which was seen now."""
+    """`sAction`. TAKEN_UP: a removed account was added again. FOUND: another program wrote the row, as was seen now."""
 
     ADDED = "added"
     CHANGED = "changed"
     ENABLED = "enabled"
     DISABLED = "disabled"
+    MOVED = "moved"
     REMOVED = "removed"
+    TAKEN_UP = "taken_up"
     FOUND = "found"
 
 
@@ -47,13 +51,13 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row. `before` is None in the first row of an account, else the result of the row before it.
+    """One row. `before` is None in the first row of an account or rule, else the result of the row before it.
 
-    `action`: an `Action`, or the word of another program or of a newer version.
+    `number`: of the account or rule. `action`: an `Action`, or the word of another program or of a newer version.
     `author`: None for changes by mail-importer itself, and for those that were FOUND.
     """
 
-    account_id: int
+    number: int
     changed: datetime
     action: str
     author: Author | None
@@ -74,24 +78,27 @@ def note(connection: Connection, account_id: int, action: Action, *, author: Aut
     row = connection.execute(select(account_settings).where(account_settings.c.nAccountID == account_id)).one_or_none()
     if row is None:
         return
-    text = json.dumps(
-        {name: _plain(value) for name, value in row._mapping.items() if name not in _NO_SETTINGS},  # noqa: SLF001  # public, as SQLAlchemy documents
-        ensure_ascii=False,
-    )
+    text = settings_text({name: value for name, value in row._mapping.items() if name not in _NO_SETTINGS})  # noqa: SLF001  # public, as SQLAlchemy documents
     if text == _last(connection, account_id):
         return
-    connection.execute(
-        insert(account_change)
-        .inline()
-        .values(
-            nAccountID=account_id,
-            dtChanged=now,
-            sAction=action.value,
-            sWho=None if author is None else author.who[:_WHO_LENGTH],
-            sHost=None if author is None else author.host[:_HOST_LENGTH],
-            sSettings=text,
-        )
-    )
+    values = change_values(action, text, author=author, now=now)
+    connection.execute(insert(account_change).inline().values(nAccountID=account_id, **values))
+
+
+def settings_text(row: Mapping[str, Any]) -> str:
+    """`sSettings`: the values by column, as JSON."""
+    return json.dumps({name: _plain(value) for name, value in row.items()}, ensure_ascii=False)
+
+
+def change_values(action: Action, text: str, *, author: Author | None, now: datetime) -> dict[str, Any]:
+    """A row of a history without its key."""
+    return {
+        "dtChanged": now,
+        "sAction": action.value,
+        "sWho": None if author is None else author.who[:_WHO_LENGTH],
+        "sHost": None if author is None else author.host[:_HOST_LENGTH],
+        "sSettings": text,
+    }
 
 
 def note_others(connection: Connection, account_ids: Iterable[int], *, now: datetime) -> None:
@@ -103,15 +110,18 @@ def note_others(connection: Connection, account_ids: Iterable[int], *, now: date
 def changes(connection: Connection) -> list[Change]:
     """All changes, oldest first."""
     statement = select(account_change).order_by(_row.nAccountID, _row.nChangeID)
+    return changes_in((row.nAccountID, row) for row in connection.execute(statement))
+
+
+def changes_in(rows: Iterable[tuple[int, Row[Any]]]) -> list[Change]:
+    """The changes, oldest first, of rows with their keys that are in the order of both."""
     found: list[Change] = []
     last: dict[int, Mapping[str, Value]] = {}
-    for row in connection.execute(statement):
-        after = _settings_in(row.sSettings)
+    for number, row in rows:
+        after = settings_in(row.sSettings)
         author = None if row.sWho is None else Author(row.sWho, row.sHost or "")
-        found.append(
-            Change(row.nAccountID, row.dtChanged, _action_in(row.sAction), author, last.get(row.nAccountID), after)
-        )
-        last[row.nAccountID] = after
+        found.append(Change(number, row.dtChanged, _action_in(row.sAction), author, last.get(number), after))
+        last[number] = after
     return sorted(found, key=lambda each: each.changed)
 
 
@@ -121,7 +131,7 @@ def _action_in(word: object) -> str:
     return next((each for each in Action if each == text), text)
 
 
-def _settings_in(text: object) -> Mapping[str, Value]:
+def settings_in(text: object) -> Mapping[str, Value]:
     """The settings by column; another program's text in their place."""
     try:
         found = json.loads(text) if isinstance(text, str) else None

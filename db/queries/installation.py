@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, func, null, select
 
 from db.keys import in_queries
-from db.queries.accounts import EVERYTHING, clear_condition
+from db.queries.accounts import EVERYTHING, SERVED, clear_condition
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS
 from db.tables import (
     account_condition,
@@ -122,7 +122,7 @@ def account_states(connection: Connection, *, with_addresses: bool = True) -> li
 
 def enabled_accounts(connection: Connection) -> int:
     """The number of accounts that are served."""
-    return connection.scalar(select(func.count()).select_from(account_settings).where(_settings.bEnabled)) or 0
+    return connection.scalar(select(func.count()).select_from(account_settings).where(SERVED)) or 0
 
 
 def conditions(connection: Connection) -> list[ConditionFact]:
@@ -143,7 +143,7 @@ def conditions(connection: Connection) -> list[ConditionFact]:
             func.row_number().over(partition_by=group, order_by=_condition.nAccountID).label("nPlace"),
         )
         .join(account_settings, _settings.nAccountID == _condition.nAccountID)
-        .where(_settings.bEnabled)
+        .where(SERVED)
         .subquery()
     )
     # The texts are joined last, so that no text is sorted.
@@ -202,11 +202,23 @@ def release(connection: Connection, condition: ConditionFact, *, now: datetime) 
 
 
 def names(connection: Connection, account_ids: Collection[int]) -> dict[int, str]:
-    """The names of these accounts; those of removed ones are missing."""
+    """The present names of these accounts, removed ones included; those without a row are missing."""
     found: dict[int, str] = {}
     for chunk in in_queries(sorted(account_ids)):
         rows = connection.execute(
             select(_settings.nAccountID, _settings.sAccountName).where(_settings.nAccountID.in_(chunk))
         )
         found.update({row[0]: str(row[1]) for row in rows})
+    return found
+
+
+def removed(connection: Connection, account_ids: Collection[int]) -> set[int]:
+    """Those of these accounts that were removed."""
+    found: set[int] = set()
+    for chunk in in_queries(sorted(account_ids)):
+        found.update(
+            connection.scalars(
+                select(_settings.nAccountID).where(_settings.nAccountID.in_(chunk), _settings.dtRemoved.is_not(None))
+            )
+        )
     return found

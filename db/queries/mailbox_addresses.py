@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
-from db.queries.accounts import Account, by_id
+from db.queries.accounts import SERVED, Account, by_id
 from db.tables import account_settings, mailbox_address
 
 _row = mailbox_address.c
@@ -18,7 +18,7 @@ def missing(connection: Connection, *, but: Collection[int], limit: int) -> list
     statement = (
         select(_settings.nAccountID)
         .outerjoin(known, (known.c.nAccountID == _settings.nAccountID) & (known.c.sUserID == _settings.sUserID))
-        .where(_settings.bEnabled, known.c.nAccountID.is_(None), _settings.sUserID.not_like("%@%"))
+        .where(SERVED, known.c.nAccountID.is_(None), _settings.sUserID.not_like("%@%"))
         .order_by(_settings.nAccountID)
         .limit(limit + len(but))
     )

@@ -17,13 +17,14 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, fun
 from sqlalchemy.sql.selectable import FromClause
 
 from db.keys import in_queries, rounded
-from db.outcomes import FailureState, MessageState, Outcome
+from db.outcomes import FailureState, MessageState, Outcome, RuleState
 from db.queries import failures
 from db.search import contains
 from db.tables import (
     account_settings,
     attachment,
     duplicate,
+    email_file,
     failure,
     message,
     message_trace,
@@ -47,7 +48,8 @@ class LogCriteria:
     """A selection of messages: those that match all given criteria.
 
     `sender`, `recipient`, `subject`, `attachment`: parts of the text, in any letter case, of names and addresses and of
-    file names. `since` (included) and `until` are of the time of receipt, see `LoggedMessage`. `states`: None is all.
+    file names. `since` (included) and `until` are of the time of receipt, see `LoggedMessage`. `states`, `rule_states`:
+    None is all. `rule_id`: of a rule that selected a file of the message.
     """
 
     account_id: int | None = None
@@ -58,6 +60,8 @@ class LogCriteria:
     since: datetime | None = None
     until: datetime | None = None
     states: Collection[MessageState] | None = None
+    rule_states: Collection[RuleState] | None = None
+    rule_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class LoggedMessage:
     of an imported message without one. `message_id`: of the imported message, which a duplicate equals. `noted`: time
     of the decision on a filtered message or a duplicate, or when a removed one was missed. `recipients`,
     `attachments`: their numbers, those attached by the sender and not part of the body; None where they are not known.
+    `rules_matched`: None until the rules are checked.
     """
 
     position: Position
@@ -105,6 +110,9 @@ class LoggedMessage:
     detail: str | None = None
     recipients: int | None = None
     attachments: int | None = None
+    rules_matched: int | None = None
+    rule_state: RuleState | None = None
+    """Of a dead letter red; None of a message that no rule is checked against."""
 
     @property
     def time(self) -> datetime | None:
@@ -202,6 +210,28 @@ def has_attachment(message_id: ColumnElement[int], part: str) -> ColumnElement[b
     return exists(
         select(_ONE).select_from(attachment).where(file.nMessageID == message_id, contains(file.sFileName, part))
     )
+
+
+# Rules.
+
+_RULE_STATES_OF_FAILED: Final = {MessageState.WAITING: RuleState.WHITE, MessageState.FAILED: RuleState.RED}
+
+
+def _is_of_rules(criteria: LogCriteria) -> bool:
+    """True if only messages are wanted that are checked against rules."""
+    return criteria.rule_states is not None or criteria.rule_id is not None
+
+
+def _is_in(states: Collection[RuleState]) -> ColumnElement[bool]:
+    words = [each.value for each in states]
+    if len(words) == 1:
+        return _message.sRuleState == words[0]
+    # An expression, for no index: that of the state would have all messages of these states sorted.
+    return (_message.sRuleState + "").in_(words)
+
+
+def _rule_state(word: object) -> RuleState | None:
+    return next((each for each in RuleState if each == word), None)
 
 
 # The sources.
@@ -303,9 +333,14 @@ class _Imported(_Source):
     time = _message.dtReceived
 
     def query(self) -> Select[Any]:
-        return select(_message.nAccountID, _message.sGraphMessageID, _message.dtImported, *_OF_MAIL).select_from(
-            message
-        )
+        return select(
+            _message.nAccountID,
+            _message.sGraphMessageID,
+            _message.dtImported,
+            _message.nRulesMatched,
+            _message.sRuleState,
+            *_OF_MAIL,
+        ).select_from(message)
 
     def conditions(self, criteria: LogCriteria) -> list[ColumnElement[bool]] | None:
         found: list[ColumnElement[bool]] = []
@@ -328,10 +363,28 @@ class _Imported(_Source):
             )
         if criteria.attachment is not None:
             found.append(has_attachment(_message.nMessageID, criteria.attachment))
+        if criteria.rule_states is not None:
+            found.append(_is_in(criteria.rule_states))
+        if criteria.rule_id is not None:
+            found.append(
+                exists(
+                    select(_ONE)
+                    .select_from(email_file)
+                    .where(email_file.c.nMessageID == _message.nMessageID, email_file.c.nRuleID == criteria.rule_id)
+                )
+            )
         return found
 
     def made(self, row: Row[Any], place: Position) -> LoggedMessage:
-        return self.of_mail(row, place, MessageState.IMPORTED, message_id=row.number, imported=row.dtImported)
+        return self.of_mail(
+            row,
+            place,
+            MessageState.IMPORTED,
+            message_id=row.number,
+            imported=row.dtImported,
+            rules_matched=row.nRulesMatched,
+            rule_state=_rule_state(row.sRuleState),
+        )
 
     def of_mail(self, row: Row[Any], place: Position, state: MessageState, **facts: Any) -> LoggedMessage:  # noqa: ANN401  # passed through
         """The message of a row that has _OF_MAIL."""
@@ -367,6 +420,9 @@ class _Duplicate(_Imported):
             *_OF_MAIL,
         ).select_from(duplicate.join(message, _message.nMessageID == _duplicate.nMessageID))
 
+    def conditions(self, criteria: LogCriteria) -> list[ColumnElement[bool]] | None:
+        return None if _is_of_rules(criteria) else super().conditions(criteria)
+
     def made(self, row: Row[Any], place: Position) -> LoggedMessage:
         facts = {"message_id": row.nMessageID, "noted": row.dtSeen, "reason": row.sReason}
         return self.of_mail(row, place, MessageState.DUPLICATE, **facts)
@@ -383,10 +439,14 @@ class _Failed(_Source):
         return select(*failure.c).select_from(failure)
 
     def conditions(self, criteria: LogCriteria) -> list[ColumnElement[bool]] | None:
-        if criteria.recipient is not None or criteria.attachment is not None:
+        if criteria.recipient is not None or criteria.attachment is not None or criteria.rule_id is not None:
             return None
         found = [failures.not_known()]
         wanted = self.states if criteria.states is None else self.states & set(criteria.states)
+        if criteria.rule_states is not None:
+            wanted = frozenset(each for each in wanted if _RULE_STATES_OF_FAILED[each] in criteria.rule_states)
+        if not wanted:
+            return None
         if len(wanted) == 1:
             state = FailureState.DEAD if MessageState.FAILED in wanted else FailureState.RETRYING
             found.append(_failure.sState == state)
@@ -398,9 +458,10 @@ class _Failed(_Source):
 
     def made(self, row: Row[Any], place: Position) -> LoggedMessage:
         found = failures.of_row(row)
+        state = MessageState.FAILED if found.state is FailureState.DEAD else MessageState.WAITING
         return LoggedMessage(
             place,
-            MessageState.FAILED if found.state is FailureState.DEAD else MessageState.WAITING,
+            state,
             found.account_id,
             row.account,
             found.graph_id,
@@ -415,6 +476,7 @@ class _Failed(_Source):
             next_attempt=found.next_attempt,
             reason=found.reason,
             detail=found.detail,
+            rule_state=_RULE_STATES_OF_FAILED[state],
         )
 
 
@@ -436,7 +498,8 @@ class _Filtered(_Source):
         ).select_from(seen)
 
     def conditions(self, criteria: LogCriteria) -> list[ColumnElement[bool]] | None:
-        if criteria.recipient is not None or criteria.attachment is not None or criteria.subject is not None:
+        given = (criteria.recipient, criteria.attachment, criteria.subject)
+        if any(each is not None for each in given) or _is_of_rules(criteria):
             return None
         found: list[ColumnElement[bool]] = []
         if criteria.account_id is None:
@@ -481,7 +544,8 @@ class _Removed(_Source):
         ).select_from(message_trace)
 
     def conditions(self, criteria: LogCriteria) -> list[ColumnElement[bool]] | None:
-        if any(each is not None for each in (criteria.sender, criteria.recipient, criteria.attachment)):
+        given = (criteria.sender, criteria.recipient, criteria.attachment)
+        if any(each is not None for each in given) or _is_of_rules(criteria):
             return None
         later = message_trace.alias("later")
         again = and_(later.c.sOutcome == Outcome.GONE, later.c.nTraceID > _trace.nTraceID)

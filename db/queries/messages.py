@@ -37,7 +37,7 @@ from db.identity import DuplicateKey
 from db.keys import MessageKey, are_among, in_queries, named
 from db.locking import by_row
 from db.outcomes import ContentState, Outcome
-from db.queries import after_import, duplicates, filtered, scans
+from db.queries import after_import, duplicates, filtered, rule_matches, scans
 from db.queries.contents import ContentDiffers, insert_with_content, reserved_room, update_with_content, write_long_text
 from db.queries.duplicates import Duplicate, FirstImport
 from db.queries.filtered import FilteredMessage
@@ -447,7 +447,8 @@ def _complete(connection: Connection, place: Scan, message_id: int, record: Mess
         return False
     features = record.features
     row = _message_row(connection, record, now)
-    connection.execute(by_row(update(message).where(message.c.nMessageID == message_id).values(row)))
+    changed = update(message).where(message.c.nMessageID == message_id)
+    connection.execute(by_row(changed.values(row | rule_matches.UNCHECKED)))
     _write_long_texts(connection, message_id, record)
     duplicates.claim_unless_taken(connection, message_id, features)
     _overwrite_attachments(connection, message_id, record.attachments)
@@ -547,7 +548,8 @@ def _replace(connection: Connection, record: MessageRecord, now: datetime, *, in
         and connection.scalar(select(row.nMessageID).where(key, row.sBody.is_not(None), row.sBody != "")) is not None
     )
     # It locks the row, so that two processes replace the same message one after the other.
-    found = connection.execute(update(message).where(key).values(_message_row(connection, record, now))).rowcount
+    values = _message_row(connection, record, now) | rule_matches.UNCHECKED
+    found = connection.execute(update(message).where(key).values(values)).rowcount
     if not found:
         if include_duplicates:
             duplicates.forget(connection, record.account_id, record.graph_message_id)

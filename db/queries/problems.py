@@ -59,10 +59,16 @@ class ProblemKind(StrEnum):
     DISK_NEARLY_FULL = "disk_nearly_full"
     SCHEMA_OUTDATED = "schema_outdated"
     ALERT_FAILING = "alert_failing"
+    NO_DELIVERY = "no_delivery"
+    DELIVERY_LATE = "delivery_late"
+    FOLDER_UNAVAILABLE = "folder_unavailable"
+    FILES_FAILED = "files_failed"
+    RULE_UNUSABLE = "rule_unusable"
 
 
 class Severity(StrEnum):
-    """`ERROR`: mail is not imported, or will not be. `WARNING`: it is, and something will break or is incomplete."""
+    """`ERROR`: mail is not imported, or a file of it not saved, or will not be. `WARNING`: it is, and something will
+    break or is incomplete."""
 
     WARNING = "warning"
     ERROR = "error"

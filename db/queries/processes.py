@@ -18,7 +18,9 @@ from db.tables import process as table
 RECEIVER: Final = "receiver"
 PROCESSOR: Final = "processor"
 SUBSCRIPTIONS: Final = "subscriptions"
-"""The role of a subscription manager; this and those before it are the words of `tblProcess`."""
+"""The role of a subscription manager."""
+DELIVERY: Final = "delivery"
+"""The role that saves files into folders; this and those before it are the words of `tblProcess`."""
 
 _row = table.c
 

@@ -95,6 +95,9 @@ class CommittedMessage:
     action_detail: str | None = None
     from_name: str | None = field(default=None, repr=False)
     from_address: str | None = field(default=None, repr=False)
+    rule_state: str | None = None
+    rules_matched: int | None = None
+    """None: the import rules are not checked yet."""
 
     @property
     def of(self) -> TracedMessage:
@@ -199,14 +202,16 @@ def committed(connection: Connection, messages: Sequence[TracedMessage]) -> list
                 _message.sAfterImportDetailPhrase,
                 _message.sFromName,
                 _message.sFromAddress,
+                _message.sRuleState,
+                _message.nRulesMatched,
             ).where(
                 _message.nAccountID.in_({each.account_id for each in chunk}),
                 _message.sGraphMessageID.in_([each.graph_id for each in chunk]),
             )
         )
         found += [
-            CommittedMessage(*(*facts, from_json(phrase, text), name, address))
-            for *facts, text, phrase, name, address in rows
+            CommittedMessage(*(*facts, from_json(phrase, text), name, address, state, matched))
+            for *facts, text, phrase, name, address, state, matched in rows
         ]
     wanted = set(messages)
     return [each for each in found if each.of in wanted]

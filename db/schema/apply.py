@@ -14,9 +14,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import AddConstraint, Constraint, CreateIndex, CreateTable, Index
 
-from db.schema import data_checks, reflection, sqlite
+from db.schema import data_checks, reflection, sqlite, views
 from db.schema.operations import AddColumn, AddDefault, unique_index
 from db.schema.reflection import FoundTable
+from db.views import View
 
 
 class Applied:
@@ -27,6 +28,8 @@ class Applied:
         self._connection = connection
         self._found = reflection.read(connection, names)
         self._is_sqlite = connection.dialect.name == "sqlite"
+        if self._is_sqlite:  # until `view` makes them again
+            views.set_aside(connection)
 
     def table(self, table: Table) -> None:
         """Create the table, or add what it lacks."""
@@ -42,6 +45,10 @@ class Applied:
                 sqlite.keep_contents_last(self._connection, table)
         for index in sorted(table.indexes, key=lambda each: str(each.name)):
             self._index(index, there)
+
+    def view(self, view: View) -> None:
+        """Create the view, or restore it."""
+        views.ensure(self._connection, view)
 
     def _column(self, column: Column[Any], there: FoundTable) -> None:
         known = there.column(column.name)

@@ -1,8 +1,8 @@
-"""Comparison of the actual with the expected tables. Objects of other programs are left out."""
+"""Comparison of the actual with the expected tables and views. Objects of other programs are left out."""
 
 import enum
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,11 +18,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import AddConstraint, CreateIndex, ExecutableDDLElement, Index
 
-from db.schema import data_checks, reflection
+from db.schema import data_checks, reflection, views
 from db.schema.compatibility import accepted
 from db.schema.operations import AddColumn, AddDefault, can_be_filled, unique_index
 from db.schema.reflection import HIDDEN, UNLIMITED, FoundColumn, FoundTable, Names
 from db.tables import in_schema
+from db.views import VIEWS, View
 from phrases import Phrase
 
 _LEVEL: Final = 130
@@ -35,7 +36,7 @@ class Weight(enum.Enum):
     BLOCKS = "blocks"
     """Unusable, and an upgrade cannot change it."""
     MISSING = "missing"
-    """An upgrade adds it."""
+    """An upgrade adds it, or restores it."""
     DIFFERS = "differs"
     """Works, and should be corrected."""
     ACCEPTED = "accepted"
@@ -102,11 +103,42 @@ def differences(connection: Connection) -> list[Difference]:
                 )
             )
         else:
-            every.append(_unseen(connection, table, "", Phrase("the table")))
+            every.append(_unseen(connection, table.name, "", Phrase("the table")))
+    for view in VIEWS:
+        every.extend(_differences_of(connection, view, all_is_seen=all_is_seen))
     return [*every, *(_advice(connection) if connection.dialect.name == "mssql" else ())]
 
 
-def _unseen(connection: Connection, table: Table, item: str, wanted: Phrase) -> Difference:
+def _differences_of(connection: Connection, view: View, *, all_is_seen: bool) -> Iterator[Difference]:
+    upgrade = Phrase("Run: mail-importer db upgrade")
+    found = views.find(connection, view)
+    if found is None and not all_is_seen:
+        yield _unseen(connection, view.name, "", Phrase("the view"))
+    elif found is None:
+        yield Difference(view.name, "", Phrase("no view"), Phrase("the view"), upgrade, Weight.MISSING)
+    elif not views.is_ours(connection, view, found):
+        yield Difference(
+            view.name,
+            "",
+            Phrase("something else of this name"),
+            Phrase("a view of mail-importer"),
+            Phrase("Rename it, or drop it if nothing uses it."),
+            Weight.BLOCKS,
+        )
+    elif not views.is_as_made(connection, view, found):
+        others = views.dependents(connection, view, found)
+        remedy = Phrase("Drop first what reads it: {views}", views=", ".join(others)) if others else upgrade
+        yield Difference(
+            view.name,
+            "",
+            Phrase("another definition"),
+            Phrase("the view as an upgrade makes it"),
+            remedy,
+            Weight.BLOCKS if others else Weight.MISSING,
+        )
+
+
+def _unseen(connection: Connection, table: str, item: str, wanted: Phrase) -> Difference:
     """An object that may exist: without the right to see it that is unknown."""
     place = connection.dialect.identifier_preparer.quote_identifier(reflection.schema_of(connection) or "dbo")
     remedy = Phrase(
@@ -114,7 +146,7 @@ def _unseen(connection: Connection, table: Table, item: str, wanted: Phrase) -> 
         "mail-importer db grants",
         place=place,
     )
-    return Difference(table.name, item, Phrase("not visible to this login"), wanted, remedy, Weight.ADVICE)
+    return Difference(table, item, Phrase("not visible to this login"), wanted, remedy, Weight.ADVICE)
 
 
 def _advice(connection: Connection) -> Iterator[Difference]:
@@ -229,9 +261,21 @@ class _Comparison:
             change = f"{made} {'NULL' if column.nullable else 'NOT NULL'}"
         else:
             change = f"TYPE {made}"
+            showing = [each for each in VIEWS if (self._table.name, column.name) in each.shown]
+            if showing:
+                return self._retype_below(showing, self._alter(column, change))
         return Phrase(
             "Run: {statement}; or rename the column, if it is not meant for mail-importer",
             statement=self._alter(column, change),
+        )
+
+    def _retype_below(self, showing: Sequence[View], statement: str) -> Phrase:
+        """PostgreSQL changes no type of a column that a view reads."""
+        names = ", ".join(each.qualified(self._dialect, self._table.schema) for each in showing)
+        return Phrase(
+            "Run: {statement}; or rename the column, if it is not meant for mail-importer. Then run: mail-importer db "
+            "upgrade, which makes the views again, and: mail-importer db grants",
+            statement=f"DROP VIEW IF EXISTS {names}; {statement}",
         )
 
     def _alter(self, column: Column[Any], change: str) -> str:
@@ -281,7 +325,7 @@ class _Comparison:
         if wanted is None or _plain(there.default) == str(wanted):
             return
         if there.default == HIDDEN:
-            yield _unseen(self._connection, self._table, column.name, Phrase("default {value}", value=wanted))
+            yield _unseen(self._connection, self._table.name, column.name, Phrase("default {value}", value=wanted))
         elif there.default is not None:
             remedy = Phrase("Correct the default, unless another program needs this one.")
             yield self._says(
@@ -363,7 +407,7 @@ class _Comparison:
         if HIDDEN in self._found.checks:
             yield _unseen(
                 self._connection,
-                self._table,
+                self._table.name,
                 str(check.name),
                 Phrase("one of {values}", values=", ".join(values)),
             )

@@ -20,6 +20,7 @@ class Role(StrEnum):
     RECEIVER = "receiver"
     PROCESSOR = "processor"
     SUBSCRIPTIONS = "subscriptions"
+    DELIVERY = "delivery"
     OPERATOR = "operator"
     READER = "reader"
 
@@ -34,37 +35,44 @@ _WORDS: Final = {"S": "SELECT", "I": "INSERT", "U": "UPDATE", "D": "DELETE"}
 # In the order of the roles. Changing or deleting rows means finding them, and an insert reads the number that it
 # generated: both need an S as well.
 # fmt: off
-_RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str]]] = {
-    #                           receiver processor subscr. operator reader
-    VERSION_TABLE:             ("S",     "S",      "S",    "S",     ""),
-    "tblImporterSecret":       ("S",     "",       "S",    "",      ""),
-    "tblNotificationQueue":    ("SIUD",  "SUD",    "SIUD", "SIUD",  ""),
-    "tblEmailAccountSettings": ("",      "S",      "SUD",  "SIU",   ""),
-    "tblEmailAccountChange":   ("",      "",       "SI",   "SI",    ""),
-    "tblAccountCondition":     ("",      "SIUD",   "SIUD", "S",     ""),
-    "tblEmailMessage":         ("",      "SIU",    "S",    "SIUD",  "S"),
-    "tblEmailIdentity":        ("",      "SI",     "",     "SID",   ""),
-    "tblEmailDuplicate":       ("",      "SI",     "S",    "SID",   ""),
-    "tblEmailScan":            ("",      "SIUD",   "SUD",  "SIUD",  ""),
-    "tblEmailSeen":            ("",      "SID",    "SD",   "SID",   ""),
-    "tblEmailFailure":         ("",      "SIUD",   "SD",   "SUD",   ""),
-    "tblEmailRecipient":       ("",      "I",      "",     "SID",   "S"),
-    "tblEmailHeader":          ("",      "I",      "",     "SID",   "S"),
-    "tblEmailAttachment":      ("",      "SIU",    "",     "SIUD",  "S"),
-    "tblEmailOriginal":        ("",      "SIU",    "",     "SIUD",  "S"),
-    "tblGraphSubscription":    ("",      "SD",     "SIUD", "S",     ""),
-    "tblSubscriptionSchedule": ("",      "SIU",    "SIUD", "SIU",   ""),
-    "tblFolderSync":           ("",      "SIU",    "SIUD", "SIU",   ""),
-    "tblMissedNotification":   ("",      "SID",    "SUD",  "S",     ""),
-    "tblCallBudget":           ("",      "",       "SIU",  "",      ""),
-    "tblProcess":              ("SIUD",  "SIUD",   "SIUD", "S",     ""),
-    "tblServiceOutage":        ("",      "SIUD",   "SIUD", "S",     ""),
-    "tblProblem":              ("",      "SIUD",   "SIUD", "S",     ""),
-    "tblLease":                ("",      "SIUD",   "SIUD", "",      ""),
-    "tblMailboxAddress":       ("",      "",       "SIUD", "S",     ""),
-    "tblAlert":                ("",      "SIUD",   "SIUD", "S",     ""),
-    "tblMessageTrace":         ("",      "SI",     "SD",   "SI",    ""),
-    "tblQueueAudit":           ("",      "",       "",     "SIU",   ""),
+_RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str, str]]] = {
+    #                           receiver processor subscr. delivery operator reader
+    VERSION_TABLE:             ("S",      "S",       "S",     "S",      "S",      ""),
+    "tblImporterSecret":       ("S",      "",        "S",     "",       "",       ""),
+    "tblNotificationQueue":    ("SIUD",   "SUD",     "SIUD",  "",       "SIUD",   ""),
+    "tblEmailAccountSettings": ("",       "S",       "SU",    "S",      "SIU",    ""),
+    "tblEmailAccountChange":   ("",       "",        "SI",    "",       "SI",     ""),
+    "tblAccountCondition":     ("",       "SIUD",    "SIUD",  "",       "S",      ""),
+    "tblEmailMessage":         ("",       "SIU",     "S",     "SU",     "SIUD",   "S"),
+    "tblEmailIdentity":        ("",       "SI",      "",      "",       "SID",    ""),
+    "tblEmailDuplicate":       ("",       "SI",      "S",     "",       "SID",    ""),
+    "tblEmailScan":            ("",       "SIUD",    "SUD",   "",       "SIUD",   ""),
+    "tblEmailSeen":            ("",       "SID",     "SD",    "",       "SID",    ""),
+    "tblEmailFailure":         ("",       "SIUD",    "SD",    "",       "SUD",    ""),
+    "tblEmailRecipient":       ("",       "I",       "",      "S",      "SID",    "S"),
+    "tblEmailHeader":          ("",       "I",       "",      "",       "SID",    "S"),
+    "tblEmailAttachment":      ("",       "SIU",     "",      "S",      "SIUD",   "S"),
+    "tblEmailOriginal":        ("",       "SIU",     "",      "S",      "SIUD",   "S"),
+    "tblEmailRule":            ("",       "S",       "S",     "S",      "SIUD",   ""),
+    "tblEmailRuleChange":      ("",       "",        "",      "",       "SI",     ""),
+    "tblEmailFile":            ("",       "S",       "S",     "SIUD",   "SIUD",   "S"),
+    "vEmail":                  ("",       "",        "",      "",       "S",      "S"),
+    "vEmailAttachment":        ("",       "",        "",      "",       "S",      "S"),
+    "tblEmailConsumer":        ("",       "",        "",      "",       "SD",     "SIU"),
+    "tblEmailTaken":           ("",       "",        "",      "",       "S",      "SID"),
+    "tblGraphSubscription":    ("",       "SD",      "SIUD",  "",       "S",      ""),
+    "tblSubscriptionSchedule": ("",       "SIU",     "SIUD",  "",       "SIU",    ""),
+    "tblFolderSync":           ("",       "SIU",     "SIUD",  "",       "SIU",    ""),
+    "tblMissedNotification":   ("",       "SID",     "SUD",   "",       "S",      ""),
+    "tblCallBudget":           ("",       "",        "SIU",   "",       "",       ""),
+    "tblProcess":              ("SIUD",   "SIUD",    "SIUD",  "SIUD",   "S",      ""),
+    "tblServiceOutage":        ("",       "SIUD",    "SIUD",  "",       "S",      ""),
+    "tblProblem":              ("",       "SIUD",    "SIUD",  "",       "S",      ""),
+    "tblLease":                ("",       "SIUD",    "SIUD",  "",       "",       ""),
+    "tblMailboxAddress":       ("",       "",        "SIUD",  "",       "S",      ""),
+    "tblAlert":                ("",       "SIUD",    "SIUD",  "",       "S",      ""),
+    "tblMessageTrace":         ("",       "SI",      "SD",    "",       "SI",     ""),
+    "tblQueueAudit":           ("",       "",        "",      "",       "SIU",    ""),
 }
 # fmt: on
 
@@ -102,7 +110,7 @@ _MEMBERS: Final = {
 
 
 def rights(role: Role) -> dict[str, list[str]]:
-    """The role's rights on each table: SELECT, INSERT, UPDATE, DELETE."""
+    """The role's rights on each table and view: SELECT, INSERT, UPDATE, DELETE."""
     place = list(Role).index(role)
     return {table: [_WORDS[each] for each in row[place]] for table, row in _RIGHTS.items() if row[place]}
 

@@ -14,6 +14,7 @@ from sqlalchemy.sql.compiler import DDLCompiler
 
 from db.columns import named_default
 from db.schema.data_checks import allowed
+from db.views import View
 
 _NEW_NAME: Final = {
     "mssql": "(N'Account ' + CONVERT(NVARCHAR(36), NEWID()))",
@@ -39,6 +40,9 @@ class Target(Protocol):
 
     def table(self, table: Table) -> None:
         """Ensure that the table exists, with its columns, keys, checks and indexes."""
+
+    def view(self, view: View) -> None:
+        """Ensure that the view exists as it is defined. After the tables that it reads."""
 
 
 class AddColumn(ExecutableDDLElement):

@@ -7,8 +7,10 @@ from typing import Any, Final
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Table
 from sqlalchemy.schema import CreateTable, ExecutableDDLElement, Index
 
+from db.schema import views
 from db.schema.script import WANTED, Script, Stamp
 from db.tables import importer_secret, in_schema
+from db.views import VIEWS, View
 
 LOCK: Final = 0x6D61696C2D696D70
 """The advisory lock of upgrades, of the program and of the script: `mail-imp`."""
@@ -41,6 +43,8 @@ class PostgreSQLScript(Script):
         )
         self.heading("Columns that are there already must be usable.")
         self._refuse(self._unusable())
+        self.heading("Views of ours must not have the name of anything else.")
+        self._refuse("\nUNION ALL ".join(map(self._taken, VIEWS)))
 
     def end(self, ending: Stamp) -> None:
         """Check for missing values, create the secret if there is none, record the revision, commit."""
@@ -111,6 +115,15 @@ class PostgreSQLScript(Script):
             """    OR (w."bNumbered" = 1 AND f.column_default IS NULL AND f.is_identity = 'NO')"""
         )
 
+    def _taken(self, view: View) -> str:
+        first = view.columns[: view.first]
+        return (
+            f"SELECT {self.text(str(views.not_ours(view)))} FROM pg_class c INNER JOIN pg_namespace n "
+            f"ON n.oid = c.relnamespace WHERE n.nspname = {self._schema()} AND c.relname = {self.text(view.name)} "
+            f"AND (c.relkind <> 'v' OR {len(first)} > (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid "
+            f"AND a.attname IN ({', '.join(self.text(each.name) for each in first)})))"
+        )
+
     def _nulls(self) -> str:
         return "\nUNION ALL ".join(
             f"SELECT {self.text(f'{table.name}.{column.name}: found rows with null. Give these rows a value.')} "
@@ -133,6 +146,9 @@ class PostgreSQLScript(Script):
 
     def _create(self, table: Table) -> None:
         self._say(f"{self.ddl(CreateTable(table, if_not_exists=True))};")
+
+    def _view(self, view: View) -> None:
+        self._say(f"{views.on_postgresql(view, self.dialect, self.schema)};")
 
     def _is_column(self, column: Column[Any]) -> str:
         table, name = self.text(column.table.name), self.text(column.name)

@@ -1,7 +1,7 @@
 """Upgrade the schema, report its revision, and check it.
 
-The schema is that of `db.tables`, whatever the database holds: an upgrade adds what is missing, and records the
-revision.
+The schema is that of `db.tables` and `db.views`, whatever the database holds: an upgrade adds what is missing, and
+records the revision.
 """
 
 import secrets
@@ -42,10 +42,11 @@ from db.schema.reflection import schema_of
 from db.schema.script import Script, Stamp
 from db.schema.sqlserver import SqlServerScript
 from db.tables import importer_secret, in_schema, metadata
+from db.views import VIEWS
 from phrases import Phrase
 
-HEAD: Final = "0013"
-"""The revision of `db.tables`, one more with each change of them. Four digits, so that text sorts as numbers do."""
+HEAD: Final = "0014"
+"""The revision of `db.tables` and `db.views`, one more with each change. Four digits, so that text sorts as numbers."""
 OLDEST_SERVED: Final = "0001"
 """The oldest revision whose programs work on the schema of this one: unchanged as long as `db.tables` only grew."""
 VERSION_TABLE: Final = "tblMailImporterVersion"
@@ -185,7 +186,7 @@ def _refused(found: SchemaState) -> SchemaNotCurrent:
 def upgrade(engine: Engine, *, now: datetime) -> SchemaState:
     """Upgrade the schema and create the `client_state_secret` if there is none. Safe to repeat.
 
-    At the head, too, it adds what was lost since: a table, column, key or index.
+    At the head, too, it adds what was lost since: a table, column, key or index; and restores a changed view.
 
     Existing tables keep their rows and unknown columns; all or nothing is changed.
 
@@ -229,10 +230,12 @@ def _add_what_is_missing(connection: Connection, differing: list[Difference]) ->
 
 
 def _ensure(target: Target, schema: str | None) -> None:
-    """Ensure that the tables exist as `db.tables` has them, in the schema; None: the current schema."""
+    """Ensure that tables and views exist as they are defined, in the schema; None: the current schema."""
     target.table(_version_table(schema))
     for table in in_schema(schema).sorted_tables:
         target.table(table)
+    for view in VIEWS:
+        target.view(view)
 
 
 def script(backend: str, *, schema: str | None = None) -> str:

@@ -16,6 +16,7 @@ from sqlalchemy.schema import AddConstraint, Constraint, CreateIndex, Executable
 from db.schema.compatibility import accepted
 from db.schema.operations import AddColumn, AddDefault
 from db.tables import in_schema
+from db.views import View
 
 LOCK_SECONDS: Final = 60
 """Maximum wait of an upgrade for another one."""
@@ -68,6 +69,11 @@ class Script(ABC):
         for index in sorted(table.indexes, key=lambda each: str(each.name)):
             self._all_guarded([(self._index_is_missing(index), CreateIndex(index))])
 
+    def view(self, view: View) -> None:
+        """Ensure that the view exists as it is defined."""
+        self.heading(view.name)
+        self._view(view)
+
     def _columns(self, columns: Sequence[Column[Any]]) -> None:
         self._all_guarded([(self._column_is_missing(each), AddColumn(each)) for each in columns])
         with_default = [each for each in columns if each.server_default is not None]
@@ -86,6 +92,9 @@ class Script(ABC):
 
     @abstractmethod
     def _create(self, table: Table) -> None: ...
+
+    @abstractmethod
+    def _view(self, view: View) -> None: ...
 
     @abstractmethod
     def _column_is_missing(self, column: Column[Any]) -> str: ...

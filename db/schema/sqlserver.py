@@ -15,12 +15,17 @@ from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Table
 from sqlalchemy.schema import CreateTable, ExecutableDDLElement, Index
 
 from db.columns import BINARY_COLLATION
+from db.schema import views
 from db.schema.script import LOCK_SECONDS, WANTED, Script, Stamp
 from db.tables import importer_secret, in_schema
+from db.views import VIEWS, View
 
 LOCK: Final = "mail-importer upgrade"
 """The application lock of upgrades, of the program and of the script."""
 _PROBLEMS: Final = "#MailImporterProblem"
+
+_IN_ONE_BATCH: Final = 20
+"""Guarded statements of a batch, which parsers nest in one another."""
 
 
 class SqlServerScript(Script):
@@ -77,6 +82,9 @@ class SqlServerScript(Script):
         self.heading("Columns that are there already must be usable.")
         self._if("", *self._refusal_of_types())
         self._throw_problems()
+        self.heading("Views of ours must not have the name of anything else.")
+        self._if("", *chain.from_iterable(map(self._refusal_of_name, VIEWS)))
+        self._throw_problems()
 
     def end(self, ending: Stamp) -> None:
         """Check for missing values, create the secret if there is none, record the revision, commit."""
@@ -127,15 +135,14 @@ class SqlServerScript(Script):
         return iter(("EXEC (N'", "\n".join(lines).replace("'", "''"), "');"))
 
     def _all_guarded(self, statements: Sequence[tuple[str, ExecutableDDLElement]]) -> None:
-        if not statements:
-            return
-        self._if(
-            "",
-            *chain.from_iterable(
-                (f"IF {condition}", f"{textwrap.indent(self.ddl(statement), '    ')};")
-                for condition, statement in statements
-            ),
-        )
+        for start in range(0, len(statements), _IN_ONE_BATCH):
+            self._if(
+                "",
+                *chain.from_iterable(
+                    (f"IF {condition}", f"{textwrap.indent(self.ddl(statement), '    ')};")
+                    for condition, statement in statements[start : start + _IN_ONE_BATCH]
+                ),
+            )
 
     def _throw(self, message: str) -> str:
         return f"THROW 51000, {self.text(message)}, 1;"
@@ -203,6 +210,18 @@ class SqlServerScript(Script):
             + ";"
         )
 
+    def _refusal_of_name(self, view: View) -> Iterator[str]:
+        found = f"OBJECT_ID({self.text(self.name(view.name))})"
+        first = view.columns[: view.first]
+        yield f"INSERT INTO {_PROBLEMS} ([sText])"
+        yield f"SELECT {self.text(str(views.not_ours(view)))}"
+        yield f"WHERE {found} IS NOT NULL AND ("
+        yield f"    OBJECT_ID({self.text(self.name(view.name))}, N'V') IS NULL"
+        yield f"    OR {len(first)} > (SELECT COUNT(*) FROM sys.columns WHERE object_id = {found} AND name IN ("
+        yield ",\n".join(f"        {self.text(each.name)}" for each in first)
+        yield "    ))"
+        yield ");"
+
     # -- guards
 
     def _object(self, table: Table | str) -> str:
@@ -210,6 +229,13 @@ class SqlServerScript(Script):
 
     def _create(self, table: Table) -> None:
         self._all_guarded([(f"{self._object(table)} IS NULL", CreateTable(table))])
+
+    def _view(self, view: View) -> None:
+        # CREATE VIEW has to be the first of its batch, and CREATE OR ALTER came with a service pack of 2016. An ALTER
+        # keeps the rights that were granted on the view.
+        made = f"CREATE VIEW {view.qualified(self.dialect, self.schema)} AS SELECT 0 AS [nMessageID]"
+        self._if(f"OBJECT_ID({self.text(self.name(view.name))}, N'V') IS NULL", *self._executed(made))
+        self._if("", *self._executed(view.create(self.dialect, self.schema, verb="ALTER")))
 
     def _column_is_missing(self, column: Column[Any]) -> str:
         return f"COL_LENGTH({self.text(self.name(column.table))}, {self.text(column.name)}) IS NULL"

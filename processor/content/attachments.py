@@ -18,6 +18,7 @@ from typing import IO, Final
 
 from db.outcomes import ContentState
 from db.records import AttachmentRecord
+from filenames import FileNames, extension_for
 from graph.errors import (
     NOT_THE_CONTENT,
     GraphError,
@@ -32,7 +33,6 @@ from graph.mailbox import Mailbox
 from graph.messages import PAGES_OF_PROXIES, MailReader
 from longtext import LongText
 from phrases import Phrase
-from processor.content.file_names import FileNames, extension_for
 from processor.content.isolated_unpacking import PRELOAD, IsolatedUnpacker
 from processor.content.mapping import LARGEST_SIZE, Json, kind_of, size_of
 from processor.content.spool import IN_MEMORY, Spool, spooling_threads
@@ -160,7 +160,7 @@ class AttachmentFetcher:
         if not even_placeholders and any(map(is_placeholder, listed)):
             raise PlaceholdersFound
         if not listed and message.get("hasAttachments") is True:
-            return _named([_missing(mailbox, is_last=last_attempt)])
+            return with_safe_names([_missing(mailbox, is_last=last_attempt)])
         of_message = _AttachmentsOfMessage(
             self._reader,
             mailbox,
@@ -175,7 +175,7 @@ class AttachmentFetcher:
         rows = [await of_message.record(position, entry, texts) for position, entry in enumerate(listed)]
         if any(map(is_packed, rows)):
             rows = await self._unpacker.unpacked(rows, files, texts, mailbox=mailbox.counted_as)
-        return _named(rows)
+        return with_safe_names(rows)
 
     async def _listed(
         self, mailbox: Mailbox, message_id: str, message: Json, files: ExitStack
@@ -466,7 +466,7 @@ def _item_type(head: bytes) -> str:
     return next((kind for mark, kind in _BEGINS_AS if begins.startswith(mark)), "message")
 
 
-def _named(rows: Sequence[AttachmentRecord]) -> list[AttachmentRecord]:
+def with_safe_names(rows: Sequence[AttachmentRecord]) -> list[AttachmentRecord]:
     """The rows with names for a disk."""
     names = FileNames()
     return [replace(row, safe_file_name=_safe_name(row, names)) for row in rows]

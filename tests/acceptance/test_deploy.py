@@ -138,6 +138,7 @@ def test_there_is_a_unit_for_each_role() -> None:
         "receiver",
         "processor",
         "subscriptions",
+        "delivery",
     }
 
 
@@ -214,7 +215,7 @@ def test_compose_file_keeps_to_the_compose_specification() -> None:
 def test_compose_runs_every_role_and_three_processors() -> None:
     """A missing role would leave the pipeline with a gap."""
     roles = _roles()
-    assert {each["command"][1] for each in roles.values()} == {"receiver", "processor", "subscriptions"}
+    assert {each["command"][1] for each in roles.values()} == {"receiver", "processor", "subscriptions", "delivery"}
     assert roles["processor"]["deploy"]["replicas"] == 3
 
 
@@ -247,7 +248,7 @@ def test_services_of_the_compose_file_have_settings_that_are_taken(
         "NOTIFICATION_URL": "https://mail-in.example.com",
     }
     monkeypatch.chdir(tmp_path)
-    for service in _ours().values():
+    for name, service in _ours().items():
         environment = {key: _interpolated(value, filled) for key, value in service.get("environment", {}).items()}
         assert {key.removeprefix(PREFIX).lower() for key in environment} <= set(Settings.model_fields)
         with monkeypatch.context() as patched:
@@ -255,7 +256,7 @@ def test_services_of_the_compose_file_have_settings_that_are_taken(
                 patched.setenv(key, value)
             settings = load_settings()
         if environment:
-            assert settings.queue == "servicebus"
+            assert settings.queue == ("database" if name == "delivery" else "servicebus")
 
 
 def test_receiver_has_no_way_to_the_database() -> None:

@@ -98,6 +98,7 @@ def test_the_dashboard_is_one_of_grafana() -> None:
         "Queue",
         "Processing",
         "Microsoft Graph",
+        "Files",
         "Accounts",
     ]
     assert len({each["id"] for each in panels}) == len(panels)

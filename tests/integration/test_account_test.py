@@ -160,6 +160,7 @@ async def test_all_is_well(desk: Desk) -> None:
         "subscription",
         "database",
         "queue",
+        "import_folders",
     ]
     assert steps["certificate_found"]["evidence"]["thumbprint"] == desk.world.certificate.thumbprint
     assert steps["sign_in_tls"]["evidence"]["protocol"] == "TLSv1.3"

@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from db.queries import accounts, missed
-from db.tables import scan
+from db.tables import account_settings, scan
 from graph.messages import MailReader
 from simulator.calls import Operation
 from simulator.content.mail import Mail, file_attachment, inline_attachment, mime
@@ -264,11 +264,14 @@ async def test_a_command_leaves_what_waits_to_the_processors(world: World, comma
         await until(lambda: _is(contents(world), WHOLE))
 
 
-async def test_what_waits_goes_with_its_account(world: World) -> None:
+async def test_what_waits_stays_with_a_removed_account_and_goes_with_a_deleted_one(world: World) -> None:
     _, account, _ = await unscanned(world)
     async with world.processing():
         await until(lambda: waits(world))
     await world.database.write(lambda c: accounts.mark_removed(c, "Laboratoire", now=world.clock()))
+    await world.database.write(lambda c: accounts.retire(c, account))
+    assert await rows(world) == 1
+    await world.database.write(lambda c: c.execute(delete(account_settings)))
     await world.database.write(lambda c: accounts.purge(c, account))
     assert await rows(world) == 0
 

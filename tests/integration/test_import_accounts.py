@@ -9,7 +9,8 @@ import structlog
 from sqlalchemy import String, literal, update
 
 from bus.queue import Selection
-from db.queries import accounts
+from db.queries import accounts, trace
+from db.queries.trace import TracedMessage
 from db.tables import account_settings
 from simulator.calls import Operation
 from simulator.state.mailboxes import MailboxState
@@ -202,8 +203,8 @@ async def test_mail_of_a_disabled_account_is_imported_after_enable_and_replay(wo
     assert not await world.dead_letters()
 
 
-async def test_an_account_disabled_while_processors_run_is_no_longer_imported(world: World) -> None:
-    """The account cache is a few seconds old at most."""
+async def test_mail_of_an_account_removed_while_processors_run_is_dropped(world: World) -> None:
+    """The account cache is a few seconds old at most; the trace has the reason, and no operator is concerned."""
     mailbox, account = await world.account_of("Laboratoire")
     first, second = await world.deliver(mailbox, 2)
     async with world.processing():
@@ -215,7 +216,24 @@ async def test_an_account_disabled_while_processors_run_is_no_longer_imported(wo
         await until(world.queue_is_empty)
 
     assert await world.imported_ids() == [first.message_id]
-    assert [each.reason for each in await world.dead_letters()] == ["AccountUnknown"]
+    assert await world.dead_letters() == []
+    [row] = await world.database.read(lambda c: trace.attempts(c, [TracedMessage(account, second.message_id)]))
+    assert (row.outcome, row.reason) == ("dropped", "AccountRemoved")
+
+
+async def test_mail_of_an_account_that_was_just_taken_up_is_not_dropped(world: World) -> None:
+    """The sweep does not queue it again: what the processor knows of a removed account is never old."""
+    mailbox, account = await world.account_of("Laboratoire")
+    first, second = await world.deliver(mailbox, 2)
+    async with world.processing():
+        await world.database.write(lambda c: accounts.mark_removed(c, "Laboratoire", now=world.clock()))
+        await world.notify(account, [first])
+        await until(world.queue_is_empty)
+        assert await world.add_account(mailbox) == account
+        await world.notify(account, [first, second])
+        await until(world.queue_is_empty)
+
+    assert await world.imported_ids() == sorted([first.message_id, second.message_id])
 
 
 async def _imported(world: World, account_id: int, count: int) -> bool:

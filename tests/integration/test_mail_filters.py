@@ -422,9 +422,13 @@ async def test_a_purge_forgets_what_is_old(world: World) -> None:
     assert await world.database.read(lambda c: accounts.import_since(c, account)) == order.before
 
 
-async def test_a_removed_account_takes_its_records_along(world: World) -> None:
+async def test_a_removed_account_keeps_its_records_and_a_deleted_one_does_not(world: World) -> None:
+    """Taken up again, it asks for none of these messages."""
     mailbox, account = await account_with(world, FROM_LABOR)
     await process(world, account, await deliver(world, mailbox, UNWANTED))
     await world.database.write(lambda c: accounts.mark_removed(c, "Nord", now=world.clock()))
+    await world.database.write(lambda c: accounts.retire(c, account))
+    assert len(await left_out(world)) == 1
+    await world.database.write(lambda c: c.execute(delete(account_settings)))
     await world.database.write(lambda c: accounts.purge(c, account))
     assert await left_out(world) == []

@@ -5,8 +5,10 @@ from datetime import timedelta
 
 import pytest
 import structlog
+from sqlalchemy import Connection, LargeBinary, literal, select, update
 
 from db.queries import accounts
+from db.tables import account_condition, account_settings, folder_sync, subscription_schedule
 from graph.subscriptions import SubscriptionClient
 from simulator.calls import Operation
 from simulator.content.mail import Mail
@@ -219,17 +221,52 @@ async def test_a_disabled_account_loses_its_subscription_and_gets_another(office
         await until(lambda: office.in_step(2))
 
 
-async def test_a_removed_account_leaves_nothing_behind(office: Office) -> None:
-    """Subscription, row, schedule and condition are gone; its name is free at once."""
+async def test_a_removed_account_leaves_its_row_behind_and_nothing_to_do(office: Office) -> None:
+    """Subscription, schedules and condition are gone; its name is free at once, and its own mailbox takes it up."""
     mailbox, account = await office.world.account_of("Nord")
     async with office.receiving(), office.managing():
         await until(lambda: office.in_step(1))
         await office.world.database.write(lambda c: accounts.mark_removed(c, "Nord", now=office.world.clock()))
         await until(lambda: office.in_step(0))
-        await until(lambda: _is_purged(office, account))
-        again = await office.world.add_account(mailbox)
-        assert again != account
+        await until(lambda: _is_retired(office, account))
+        other = await office.world.add_account(office.world.new_mailbox("Autre"), "Nord")
+        assert other != account
         await until(lambda: office.in_step(1))
+        assert await office.world.add_account(mailbox, "Nord 2") == account
+        await until(lambda: office.in_step(2))
+
+
+async def test_a_removed_account_that_is_added_again_at_once_keeps_a_subscription(office: Office) -> None:
+    """Whether the manager had deleted the old one or not."""
+    mailbox, account = await office.world.account_of("Nord")
+    async with office.receiving(), office.managing():
+        for _ in range(5):
+            await until(lambda: office.in_step(1))
+            await office.world.database.write(lambda c: accounts.mark_removed(c, "Nord", now=office.world.clock()))
+            assert await office.world.add_account(mailbox) == account
+            await until(office.at_rest)
+            await until(lambda: office.in_step(1))
+
+
+async def test_a_removed_account_whose_credentials_cannot_be_read_ends_with_its_subscription(office: Office) -> None:
+    """Nothing is called, and nothing is tried again and again."""
+    world = office.world
+    _, account = await world.account_of("Nord")
+    async with office.receiving(), office.managing():
+        await until(lambda: office.in_step(1))
+    held = (await office.held())[account]
+    spoil = update(account_settings).where(account_settings.c.nAccountID == account)
+    await world.database.write(lambda c: accounts.mark_removed(c, "Nord", now=world.clock()))
+    await world.database.write(lambda c: c.execute(spoil.values(sCertificateThumbprint=literal(b"x", LargeBinary()))))
+    calls = world.calls(Operation.DELETE_SUBSCRIPTION)
+    async with office.managing("two"):
+        await until(office.at_rest)
+        assert await office.due(account) == held.expires
+        world.clock.advance(days=7)
+        await until(lambda: _is_retired(office, account))
+    assert await office.held() == {}
+    assert world.calls(Operation.DELETE_SUBSCRIPTION) == calls
+    assert await world.conditions() == []
 
 
 async def test_another_folder_needs_another_subscription(office: Office) -> None:
@@ -310,8 +347,17 @@ async def _is_held(office: Office, account: int) -> bool:
     return account in await office.held()
 
 
-async def _is_purged(office: Office, account: int) -> bool:
-    return not await office.world.database.read(lambda c: accounts.by_id(c, [account]))
+async def _is_retired(office: Office, account: int) -> bool:
+    """Check that the row is there, and nothing is to be done for it."""
+
+    def read(connection: Connection) -> bool:
+        left = [
+            connection.scalar(select(table.c.nAccountID).where(table.c.nAccountID == account))
+            for table in (subscription_schedule, folder_sync, account_condition)
+        ]
+        return accounts.by_id(connection, [account])[account].removed and left == [None] * 3
+
+    return await office.world.database.read(read)
 
 
 def _folders(office: Office) -> list[str]:

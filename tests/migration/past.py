@@ -35,7 +35,7 @@ def make(engine: Engine, revision: str) -> None:
 
 
 def description(engine: Engine) -> list[str]:
-    """The database's own description of the tables; the order of columns, which no statement relies on, is left out."""
+    """The database's own description of tables and views; the order of columns of a table is left out."""
 
     def read(connection: Connection) -> list[str]:
         if engine.dialect.name == "sqlite":
@@ -53,14 +53,18 @@ def description(engine: Engine) -> list[str]:
                 "WHERE connamespace = current_schema()::regnamespace"
             )
         ).all()
-        indexes = connection.execute(text("SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema()"))
-        return sorted(str(tuple(row)) for rows in (columns, keys, indexes) for row in rows)
+        indexes = connection.execute(text("SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema()")).all()
+        views = connection.execute(
+            text("SELECT viewname, definition FROM pg_views WHERE schemaname = current_schema()")
+        )
+        return sorted(str(tuple(row)) for rows in (columns, keys, indexes, views) for row in rows)
 
     return run_reading(engine, read)
 
 
 def _of_sqlite(found: Inspector) -> list[str]:
-    return sorted(
+    views = [f"{name}: {found.get_view_definition(name)}" for name in found.get_view_names()]
+    tables = [
         f"{name}: {each}"
         for name in found.get_table_names()
         for each in (
@@ -71,4 +75,5 @@ def _of_sqlite(found: Inspector) -> list[str]:
             *found.get_foreign_keys(name),
             *found.get_indexes(name),
         )
-    )
+    ]
+    return sorted([*tables, *views])

@@ -1,4 +1,4 @@
--- mail-importer: the gateway database, up to revision 0013. Safe to run again.
+-- mail-importer: the gateway database, up to revision 0014. Safe to run again.
 -- The settings that keys and checks need, whatever tool runs this; an error rolls everything back.
 SET ANSI_NULLS ON;
 SET QUOTED_IDENTIFIER ON;
@@ -27,7 +27,7 @@ BEGIN
     IF OBJECT_ID(N'[dbo].[tblMailImporterVersion]', N'U') IS NOT NULL
     BEGIN
         EXEC (N'
-        IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N''0001'', N''0002'', N''0003'', N''0004'', N''0005'', N''0006'', N''0007'', N''0008'', N''0009'', N''0010'', N''0011'', N''0012'', N''0013''))
+        IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N''0001'', N''0002'', N''0003'', N''0004'', N''0005'', N''0006'', N''0007'', N''0008'', N''0009'', N''0010'', N''0011'', N''0012'', N''0013'', N''0014''))
         BEGIN
             THROW 51000, N''The database was upgraded by a newer version of mail-importer. Run the script of that version.'', 1;
         END;
@@ -110,6 +110,13 @@ BEGIN
         (N'tblEmailAccountSettings', N'bFilterHasAttachments', N'bit', N'bit', NULL, NULL, 0, 0, 0, 1, N'bit'),
         (N'tblEmailAccountSettings', N'nFilterSizeLeast', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
         (N'tblEmailAccountSettings', N'nFilterSizeMost', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
+        (N'tblEmailConsumer', N'sConsumer', N'nvarchar', N'nvarchar', 100, NULL, 1, 1, 0, 0, N'nvarchar(100) collate Latin1_General_100_BIN2'),
+        (N'tblEmailConsumer', N'nPosition', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 0, N'bigint'),
+        (N'tblEmailConsumer', N'dtCreated', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblEmailConsumer', N'dtMoved', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblEmailConsumer', N'nNextPosition', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
+        (N'tblEmailConsumer', N'dtNextPosition', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
+        (N'tblEmailConsumer', N'sOpenTransactions', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblEmailFailure', N'nFailureID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
         (N'tblEmailFailure', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailFailure', N'sGraphMessageID', N'nvarchar', N'nvarchar', 700, NULL, 1, 1, 0, 0, N'nvarchar(700) collate Latin1_General_100_BIN2'),
@@ -160,6 +167,37 @@ BEGIN
         (N'tblEmailMessage', N'sAfterImportDetailPhrase', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblEmailMessage', N'nAfterImportAttempts', N'int', N'bigint', NULL, NULL, 0, 0, 0, 1, N'integer'),
         (N'tblEmailMessage', N'dtAfterImportDue', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 1, N'datetime2(7)'),
+        (N'tblEmailMessage', N'sRuleState', N'nvarchar', N'nvarchar', 10, NULL, 0, 1, 0, 1, N'nvarchar(10)'),
+        (N'tblEmailMessage', N'nRulesMatched', N'int', N'bigint', NULL, NULL, 0, 1, 0, 1, N'integer'),
+        (N'tblEmailRule', N'nRuleID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblEmailRule', N'sName', N'nvarchar', N'nvarchar', 200, NULL, 0, 1, 0, 0, N'nvarchar(200)'),
+        (N'tblEmailRule', N'bEnabled', N'bit', N'bit', NULL, NULL, 0, 0, 0, 0, N'bit'),
+        (N'tblEmailRule', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
+        (N'tblEmailRule', N'nPosition', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblEmailRule', N'sSenders', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailRule', N'sRecipients', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailRule', N'sSubjectKind', N'nvarchar', N'nvarchar', 10, NULL, 0, 0, 0, 1, N'nvarchar(10)'),
+        (N'tblEmailRule', N'sSubject', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailRule', N'sBodyWords', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailRule', N'sAttachmentNames', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailRule', N'nAttachmentSizeLeast', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
+        (N'tblEmailRule', N'nAttachmentSizeMost', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
+        (N'tblEmailRule', N'bHasAttachments', N'bit', N'bit', NULL, NULL, 0, 0, 0, 1, N'bit'),
+        (N'tblEmailRule', N'sFolder', N'nvarchar', N'nvarchar', 1000, NULL, 0, 0, 0, 0, N'nvarchar(1000)'),
+        (N'tblEmailRule', N'sFileName', N'nvarchar', N'nvarchar', 400, NULL, 0, 0, 0, 1, N'nvarchar(400)'),
+        (N'tblEmailRule', N'bSaveAttachments', N'bit', N'bit', NULL, NULL, 0, 0, 0, 0, N'bit'),
+        (N'tblEmailRule', N'sUnpack', N'nvarchar', N'nvarchar', 50, NULL, 0, 0, 0, 1, N'nvarchar(50)'),
+        (N'tblEmailRule', N'sSaveBody', N'nvarchar', N'nvarchar', 10, NULL, 0, 0, 0, 1, N'nvarchar(10)'),
+        (N'tblEmailRule', N'bSaveOriginal', N'bit', N'bit', NULL, NULL, 0, 0, 0, 0, N'bit'),
+        (N'tblEmailRule', N'bSaveMetadata', N'bit', N'bit', NULL, NULL, 0, 0, 0, 0, N'bit'),
+        (N'tblEmailRule', N'dtActiveSince', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblEmailRuleChange', N'nChangeID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblEmailRuleChange', N'nRuleID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailRuleChange', N'dtChanged', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblEmailRuleChange', N'sAction', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 0, N'nvarchar(20)'),
+        (N'tblEmailRuleChange', N'sWho', N'nvarchar', N'nvarchar', 200, NULL, 0, 0, 0, 1, N'nvarchar(200)'),
+        (N'tblEmailRuleChange', N'sHost', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
+        (N'tblEmailRuleChange', N'sSettings', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
         (N'tblEmailSeen', N'nSeenID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
         (N'tblEmailSeen', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailSeen', N'sGraphMessageID', N'nvarchar', N'nvarchar', 700, NULL, 1, 1, 0, 0, N'nvarchar(700) collate Latin1_General_100_BIN2'),
@@ -323,6 +361,34 @@ BEGIN
         (N'tblEmailDuplicate', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailDuplicate', N'dtSeen', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblEmailDuplicate', N'sReason', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
+        (N'tblEmailFile', N'nFileID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblEmailFile', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailFile', N'nRuleID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailFile', N'nRun', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
+        (N'tblEmailFile', N'sKey', N'nvarchar', N'nvarchar', 64, NULL, 1, 1, 0, 0, N'nvarchar(64) collate Latin1_General_100_BIN2'),
+        (N'tblEmailFile', N'sPart', N'nvarchar', N'nvarchar', 10, NULL, 0, 0, 0, 0, N'nvarchar(10)'),
+        (N'tblEmailFile', N'nPosition', N'int', N'bigint', NULL, NULL, 0, 0, 0, 1, N'integer'),
+        (N'tblEmailFile', N'sMember', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailFile', N'nMember', N'int', N'bigint', NULL, NULL, 0, 0, 0, 1, N'integer'),
+        (N'tblEmailFile', N'nDataFileID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 1, N'bigint'),
+        (N'tblEmailFile', N'sFolder', N'nvarchar', N'nvarchar', 1000, NULL, 0, 0, 0, 0, N'nvarchar(1000)'),
+        (N'tblEmailFile', N'sFolderKey', N'nvarchar', N'nvarchar', 64, NULL, 1, 1, 0, 0, N'nvarchar(64) collate Latin1_General_100_BIN2'),
+        (N'tblEmailFile', N'sFileName', N'nvarchar', N'nvarchar', 255, NULL, 0, 0, 0, 0, N'nvarchar(255)'),
+        (N'tblEmailFile', N'sTargetPath', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailFile', N'sState', N'nvarchar', N'nvarchar', 10, NULL, 0, 1, 0, 0, N'nvarchar(10)'),
+        (N'tblEmailFile', N'nAttempts', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
+        (N'tblEmailFile', N'sReason', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
+        (N'tblEmailFile', N'sDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailFile', N'sDetailPhrase', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblEmailFile', N'nSize', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
+        (N'tblEmailFile', N'sSHA256', N'nvarchar', N'nvarchar', 64, NULL, 0, 0, 0, 1, N'nvarchar(64)'),
+        (N'tblEmailFile', N'dtCreated', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblEmailFile', N'dtDue', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 1, N'datetime2(7)'),
+        (N'tblEmailFile', N'dtRetryUntil', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblEmailFile', N'dtSaved', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 1, N'datetime2(7)'),
+        (N'tblEmailFile', N'sOwner', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
+        (N'tblEmailFile', N'sToken', N'nvarchar', N'nvarchar', 32, NULL, 0, 0, 0, 1, N'nvarchar(32)'),
+        (N'tblEmailFile', N'sFolderIdentity', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
         (N'tblEmailHeader', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailHeader', N'nPosition', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
         (N'tblEmailHeader', N'sName', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
@@ -350,7 +416,10 @@ BEGIN
         (N'tblEmailScan', N'dtFirstSeen', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblEmailScan', N'dtUntil', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblEmailScan', N'dtNextCheck', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
-        (N'tblEmailScan', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 1, N'bigint')
+        (N'tblEmailScan', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 1, N'bigint'),
+        (N'tblEmailTaken', N'sConsumer', N'nvarchar', N'nvarchar', 100, NULL, 1, 1, 0, 0, N'nvarchar(100) collate Latin1_General_100_BIN2'),
+        (N'tblEmailTaken', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblEmailTaken', N'dtTaken', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)')
     ) AS w ([sTable], [sColumn], [sType], [sOtherType], [nLength], [nDigits], [bExact], [bInKey], [bNumbered], [bNull], [sWanted])
     INNER JOIN INFORMATION_SCHEMA.COLUMNS AS f ON f.TABLE_SCHEMA = N'dbo'
         AND LOWER(f.TABLE_NAME) COLLATE Latin1_General_100_BIN2 = LOWER(w.[sTable])
@@ -365,6 +434,100 @@ BEGIN
         OR (w.[bNumbered] = 1 AND f.COLUMN_DEFAULT IS NULL AND COLUMNPROPERTY(
             OBJECT_ID(QUOTENAME(f.TABLE_SCHEMA) + N'.' + QUOTENAME(f.TABLE_NAME)),
             f.COLUMN_NAME, 'IsIdentity') = 0);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (SELECT 1 FROM #MailImporterProblem)
+    BEGIN
+        DECLARE @next INT = (SELECT MIN([nProblem]) FROM #MailImporterProblem);
+        DECLARE @text NVARCHAR(2000) = N'mail-importer cannot use what is there, and nothing was changed:';
+        WHILE @next IS NOT NULL
+        BEGIN
+            SELECT @text = LEFT(@text + N' ' + [sText], 2000) FROM #MailImporterProblem WHERE [nProblem] = @next;
+            SET @next = (SELECT MIN([nProblem]) FROM #MailImporterProblem WHERE [nProblem] > @next);
+        END;
+        IF @next IS NULL
+        BEGIN
+            THROW 51000, @text, 1;
+        END;
+    END;
+END;
+GO
+
+-- Views of ours must not have the name of anything else.
+IF @@TRANCOUNT > 0
+BEGIN
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'vEmail: found something else of this name, wanted a view of mail-importer. Rename it, or drop it if nothing uses it.'
+    WHERE OBJECT_ID(N'[dbo].[vEmail]') IS NOT NULL AND (
+        OBJECT_ID(N'[dbo].[vEmail]', N'V') IS NULL
+        OR 29 > (SELECT COUNT(*) FROM sys.columns WHERE object_id = OBJECT_ID(N'[dbo].[vEmail]') AND name IN (
+            N'nMessageID',
+            N'nAccountID',
+            N'sAccountName',
+            N'sMailbox',
+            N'sGraphMessageID',
+            N'sInternetMessageID',
+            N'sConversationID',
+            N'sSubject',
+            N'sFromName',
+            N'sFromAddress',
+            N'sSenderName',
+            N'sSenderAddress',
+            N'dtSent',
+            N'dtReceived',
+            N'dtImported',
+            N'sImportance',
+            N'sCategories',
+            N'sBodyType',
+            N'sBody',
+            N'sBodyText',
+            N'bHasAttachments',
+            N'nAttachments',
+            N'nSize',
+            N'sWebLink',
+            N'sRuleState',
+            N'nRulesMatched',
+            N'sAfterImport',
+            N'sAfterImportState',
+            N'sAfterImportDetail'
+        ))
+    );
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N'vEmailAttachment: found something else of this name, wanted a view of mail-importer. Rename it, or drop it if nothing uses it.'
+    WHERE OBJECT_ID(N'[dbo].[vEmailAttachment]') IS NOT NULL AND (
+        OBJECT_ID(N'[dbo].[vEmailAttachment]', N'V') IS NULL
+        OR 27 > (SELECT COUNT(*) FROM sys.columns WHERE object_id = OBJECT_ID(N'[dbo].[vEmailAttachment]') AND name IN (
+            N'nAttachmentID',
+            N'nMessageID',
+            N'nPosition',
+            N'nParentPosition',
+            N'sOrigin',
+            N'sKind',
+            N'sFileName',
+            N'sSafeFileName',
+            N'sContentType',
+            N'nSize',
+            N'bInline',
+            N'sContentID',
+            N'sSHA256',
+            N'sState',
+            N'sStateDetail',
+            N'sItemType',
+            N'sLink',
+            N'nAccountID',
+            N'sAccountName',
+            N'sMailbox',
+            N'sInternetMessageID',
+            N'sSubject',
+            N'sFromName',
+            N'sFromAddress',
+            N'dtReceived',
+            N'dtImported',
+            N'biContent'
+        ))
+    );
 END;
 GO
 IF @@TRANCOUNT > 0
@@ -728,6 +891,10 @@ BEGIN
         ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sFilterSubjectsAllowed] NVARCHAR(max) NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sFilterSubjectsDenied') IS NULL
         ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sFilterSubjectsDenied] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
     IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'bFilterHasAttachments') IS NULL
         ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [bFilterHasAttachments] BIT NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'nFilterSizeLeast') IS NULL
@@ -779,6 +946,65 @@ BEGIN
         )
     )
         ALTER TABLE [dbo].[tblEmailAccountSettings] ADD CONSTRAINT [UQ_tblEmailAccountSettings_sAccountName] UNIQUE ([sAccountName]);
+END;
+GO
+
+-- tblEmailConsumer
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailConsumer]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailConsumer] (
+            [sConsumer] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [nPosition] BIGINT NOT NULL CONSTRAINT [DF_tblEmailConsumer_nPosition] DEFAULT 0,
+            [dtCreated] DATETIME2(7) NOT NULL,
+            [dtMoved] DATETIME2(7) NULL,
+            [nNextPosition] BIGINT NULL,
+            [dtNextPosition] DATETIME2(7) NULL,
+            [sOpenTransactions] NVARCHAR(max) NULL,
+            CONSTRAINT [PK_tblEmailConsumer] PRIMARY KEY ([sConsumer])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailConsumer]', N'sConsumer') IS NULL
+        ALTER TABLE [dbo].[tblEmailConsumer] ADD [sConsumer] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailConsumer]', N'nPosition') IS NULL
+        ALTER TABLE [dbo].[tblEmailConsumer] ADD [nPosition] BIGINT NOT NULL CONSTRAINT [DF_tblEmailConsumer_nPosition] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblEmailConsumer]', N'dtCreated') IS NULL
+        ALTER TABLE [dbo].[tblEmailConsumer] ADD [dtCreated] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailConsumer]', N'dtMoved') IS NULL
+        ALTER TABLE [dbo].[tblEmailConsumer] ADD [dtMoved] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailConsumer]', N'nNextPosition') IS NULL
+        ALTER TABLE [dbo].[tblEmailConsumer] ADD [nNextPosition] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailConsumer]', N'dtNextPosition') IS NULL
+        ALTER TABLE [dbo].[tblEmailConsumer] ADD [dtNextPosition] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailConsumer]', N'sOpenTransactions') IS NULL
+        ALTER TABLE [dbo].[tblEmailConsumer] ADD [sOpenTransactions] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblEmailConsumer'
+        AND COLUMN_NAME = N'nPosition' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblEmailConsumer] ADD CONSTRAINT [DF_tblEmailConsumer_nPosition] DEFAULT 0 FOR [nPosition];
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailConsumer]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sConsumer')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailConsumer] ADD CONSTRAINT [PK_tblEmailConsumer] PRIMARY KEY ([sConsumer]);
 END;
 GO
 
@@ -927,8 +1153,11 @@ BEGIN
             [sAfterImportDetailPhrase] NVARCHAR(max) NULL,
             [nAfterImportAttempts] INTEGER NULL,
             [dtAfterImportDue] DATETIME2(7) NULL,
+            [sRuleState] NVARCHAR(10) NULL CONSTRAINT [DF_tblEmailMessage_sRuleState] DEFAULT N'white',
+            [nRulesMatched] INTEGER NULL,
             CONSTRAINT [PK_tblEmailMessage] PRIMARY KEY ([nMessageID]),
             CONSTRAINT [CK_tblEmailMessage_sAfterImportState] CHECK ([sAfterImportState] IN (N'pending', N'done', N'failed', N'gone')),
+            CONSTRAINT [CK_tblEmailMessage_sRuleState] CHECK ([sRuleState] IN (N'white', N'green', N'amber', N'red')),
             CONSTRAINT [UQ_tblEmailMessage_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID])
         );
 END;
@@ -975,6 +1204,10 @@ BEGIN
         ALTER TABLE [dbo].[tblEmailMessage] ADD [dtCreated] DATETIME2(7) NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sCategories') IS NULL
         ALTER TABLE [dbo].[tblEmailMessage] ADD [sCategories] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
     IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sFlagStatus') IS NULL
         ALTER TABLE [dbo].[tblEmailMessage] ADD [sFlagStatus] NVARCHAR(20) NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sConversationIndex') IS NULL
@@ -1003,12 +1236,31 @@ BEGIN
         ALTER TABLE [dbo].[tblEmailMessage] ADD [nAfterImportAttempts] INTEGER NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'dtAfterImportDue') IS NULL
         ALTER TABLE [dbo].[tblEmailMessage] ADD [dtAfterImportDue] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'sRuleState') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [sRuleState] NVARCHAR(10) NULL CONSTRAINT [DF_tblEmailMessage_sRuleState] DEFAULT N'white';
+    IF COL_LENGTH(N'[dbo].[tblEmailMessage]', N'nRulesMatched') IS NULL
+        ALTER TABLE [dbo].[tblEmailMessage] ADD [nRulesMatched] INTEGER NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblEmailMessage'
+        AND COLUMN_NAME = N'sRuleState' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblEmailMessage] ADD CONSTRAINT [DF_tblEmailMessage_sRuleState] DEFAULT N'white' FOR [sRuleState];
 END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') AND name = N'CK_tblEmailMessage_sAfterImportState')
         ALTER TABLE [dbo].[tblEmailMessage] ADD CONSTRAINT [CK_tblEmailMessage_sAfterImportState] CHECK ([sAfterImportState] IN (N'pending', N'done', N'failed', N'gone'));
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') AND name = N'CK_tblEmailMessage_sRuleState')
+        ALTER TABLE [dbo].[tblEmailMessage] ADD CONSTRAINT [CK_tblEmailMessage_sRuleState] CHECK ([sRuleState] IN (N'white', N'green', N'amber', N'red'));
 END;
 GO
 IF @@TRANCOUNT > 0
@@ -1057,6 +1309,222 @@ IF @@TRANCOUNT > 0
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') AND name = N'IX_tblEmailMessage_sAfterImportState')
         CREATE INDEX [IX_tblEmailMessage_sAfterImportState] ON [dbo].[tblEmailMessage] ([sAfterImportState], [dtAfterImportDue], [nAccountID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') AND name = N'IX_tblEmailMessage_sRuleState')
+        CREATE INDEX [IX_tblEmailMessage_sRuleState] ON [dbo].[tblEmailMessage] ([sRuleState], [nRulesMatched], [nMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') AND name = N'IX_tblEmailMessage_sRuleState_dtReceived')
+        CREATE INDEX [IX_tblEmailMessage_sRuleState_dtReceived] ON [dbo].[tblEmailMessage] ([sRuleState], [dtReceived]);
+END;
+GO
+
+-- tblEmailRule
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailRule]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailRule] (
+            [nRuleID] BIGINT NOT NULL IDENTITY,
+            [sName] NVARCHAR(200) NOT NULL,
+            [bEnabled] BIT NOT NULL,
+            [nAccountID] BIGINT NULL,
+            [nPosition] INTEGER NOT NULL,
+            [sSenders] NVARCHAR(max) NULL,
+            [sRecipients] NVARCHAR(max) NULL,
+            [sSubjectKind] NVARCHAR(10) NULL,
+            [sSubject] NVARCHAR(max) NULL,
+            [sBodyWords] NVARCHAR(max) NULL,
+            [sAttachmentNames] NVARCHAR(max) NULL,
+            [nAttachmentSizeLeast] BIGINT NULL,
+            [nAttachmentSizeMost] BIGINT NULL,
+            [bHasAttachments] BIT NULL,
+            [sFolder] NVARCHAR(1000) NOT NULL,
+            [sFileName] NVARCHAR(400) NULL,
+            [bSaveAttachments] BIT NOT NULL CONSTRAINT [DF_tblEmailRule_bSaveAttachments] DEFAULT 1,
+            [sUnpack] NVARCHAR(50) NULL,
+            [sSaveBody] NVARCHAR(10) NULL,
+            [bSaveOriginal] BIT NOT NULL CONSTRAINT [DF_tblEmailRule_bSaveOriginal] DEFAULT 0,
+            [bSaveMetadata] BIT NOT NULL CONSTRAINT [DF_tblEmailRule_bSaveMetadata] DEFAULT 0,
+            [dtActiveSince] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblEmailRule] PRIMARY KEY ([nRuleID]),
+            CONSTRAINT [CK_tblEmailRule_sSaveBody] CHECK ([sSaveBody] IN (N'text', N'html', N'both')),
+            CONSTRAINT [CK_tblEmailRule_sSubjectKind] CHECK ([sSubjectKind] IN (N'is', N'contains', N'matches')),
+            CONSTRAINT [UQ_tblEmailRule_sName] UNIQUE ([sName])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'nRuleID') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [nRuleID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'sName') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [sName] NVARCHAR(200) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'bEnabled') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [bEnabled] BIT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [nAccountID] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'nPosition') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [nPosition] INTEGER NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'sSenders') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [sSenders] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'sRecipients') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [sRecipients] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'sSubjectKind') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [sSubjectKind] NVARCHAR(10) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'sSubject') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [sSubject] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'sBodyWords') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [sBodyWords] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'sAttachmentNames') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [sAttachmentNames] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'nAttachmentSizeLeast') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [nAttachmentSizeLeast] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'nAttachmentSizeMost') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [nAttachmentSizeMost] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'bHasAttachments') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [bHasAttachments] BIT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'sFolder') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [sFolder] NVARCHAR(1000) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'sFileName') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [sFileName] NVARCHAR(400) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'bSaveAttachments') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [bSaveAttachments] BIT NOT NULL CONSTRAINT [DF_tblEmailRule_bSaveAttachments] DEFAULT 1;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'sUnpack') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [sUnpack] NVARCHAR(50) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'sSaveBody') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [sSaveBody] NVARCHAR(10) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'bSaveOriginal') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [bSaveOriginal] BIT NOT NULL CONSTRAINT [DF_tblEmailRule_bSaveOriginal] DEFAULT 0;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'bSaveMetadata') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [bSaveMetadata] BIT NOT NULL CONSTRAINT [DF_tblEmailRule_bSaveMetadata] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblEmailRule]', N'dtActiveSince') IS NULL
+        ALTER TABLE [dbo].[tblEmailRule] ADD [dtActiveSince] DATETIME2(7) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblEmailRule'
+        AND COLUMN_NAME = N'bSaveAttachments' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblEmailRule] ADD CONSTRAINT [DF_tblEmailRule_bSaveAttachments] DEFAULT 1 FOR [bSaveAttachments];
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblEmailRule'
+        AND COLUMN_NAME = N'bSaveOriginal' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblEmailRule] ADD CONSTRAINT [DF_tblEmailRule_bSaveOriginal] DEFAULT 0 FOR [bSaveOriginal];
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblEmailRule'
+        AND COLUMN_NAME = N'bSaveMetadata' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblEmailRule] ADD CONSTRAINT [DF_tblEmailRule_bSaveMetadata] DEFAULT 0 FOR [bSaveMetadata];
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailRule]', N'U') AND name = N'CK_tblEmailRule_sSaveBody')
+        ALTER TABLE [dbo].[tblEmailRule] ADD CONSTRAINT [CK_tblEmailRule_sSaveBody] CHECK ([sSaveBody] IN (N'text', N'html', N'both'));
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailRule]', N'U') AND name = N'CK_tblEmailRule_sSubjectKind')
+        ALTER TABLE [dbo].[tblEmailRule] ADD CONSTRAINT [CK_tblEmailRule_sSubjectKind] CHECK ([sSubjectKind] IN (N'is', N'contains', N'matches'));
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailRule]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nRuleID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailRule] ADD CONSTRAINT [PK_tblEmailRule] PRIMARY KEY ([nRuleID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailRule]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sName')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailRule] ADD CONSTRAINT [UQ_tblEmailRule_sName] UNIQUE ([sName]);
+END;
+GO
+
+-- tblEmailRuleChange
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailRuleChange]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailRuleChange] (
+            [nChangeID] BIGINT NOT NULL IDENTITY,
+            [nRuleID] BIGINT NOT NULL,
+            [dtChanged] DATETIME2(7) NOT NULL,
+            [sAction] NVARCHAR(20) NOT NULL,
+            [sWho] NVARCHAR(200) NULL,
+            [sHost] NVARCHAR(100) NULL,
+            [sSettings] NVARCHAR(max) NOT NULL,
+            CONSTRAINT [PK_tblEmailRuleChange] PRIMARY KEY ([nChangeID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailRuleChange]', N'nChangeID') IS NULL
+        ALTER TABLE [dbo].[tblEmailRuleChange] ADD [nChangeID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblEmailRuleChange]', N'nRuleID') IS NULL
+        ALTER TABLE [dbo].[tblEmailRuleChange] ADD [nRuleID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRuleChange]', N'dtChanged') IS NULL
+        ALTER TABLE [dbo].[tblEmailRuleChange] ADD [dtChanged] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRuleChange]', N'sAction') IS NULL
+        ALTER TABLE [dbo].[tblEmailRuleChange] ADD [sAction] NVARCHAR(20) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRuleChange]', N'sWho') IS NULL
+        ALTER TABLE [dbo].[tblEmailRuleChange] ADD [sWho] NVARCHAR(200) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRuleChange]', N'sHost') IS NULL
+        ALTER TABLE [dbo].[tblEmailRuleChange] ADD [sHost] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailRuleChange]', N'sSettings') IS NULL
+        ALTER TABLE [dbo].[tblEmailRuleChange] ADD [sSettings] NVARCHAR(max) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailRuleChange]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nChangeID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailRuleChange] ADD CONSTRAINT [PK_tblEmailRuleChange] PRIMARY KEY ([nChangeID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailRuleChange]', N'U') AND name = N'IX_tblEmailRuleChange_nRuleID')
+        CREATE INDEX [IX_tblEmailRuleChange_nRuleID] ON [dbo].[tblEmailRuleChange] ([nRuleID], [nChangeID]);
 END;
 GO
 
@@ -2194,6 +2662,10 @@ BEGIN
         ALTER TABLE [dbo].[tblEmailAttachment] ADD [sContentLocation] NVARCHAR(max) NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'nParentPosition') IS NULL
         ALTER TABLE [dbo].[tblEmailAttachment] ADD [nParentPosition] INTEGER NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
     IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'sOrigin') IS NULL
         ALTER TABLE [dbo].[tblEmailAttachment] ADD [sOrigin] NVARCHAR(20) NOT NULL CONSTRAINT [DF_tblEmailAttachment_sOrigin] DEFAULT N'graph';
     IF COL_LENGTH(N'[dbo].[tblEmailAttachment]', N'biContent') IS NULL
@@ -2336,6 +2808,198 @@ IF @@TRANCOUNT > 0
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailDuplicate]', N'U') AND name = N'IX_tblEmailDuplicate_nMessageID')
         CREATE INDEX [IX_tblEmailDuplicate_nMessageID] ON [dbo].[tblEmailDuplicate] ([nMessageID]);
+END;
+GO
+
+-- tblEmailFile
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailFile]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailFile] (
+            [nFileID] BIGINT NOT NULL IDENTITY,
+            [nMessageID] BIGINT NOT NULL,
+            [nRuleID] BIGINT NOT NULL,
+            [nRun] INTEGER NOT NULL CONSTRAINT [DF_tblEmailFile_nRun] DEFAULT 0,
+            [sKey] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [sPart] NVARCHAR(10) NOT NULL,
+            [nPosition] INTEGER NULL,
+            [sMember] NVARCHAR(max) NULL,
+            [nMember] INTEGER NULL,
+            [nDataFileID] BIGINT NULL,
+            [sFolder] NVARCHAR(1000) NOT NULL,
+            [sFolderKey] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [sFileName] NVARCHAR(255) NOT NULL,
+            [sTargetPath] NVARCHAR(max) NULL,
+            [sState] NVARCHAR(10) NOT NULL,
+            [nAttempts] INTEGER NOT NULL CONSTRAINT [DF_tblEmailFile_nAttempts] DEFAULT 0,
+            [sReason] NVARCHAR(100) NULL,
+            [sDetail] NVARCHAR(max) NULL,
+            [sDetailPhrase] NVARCHAR(max) NULL,
+            [nSize] BIGINT NULL,
+            [sSHA256] NVARCHAR(64) NULL,
+            [dtCreated] DATETIME2(7) NOT NULL,
+            [dtDue] DATETIME2(7) NULL,
+            [dtRetryUntil] DATETIME2(7) NOT NULL,
+            [dtSaved] DATETIME2(7) NULL,
+            [sOwner] NVARCHAR(100) NULL,
+            [sToken] NVARCHAR(32) NULL,
+            [sFolderIdentity] NVARCHAR(100) NULL,
+            CONSTRAINT [PK_tblEmailFile] PRIMARY KEY ([nFileID]),
+            CONSTRAINT [CK_tblEmailFile_sPart] CHECK ([sPart] IN (N'attachment', N'zip', N'text', N'html', N'original', N'metadata')),
+            CONSTRAINT [CK_tblEmailFile_sState] CHECK ([sState] IN (N'pending', N'saved', N'failed', N'skipped')),
+            CONSTRAINT [FK_tblEmailFile_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE,
+            CONSTRAINT [UQ_tblEmailFile_nMessageID_nRuleID_nRun_sKey] UNIQUE ([nMessageID], [nRuleID], [nRun], [sKey])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'nFileID') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [nFileID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'nMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [nMessageID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'nRuleID') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [nRuleID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'nRun') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [nRun] INTEGER NOT NULL CONSTRAINT [DF_tblEmailFile_nRun] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sKey') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [sKey] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sPart') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [sPart] NVARCHAR(10) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'nPosition') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [nPosition] INTEGER NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sMember') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [sMember] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'nMember') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [nMember] INTEGER NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'nDataFileID') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [nDataFileID] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sFolder') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [sFolder] NVARCHAR(1000) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sFolderKey') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [sFolderKey] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sFileName') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [sFileName] NVARCHAR(255) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sTargetPath') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [sTargetPath] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sState') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [sState] NVARCHAR(10) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'nAttempts') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [nAttempts] INTEGER NOT NULL CONSTRAINT [DF_tblEmailFile_nAttempts] DEFAULT 0;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sReason') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [sReason] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sDetail') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [sDetail] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sDetailPhrase') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [sDetailPhrase] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'nSize') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [nSize] BIGINT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sSHA256') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [sSHA256] NVARCHAR(64) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'dtCreated') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [dtCreated] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'dtDue') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [dtDue] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'dtRetryUntil') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [dtRetryUntil] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'dtSaved') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [dtSaved] DATETIME2(7) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sOwner') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [sOwner] NVARCHAR(100) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sToken') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [sToken] NVARCHAR(32) NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailFile]', N'sFolderIdentity') IS NULL
+        ALTER TABLE [dbo].[tblEmailFile] ADD [sFolderIdentity] NVARCHAR(100) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblEmailFile'
+        AND COLUMN_NAME = N'nRun' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblEmailFile] ADD CONSTRAINT [DF_tblEmailFile_nRun] DEFAULT 0 FOR [nRun];
+    IF EXISTS (
+        SELECT 1 FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = N'dbo' AND TABLE_NAME = N'tblEmailFile'
+        AND COLUMN_NAME = N'nAttempts' AND COLUMN_DEFAULT IS NULL
+    )
+        ALTER TABLE [dbo].[tblEmailFile] ADD CONSTRAINT [DF_tblEmailFile_nAttempts] DEFAULT 0 FOR [nAttempts];
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailFile]', N'U') AND name = N'CK_tblEmailFile_sPart')
+        ALTER TABLE [dbo].[tblEmailFile] ADD CONSTRAINT [CK_tblEmailFile_sPart] CHECK ([sPart] IN (N'attachment', N'zip', N'text', N'html', N'original', N'metadata'));
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.check_constraints WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailFile]', N'U') AND name = N'CK_tblEmailFile_sState')
+        ALTER TABLE [dbo].[tblEmailFile] ADD CONSTRAINT [CK_tblEmailFile_sState] CHECK ([sState] IN (N'pending', N'saved', N'failed', N'skipped'));
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailFile]', N'U') AND name = N'FK_tblEmailFile_nMessageID')
+        ALTER TABLE [dbo].[tblEmailFile] ADD CONSTRAINT [FK_tblEmailFile_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailFile]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nFileID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailFile] ADD CONSTRAINT [PK_tblEmailFile] PRIMARY KEY ([nFileID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailFile]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 4 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 4 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nMessageID', N'nRuleID', N'nRun', N'sKey')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailFile] ADD CONSTRAINT [UQ_tblEmailFile_nMessageID_nRuleID_nRun_sKey] UNIQUE ([nMessageID], [nRuleID], [nRun], [sKey]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailFile]', N'U') AND name = N'IX_tblEmailFile_dtSaved')
+        CREATE INDEX [IX_tblEmailFile_dtSaved] ON [dbo].[tblEmailFile] ([dtSaved], [sFolderKey]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailFile]', N'U') AND name = N'IX_tblEmailFile_nDataFileID')
+        CREATE INDEX [IX_tblEmailFile_nDataFileID] ON [dbo].[tblEmailFile] ([nDataFileID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailFile]', N'U') AND name = N'IX_tblEmailFile_sFolderKey')
+        CREATE INDEX [IX_tblEmailFile_sFolderKey] ON [dbo].[tblEmailFile] ([sState], [sFolderKey], [dtDue], [nAttempts], [nRuleID], [nFileID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailFile]', N'U') AND name = N'IX_tblEmailFile_sState')
+        CREATE INDEX [IX_tblEmailFile_sState] ON [dbo].[tblEmailFile] ([sState], [dtDue], [sFolderKey]);
 END;
 GO
 
@@ -2661,6 +3325,169 @@ BEGIN
 END;
 GO
 
+-- tblEmailTaken
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblEmailTaken]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblEmailTaken] (
+            [sConsumer] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [nMessageID] BIGINT NOT NULL,
+            [dtTaken] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblEmailTaken] PRIMARY KEY ([sConsumer], [nMessageID]),
+            CONSTRAINT [FK_tblEmailTaken_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE,
+            CONSTRAINT [FK_tblEmailTaken_sConsumer] FOREIGN KEY([sConsumer]) REFERENCES [dbo].[tblEmailConsumer] ([sConsumer]) ON DELETE CASCADE
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblEmailTaken]', N'sConsumer') IS NULL
+        ALTER TABLE [dbo].[tblEmailTaken] ADD [sConsumer] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailTaken]', N'nMessageID') IS NULL
+        ALTER TABLE [dbo].[tblEmailTaken] ADD [nMessageID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailTaken]', N'dtTaken') IS NULL
+        ALTER TABLE [dbo].[tblEmailTaken] ADD [dtTaken] DATETIME2(7) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailTaken]', N'U') AND name = N'FK_tblEmailTaken_nMessageID')
+        ALTER TABLE [dbo].[tblEmailTaken] ADD CONSTRAINT [FK_tblEmailTaken_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES [dbo].[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblEmailTaken]', N'U') AND name = N'FK_tblEmailTaken_sConsumer')
+        ALTER TABLE [dbo].[tblEmailTaken] ADD CONSTRAINT [FK_tblEmailTaken_sConsumer] FOREIGN KEY([sConsumer]) REFERENCES [dbo].[tblEmailConsumer] ([sConsumer]) ON DELETE CASCADE;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblEmailTaken]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 2 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 2 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sConsumer', N'nMessageID')
+        )
+    )
+        ALTER TABLE [dbo].[tblEmailTaken] ADD CONSTRAINT [PK_tblEmailTaken] PRIMARY KEY ([sConsumer], [nMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailTaken]', N'U') AND name = N'IX_tblEmailTaken_nMessageID')
+        CREATE INDEX [IX_tblEmailTaken_nMessageID] ON [dbo].[tblEmailTaken] ([nMessageID]);
+END;
+GO
+
+-- vEmail
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[vEmail]', N'V') IS NULL
+    BEGIN
+        EXEC (N'
+        CREATE VIEW [dbo].[vEmail] AS SELECT 0 AS [nMessageID]
+        ');
+    END;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    ALTER VIEW [dbo].[vEmail] AS
+    SELECT
+        m.[nMessageID],
+        m.[nAccountID],
+        a.[sAccountName],
+        COALESCE(b.[sAddress] COLLATE DATABASE_DEFAULT, a.[sUserID] COLLATE DATABASE_DEFAULT) AS [sMailbox],
+        m.[sGraphMessageID],
+        m.[sInternetMessageID],
+        m.[sConversationID],
+        m.[sSubject],
+        m.[sFromName],
+        m.[sFromAddress],
+        m.[sSenderName],
+        m.[sSenderAddress],
+        m.[dtSent],
+        m.[dtReceived],
+        m.[dtImported],
+        m.[sImportance],
+        m.[sCategories],
+        m.[sBodyType],
+        m.[sBody],
+        m.[sBodyText],
+        m.[bHasAttachments],
+        (SELECT COUNT(*) AS n FROM [dbo].[tblEmailAttachment] AS t WHERE t.[nMessageID] = m.[nMessageID] AND t.[nParentPosition] IS NULL) AS [nAttachments],
+        m.[nSize],
+        m.[sWebLink],
+        m.[sRuleState],
+        m.[nRulesMatched],
+        m.[sAfterImport],
+        m.[sAfterImportState],
+        m.[sAfterImportDetail]
+    FROM [dbo].[tblEmailMessage] AS m
+    LEFT JOIN [dbo].[tblEmailAccountSettings] AS a ON a.[nAccountID] = m.[nAccountID]
+    LEFT JOIN [dbo].[tblMailboxAddress] AS b ON b.[nAccountID] = a.[nAccountID]
+        AND b.[sUserID] COLLATE DATABASE_DEFAULT = a.[sUserID] COLLATE DATABASE_DEFAULT
+    ');
+END;
+GO
+
+-- vEmailAttachment
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[vEmailAttachment]', N'V') IS NULL
+    BEGIN
+        EXEC (N'
+        CREATE VIEW [dbo].[vEmailAttachment] AS SELECT 0 AS [nMessageID]
+        ');
+    END;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    ALTER VIEW [dbo].[vEmailAttachment] AS
+    SELECT
+        t.[nAttachmentID],
+        t.[nMessageID],
+        t.[nPosition],
+        t.[nParentPosition],
+        t.[sOrigin],
+        t.[sKind],
+        t.[sFileName],
+        t.[sSafeFileName],
+        t.[sContentType],
+        t.[nSize],
+        t.[bInline],
+        t.[sContentID],
+        t.[sSHA256],
+        t.[sState],
+        t.[sStateDetail],
+        t.[sItemType],
+        t.[sLink],
+        m.[nAccountID],
+        a.[sAccountName],
+        COALESCE(b.[sAddress] COLLATE DATABASE_DEFAULT, a.[sUserID] COLLATE DATABASE_DEFAULT) AS [sMailbox],
+        m.[sInternetMessageID],
+        m.[sSubject],
+        m.[sFromName],
+        m.[sFromAddress],
+        m.[dtReceived],
+        m.[dtImported],
+        t.[biContent]
+    FROM [dbo].[tblEmailAttachment] AS t
+    INNER JOIN [dbo].[tblEmailMessage] AS m ON m.[nMessageID] = t.[nMessageID]
+    LEFT JOIN [dbo].[tblEmailAccountSettings] AS a ON a.[nAccountID] = m.[nAccountID]
+    LEFT JOIN [dbo].[tblMailboxAddress] AS b ON b.[nAccountID] = a.[nAccountID]
+        AND b.[sUserID] COLLATE DATABASE_DEFAULT = a.[sUserID] COLLATE DATABASE_DEFAULT
+    ');
+END;
+GO
+
 -- Columns that were there already must have a value in each row.
 IF @@TRANCOUNT > 0
 BEGIN
@@ -2729,6 +3556,15 @@ IF @@TRANCOUNT > 0
 BEGIN
     EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblEmailConsumer.nPosition: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailConsumer] WHERE [nPosition] IS NULL)
+    UNION ALL SELECT N''tblEmailConsumer.dtCreated: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailConsumer] WHERE [dtCreated] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
     SELECT N''tblEmailFailure.nAccountID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFailure] WHERE [nAccountID] IS NULL)
     UNION ALL SELECT N''tblEmailFailure.sGraphMessageID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFailure] WHERE [sGraphMessageID] IS NULL)
     UNION ALL SELECT N''tblEmailFailure.sState: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFailure] WHERE [sState] IS NULL)
@@ -2746,6 +3582,32 @@ BEGIN
     UNION ALL SELECT N''tblEmailMessage.sGraphMessageID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [sGraphMessageID] IS NULL)
     UNION ALL SELECT N''tblEmailMessage.bHasAttachments: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [bHasAttachments] IS NULL)
     UNION ALL SELECT N''tblEmailMessage.dtImported: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailMessage] WHERE [dtImported] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblEmailRule.sName: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailRule] WHERE [sName] IS NULL)
+    UNION ALL SELECT N''tblEmailRule.bEnabled: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailRule] WHERE [bEnabled] IS NULL)
+    UNION ALL SELECT N''tblEmailRule.nPosition: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailRule] WHERE [nPosition] IS NULL)
+    UNION ALL SELECT N''tblEmailRule.sFolder: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailRule] WHERE [sFolder] IS NULL)
+    UNION ALL SELECT N''tblEmailRule.bSaveAttachments: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailRule] WHERE [bSaveAttachments] IS NULL)
+    UNION ALL SELECT N''tblEmailRule.bSaveOriginal: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailRule] WHERE [bSaveOriginal] IS NULL)
+    UNION ALL SELECT N''tblEmailRule.bSaveMetadata: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailRule] WHERE [bSaveMetadata] IS NULL)
+    UNION ALL SELECT N''tblEmailRule.dtActiveSince: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailRule] WHERE [dtActiveSince] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblEmailRuleChange.nRuleID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailRuleChange] WHERE [nRuleID] IS NULL)
+    UNION ALL SELECT N''tblEmailRuleChange.dtChanged: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailRuleChange] WHERE [dtChanged] IS NULL)
+    UNION ALL SELECT N''tblEmailRuleChange.sAction: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailRuleChange] WHERE [sAction] IS NULL)
+    UNION ALL SELECT N''tblEmailRuleChange.sSettings: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailRuleChange] WHERE [sSettings] IS NULL);
     ');
 END;
 GO
@@ -2956,6 +3818,25 @@ IF @@TRANCOUNT > 0
 BEGIN
     EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblEmailFile.nMessageID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [nMessageID] IS NULL)
+    UNION ALL SELECT N''tblEmailFile.nRuleID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [nRuleID] IS NULL)
+    UNION ALL SELECT N''tblEmailFile.nRun: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [nRun] IS NULL)
+    UNION ALL SELECT N''tblEmailFile.sKey: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [sKey] IS NULL)
+    UNION ALL SELECT N''tblEmailFile.sPart: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [sPart] IS NULL)
+    UNION ALL SELECT N''tblEmailFile.sFolder: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [sFolder] IS NULL)
+    UNION ALL SELECT N''tblEmailFile.sFolderKey: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [sFolderKey] IS NULL)
+    UNION ALL SELECT N''tblEmailFile.sFileName: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [sFileName] IS NULL)
+    UNION ALL SELECT N''tblEmailFile.sState: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [sState] IS NULL)
+    UNION ALL SELECT N''tblEmailFile.nAttempts: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [nAttempts] IS NULL)
+    UNION ALL SELECT N''tblEmailFile.dtCreated: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [dtCreated] IS NULL)
+    UNION ALL SELECT N''tblEmailFile.dtRetryUntil: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailFile] WHERE [dtRetryUntil] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
     SELECT N''tblEmailHeader.sName: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailHeader] WHERE [sName] IS NULL);
     ');
 END;
@@ -2993,6 +3874,14 @@ END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblEmailTaken.dtTaken: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailTaken] WHERE [dtTaken] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
     IF EXISTS (SELECT 1 FROM #MailImporterProblem)
     BEGIN
         DECLARE @next INT = (SELECT MIN([nProblem]) FROM #MailImporterProblem);
@@ -3021,15 +3910,15 @@ BEGIN
 END;
 GO
 
--- Revision 0013
+-- Revision 0014
 IF @@TRANCOUNT > 0
 BEGIN
     EXEC (N'
     INSERT INTO [dbo].[tblMailImporterVersion] ([version_num])
-    SELECT N''0013'' WHERE NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion]);
+    SELECT N''0014'' WHERE NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion]);
     UPDATE [dbo].[tblMailImporterVersion]
-    SET [version_num] = N''0013'', [sOldestProgram] = N''0001'',
-        [sOldestProgramOf] = N''0013'';
+    SET [version_num] = N''0014'', [sOldestProgram] = N''0001'',
+        [sOldestProgramOf] = N''0014'';
     ');
 END;
 GO

@@ -56,19 +56,19 @@ DAMAGE: Final = {
         "tblFolderSync.bGap",
     ),
     "column": (
-        'ALTER TABLE {}"tblEmailMessage" DROP COLUMN "sSubject"',
+        'ALTER TABLE {}"tblEmailMessage" DROP COLUMN "sChangeKey"',
         None,
-        f"{MESSAGES}.sSubject",
+        f"{MESSAGES}.sChangeKey",
     ),
     "length": (
-        'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "sInternetMessageID" TYPE varchar(100)',
-        'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "sInternetMessageID" nvarchar(100) NULL',
-        f"{MESSAGES}.sInternetMessageID",
+        'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "sCorrelationID" TYPE varchar(10)',
+        'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "sCorrelationID" nvarchar(10) NULL',
+        f"{MESSAGES}.sCorrelationID",
     ),
     "type": (
-        'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "dtSent" TYPE timestamptz',
-        'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "dtSent" datetime NULL',
-        f"{MESSAGES}.dtSent",
+        'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "dtCreated" TYPE timestamptz',
+        'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "dtCreated" datetime NULL',
+        f"{MESSAGES}.dtCreated",
     ),
     "null": (
         'ALTER TABLE {}"tblEmailMessage" ALTER COLUMN "dtImported" DROP NOT NULL',

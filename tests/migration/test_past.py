@@ -41,6 +41,11 @@ _VALID: Final = {
     "tblNotificationQueue.sState": "active",
     "tblAlert.sState": "pending",
     "tblEmailFailure.sState": "retrying",
+    "sRuleState": "green",
+    "sSubjectKind": "is",
+    "sSaveBody": "text",
+    "sPart": "attachment",
+    "tblEmailFile.sState": "pending",
 }
 
 

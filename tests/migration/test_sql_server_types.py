@@ -104,6 +104,10 @@ def test_ids_and_fingerprints_see_case() -> None:
         ("tblProblem", "sKey"),
         ("tblAlert", "sTarget"),
         ("tblLease", "sName"),
+        ("tblEmailFile", "sKey"),
+        ("tblEmailFile", "sFolderKey"),
+        ("tblEmailConsumer", "sConsumer"),
+        ("tblEmailTaken", "sConsumer"),
     }
     found = {
         (table.name, column.name)

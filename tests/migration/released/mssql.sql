@@ -560,3 +560,195 @@ CREATE TABLE past.[tblLease] (
 CREATE INDEX [IX_tblEmailMessage_dtReceived] ON past.[tblEmailMessage] ([dtReceived]);
 
 UPDATE past.[tblMailImporterVersion] SET version_num=N'0013', [sOldestProgram]=N'0001', [sOldestProgramOf]=N'0013';
+
+-- 0014
+CREATE TABLE past.[tblEmailConsumer] (
+    [sConsumer] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [nPosition] BIGINT NOT NULL CONSTRAINT [DF_tblEmailConsumer_nPosition] DEFAULT 0,
+    [dtCreated] DATETIME2(7) NOT NULL,
+    [dtMoved] DATETIME2(7) NULL,
+    [nNextPosition] BIGINT NULL,
+    [dtNextPosition] DATETIME2(7) NULL,
+    [sOpenTransactions] NVARCHAR(max) NULL,
+    CONSTRAINT [PK_tblEmailConsumer] PRIMARY KEY ([sConsumer])
+);
+
+CREATE TABLE past.[tblEmailRule] (
+    [nRuleID] BIGINT NOT NULL IDENTITY,
+    [sName] NVARCHAR(200) NOT NULL,
+    [bEnabled] BIT NOT NULL,
+    [nAccountID] BIGINT NULL,
+    [nPosition] INTEGER NOT NULL,
+    [sSenders] NVARCHAR(max) NULL,
+    [sRecipients] NVARCHAR(max) NULL,
+    [sSubjectKind] NVARCHAR(10) NULL,
+    [sSubject] NVARCHAR(max) NULL,
+    [sBodyWords] NVARCHAR(max) NULL,
+    [sAttachmentNames] NVARCHAR(max) NULL,
+    [nAttachmentSizeLeast] BIGINT NULL,
+    [nAttachmentSizeMost] BIGINT NULL,
+    [bHasAttachments] BIT NULL,
+    [sFolder] NVARCHAR(1000) NOT NULL,
+    [sFileName] NVARCHAR(400) NULL,
+    [bSaveAttachments] BIT NOT NULL CONSTRAINT [DF_tblEmailRule_bSaveAttachments] DEFAULT 1,
+    [sUnpack] NVARCHAR(50) NULL,
+    [sSaveBody] NVARCHAR(10) NULL,
+    [bSaveOriginal] BIT NOT NULL CONSTRAINT [DF_tblEmailRule_bSaveOriginal] DEFAULT 0,
+    [bSaveMetadata] BIT NOT NULL CONSTRAINT [DF_tblEmailRule_bSaveMetadata] DEFAULT 0,
+    [dtActiveSince] DATETIME2(7) NOT NULL,
+    CONSTRAINT [PK_tblEmailRule] PRIMARY KEY ([nRuleID]),
+    CONSTRAINT [CK_tblEmailRule_sSaveBody] CHECK ([sSaveBody] IN (N'text', N'html', N'both')),
+    CONSTRAINT [CK_tblEmailRule_sSubjectKind] CHECK ([sSubjectKind] IN (N'is', N'contains', N'matches')),
+    CONSTRAINT [UQ_tblEmailRule_sName] UNIQUE ([sName])
+);
+
+CREATE TABLE past.[tblEmailRuleChange] (
+    [nChangeID] BIGINT NOT NULL IDENTITY,
+    [nRuleID] BIGINT NOT NULL,
+    [dtChanged] DATETIME2(7) NOT NULL,
+    [sAction] NVARCHAR(20) NOT NULL,
+    [sWho] NVARCHAR(200) NULL,
+    [sHost] NVARCHAR(100) NULL,
+    [sSettings] NVARCHAR(max) NOT NULL,
+    CONSTRAINT [PK_tblEmailRuleChange] PRIMARY KEY ([nChangeID])
+);
+
+CREATE INDEX [IX_tblEmailRuleChange_nRuleID] ON past.[tblEmailRuleChange] ([nRuleID], [nChangeID]);
+
+CREATE TABLE past.[tblEmailFile] (
+    [nFileID] BIGINT NOT NULL IDENTITY,
+    [nMessageID] BIGINT NOT NULL,
+    [nRuleID] BIGINT NOT NULL,
+    [nRun] INTEGER NOT NULL CONSTRAINT [DF_tblEmailFile_nRun] DEFAULT 0,
+    [sKey] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [sPart] NVARCHAR(10) NOT NULL,
+    [nPosition] INTEGER NULL,
+    [sMember] NVARCHAR(max) NULL,
+    [nMember] INTEGER NULL,
+    [nDataFileID] BIGINT NULL,
+    [sFolder] NVARCHAR(1000) NOT NULL,
+    [sFolderKey] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [sFileName] NVARCHAR(255) NOT NULL,
+    [sTargetPath] NVARCHAR(max) NULL,
+    [sState] NVARCHAR(10) NOT NULL,
+    [nAttempts] INTEGER NOT NULL CONSTRAINT [DF_tblEmailFile_nAttempts] DEFAULT 0,
+    [sReason] NVARCHAR(100) NULL,
+    [sDetail] NVARCHAR(max) NULL,
+    [sDetailPhrase] NVARCHAR(max) NULL,
+    [nSize] BIGINT NULL,
+    [sSHA256] NVARCHAR(64) NULL,
+    [dtCreated] DATETIME2(7) NOT NULL,
+    [dtDue] DATETIME2(7) NULL,
+    [dtRetryUntil] DATETIME2(7) NOT NULL,
+    [dtSaved] DATETIME2(7) NULL,
+    [sOwner] NVARCHAR(100) NULL,
+    [sToken] NVARCHAR(32) NULL,
+    [sFolderIdentity] NVARCHAR(100) NULL,
+    CONSTRAINT [PK_tblEmailFile] PRIMARY KEY ([nFileID]),
+    CONSTRAINT [CK_tblEmailFile_sPart] CHECK ([sPart] IN (N'attachment', N'zip', N'text', N'html', N'original', N'metadata')),
+    CONSTRAINT [CK_tblEmailFile_sState] CHECK ([sState] IN (N'pending', N'saved', N'failed', N'skipped')),
+    CONSTRAINT [FK_tblEmailFile_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES past.[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE,
+    CONSTRAINT [UQ_tblEmailFile_nMessageID_nRuleID_nRun_sKey] UNIQUE ([nMessageID], [nRuleID], [nRun], [sKey])
+);
+
+CREATE INDEX [IX_tblEmailFile_dtSaved] ON past.[tblEmailFile] ([dtSaved], [sFolderKey]);
+
+CREATE INDEX [IX_tblEmailFile_nDataFileID] ON past.[tblEmailFile] ([nDataFileID]);
+
+CREATE INDEX [IX_tblEmailFile_sFolderKey] ON past.[tblEmailFile] ([sState], [sFolderKey], [dtDue], [nAttempts], [nRuleID], [nFileID]);
+
+CREATE INDEX [IX_tblEmailFile_sState] ON past.[tblEmailFile] ([sState], [dtDue], [sFolderKey]);
+
+CREATE TABLE past.[tblEmailTaken] (
+    [sConsumer] NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [nMessageID] BIGINT NOT NULL,
+    [dtTaken] DATETIME2(7) NOT NULL,
+    CONSTRAINT [PK_tblEmailTaken] PRIMARY KEY ([sConsumer], [nMessageID]),
+    CONSTRAINT [FK_tblEmailTaken_nMessageID] FOREIGN KEY([nMessageID]) REFERENCES past.[tblEmailMessage] ([nMessageID]) ON DELETE CASCADE,
+    CONSTRAINT [FK_tblEmailTaken_sConsumer] FOREIGN KEY([sConsumer]) REFERENCES past.[tblEmailConsumer] ([sConsumer]) ON DELETE CASCADE
+);
+
+CREATE INDEX [IX_tblEmailTaken_nMessageID] ON past.[tblEmailTaken] ([nMessageID]);
+
+ALTER TABLE past.[tblEmailMessage] ADD [sRuleState] NVARCHAR(10) NULL CONSTRAINT [DF_tblEmailMessage_sRuleState] DEFAULT N'white';
+
+ALTER TABLE past.[tblEmailMessage] ADD [nRulesMatched] INTEGER NULL;
+
+ALTER TABLE past.[tblEmailMessage] ADD CONSTRAINT [CK_tblEmailMessage_sRuleState] CHECK ([sRuleState] IN (N'white', N'green', N'amber', N'red'));
+
+CREATE INDEX [IX_tblEmailMessage_sRuleState] ON past.[tblEmailMessage] ([sRuleState], [nRulesMatched], [nMessageID]);
+
+CREATE INDEX [IX_tblEmailMessage_sRuleState_dtReceived] ON past.[tblEmailMessage] ([sRuleState], [dtReceived]);
+
+CREATE VIEW past.[vEmail] AS
+SELECT
+    m.[nMessageID],
+    m.[nAccountID],
+    a.[sAccountName],
+    COALESCE(b.[sAddress] COLLATE DATABASE_DEFAULT, a.[sUserID] COLLATE DATABASE_DEFAULT) AS [sMailbox],
+    m.[sGraphMessageID],
+    m.[sInternetMessageID],
+    m.[sConversationID],
+    m.[sSubject],
+    m.[sFromName],
+    m.[sFromAddress],
+    m.[sSenderName],
+    m.[sSenderAddress],
+    m.[dtSent],
+    m.[dtReceived],
+    m.[dtImported],
+    m.[sImportance],
+    m.[sCategories],
+    m.[sBodyType],
+    m.[sBody],
+    m.[sBodyText],
+    m.[bHasAttachments],
+    (SELECT COUNT(*) AS n FROM past.[tblEmailAttachment] AS t WHERE t.[nMessageID] = m.[nMessageID] AND t.[nParentPosition] IS NULL) AS [nAttachments],
+    m.[nSize],
+    m.[sWebLink],
+    m.[sRuleState],
+    m.[nRulesMatched],
+    m.[sAfterImport],
+    m.[sAfterImportState],
+    m.[sAfterImportDetail]
+FROM past.[tblEmailMessage] AS m
+LEFT JOIN past.[tblEmailAccountSettings] AS a ON a.[nAccountID] = m.[nAccountID]
+LEFT JOIN past.[tblMailboxAddress] AS b ON b.[nAccountID] = a.[nAccountID]
+    AND b.[sUserID] COLLATE DATABASE_DEFAULT = a.[sUserID] COLLATE DATABASE_DEFAULT;
+
+CREATE VIEW past.[vEmailAttachment] AS
+SELECT
+    t.[nAttachmentID],
+    t.[nMessageID],
+    t.[nPosition],
+    t.[nParentPosition],
+    t.[sOrigin],
+    t.[sKind],
+    t.[sFileName],
+    t.[sSafeFileName],
+    t.[sContentType],
+    t.[nSize],
+    t.[bInline],
+    t.[sContentID],
+    t.[sSHA256],
+    t.[sState],
+    t.[sStateDetail],
+    t.[sItemType],
+    t.[sLink],
+    m.[nAccountID],
+    a.[sAccountName],
+    COALESCE(b.[sAddress] COLLATE DATABASE_DEFAULT, a.[sUserID] COLLATE DATABASE_DEFAULT) AS [sMailbox],
+    m.[sInternetMessageID],
+    m.[sSubject],
+    m.[sFromName],
+    m.[sFromAddress],
+    m.[dtReceived],
+    m.[dtImported],
+    t.[biContent]
+FROM past.[tblEmailAttachment] AS t
+INNER JOIN past.[tblEmailMessage] AS m ON m.[nMessageID] = t.[nMessageID]
+LEFT JOIN past.[tblEmailAccountSettings] AS a ON a.[nAccountID] = m.[nAccountID]
+LEFT JOIN past.[tblMailboxAddress] AS b ON b.[nAccountID] = a.[nAccountID]
+    AND b.[sUserID] COLLATE DATABASE_DEFAULT = a.[sUserID] COLLATE DATABASE_DEFAULT;
+
+UPDATE past.[tblMailImporterVersion] SET version_num=N'0014', [sOldestProgram]=N'0001', [sOldestProgramOf]=N'0014';

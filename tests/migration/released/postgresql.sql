@@ -560,3 +560,195 @@ CREATE TABLE "tblLease" (
 CREATE INDEX "IX_tblEmailMessage_dtReceived" ON "tblEmailMessage" ("dtReceived");
 
 UPDATE "tblMailImporterVersion" SET version_num='0013', "sOldestProgram"='0001', "sOldestProgramOf"='0013';
+
+-- 0014
+CREATE TABLE "tblEmailConsumer" (
+    "sConsumer" VARCHAR(100) NOT NULL,
+    "nPosition" BIGINT DEFAULT '0' NOT NULL,
+    "dtCreated" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    "dtMoved" TIMESTAMP WITHOUT TIME ZONE,
+    "nNextPosition" BIGINT,
+    "dtNextPosition" TIMESTAMP WITHOUT TIME ZONE,
+    "sOpenTransactions" TEXT,
+    CONSTRAINT "PK_tblEmailConsumer" PRIMARY KEY ("sConsumer")
+);
+
+CREATE TABLE "tblEmailRule" (
+    "nRuleID" BIGSERIAL NOT NULL,
+    "sName" VARCHAR(200) NOT NULL,
+    "bEnabled" BOOLEAN NOT NULL,
+    "nAccountID" BIGINT,
+    "nPosition" INTEGER NOT NULL,
+    "sSenders" TEXT,
+    "sRecipients" TEXT,
+    "sSubjectKind" VARCHAR(10),
+    "sSubject" TEXT,
+    "sBodyWords" TEXT,
+    "sAttachmentNames" TEXT,
+    "nAttachmentSizeLeast" BIGINT,
+    "nAttachmentSizeMost" BIGINT,
+    "bHasAttachments" BOOLEAN,
+    "sFolder" VARCHAR(1000) NOT NULL,
+    "sFileName" VARCHAR(400),
+    "bSaveAttachments" BOOLEAN DEFAULT '1' NOT NULL,
+    "sUnpack" VARCHAR(50),
+    "sSaveBody" VARCHAR(10),
+    "bSaveOriginal" BOOLEAN DEFAULT '0' NOT NULL,
+    "bSaveMetadata" BOOLEAN DEFAULT '0' NOT NULL,
+    "dtActiveSince" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    CONSTRAINT "PK_tblEmailRule" PRIMARY KEY ("nRuleID"),
+    CONSTRAINT "CK_tblEmailRule_sSaveBody" CHECK ("sSaveBody" IN ('text', 'html', 'both')),
+    CONSTRAINT "CK_tblEmailRule_sSubjectKind" CHECK ("sSubjectKind" IN ('is', 'contains', 'matches')),
+    CONSTRAINT "UQ_tblEmailRule_sName" UNIQUE ("sName")
+);
+
+CREATE TABLE "tblEmailRuleChange" (
+    "nChangeID" BIGSERIAL NOT NULL,
+    "nRuleID" BIGINT NOT NULL,
+    "dtChanged" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    "sAction" VARCHAR(20) NOT NULL,
+    "sWho" VARCHAR(200),
+    "sHost" VARCHAR(100),
+    "sSettings" TEXT NOT NULL,
+    CONSTRAINT "PK_tblEmailRuleChange" PRIMARY KEY ("nChangeID")
+);
+
+CREATE INDEX "IX_tblEmailRuleChange_nRuleID" ON "tblEmailRuleChange" ("nRuleID", "nChangeID");
+
+CREATE TABLE "tblEmailFile" (
+    "nFileID" BIGSERIAL NOT NULL,
+    "nMessageID" BIGINT NOT NULL,
+    "nRuleID" BIGINT NOT NULL,
+    "nRun" INTEGER DEFAULT '0' NOT NULL,
+    "sKey" VARCHAR(64) NOT NULL,
+    "sPart" VARCHAR(10) NOT NULL,
+    "nPosition" INTEGER,
+    "sMember" TEXT,
+    "nMember" INTEGER,
+    "nDataFileID" BIGINT,
+    "sFolder" VARCHAR(1000) NOT NULL,
+    "sFolderKey" VARCHAR(64) NOT NULL,
+    "sFileName" VARCHAR(255) NOT NULL,
+    "sTargetPath" TEXT,
+    "sState" VARCHAR(10) NOT NULL,
+    "nAttempts" INTEGER DEFAULT '0' NOT NULL,
+    "sReason" VARCHAR(100),
+    "sDetail" TEXT,
+    "sDetailPhrase" TEXT,
+    "nSize" BIGINT,
+    "sSHA256" VARCHAR(64),
+    "dtCreated" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    "dtDue" TIMESTAMP WITHOUT TIME ZONE,
+    "dtRetryUntil" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    "dtSaved" TIMESTAMP WITHOUT TIME ZONE,
+    "sOwner" VARCHAR(100),
+    "sToken" VARCHAR(32),
+    "sFolderIdentity" VARCHAR(100),
+    CONSTRAINT "PK_tblEmailFile" PRIMARY KEY ("nFileID"),
+    CONSTRAINT "CK_tblEmailFile_sPart" CHECK ("sPart" IN ('attachment', 'zip', 'text', 'html', 'original', 'metadata')),
+    CONSTRAINT "CK_tblEmailFile_sState" CHECK ("sState" IN ('pending', 'saved', 'failed', 'skipped')),
+    CONSTRAINT "FK_tblEmailFile_nMessageID" FOREIGN KEY("nMessageID") REFERENCES "tblEmailMessage" ("nMessageID") ON DELETE CASCADE,
+    CONSTRAINT "UQ_tblEmailFile_nMessageID_nRuleID_nRun_sKey" UNIQUE ("nMessageID", "nRuleID", "nRun", "sKey")
+);
+
+CREATE INDEX "IX_tblEmailFile_dtSaved" ON "tblEmailFile" ("dtSaved", "sFolderKey");
+
+CREATE INDEX "IX_tblEmailFile_nDataFileID" ON "tblEmailFile" ("nDataFileID");
+
+CREATE INDEX "IX_tblEmailFile_sFolderKey" ON "tblEmailFile" ("sState", "sFolderKey", "dtDue", "nAttempts", "nRuleID", "nFileID");
+
+CREATE INDEX "IX_tblEmailFile_sState" ON "tblEmailFile" ("sState", "dtDue", "sFolderKey");
+
+CREATE TABLE "tblEmailTaken" (
+    "sConsumer" VARCHAR(100) NOT NULL,
+    "nMessageID" BIGINT NOT NULL,
+    "dtTaken" TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    CONSTRAINT "PK_tblEmailTaken" PRIMARY KEY ("sConsumer", "nMessageID"),
+    CONSTRAINT "FK_tblEmailTaken_nMessageID" FOREIGN KEY("nMessageID") REFERENCES "tblEmailMessage" ("nMessageID") ON DELETE CASCADE,
+    CONSTRAINT "FK_tblEmailTaken_sConsumer" FOREIGN KEY("sConsumer") REFERENCES "tblEmailConsumer" ("sConsumer") ON DELETE CASCADE
+);
+
+CREATE INDEX "IX_tblEmailTaken_nMessageID" ON "tblEmailTaken" ("nMessageID");
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "sRuleState" VARCHAR(10) DEFAULT 'white';
+
+ALTER TABLE "tblEmailMessage" ADD COLUMN "nRulesMatched" INTEGER;
+
+ALTER TABLE "tblEmailMessage" ADD CONSTRAINT "CK_tblEmailMessage_sRuleState" CHECK ("sRuleState" IN ('white', 'green', 'amber', 'red'));
+
+CREATE INDEX "IX_tblEmailMessage_sRuleState" ON "tblEmailMessage" ("sRuleState", "nRulesMatched", "nMessageID");
+
+CREATE INDEX "IX_tblEmailMessage_sRuleState_dtReceived" ON "tblEmailMessage" ("sRuleState", "dtReceived");
+
+CREATE VIEW "vEmail" AS
+SELECT
+    m."nMessageID",
+    m."nAccountID",
+    a."sAccountName",
+    COALESCE(b."sAddress", a."sUserID") AS "sMailbox",
+    m."sGraphMessageID",
+    m."sInternetMessageID",
+    m."sConversationID",
+    m."sSubject",
+    m."sFromName",
+    m."sFromAddress",
+    m."sSenderName",
+    m."sSenderAddress",
+    m."dtSent",
+    m."dtReceived",
+    m."dtImported",
+    m."sImportance",
+    m."sCategories",
+    m."sBodyType",
+    m."sBody",
+    m."sBodyText",
+    m."bHasAttachments",
+    (SELECT COUNT(*) AS n FROM "tblEmailAttachment" AS t WHERE t."nMessageID" = m."nMessageID" AND t."nParentPosition" IS NULL) AS "nAttachments",
+    m."nSize",
+    m."sWebLink",
+    m."sRuleState",
+    m."nRulesMatched",
+    m."sAfterImport",
+    m."sAfterImportState",
+    m."sAfterImportDetail"
+FROM "tblEmailMessage" AS m
+LEFT JOIN "tblEmailAccountSettings" AS a ON a."nAccountID" = m."nAccountID"
+LEFT JOIN "tblMailboxAddress" AS b ON b."nAccountID" = a."nAccountID"
+    AND b."sUserID" = a."sUserID";
+
+CREATE VIEW "vEmailAttachment" AS
+SELECT
+    t."nAttachmentID",
+    t."nMessageID",
+    t."nPosition",
+    t."nParentPosition",
+    t."sOrigin",
+    t."sKind",
+    t."sFileName",
+    t."sSafeFileName",
+    t."sContentType",
+    t."nSize",
+    t."bInline",
+    t."sContentID",
+    t."sSHA256",
+    t."sState",
+    t."sStateDetail",
+    t."sItemType",
+    t."sLink",
+    m."nAccountID",
+    a."sAccountName",
+    COALESCE(b."sAddress", a."sUserID") AS "sMailbox",
+    m."sInternetMessageID",
+    m."sSubject",
+    m."sFromName",
+    m."sFromAddress",
+    m."dtReceived",
+    m."dtImported",
+    t."biContent"
+FROM "tblEmailAttachment" AS t
+INNER JOIN "tblEmailMessage" AS m ON m."nMessageID" = t."nMessageID"
+LEFT JOIN "tblEmailAccountSettings" AS a ON a."nAccountID" = m."nAccountID"
+LEFT JOIN "tblMailboxAddress" AS b ON b."nAccountID" = a."nAccountID"
+    AND b."sUserID" = a."sUserID";
+
+UPDATE "tblMailImporterVersion" SET version_num='0014', "sOldestProgram"='0001', "sOldestProgramOf"='0014';

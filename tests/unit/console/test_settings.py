@@ -73,6 +73,7 @@ def test_settings_that_have_no_default_are_none() -> None:
         "servicebus_client_id",
         "servicebus_thumbprint",
         "notification_url",
+        "delivery_roots",
         "client_state_secret",
         "client_state_secret_previous",
         "receiver_tls_cert",

@@ -6,8 +6,6 @@ DELETE FROM [tblAccountCondition] WHERE [tblAccountCondition].[nAccountID] = :nA
 GO
 DELETE FROM [tblAlert] WHERE [tblAlert].[nAlertID] IN (__[POSTCOMPILE_nAlertID_1])
 GO
-DELETE FROM [tblEmailAccountSettings] WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1 AND [tblEmailAccountSettings].[dtRemoved] IS NOT NULL
-GO
 DELETE FROM [tblEmailAttachment] WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1
 GO
 DELETE FROM [tblEmailAttachment] WITH (ROWLOCK) WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
@@ -15,6 +13,8 @@ GO
 DELETE FROM [tblEmailDuplicate] WHERE [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailDuplicate].[sGraphMessageID] = :sGraphMessageID_1
 GO
 DELETE FROM [tblEmailFailure] WITH (ROWLOCK) WHERE [tblEmailFailure].[nFailureID] IN (__[POSTCOMPILE_nFailureID_1])
+GO
+DELETE FROM [tblEmailFile] WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) OR [tblEmailFile].[nDataFileID] IN (__[POSTCOMPILE_nDataFileID_1])
 GO
 DELETE FROM [tblEmailHeader] WHERE [tblEmailHeader].[nMessageID] = :nMessageID_1
 GO
@@ -29,6 +29,8 @@ GO
 DELETE FROM [tblEmailRecipient] WHERE [tblEmailRecipient].[nMessageID] = :nMessageID_1
 GO
 DELETE FROM [tblEmailRecipient] WITH (ROWLOCK) WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
+GO
+DELETE FROM [tblEmailRule] WITH (ROWLOCK) WHERE [tblEmailRule].[nRuleID] = :nRuleID_1
 GO
 DELETE FROM [tblEmailScan] WHERE [tblEmailScan].[nAccountID] = :nAccountID_1
 GO
@@ -78,15 +80,21 @@ INSERT INTO [tblEmailDuplicate] ([nDuplicateID], [nAccountID], [sGraphMessageID]
 GO
 INSERT INTO [tblEmailFailure] ([nFailureID], [nAccountID], [sGraphMessageID], [sState], [sInternetMessageID], [sSubject], [sFromName], [sFromAddress], [dtReceived], [nAttempts], [dtFirstFailed], [dtLastFailed], [dtNextAttempt], [sReason], [sDetail], [sDetailPhrase]) VALUES (:nFailureID, :nAccountID, :sGraphMessageID, :sState, :sInternetMessageID, :sSubject, :sFromName, :sFromAddress, :dtReceived, :nAttempts, :dtFirstFailed, :dtLastFailed, :dtNextAttempt, :sReason, :sDetail, :sDetailPhrase)
 GO
+INSERT INTO [tblEmailFile] ([nFileID], [nMessageID], [nRuleID], [nRun], [sKey], [sPart], [nPosition], [sMember], [nMember], [nDataFileID], [sFolder], [sFolderKey], [sFileName], [sTargetPath], [sState], [nAttempts], [sReason], [sDetail], [sDetailPhrase], [nSize], [sSHA256], [dtCreated], [dtDue], [dtRetryUntil], [dtSaved], [sOwner], [sToken], [sFolderIdentity]) VALUES (:nFileID, :nMessageID, :nRuleID, :nRun, :sKey, :sPart, :nPosition, :sMember, :nMember, :nDataFileID, :sFolder, :sFolderKey, :sFileName, :sTargetPath, :sState, :nAttempts, :sReason, :sDetail, :sDetailPhrase, :nSize, :sSHA256, :dtCreated, :dtDue, :dtRetryUntil, :dtSaved, :sOwner, :sToken, :sFolderIdentity)
+GO
 INSERT INTO [tblEmailHeader] ([nMessageID], [nPosition], [sName], [sValue]) VALUES (:nMessageID, :nPosition, :sName, :sValue)
 GO
 INSERT INTO [tblEmailIdentity] ([nMessageID], [nAccountID], [sIdentity]) VALUES (:nMessageID, :nAccountID, :sIdentity)
 GO
-INSERT INTO [tblEmailMessage] ([nMessageID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sConversationID], [sSubject], [sFromName], [sFromAddress], [dtSent], [dtReceived], [sImportance], [sBodyType], [sBody], [bHasAttachments], [dtImported], [sCorrelationID], [sSenderName], [sSenderAddress], [dtCreated], [sCategories], [sFlagStatus], [sConversationIndex], [sBodyText], [bRead], [sWebLink], [sParentFolderID], [sChangeKey], [nSize], [sAfterImport], [sAfterImportState], [sAfterImportDetail], [sAfterImportDetailPhrase], [nAfterImportAttempts], [dtAfterImportDue]) VALUES (:nMessageID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sConversationID, :sSubject, :sFromName, :sFromAddress, :dtSent, :dtReceived, :sImportance, :sBodyType, :sBody, :bHasAttachments, :dtImported, :sCorrelationID, :sSenderName, :sSenderAddress, :dtCreated, :sCategories, :sFlagStatus, :sConversationIndex, :sBodyText, :bRead, :sWebLink, :sParentFolderID, :sChangeKey, :nSize, :sAfterImport, :sAfterImportState, :sAfterImportDetail, :sAfterImportDetailPhrase, :nAfterImportAttempts, :dtAfterImportDue)
+INSERT INTO [tblEmailMessage] ([nMessageID], [nAccountID], [sGraphMessageID], [sInternetMessageID], [sConversationID], [sSubject], [sFromName], [sFromAddress], [dtSent], [dtReceived], [sImportance], [sBodyType], [sBody], [bHasAttachments], [dtImported], [sCorrelationID], [sSenderName], [sSenderAddress], [dtCreated], [sCategories], [sFlagStatus], [sConversationIndex], [sBodyText], [bRead], [sWebLink], [sParentFolderID], [sChangeKey], [nSize], [sAfterImport], [sAfterImportState], [sAfterImportDetail], [sAfterImportDetailPhrase], [nAfterImportAttempts], [dtAfterImportDue], [sRuleState], [nRulesMatched]) VALUES (:nMessageID, :nAccountID, :sGraphMessageID, :sInternetMessageID, :sConversationID, :sSubject, :sFromName, :sFromAddress, :dtSent, :dtReceived, :sImportance, :sBodyType, :sBody, :bHasAttachments, :dtImported, :sCorrelationID, :sSenderName, :sSenderAddress, :dtCreated, :sCategories, :sFlagStatus, :sConversationIndex, :sBodyText, :bRead, :sWebLink, :sParentFolderID, :sChangeKey, :nSize, :sAfterImport, :sAfterImportState, :sAfterImportDetail, :sAfterImportDetailPhrase, :nAfterImportAttempts, :dtAfterImportDue, :sRuleState, :nRulesMatched)
 GO
 INSERT INTO [tblEmailOriginal] ([nMessageID], [nSize], [sSHA256], [sState], [sStateDetail], [sCompression], [nStoredSize], [biContent]) VALUES (:nMessageID, :nSize, :sSHA256, :sState, :sStateDetail, :sCompression, :nStoredSize, :biContent)
 GO
 INSERT INTO [tblEmailRecipient] ([nMessageID], [sKind], [nPosition], [sName], [sAddress]) VALUES (:nMessageID, :sKind, :nPosition, :sName, :sAddress)
+GO
+INSERT INTO [tblEmailRuleChange] ([nChangeID], [nRuleID], [dtChanged], [sAction], [sWho], [sHost], [sSettings]) VALUES (:nChangeID, :nRuleID, :dtChanged, :sAction, :sWho, :sHost, :sSettings)
+GO
+INSERT INTO [tblEmailRule] ([sName], [bEnabled], [nAccountID], [nPosition], [sSenders], [sRecipients], [sSubjectKind], [sSubject], [sBodyWords], [sAttachmentNames], [nAttachmentSizeLeast], [nAttachmentSizeMost], [bHasAttachments], [sFolder], [sFileName], [bSaveAttachments], [sUnpack], [sSaveBody], [bSaveOriginal], [bSaveMetadata], [dtActiveSince]) VALUES (:sName, :bEnabled, :nAccountID, :nPosition, :sSenders, :sRecipients, :sSubjectKind, :sSubject, :sBodyWords, :sAttachmentNames, :nAttachmentSizeLeast, :nAttachmentSizeMost, :bHasAttachments, :sFolder, :sFileName, :bSaveAttachments, :sUnpack, :sSaveBody, :bSaveOriginal, :bSaveMetadata, :dtActiveSince)
 GO
 INSERT INTO [tblEmailScan] ([nScanID], [nAccountID], [sGraphMessageID], [sLetterDigest], [dtFirstSeen], [dtUntil], [dtNextCheck], [nMessageID]) VALUES (:nScanID, :nAccountID, :sGraphMessageID, :sLetterDigest, :dtFirstSeen, :dtUntil, :dtNextCheck, :nMessageID)
 GO
@@ -115,6 +123,10 @@ GO
 INSERT INTO [tblSubscriptionSchedule] ([nAccountID], [dtDue]) VALUES (:nAccountID, :dtDue)
 GO
 SELECT :param_1 AS anon_1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
+GO
+SELECT :param_1 AS anon_1 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND ((EXISTS (SELECT :param_2 AS anon_2 
 FROM [tblEmailAttachment] 
@@ -136,7 +148,19 @@ WHERE [tblAlert].[sState] IN (__[POSTCOMPILE_sState_1]) AND [tblAlert].[nAttempt
 GO
 SELECT DISTINCT [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID] 
 FROM [tblEmailAccountSettings] 
-WHERE [tblEmailAccountSettings].[bEnabled] = 1 ORDER BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID]
+WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL ORDER BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID]
+GO
+SELECT DISTINCT [tblEmailFile].[sFolderKey] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[dtSaved] > :dtSaved_1
+GO
+SELECT DISTINCT [tblEmailRule].[nAccountID] 
+FROM [tblEmailRule] 
+WHERE [tblEmailRule].[bEnabled] = 1 AND [tblEmailRule].[bSaveOriginal] = 1
+GO
+SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2) AND [tblEmailFile].[sFolderKey] = :sFolderKey_1 AND [tblEmailFile].[nAttempts] = :nAttempts_1 AND [tblEmailFile].[dtCreated] < :dtCreated_1
 GO
 SELECT TOP __[POSTCOMPILE_param_1] :param_2 AS anon_1 
 FROM [tblEmailMessage] 
@@ -191,11 +215,11 @@ WHERE [tblEmailAccountChange].[nAccountID] = :nAccountID_1 ORDER BY [tblEmailAcc
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountSettings].[nAccountID] 
 FROM [tblEmailAccountSettings] LEFT OUTER JOIN [tblSubscriptionSchedule] ON [tblSubscriptionSchedule].[nAccountID] = [tblEmailAccountSettings].[nAccountID] 
-WHERE [tblSubscriptionSchedule].[nAccountID] IS NULL OR [tblSubscriptionSchedule].[dtDue] > :dtDue_1 AND [tblSubscriptionSchedule].[dtLeaseUntil] IS NULL AND ([tblSubscriptionSchedule].[sServed] IS NULL OR [tblSubscriptionSchedule].[sServed] != ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_2 + [tblEmailAccountSettings].[sUserID] + :param_3 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_4 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_5 + [tblEmailAccountSettings].[sFolder] + :param_6 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_7 ELSE :param_8 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_9 ELSE :param_10 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_11 ELSE :param_12 END) COLLATE Latin1_General_100_BIN2 OR [tblSubscriptionSchedule].[sServedWith] IS NULL OR [tblSubscriptionSchedule].[sServedWith] != :sServedWith_1)
+WHERE [tblSubscriptionSchedule].[nAccountID] IS NULL AND [tblEmailAccountSettings].[dtRemoved] IS NULL OR [tblSubscriptionSchedule].[dtDue] > :dtDue_1 AND [tblSubscriptionSchedule].[dtLeaseUntil] IS NULL AND ([tblSubscriptionSchedule].[sServed] IS NULL OR [tblSubscriptionSchedule].[sServed] != ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_2 + [tblEmailAccountSettings].[sUserID] + :param_3 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_4 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_5 + [tblEmailAccountSettings].[sFolder] + :param_6 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_7 ELSE :param_8 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_9 ELSE :param_10 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_11 ELSE :param_12 END) COLLATE Latin1_General_100_BIN2 OR [tblSubscriptionSchedule].[sServedWith] IS NULL OR [tblSubscriptionSchedule].[sServedWith] != :sServedWith_1)
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_2 + [tblEmailAccountSettings].[sUserID] + :param_3 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_4 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_5 + [tblEmailAccountSettings].[sFolder] + :param_6 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_7 ELSE :param_8 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_9 ELSE :param_10 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_11 ELSE :param_12 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] 
-WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_2 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[bEnabled] = 1
+WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_2 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID] 
 FROM [tblEmailDuplicate] 
@@ -250,7 +274,7 @@ WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmail
 FROM [tblEmailDuplicate] 
 WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR NOT (EXISTS (SELECT 1 
 FROM [tblEmailAccountSettings] 
-WHERE [tblEmailAccountSettings].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailAccountSettings].[dtRemoved] IS NULL)) ORDER BY [tblEmailFailure].[nFailureID]
+WHERE [tblEmailAccountSettings].[nAccountID] = [tblEmailFailure].[nAccountID])) ORDER BY [tblEmailFailure].[nFailureID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nFailureID], [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID] 
 FROM [tblEmailFailure] 
@@ -276,6 +300,35 @@ WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmail
 FROM [tblEmailDuplicate] 
 WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID]))) AND coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) >= :coalesce_1 ORDER BY coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) DESC, [tblEmailFailure].[nFailureID] DESC
 GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nFileID] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] IN (__[POSTCOMPILE_sState_1]) AND [tblEmailFile].[nRuleID] = :nRuleID_1 AND [tblEmailFile].[nMessageID] = :nMessageID_1 AND [tblEmailFile].[sFolderKey] IN (__[POSTCOMPILE_sFolderKey_1]) AND [tblEmailFile].[dtCreated] >= :dtCreated_1 AND (EXISTS (SELECT 1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] = [tblEmailFile].[nMessageID] AND [tblEmailMessage].[nAccountID] = :nAccountID_1)) ORDER BY [tblEmailFile].[nFileID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nFileID] 
+FROM [tblEmailFile] ORDER BY [tblEmailFile].[nFileID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nFileID], [tblEmailFile].[nMessageID] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2) AND [tblEmailFile].[sFolderKey] = :sFolderKey_1 AND ([tblEmailFile].[sReason] IS NULL OR [tblEmailFile].[sReason] != :sReason_1 OR [tblEmailFile].[dtRetryUntil] <= :dtRetryUntil_1) ORDER BY [tblEmailFile].[dtDue], [tblEmailFile].[nFileID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nFileID], [tblEmailFile].[nMessageID], [tblEmailFile].[nRuleID], [tblEmailFile].[sKey], [tblEmailFile].[sPart], [tblEmailFile].[sFolder], [tblEmailFile].[sFileName], [tblEmailFile].[nPosition], [tblEmailFile].[sMember], [tblEmailFile].[nMember], [tblEmailFile].[nAttempts], [tblEmailFile].[dtRetryUntil], [tblEmailFile].[sToken], [tblEmailFile].[sFolderIdentity], [tblEmailFile].[sTargetPath], [tblEmailFile].[nDataFileID] 
+FROM [tblEmailFile] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
+WHERE [tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2) AND [tblEmailFile].[sFolderKey] = :sFolderKey_1 ORDER BY [tblEmailFile].[dtDue], [tblEmailFile].[nFileID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[sFolderKey], [tblEmailFile].[sFolder] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2) AND ([tblEmailFile].[sFolderKey] NOT IN (__[POSTCOMPILE_sFolderKey_1])) ORDER BY [tblEmailFile].[dtDue]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[sFolderKey], count(*) AS [nWaiting], min(CASE WHEN ([tblEmailFile].[nAttempts] = :nAttempts_1) THEN [tblEmailFile].[dtDue] END) AS [dtDue], min(CASE WHEN ([tblEmailFile].[nAttempts] > :nAttempts_2) THEN [tblEmailFile].[dtDue] END) AS [dtAttempted] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] = :sState_1 GROUP BY [tblEmailFile].[sFolderKey] ORDER BY count(*) DESC, [tblEmailFile].[sFolderKey]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[dtImported] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[sRuleState] = :sRuleState_1 AND [tblEmailMessage].[nRulesMatched] IS NULL ORDER BY [tblEmailMessage].[nMessageID]
+GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailMessage].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
@@ -292,7 +345,7 @@ WHERE [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1 OR [tblEmailMessa
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND lower([tblEmailAttachment].[sFileName]) LIKE :lower_6 ESCAPE '\')) ORDER BY [tblEmailMessage].[dtImported] DESC
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nRulesMatched], [tblEmailMessage].[sRuleState], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
 FROM [tblEmailMessage] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] 
 WHERE (lower([tblEmailMessage].[sFromName]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailMessage].[sFromAddress]) LIKE :lower_2 ESCAPE '\' OR lower([tblEmailMessage].[sSenderName]) LIKE :lower_3 ESCAPE '\' OR lower([tblEmailMessage].[sSenderAddress]) LIKE :lower_4 ESCAPE '\') AND lower([tblEmailMessage].[sSubject]) LIKE :lower_5 ESCAPE '\' AND (EXISTS (SELECT 1 
 FROM [tblEmailRecipient] 
@@ -300,11 +353,11 @@ WHERE [tblEmailRecipient].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tbl
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND lower([tblEmailAttachment].[sFileName]) LIKE :lower_8 ESCAPE '\')) AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_2 AND [tblEmailMessage].[dtReceived] < :dtReceived_3 ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailMessage].[nMessageID] DESC
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nRulesMatched], [tblEmailMessage].[sRuleState], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
 FROM [tblEmailMessage] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] 
 WHERE (lower([tblEmailMessage].[sFromName]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailMessage].[sFromAddress]) LIKE :lower_2 ESCAPE '\' OR lower([tblEmailMessage].[sSenderName]) LIKE :lower_3 ESCAPE '\' OR lower([tblEmailMessage].[sSenderAddress]) LIKE :lower_4 ESCAPE '\') AND lower([tblEmailMessage].[sSubject]) LIKE :lower_5 ESCAPE '\' AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_2 ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailMessage].[nMessageID] DESC
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nRulesMatched], [tblEmailMessage].[sRuleState], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
 FROM [tblEmailMessage] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] 
 WHERE [tblEmailMessage].[dtReceived] IS NOT NULL ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailMessage].[nMessageID] DESC
 GO
@@ -320,6 +373,10 @@ WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tb
 FROM [tblEmailOriginal] 
 WHERE [tblEmailOriginal].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailOriginal].[sState] != :sState_2))) ORDER BY [tblEmailMessage].[nMessageID]
 GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nSize] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[sRuleState] = :sRuleState_1 AND [tblEmailMessage].[nRulesMatched] IS NULL ORDER BY [tblEmailMessage].[nMessageID]
+GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_1 AND [tblEmailMessage].[dtReceived] >= :dtReceived_2 AND ([tblEmailMessage].[dtReceived] > :dtReceived_3 OR [tblEmailMessage].[nMessageID] > :nMessageID_1) ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
@@ -327,6 +384,14 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_1 ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sRuleState], [tblEmailMessage].[nRulesMatched] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND ([tblEmailMessage].[dtReceived] > :dtReceived_2 OR [tblEmailMessage].[dtReceived] = :dtReceived_3 AND [tblEmailMessage].[nMessageID] > :nMessageID_1) ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sRuleState], [tblEmailMessage].[nRulesMatched] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[dtReceived] >= :dtReceived_1 ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[nAfterImportAttempts] 
 FROM [tblEmailMessage] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
@@ -343,6 +408,10 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailRule].[nRuleID] 
+FROM [tblEmailRule] 
+WHERE [tblEmailRule].[sName] = :sName_1 ORDER BY [tblEmailRule].[nRuleID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailScan].[nScanID], [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID], [tblEmailScan].[dtFirstSeen] 
 FROM [tblEmailScan] 
@@ -447,10 +516,15 @@ WHERE ([tblSubscriptionSchedule].[dtDue] <= :dtDue_1 OR [tblSubscriptionSchedule
 GO
 SELECT [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole], [tblAccountCondition].[sReason], [tblAccountCondition].[sDetail], [tblAccountCondition].[sDetailPhrase], [tblAccountCondition].[dtSince], [tblAccountCondition].[dtNextAttempt] 
 FROM [tblAccountCondition] 
-WHERE [tblAccountCondition].[sRole] = :sRole_1 ORDER BY [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole]
+WHERE NOT (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = [tblAccountCondition].[nAccountID] AND [tblEmailAccountSettings].[dtRemoved] IS NOT NULL)) AND [tblAccountCondition].[sRole] = :sRole_1 ORDER BY [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole]
 GO
 SELECT [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole], [tblAccountCondition].[sReason], [tblAccountCondition].[sDetail], [tblAccountCondition].[sDetailPhrase], [tblAccountCondition].[dtSince], [tblAccountCondition].[dtNextAttempt] 
-FROM [tblAccountCondition] ORDER BY [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole]
+FROM [tblAccountCondition] 
+WHERE NOT (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = [tblAccountCondition].[nAccountID] AND [tblEmailAccountSettings].[dtRemoved] IS NOT NULL)) ORDER BY [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole]
 GO
 SELECT [tblAlert].[nAlertID], [tblAlert].[sTarget], [tblAlert].[sTargetName], [tblAlert].[sState], [tblAlert].[sTitle], [tblAlert].[sBody], [tblAlert].[nAttempts], [tblAlert].[dtCreated], [tblAlert].[dtDue], [tblAlert].[dtEnded], [tblAlert].[sDetail] 
 FROM [tblAlert] 
@@ -475,20 +549,31 @@ FROM [tblEmailAccountSettings]
 WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
 GO
 SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings]
+GO
+SELECT [tblEmailAccountSettings].[nAccountID] 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1 AND [tblEmailAccountSettings].[dtImportSince] IS NULL
 GO
-SELECT [tblEmailAccountSettings].[nAccountID] 
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[dtRemoved] 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[sAccountName] = :sAccountName_1
 GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName] 
 FROM [tblEmailAccountSettings] 
-WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[sCertificateThumbprint] = :sCertificateThumbprint_1 AND [tblEmailAccountSettings].[sNextCertificateThumbprint] IS NULL AND [tblEmailAccountSettings].[bSecureCertificateAccess] = 1
+WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL AND [tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[sCertificateThumbprint] = :sCertificateThumbprint_1 AND [tblEmailAccountSettings].[sNextCertificateThumbprint] IS NULL AND [tblEmailAccountSettings].[bSecureCertificateAccess] = 1
 GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost] 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
+GO
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[dtRemoved] IS NOT NULL AND lower([tblEmailAccountSettings].[sTenantID]) = :lower_1 AND ([tblEmailAccountSettings].[sUserID] IN (__[POSTCOMPILE_sUserID_1]) OR lower([tblEmailAccountSettings].[sUserID]) IN (__[POSTCOMPILE_lower_2])) ORDER BY [tblEmailAccountSettings].[dtRemoved] DESC, [tblEmailAccountSettings].[nAccountID] DESC
+GO
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[dtRemoved] IS NOT NULL ORDER BY [tblEmailAccountSettings].[sAccountName]
 GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] 
@@ -500,23 +585,39 @@ WHERE [tblEmailAccountSettings].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
 GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] 
-WHERE [tblEmailAccountSettings].[sAccountName] = :sAccountName_1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL
+WHERE [tblEmailAccountSettings].[sAccountName] = :sAccountName_1
 GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] LEFT OUTER JOIN [tblGraphSubscription] ON [tblGraphSubscription].[nAccountID] = [tblEmailAccountSettings].[nAccountID] 
-WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_2 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[bEnabled] = 1 AND [tblGraphSubscription].[nAccountID] IS NULL
+WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_2 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL AND [tblGraphSubscription].[nAccountID] IS NULL
 GO
 SELECT [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], min([tblEmailAccountSettings].[sAccountName]) AS min_1, count(*) AS count_1 
 FROM [tblEmailAccountSettings] 
-WHERE [tblEmailAccountSettings].[bEnabled] = 1 GROUP BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess]
+WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL GROUP BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess]
 GO
 SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nMessageID], [tblEmailAttachment].[nPosition], [tblEmailAttachment].[sGraphAttachmentID], [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sContentType], [tblEmailAttachment].[nSize], [tblEmailAttachment].[bInline], [tblEmailAttachment].[sContentID], [tblEmailAttachment].[sSHA256], [tblEmailAttachment].[sState], [tblEmailAttachment].[sStateDetail], [tblEmailAttachment].[sSafeFileName], [tblEmailAttachment].[sItemType], [tblEmailAttachment].[sLink], [tblEmailAttachment].[sLinkProvider], [tblEmailAttachment].[sLinkPermission], [tblEmailAttachment].[sContentLocation], [tblEmailAttachment].[nParentPosition], [tblEmailAttachment].[sOrigin], CASE WHEN ([tblEmailAttachment].[biContent] IS NOT NULL) THEN :param_1 ELSE :param_2 END AS there 
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1 ORDER BY [tblEmailAttachment].[nPosition]
 GO
+SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nPosition], [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sContentType], [tblEmailAttachment].[nSize], [tblEmailAttachment].[sState], [tblEmailAttachment].[sSHA256], CASE WHEN ([tblEmailAttachment].[biContent] IS NOT NULL OR [tblEmailAttachment].[nSize] = :nSize_1) THEN :param_1 ELSE :param_2 END AS [nHasBytes] 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = :message_id AND [tblEmailAttachment].[nPosition] = :position ORDER BY [tblEmailAttachment].[nPosition]
+GO
+SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nPosition], [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sContentType], [tblEmailAttachment].[nSize], [tblEmailAttachment].[sState], [tblEmailAttachment].[sSHA256], CASE WHEN ([tblEmailAttachment].[biContent] IS NOT NULL OR [tblEmailAttachment].[nSize] = :nSize_1) THEN :param_1 ELSE :param_2 END AS [nHasBytes] 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = :message_id ORDER BY [tblEmailAttachment].[nPosition]
+GO
 SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nSize] 
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailAttachment].[biContent] IS NOT NULL AND [tblEmailAttachment].[nSize] > :nSize_1 ORDER BY [tblEmailAttachment].[nAttachmentID]
+GO
+SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nSize], [tblEmailAttachment].[sSHA256] 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1 AND [tblEmailAttachment].[nPosition] = :nPosition_1 AND [tblEmailAttachment].[sState] = :sState_1 AND ([tblEmailAttachment].[biContent] IS NOT NULL OR [tblEmailAttachment].[nSize] = :nSize_1)
+GO
+SELECT [tblEmailAttachment].[nMessageID], [tblEmailAttachment].[nPosition], [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sSafeFileName], [tblEmailAttachment].[sContentType], [tblEmailAttachment].[nSize], [tblEmailAttachment].[bInline], [tblEmailAttachment].[sState], [tblEmailAttachment].[sSHA256], [tblEmailAttachment].[sOrigin], [tblEmailAttachment].[nParentPosition], CASE WHEN ([tblEmailAttachment].[biContent] IS NOT NULL) THEN :param_1 ELSE :param_2 END AS [nHasContent] 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_numbers]) ORDER BY [tblEmailAttachment].[nMessageID], [tblEmailAttachment].[nPosition]
 GO
 SELECT [tblEmailAttachment].[nMessageID], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[nSize], [tblEmailAttachment].[bInline], [tblEmailAttachment].[nParentPosition], [tblEmailAttachment].[sState], [tblEmailAttachment].[sStateDetail] 
 FROM [tblEmailAttachment] 
@@ -580,6 +681,50 @@ WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmail
 FROM [tblEmailDuplicate] 
 WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID]))) GROUP BY [tblEmailFailure].[sReason]
 GO
+SELECT [tblEmailFile].[nFileID] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) AND [tblEmailFile].[sState] = :sState_1
+GO
+SELECT [tblEmailFile].[nFileID] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailFile].[sFolderKey] = :sFolderKey_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sPart] != :sPart_1
+GO
+SELECT [tblEmailFile].[nFileID], [tblEmailFile].[nMessageID], [tblEmailFile].[nRuleID], [tblEmailRule].[sName], [tblEmailMessage].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailFile].[nRun], [tblEmailFile].[sPart], [tblEmailFile].[sFolder], [tblEmailFile].[sFileName], [tblEmailFile].[sTargetPath], [tblEmailFile].[sState], [tblEmailFile].[nAttempts], [tblEmailFile].[sReason], [tblEmailFile].[sDetail], [tblEmailFile].[sDetailPhrase], [tblEmailFile].[nSize], [tblEmailFile].[dtCreated], [tblEmailFile].[dtDue], [tblEmailFile].[dtRetryUntil], [tblEmailFile].[dtSaved] 
+FROM [tblEmailFile] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailFile].[nMessageID] LEFT OUTER JOIN [tblEmailRule] ON [tblEmailRule].[nRuleID] = [tblEmailFile].[nRuleID] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] 
+WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) ORDER BY [tblEmailFile].[nFileID] DESC
+GO
+SELECT [tblEmailFile].[nFileID], [tblEmailFile].[nRuleID], [tblEmailFile].[sKey], [tblEmailFile].[sState], [tblEmailFile].[nRun] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = :nMessageID_1 AND ([tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[nAttempts] = :nAttempts_1 OR [tblEmailFile].[sReason] = :sReason_1) AND [tblEmailFile].[nRuleID] IN (__[POSTCOMPILE_nRuleID_1]) OR [tblEmailFile].[nRuleID] IN (__[POSTCOMPILE_nRuleID_2]) AND [tblEmailFile].[sState] = :sState_2 AND [tblEmailFile].[sFolderIdentity] IS NULL)
+GO
+SELECT [tblEmailFile].[nFileID], [tblEmailFile].[nRuleID], [tblEmailFile].[sKey], [tblEmailFile].[sState], [tblEmailFile].[nRun] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = :nMessageID_1 AND ([tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[nAttempts] = :nAttempts_1 OR [tblEmailFile].[sReason] = :sReason_1) OR [tblEmailFile].[nRuleID] IN (__[POSTCOMPILE_nRuleID_1]) AND [tblEmailFile].[sState] = :sState_2 AND [tblEmailFile].[sFolderIdentity] IS NULL)
+GO
+SELECT [tblEmailFile].[nMessageID] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1])
+GO
+SELECT [tblEmailFile].[nMessageID], [tblEmailFile].[nRuleID], [tblEmailFile].[sKey], [tblEmailFile].[sState], [tblEmailFile].[sTargetPath] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) ORDER BY [tblEmailFile].[nRun]
+GO
+SELECT [tblEmailFile].[nRuleID], [tblEmailFile].[sKey], [tblEmailFile].[nFileID], [tblEmailFile].[sState] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = :nMessageID_1 AND [tblEmailFile].[nRun] = :nRun_1
+GO
+SELECT [tblEmailFile].[sFolderKey] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2) GROUP BY [tblEmailFile].[sFolderKey] ORDER BY min([tblEmailFile].[dtDue])
+GO
+SELECT [tblEmailFile].[sFolderKey], min([tblEmailFile].[sFolder]) AS min_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2) AND [tblEmailFile].[sFolderKey] IN (__[POSTCOMPILE_sFolderKey_1]) GROUP BY [tblEmailFile].[sFolderKey]
+GO
+SELECT [tblEmailFile].[sTargetPath] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1
+GO
 SELECT [tblEmailHeader].[nMessageID], [tblEmailHeader].[nPosition], [tblEmailHeader].[sName], [tblEmailHeader].[sValue] 
 FROM [tblEmailHeader] 
 WHERE [tblEmailHeader].[nMessageID] = :nMessageID_1 ORDER BY [tblEmailHeader].[nPosition]
@@ -629,17 +774,37 @@ SELECT [tblEmailMessage].[nMessageID]
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO
-SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sConversationID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtSent], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sImportance], [tblEmailMessage].[sBodyType], [tblEmailMessage].[sBody], [tblEmailMessage].[bHasAttachments], [tblEmailMessage].[dtImported], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[sSenderName], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[dtCreated], [tblEmailMessage].[sCategories], [tblEmailMessage].[sFlagStatus], [tblEmailMessage].[sConversationIndex], [tblEmailMessage].[sBodyText], [tblEmailMessage].[bRead], [tblEmailMessage].[sWebLink], [tblEmailMessage].[sParentFolderID], [tblEmailMessage].[sChangeKey], [tblEmailMessage].[nSize], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[sAfterImportDetailPhrase], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue] 
+SELECT [tblEmailMessage].[nMessageID] 
+FROM [tblEmailMessage] WITH (UPDLOCK, ROWLOCK) 
+WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[dtImported], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[sSubject], CAST(NULL AS NVARCHAR(max)) AS [sText], CASE WHEN ([tblEmailMessage].[sBodyType] = :sBodyType_1 AND [tblEmailMessage].[sBody] IS NOT NULL) THEN 1 ELSE 0 END AS [bHtml] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_numbers]) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[dtImported], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[sSubject], [tblEmailMessage].[sBodyText] AS [sText], CASE WHEN ([tblEmailMessage].[sBodyType] = :sBodyType_1 AND [tblEmailMessage].[sBody] IS NOT NULL) THEN 1 ELSE 0 END AS [bHtml] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_numbers]) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sConversationID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtSent], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sImportance], [tblEmailMessage].[sBodyType], [tblEmailMessage].[sBody], [tblEmailMessage].[bHasAttachments], [tblEmailMessage].[dtImported], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[sSenderName], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[dtCreated], [tblEmailMessage].[sCategories], [tblEmailMessage].[sFlagStatus], [tblEmailMessage].[sConversationIndex], [tblEmailMessage].[sBodyText], [tblEmailMessage].[bRead], [tblEmailMessage].[sWebLink], [tblEmailMessage].[sParentFolderID], [tblEmailMessage].[sChangeKey], [tblEmailMessage].[nSize], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[sAfterImportDetailPhrase], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue], [tblEmailMessage].[sRuleState], [tblEmailMessage].[nRulesMatched] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
 GO
-SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[dtImported], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[sAfterImportDetailPhrase], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress] 
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[dtImported], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[sAfterImportDetailPhrase], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[sRuleState], [tblEmailMessage].[nRulesMatched] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND [tblEmailMessage].[sGraphMessageID] IN (__[POSTCOMPILE_sGraphMessageID_1])
 GO
 SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[dtReceived] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailMessage].[dtReceived] IN (__[POSTCOMPILE_times]) AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_internet_ids])
+GO
+SELECT [tblEmailMessage].[sBodyText] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
+GO
+SELECT [tblEmailMessage].[sBody] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
 GO
 SELECT [tblEmailOriginal].[nMessageID] 
 FROM [tblEmailOriginal] 
@@ -653,9 +818,21 @@ SELECT [tblEmailOriginal].[nMessageID], [tblEmailOriginal].[nStoredSize]
 FROM [tblEmailOriginal] 
 WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailOriginal].[biContent] IS NOT NULL ORDER BY [tblEmailOriginal].[nMessageID]
 GO
+SELECT [tblEmailOriginal].[nMessageID], [tblEmailOriginal].[sState], CASE WHEN ([tblEmailOriginal].[biContent] IS NOT NULL) THEN :param_1 ELSE :param_2 END AS [nHasContent] 
+FROM [tblEmailOriginal] 
+WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_numbers])
+GO
+SELECT [tblEmailOriginal].[nStoredSize], [tblEmailOriginal].[sCompression] 
+FROM [tblEmailOriginal] 
+WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1 AND [tblEmailOriginal].[biContent] IS NOT NULL
+GO
 SELECT [tblEmailOriginal].[sState], [tblEmailOriginal].[sStateDetail], [tblEmailOriginal].[nSize], [tblEmailOriginal].[sSHA256], [tblEmailOriginal].[nStoredSize], CASE WHEN ([tblEmailOriginal].[biContent] IS NOT NULL) THEN :param_1 ELSE :param_2 END AS there 
 FROM [tblEmailOriginal] 
 WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1
+GO
+SELECT [tblEmailRecipient].[nMessageID], [tblEmailRecipient].[sAddress] 
+FROM [tblEmailRecipient] 
+WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_numbers]) AND [tblEmailRecipient].[sKind] IN (__[POSTCOMPILE_sKind_1]) AND [tblEmailRecipient].[sAddress] IS NOT NULL ORDER BY [tblEmailRecipient].[nMessageID], [tblEmailRecipient].[sKind], [tblEmailRecipient].[nPosition]
 GO
 SELECT [tblEmailRecipient].[nMessageID], [tblEmailRecipient].[sKind], [tblEmailRecipient].[nPosition], [tblEmailRecipient].[sName], [tblEmailRecipient].[sAddress] 
 FROM [tblEmailRecipient] 
@@ -672,6 +849,20 @@ GO
 SELECT [tblEmailRecipient].[nMessageID], count(*) AS count_1 
 FROM [tblEmailRecipient] 
 WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailRecipient].[nMessageID]
+GO
+SELECT [tblEmailRuleChange].[nChangeID], [tblEmailRuleChange].[nRuleID], [tblEmailRuleChange].[dtChanged], [tblEmailRuleChange].[sAction], [tblEmailRuleChange].[sWho], [tblEmailRuleChange].[sHost], [tblEmailRuleChange].[sSettings] 
+FROM [tblEmailRuleChange] ORDER BY [tblEmailRuleChange].[nRuleID], [tblEmailRuleChange].[nChangeID]
+GO
+SELECT [tblEmailRuleChange].[nRuleID], [tblEmailRuleChange].[sAction], [tblEmailRuleChange].[sSettings] 
+FROM [tblEmailRuleChange] 
+WHERE [tblEmailRuleChange].[nChangeID] IN (SELECT max([tblEmailRuleChange].[nChangeID]) AS max_1 
+FROM [tblEmailRuleChange] GROUP BY [tblEmailRuleChange].[nRuleID])
+GO
+SELECT [tblEmailRule].[nRuleID], [tblEmailRule].[sName], [tblEmailRule].[bEnabled], [tblEmailRule].[nAccountID], [tblEmailRule].[nPosition], [tblEmailRule].[sSenders], [tblEmailRule].[sRecipients], [tblEmailRule].[sSubjectKind], [tblEmailRule].[sSubject], [tblEmailRule].[sBodyWords], [tblEmailRule].[sAttachmentNames], [tblEmailRule].[nAttachmentSizeLeast], [tblEmailRule].[nAttachmentSizeMost], [tblEmailRule].[bHasAttachments], [tblEmailRule].[sFolder], [tblEmailRule].[sFileName], [tblEmailRule].[bSaveAttachments], [tblEmailRule].[sUnpack], [tblEmailRule].[sSaveBody], [tblEmailRule].[bSaveOriginal], [tblEmailRule].[bSaveMetadata], [tblEmailRule].[dtActiveSince] 
+FROM [tblEmailRule] ORDER BY [tblEmailRule].[nPosition], [tblEmailRule].[nRuleID]
+GO
+SELECT [tblEmailRule].[nRuleID], [tblEmailRule].[sName], [tblEmailRule].[bEnabled], [tblEmailRule].[nAccountID], [tblEmailRule].[nPosition], [tblEmailRule].[sSenders], [tblEmailRule].[sRecipients], [tblEmailRule].[sSubjectKind], [tblEmailRule].[sSubject], [tblEmailRule].[sBodyWords], [tblEmailRule].[sAttachmentNames], [tblEmailRule].[nAttachmentSizeLeast], [tblEmailRule].[nAttachmentSizeMost], [tblEmailRule].[bHasAttachments], [tblEmailRule].[sFolder], [tblEmailRule].[sFileName], [tblEmailRule].[bSaveAttachments], [tblEmailRule].[sUnpack], [tblEmailRule].[sSaveBody], [tblEmailRule].[bSaveOriginal], [tblEmailRule].[bSaveMetadata], [tblEmailRule].[dtActiveSince] 
+FROM [tblEmailRule] WITH (UPDLOCK, HOLDLOCK) ORDER BY [tblEmailRule].[nRuleID]
 GO
 SELECT [tblEmailScan].[nAccountID], [tblEmailScan].[sGraphMessageID] 
 FROM [tblEmailScan] 
@@ -725,6 +916,10 @@ GO
 SELECT [tblGraphSubscription].[sSubscriptionID], [tblGraphSubscription].[nAccountID], [tblGraphSubscription].[dtExpires], [tblGraphSubscription].[sState], [tblGraphSubscription].[sResource], [tblGraphSubscription].[sNotificationURL], [tblGraphSubscription].[sKeyFingerprint], [tblGraphSubscription].[dtGranted], [tblGraphSubscription].[dtCreated] 
 FROM [tblGraphSubscription] 
 WHERE [tblGraphSubscription].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
+GO
+SELECT [tblMailboxAddress].[sAddress] 
+FROM [tblMailboxAddress] 
+WHERE [tblMailboxAddress].[sUserID] IN (__[POSTCOMPILE_sUserID_1]) OR lower([tblMailboxAddress].[sUserID]) IN (__[POSTCOMPILE_lower_1])
 GO
 SELECT [tblMessageTrace].[nTraceID], [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], [tblMessageTrace].[sInternetMessageID], [tblMessageTrace].[sSubject], [tblMessageTrace].[sSource], [tblMessageTrace].[sCorrelationID], [tblMessageTrace].[sQueueMessageID], [tblMessageTrace].[dtNotified], [tblMessageTrace].[dtQueued], [tblMessageTrace].[nAttempt], [tblMessageTrace].[sHost], [tblMessageTrace].[dtStarted], [tblMessageTrace].[dtFetched], [tblMessageTrace].[dtEnded], [tblMessageTrace].[sOutcome], [tblMessageTrace].[sReason], [tblMessageTrace].[sDetail], [tblMessageTrace].[sDetailPhrase] 
 FROM [tblMessageTrace] 
@@ -793,6 +988,16 @@ FROM [tblEmailDuplicate]
 WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])))) AS anon_1 JOIN [tblEmailFailure] ON [tblEmailFailure].[nFailureID] = anon_1.[nFailureID] 
 WHERE anon_1.place = :place_1
 GO
+SELECT anon_1.[nRuleID], count(*) AS [nFiles], max(anon_1.[nFileID]) AS [nNewest] 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nRuleID] AS [nRuleID], [tblEmailFile].[nFileID] AS [nFileID] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] = :sState_1) AS anon_1 GROUP BY anon_1.[nRuleID]
+GO
+SELECT count(*) AS count_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID] AS [nMessageID] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[sRuleState] = :sRuleState_1 AND [tblEmailMessage].[nRulesMatched] IS NULL) AS anon_1
+GO
 SELECT count(*) AS count_1 
 FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence] AS [nSequence] 
 FROM [tblNotificationQueue] 
@@ -813,6 +1018,10 @@ GO
 SELECT max([tblAlert].[nAlertID]) AS max_1 
 FROM [tblAlert] 
 WHERE [tblAlert].[sTarget] = :sTarget_1 AND [tblAlert].[sState] = :sState_1
+GO
+SELECT max([tblEmailFile].[nRun]) AS max_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = :nMessageID_1 AND [tblEmailFile].[nRuleID] IN (__[POSTCOMPILE_nRuleID_1])
 GO
 SELECT min([tblEmailMessage].[dtImported]) AS min_1 
 FROM [tblEmailMessage] 
@@ -860,6 +1069,8 @@ UPDATE [tblEmailAccountSettings] SET [dtImportSince]=:dtImportSince WHERE [tblEm
 GO
 UPDATE [tblEmailAccountSettings] SET [dtPurgedBefore]=:dtPurgedBefore WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1 AND ([tblEmailAccountSettings].[dtPurgedBefore] IS NULL OR [tblEmailAccountSettings].[dtPurgedBefore] < :dtPurgedBefore_1)
 GO
+UPDATE [tblEmailAccountSettings] SET [dtRemoved]=[tblEmailAccountSettings].[dtRemoved] WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1 AND [tblEmailAccountSettings].[dtRemoved] IS NOT NULL
+GO
 UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [bEnabled]=:bEnabled, [dtRemoved]=:dtRemoved WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
 GO
 UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [sTenantID]=:sTenantID, [sClientID]=:sClientID, [sUserID]=:sUserID, [sCertificateThumbprint]=:sCertificateThumbprint, [bSecureCertificateAccess]=:bSecureCertificateAccess, [sFolder]=:sFolder, [sAfterImport]=:sAfterImport, [sMoveToFolder]=:sMoveToFolder, [sNextCertificateThumbprint]=:sNextCertificateThumbprint, [dtImportSince]=:dtImportSince, [sFilterSendersAllowed]=:sFilterSendersAllowed, [sFilterSendersDenied]=:sFilterSendersDenied, [sFilterSubjectsAllowed]=:sFilterSubjectsAllowed, [sFilterSubjectsDenied]=:sFilterSubjectsDenied, [bFilterHasAttachments]=:bFilterHasAttachments, [nFilterSizeLeast]=:nFilterSizeLeast, [nFilterSizeMost]=:nFilterSizeMost WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
@@ -876,11 +1087,63 @@ UPDATE [tblEmailFailure] WITH (ROWLOCK) SET [sState]=:sState, [dtNextAttempt]=:d
 GO
 UPDATE [tblEmailFailure] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=:nAttempts, [dtNextAttempt]=:dtNextAttempt WHERE [tblEmailFailure].[nFailureID] IN (__[POSTCOMPILE_nFailureID_1])
 GO
-UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [dtDue]=:dtDue WHERE [tblEmailFile].[nDataFileID] IN (__[POSTCOMPILE_nDataFileID_1]) AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[dtDue] IS NULL
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [dtDue]=:dtDue WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [dtDue]=:dtDue, [sFolderIdentity]=NULL WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [dtDue]=:dtDue, [sOwner]=:sOwner, [sToken]=CASE WHEN ([tblEmailFile].[sToken] IS NULL) THEN :param_1 ELSE [tblEmailFile].[sToken] END WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1])
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [dtDue]=NULL WHERE [tblEmailFile].[nDataFileID] IN (__[POSTCOMPILE_nDataFileID_1]) AND [tblEmailFile].[sState] = :sState_1
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [dtDue]=NULL WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) AND ([tblEmailFile].[sState] = :sState_1 OR [tblEmailFile].[sState] = :sState_2 AND [tblEmailFile].[sFolderIdentity] IS NULL)
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=([tblEmailFile].[nAttempts] + :nAttempts_1), [sReason]=:sReason, [sDetail]=:sDetail, [sDetailPhrase]=:sDetailPhrase, [dtDue]=:dtDue WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=([tblEmailFile].[nAttempts] + :nAttempts_1), [sReason]=:sReason, [sDetail]=:sDetail, [sDetailPhrase]=:sDetailPhrase, [dtDue]=:dtDue, [sFolderIdentity]=NULL WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=:nAttempts, [sReason]=NULL, [sDetail]=NULL, [sDetailPhrase]=NULL, [dtDue]=CASE WHEN ([tblEmailFile].[nDataFileID] IS NOT NULL AND NOT (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailFile] AS [tblEmailFile_1] 
+WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_1))) THEN NULL ELSE :param_2 END, [dtRetryUntil]=:dtRetryUntil, [sFolderIdentity]=CASE WHEN ([tblEmailFile].[sState] IN (__[POSTCOMPILE_sState_2]) OR [tblEmailFile].[sReason] = :sReason_1) THEN NULL ELSE [tblEmailFile].[sFolderIdentity] END WHERE [tblEmailFile].[nDataFileID] IN (__[POSTCOMPILE_nDataFileID_1]) AND [tblEmailFile].[sState] = :sState_3 AND (EXISTS (SELECT :param_3 AS anon_2 
+FROM [tblEmailFile] AS [tblEmailFile_1] 
+WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_4))
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=:nAttempts, [sReason]=NULL, [sDetail]=NULL, [sDetailPhrase]=NULL, [dtDue]=CASE WHEN ([tblEmailFile].[nDataFileID] IS NOT NULL AND NOT (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailFile] AS [tblEmailFile_1] 
+WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_1))) THEN NULL ELSE :param_2 END, [dtRetryUntil]=:dtRetryUntil, [sFolderIdentity]=CASE WHEN ([tblEmailFile].[sState] IN (__[POSTCOMPILE_sState_2]) OR [tblEmailFile].[sReason] = :sReason_1) THEN NULL ELSE [tblEmailFile].[sFolderIdentity] END WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) AND ([tblEmailFile].[sState] = :sState_3 AND [tblEmailFile].[nAttempts] > :nAttempts_1 OR [tblEmailFile].[sState] = :sState_4 OR [tblEmailFile].[sState] = :sState_5 AND [tblEmailFile].[nAttempts] > :nAttempts_2) AND [tblEmailFile].[nDataFileID] IS NOT NULL AND ((EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailFile] AS [tblEmailFile_1] 
+WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_1)) OR (EXISTS (SELECT :param_3 AS anon_2 
+FROM [tblEmailFile] AS [tblEmailFile_1] 
+WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_6)))
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=:nAttempts, [sReason]=NULL, [sDetail]=NULL, [sDetailPhrase]=NULL, [dtDue]=CASE WHEN ([tblEmailFile].[nDataFileID] IS NOT NULL AND NOT (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailFile] AS [tblEmailFile_1] 
+WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_1))) THEN NULL ELSE :param_2 END, [dtRetryUntil]=:dtRetryUntil, [sFolderIdentity]=CASE WHEN ([tblEmailFile].[sState] IN (__[POSTCOMPILE_sState_2]) OR [tblEmailFile].[sReason] = :sReason_1) THEN NULL ELSE [tblEmailFile].[sFolderIdentity] END WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) AND ([tblEmailFile].[sState] = :sState_3 AND [tblEmailFile].[nAttempts] > :nAttempts_1 OR [tblEmailFile].[sState] = :sState_4 OR [tblEmailFile].[sState] = :sState_5 AND [tblEmailFile].[nAttempts] > :nAttempts_2) AND [tblEmailFile].[nDataFileID] IS NULL
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [sReason]=NULL, [sDetail]=NULL, [sDetailPhrase]=NULL, [dtDue]=NULL, [dtSaved]=:now WHERE [tblEmailFile].[nFileID] = :number AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sToken] = :turn AND [tblEmailFile].[sFolderIdentity] IS NOT NULL
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=CASE WHEN ([tblEmailFile].[dtRetryUntil] <= :dtRetryUntil_1) THEN :param_1 ELSE :param_2 END, [nAttempts]=([tblEmailFile].[nAttempts] + :nAttempts_1), [sReason]=:sReason, [sDetail]=:sDetail, [sDetailPhrase]=:sDetailPhrase, [dtDue]=CASE WHEN ([tblEmailFile].[dtRetryUntil] <= :dtRetryUntil_1) THEN NULL ELSE [tblEmailFile].[dtDue] END WHERE [tblEmailFile].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailFile].[sFolderKey] = :sFolderKey_1 AND [tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2) AND ([tblEmailFile].[sReason] IS NULL OR [tblEmailFile].[sReason] != :sReason_1 OR [tblEmailFile].[dtRetryUntil] <= :dtRetryUntil_1)
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sTargetPath]=:target, [dtDue]=:until, [sFolderIdentity]=:identity WHERE [tblEmailFile].[nFileID] = :number AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :process AND [tblEmailFile].[sToken] = :turn
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sTargetPath]=:target, [nSize]=:size, [sSHA256]=:digest, [dtDue]=:until, [sFolderIdentity]=:identity WHERE [tblEmailFile].[nFileID] = :number AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :process AND [tblEmailFile].[sToken] = :turn
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sToken]=:sToken WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
+GO
+UPDATE [tblEmailMessage] SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize, [sRuleState]=:sRuleState, [nRulesMatched]=NULL WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1])
 GO
-UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [nAccountID]=:nAccountID, [sGraphMessageID]=:sGraphMessageID, [sInternetMessageID]=:sInternetMessageID, [sConversationID]=:sConversationID, [sSubject]=:sSubject, [sFromName]=:sFromName, [sFromAddress]=:sFromAddress, [dtSent]=:dtSent, [dtReceived]=:dtReceived, [sImportance]=:sImportance, [sBodyType]=:sBodyType, [sBody]=:sBody, [bHasAttachments]=:bHasAttachments, [dtImported]=:dtImported, [sCorrelationID]=:sCorrelationID, [sSenderName]=:sSenderName, [sSenderAddress]=:sSenderAddress, [dtCreated]=:dtCreated, [sCategories]=:sCategories, [sFlagStatus]=:sFlagStatus, [sConversationIndex]=:sConversationIndex, [sBodyText]=:sBodyText, [bRead]=:bRead, [sWebLink]=:sWebLink, [sParentFolderID]=:sParentFolderID, [sChangeKey]=:sChangeKey, [nSize]=:nSize, [sRuleState]=:sRuleState, [nRulesMatched]=NULL WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
+GO
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [nRulesMatched]=:rules WHERE [tblEmailMessage].[nMessageID] = :number AND [tblEmailMessage].[sRuleState] = :sRuleState_1 AND [tblEmailMessage].[nRulesMatched] IS NULL
+GO
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [nRulesMatched]=CASE WHEN ((SELECT count(DISTINCT [tblEmailFile].[nRuleID]) AS count_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID]) > :param_1) THEN (SELECT count(DISTINCT [tblEmailFile].[nRuleID]) AS count_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID]) ELSE :param_1 END WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND [tblEmailMessage].[nRulesMatched] IS NOT NULL
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [sAfterImportDetailPhrase]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
@@ -888,9 +1151,29 @@ UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportSta
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:state, [sAfterImportDetail]=:detail, [sAfterImportDetailPhrase]=:phrase, [nAfterImportAttempts]=:attempts, [dtAfterImportDue]=:due WHERE [tblEmailMessage].[nAccountID] = :account AND [tblEmailMessage].[sGraphMessageID] = :graph AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sRuleState]=:sRuleState, [nRulesMatched]=:nRulesMatched WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailMessage].[sRuleState] = :sRuleState_1 AND [tblEmailMessage].[nRulesMatched] IS NULL
+GO
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sRuleState]=CASE WHEN (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID] AND ([tblEmailFile].[sState] = :sState_1 OR [tblEmailFile].[sState] = :sState_2 AND [tblEmailFile].[nAttempts] > :nAttempts_1))) THEN :param_2 WHEN (EXISTS (SELECT :param_3 AS anon_2 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailFile].[sState] = :sState_3)) THEN :param_4 WHEN ([tblEmailMessage].[nRulesMatched] > :nRulesMatched_1 OR (EXISTS (SELECT :param_5 AS anon_3 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID]))) THEN :param_6 ELSE :param_7 END, [nRulesMatched]=CASE WHEN ((SELECT count(DISTINCT [tblEmailFile].[nRuleID]) AS count_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID]) > [tblEmailMessage].[nRulesMatched]) THEN (SELECT count(DISTINCT [tblEmailFile].[nRuleID]) AS count_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID]) ELSE [tblEmailMessage].[nRulesMatched] END WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_numbers]) AND [tblEmailMessage].[nRulesMatched] IS NOT NULL
+GO
 UPDATE [tblEmailOriginal] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailOriginal].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailOriginal].[biContent] IS NOT NULL
 GO
 UPDATE [tblEmailOriginal] WITH (ROWLOCK) SET [nMessageID]=:nMessageID, [nSize]=:nSize, [sSHA256]=:sSHA256, [sState]=:sState, [sStateDetail]=:sStateDetail, [sCompression]=:sCompression, [nStoredSize]=:nStoredSize, [biContent]=:biContent WHERE [tblEmailOriginal].[nMessageID] = :nMessageID_1
+GO
+UPDATE [tblEmailRule] WITH (ROWLOCK) SET [bEnabled]=:bEnabled WHERE [tblEmailRule].[nRuleID] = :nRuleID_1
+GO
+UPDATE [tblEmailRule] WITH (ROWLOCK) SET [nPosition]=:place WHERE [tblEmailRule].[nRuleID] = :number
+GO
+UPDATE [tblEmailRule] WITH (ROWLOCK) SET [sFolder]=:sFolder, [bSaveOriginal]=:bSaveOriginal WHERE [tblEmailRule].[nRuleID] = :nRuleID_1
 GO
 UPDATE [tblEmailScan] WITH (ROWLOCK) SET [dtNextCheck]=:dtNextCheck WHERE [tblEmailScan].[nScanID] = :nScanID_1
 GO

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,17 +19,20 @@ from sqlglot import ErrorLevel, exp
 from bus.database.adapter import DatabaseQueue
 from bus.database.statements import put_unknown
 from bus.queue import Delivery, Message, MessageId, Selection
-from db.engine import Database, run_writing
-from db.outcomes import ActionState, MessageState
+from db.engine import Database, run_reading, run_writing
+from db.outcomes import ActionState, FilePart, FileState, MessageState
 from db.queries import (
     accounts,
     after_import,
     alerts,
     audit,
     call_budget,
+    deliveries,
     duplicates,
     exports,
     failures,
+    file_log,
+    files,
     filtered,
     folders,
     message_log,
@@ -37,6 +40,11 @@ from db.queries import (
     problems,
     processes,
     retention,
+    rule_history,
+    rule_mail,
+    rule_matches,
+    rule_trials,
+    rules,
     scans,
     subscriptions,
     trace,
@@ -45,18 +53,24 @@ from db.queries.accounts import AccountSettings, Condition
 from db.queries.after_import import Ended
 from db.queries.contents import append_piece, append_text, read_piece
 from db.queries.failures import Failure
+from db.queries.file_log import FileCriteria
+from db.queries.files import Failed, Whole
 from db.queries.filtered import FilteredMessage
 from db.queries.message_log import LogCriteria, Position
 from db.queries.messages import MessageStore
 from db.queries.problems import Problem, ProblemKind, Severity
 from db.queries.processes import Process
 from db.queries.retention import Content, OldMessage
+from db.queries.rule_matches import FileToSave, Matches
+from db.queries.rule_trials import ReceivedMessage
 from db.queries.scans import Check
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Lease
 from db.queries.subscriptions import HeldSubscription
 from db.queries.trace import TracedMessage, TraceRow
 from db.records import OriginalRecord
 from db.tables import attachment
+from phrases import Phrase
+from rules.rule import Rule
 from tests.doubles.clock import SettableClock
 from tests.reviewed import assert_reviewed
 from tests.unit.db.queries.test_messages import file_attachment, record
@@ -301,10 +315,100 @@ async def administer(database: Database) -> None:
         lambda c: retention.delete_contents(c, [Content(1, 1), Content(1, 1, is_original=True)]),
         lambda c: retention.delete_messages(c, [old]),
         lambda c: accounts.mark_removed(c, "a", now=NOW),
-        lambda c: accounts.purge(c, 1),
+        accounts.every_removed,
+        lambda c: accounts.with_removed(c, "a (removed, 1)"),
+        lambda c: accounts.retire(c, 1),
+        lambda c: accounts.removed_like(c, settings),
+        lambda c: accounts.add(c, settings, now=NOW),
+        lambda c: accounts.mark_removed(c, "a", now=NOW),
+        lambda c: accounts.purge(c, 99),
     ]
     for call in calls:
         run_writing(database.engine, call)
+
+
+async def rule(database: Database) -> None:
+    def edit(connection: Connection) -> None:
+        with rules.editing(connection, now=NOW) as editor:
+            editor.add(Rule("one", "/imports"))
+            editor.add(Rule("two", "/imports"), position=1)
+            editor.change("one", Rule("one", "/elsewhere", save_original=True))
+            editor.set_enabled("one", False)
+            editor.remove("two")
+            editor.add(Rule("three", "/imports"), position=1)
+
+    last = ReceivedMessage(1, NOW, is_checked=True)
+    calls: list[Callable[[Any], object]] = [
+        edit,
+        rules.every,
+        rules.needs_original,
+        rule_history.changes,
+        lambda c: rule_trials.received_since(c, NOW, after=None, limit=5),
+        lambda c: rule_trials.received_since(c, NOW, after=last, limit=5),
+        lambda c: rule_trials.find(c, "AAMk", limit=5),
+        lambda c: rule_trials.known_files(c, [1, 2]),
+    ]
+    for call in calls:
+        run_writing(database.engine, call)
+
+
+async def deliver(database: Database) -> None:
+    store = MessageStore(database, clock=lambda: NOW)
+    await store.save(record("delivered"))
+    await store.close()
+    [*_, unchecked] = run_reading(database.engine, lambda c: rule_mail.unchecked(c, limit=9))
+    number = unchecked.message_id
+    names = ("attachment", "zip", "text", "html", "original", "metadata", "lost")
+    wanted = [_file_to_save(name, names) for name in names]
+    lacking = replace(wanted[0], key="lacking", reason="TooLarge", detail=Phrase("large"))
+    key = rule_matches.folder_key("/imports")
+
+    def save(connection: Connection) -> None:
+        claimed = files.claim(connection, key, owner="one", token="t", now=NOW, limit=9)
+        files.begin_anew(connection, claimed)
+        whole = [Whole(each, "i", f"/imports/{each.name}", 1, "00") for each in claimed[:2]]
+        files.note_whole(connection, [*whole, replace(whole[0], size=None, sha256=None)], now=NOW)
+        files.note_saved(connection, claimed[:2], now=NOW)
+        retried = Failed(claimed[2], "NameRefused", Phrase("no"), NOW + HOUR, rewrites=True)
+        files.note_failed(connection, [retried, Failed(claimed[3], "NotStored", Phrase("no"), None)])
+        files.renew(connection, claimed[4:], now=NOW)
+        files.release(connection, claimed[4:], now=NOW, unwhole=[each.file_id for each in claimed[4:]])
+        files.target_of(connection, claimed[0].file_id)
+
+    criteria = FileCriteria(
+        states=[FileState.FAILED], rule_id=1, account_id=1, folder="/imports", message_id=number, since=NOW
+    )
+    calls: list[Callable[[Any], object]] = [
+        lambda c: rule_mail.facts_of(c, [number]),
+        lambda c: rule_mail.facts_of(c, [number], with_body=False),
+        lambda c: rule_matches.note(c, [Matches(number, 1, [lacking, *wanted])], now=NOW),
+        lambda c: rule_matches.none_matches(c, [number]),
+        lambda c: rule_matches.apply(c, Matches(number, 1, wanted), now=NOW, again=False),
+        lambda c: rule_matches.apply(c, Matches(number, 1, wanted), now=NOW, again=True),
+        lambda c: files.due_folders(c, now=NOW, without=["other"], limit=9),
+        lambda c: files.due_folders(c, now=NOW, without=[str(each) for each in range(1001)], limit=9),
+        save,
+        lambda c: files.mark_folder(c, key, reason="FolderMissing", detail=Phrase("no"), now=NOW),
+        lambda c: files.was_retried(c, key, since=NOW, now=NOW),
+        lambda c: files.retry(c, range(1, 9), now=NOW),
+        lambda c: files.skip(c, range(1, 9)),
+        lambda c: files.attachment_source(c, number, 0),
+        lambda c: files.find_attachment(c, number, 0, is_it=lambda _: False),
+        lambda c: files.original_source(c, number),
+        lambda c: [files.body_of(c, number, part) for part in (FilePart.TEXT, FilePart.HTML)],
+        lambda c: file_log.page(c, criteria, limit=5),
+        lambda c: file_log.page(c, FileCriteria(), limit=5),
+        lambda c: deliveries.read(c, now=NOW),
+    ]
+    for call in calls:
+        run_writing(database.engine, call)
+
+
+def _file_to_save(name: str, parts: Sequence[str]) -> FileToSave:
+    part = name if name in list(FilePart) else parts[0]
+    return FileToSave(
+        1, name, part, "/imports", name, position=0, describes=parts[0] if part == FilePart.METADATA else None
+    )
 
 
 async def alert(database: Database) -> None:
@@ -352,7 +456,7 @@ def database_kind() -> str:
 async def test_statements_are_those_that_were_reviewed(database: Database) -> None:
     """A change of the statements for SQL Server shows, and is to be reviewed in `sql_server.sql`."""
     with executed(database.engine) as statements:
-        for work in (work_the_queue, import_messages, act_in_mailboxes, administer, alert, call):
+        for work in (work_the_queue, import_messages, act_in_mailboxes, administer, rule, deliver, alert, call):
             await work(database)
     texts = {sql_server(each) for each in [*statements, *ITS_OWN] if not OF_SQLITE.search(str(each))}
     assert_reviewed("".join(f"{text}\nGO\n" for text in sorted(texts)), REVIEWED)

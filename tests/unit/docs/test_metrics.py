@@ -12,6 +12,7 @@ from console.process_metrics import add_process_metrics
 from db.engine import Database, make_engine
 from db.heartbeat import Heartbeat
 from db.queries.processes import Process
+from delivery.metrics import DeliveryMetrics
 from graph.metrics import GraphMetrics
 from graph.slots import LocalSlots
 from monitoring.metrics import InstallationMetrics
@@ -40,6 +41,7 @@ async def every_metric() -> dict[str, tuple[str, tuple[str, ...]]]:
     ReceiverMetrics(registry)
     ProcessorMetrics(registry)
     ManagerMetrics(registry)
+    DeliveryMetrics(registry)
     GraphMetrics(registry, LocalSlots())
     InstallationMetrics(registry, clock=lambda: NOW)
     found = {}

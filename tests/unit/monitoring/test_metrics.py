@@ -127,3 +127,19 @@ def test_the_shared_series_shows_what_an_alert_needs() -> None:
     assert served.value("account_last_import_timestamp_seconds") == (NOW - timedelta(minutes=1)).timestamp()
     assert served.value("account_last_sweep_timestamp_seconds") == (NOW - timedelta(hours=3)).timestamp()
     assert served.value("account_subscription_expires_timestamp_seconds") == (NOW + timedelta(days=1)).timestamp()
+
+
+def test_the_figures_of_rules_and_files_are_served() -> None:
+    served = _Served()
+    served.metrics.update(InstallationSnapshot(NOW))
+    assert served.value("unchecked_messages") is None
+    assert served.value("delivery_oldest_due_age_seconds") is None
+    due = NOW - timedelta(minutes=1)
+    served.metrics.update(InstallationSnapshot(NOW, unchecked=3, files={"pending": 2, "failed": 1}, file_due_since=due))
+    assert served.value("unchecked_messages") == 3
+    assert served.value("delivery_files", state="pending") == 2
+    assert served.value("delivery_files", state="failed") == 1
+    served.now += timedelta(minutes=1)
+    assert served.value("delivery_oldest_due_age_seconds") == 120
+    served.metrics.update(InstallationSnapshot(NOW, files={"pending": 0, "failed": 0}))
+    assert served.value("delivery_oldest_due_age_seconds") == 0

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -13,6 +14,7 @@ from bus.queue import AccountStatus, QueueStatus
 from db.engine import Database, make_engine
 from db.queries import accounts
 from db.queries.accounts import AccountSettings
+from db.queries.deliveries import Deliveries, FailedFiles, WaitingFolder
 from db.queries.problems import Problem, ProblemKind, Severity
 from db.queries.processes import KnownProcess, Process
 from monitoring import metrics_observer
@@ -68,12 +70,12 @@ async def desk(database_file: Path) -> AsyncIterator[_Desk]:
     await database.close()
 
 
-def _facts(queue: QueueStatus | None = QUEUE) -> Facts:
+def _facts(queue: QueueStatus | None = QUEUE, **stored: Any) -> Facts:  # noqa: ANN401  # any field
     processes = [
         KnownProcess(Process(name, "host", roles, "1", NOW), NOW, NOW)
         for name, roles in (("one", ("processor",)), ("two", ("processor",)), ("gone", ("receiver",)))
     ]
-    return Facts(NOW, StoredFacts(accounts=1, processes=processes), {"one", "two"}, queue)
+    return Facts(NOW, StoredFacts(accounts=1, processes=processes, **stored), {"one", "two"}, queue)
 
 
 async def test_a_round_of_the_monitor_is_a_snapshot(desk: _Desk) -> None:
@@ -91,6 +93,21 @@ async def test_a_round_of_the_monitor_is_a_snapshot(desk: _Desk) -> None:
         "receiver": 0,
         "subscriptions": 0,
     }
+
+
+async def test_a_delivery_counts_as_missing_once_rules_need_one(desk: _Desk) -> None:
+    """Without rules, no message is one that was not checked."""
+    await desk.observer.found(_facts(deliveries=Deliveries(unchecked=9)), [])
+    assert desk.value("processes", role="delivery") is None
+    assert desk.value("unchecked_messages") is None
+    assert desk.value("delivery_files", state="pending") == 0
+    folder = WaitingFolder("key", 3, due=NOW - timedelta(minutes=2), attempted=None)
+    found = Deliveries(unchecked=9, folders=[folder], failed=[FailedFiles(1, 4, "FolderFull", None)])
+    await desk.observer.found(_facts(deliveries=found), [])
+    assert desk.value("processes", role="delivery") == 0
+    assert desk.value("unchecked_messages") == 9
+    assert [desk.value("delivery_files", state=state) for state in ("pending", "failed")] == [3, 4]
+    assert desk.value("delivery_oldest_due_age_seconds") == 120
 
 
 async def test_accounts_are_read_from_time_to_time(desk: _Desk) -> None:

@@ -6,6 +6,7 @@ from sqlalchemy.dialects import mssql, postgresql
 from sqlalchemy.schema import CreateTable
 
 from db.tables import in_schema, metadata
+from db.views import VIEWS
 from tools.dictionary import BEGIN, DOCUMENT, END, MarkersMissing, description_of, rewritten
 
 
@@ -19,6 +20,12 @@ def _items(tables: MetaData) -> dict[str, Table | Column[object]]:
 def test_every_table_and_column_has_a_description() -> None:
     """A sentence, in one line, that fits a cell of a table."""
     described = {name: description_of(item) for name, item in _items(metadata).items()}
+    assert [name for name, text in described.items() if not text.endswith(".") or "\n" in text or "  " in text] == []
+
+
+def test_every_view_and_its_columns_have_a_description() -> None:
+    described = {view.name: view.doc for view in VIEWS}
+    described |= {f"{view.name}.{column.name}": column.doc for view in VIEWS for column in view.columns}
     assert [name for name, text in described.items() if not text.endswith(".") or "\n" in text or "  " in text] == []
 
 

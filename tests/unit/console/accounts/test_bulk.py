@@ -266,3 +266,26 @@ def test_history_shows_a_time_that_cannot_be_read_as_it_is_stored(run: Run, engi
 def test_history_of_nothing_is_reported(run: Run) -> None:
     assert "no account named 'nobody'" in run("accounts", "history", "nobody").stderr
     assert "There are no accounts" in run("accounts", "history").stderr
+
+
+def test_a_file_takes_up_removed_accounts_and_says_so(run: Run, stored: Stored) -> None:
+    """A dry run does, too, and changes nothing."""
+    file = csv_file(f"{HEADING},import_since", f"{LABORATORY},2026-01-31")
+    run("accounts", "import", file)
+    [before] = stored()
+    run("accounts", "remove", "laboratory", "--yes")
+    again = csv_file(HEADING, LABORATORY.replace("laboratory", "again"), FIELD)
+    assert "takes up the removed account" in run("accounts", "import", again, "--dry-run").stderr
+    assert stored() == []
+    result = run("accounts", "import", again, "--json")
+    assert [(each["name"], each["action"]) for each in json.loads(result.stdout)] == [
+        ("again", "taken_up"),
+        ("field", "added"),
+    ]
+    assert result.stderr.count("takes up the removed account") == 1
+    taken_up = {each.settings.name: each for each in stored()}["again"]
+    assert (taken_up.account_id, taken_up.settings.import_since) == (
+        before.account_id,
+        datetime(2026, 1, 31, tzinfo=UTC),
+    )
+    assert "taken up again" in run("accounts", "history", "again").stdout

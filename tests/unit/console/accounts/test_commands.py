@@ -237,18 +237,117 @@ def test_disable_and_enable_switch_and_have_the_subscription_follow(add: Run, ru
 
 
 @pytest.mark.usefixtures("busy")
-def test_remove_takes_the_account_off_the_list_and_says_that_messages_stay(run: Run, engine: Engine) -> None:
+def test_remove_says_what_it_does_and_takes_the_account_off_the_list(run: Run, engine: Engine) -> None:
     asked = run("accounts", "remove", "laboratory")
     assert (asked.exit_code, asked.stdout) == (2, "")
-    assert "Remove the account 'laboratory' (" in asked.stderr
-    assert "add --yes" in asked.stderr
-    assert len(listed(run)) == 1
+    for part in (
+        "Its subscription at Microsoft Graph is deleted, and its mail is no longer imported.\n",
+        "What of it waits in the queue is dropped;",
+        "The 2 messages that it imported stay in the database",
+        "adding the same mailbox and folder again takes it up.\n",
+        f"Remove the account 'laboratory' ({USER})?",
+        "add --yes",
+    ):
+        assert part in asked.stderr
+    assert run("accounts", "remove", "laboratory", typed="n\n").exit_code == 1
+    [account] = listed(run)
     result = run("accounts", "remove", "laboratory", "--yes")
     assert result.exit_code == 0
-    assert "messages" in result.stderr
-    assert "stay" in result.stderr
+    assert f"it is called 'laboratory (removed, {account['account_id']})' now" in result.stderr
+    assert "The 2 messages that it imported stay in the database" in result.stderr
     assert listed(run) == []
     assert sum(run_reading(engine, table.imported_counts).values()) == 2
+
+
+@pytest.fixture
+def removed(busy: None, run: Run, stored: Stored) -> str:  # noqa: ARG001  # the account
+    """The present name of a removed account with two messages."""
+    [account] = stored()
+    assert run("accounts", "remove", "laboratory", "--yes").exit_code == 0
+    return f"laboratory (removed, {account.account_id})"
+
+
+def test_removed_accounts_are_listed_with_their_messages(run: Run, removed: str) -> None:
+    [row] = json.loads(run("accounts", "list", "--removed", "--json").stdout)
+    assert row == {
+        "account_id": row["account_id"],
+        "name": removed,
+        "tenant_id": TENANT,
+        "user_id": USER,
+        "folder": "Inbox",
+        "removed": "2026-03-31T12:00:00Z",
+        "imported": 2,
+    }
+    assert removed in run("accounts", "list", "--removed").stdout
+
+
+def test_without_removed_accounts_the_list_is_empty(run: Run, add: Run, engine: Engine) -> None:
+    assert engine is not None
+    assert add().exit_code == 0
+    result = run("accounts", "list", "--removed")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "No account was removed." in result.stderr
+
+
+def test_a_removed_account_is_shown_and_its_messages_are_found_by_its_present_name(run: Run, removed: str) -> None:
+    shown = json.loads(run("accounts", "show", removed, "--json").stdout)
+    assert (shown["name"], shown["removed"], shown["enabled"]) == (removed, "2026-03-31T12:00:00Z", False)
+    assert (shown["imported"], shown["conditions"], shown["problems"]) == (2, [], [])
+    assert "2026-03-31 12:00:00 UTC" in run("accounts", "show", removed).stdout
+    history = json.loads(run("accounts", "history", removed, "--json").stdout)
+    assert [each["action"] for each in history] == ["added", "removed"]
+    log = json.loads(run("messages", "list", "--account", removed, "--json").stdout)
+    assert [each["account"] for each in log] == [removed] * 2
+    [traced] = json.loads(run("trace", "a", "--account", removed, "--json").stdout)
+    assert traced["account"] == removed
+    assert run("db", "purge", "--older-than", "1d", "--account", removed, "--dry-run").exit_code == 0
+    assert run("queue", "list", "--account", removed).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("accounts", "enable"),
+        ("accounts", "disable"),
+        ("accounts", "update", "--folder", "Archive"),
+        ("accounts", "remove", "--yes"),
+        ("accounts", "test"),
+        ("accounts", "folders"),
+        ("accounts", "retry-actions"),
+        ("verify",),
+        ("import",),
+        ("queue", "replay", "--account"),
+    ],
+    ids=" ".join,
+)
+def test_what_works_for_an_account_is_refused_of_a_removed_one(run: Run, removed: str, arguments: list[str]) -> None:
+    """Under either name, with the way to take it up again."""
+    for name in (removed, "laboratory"):
+        result = run(*arguments, name)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "was removed" in result.stderr
+        assert "mail-importer accounts add" in result.stderr
+
+
+def test_the_same_mailbox_and_folder_takes_a_removed_account_up(add: Run, removed: str, stored: Stored) -> None:
+    """Its start of imports stays, unless one is given, and is said."""
+    result = add(name="field")
+    assert result.exit_code == 0
+    assert f"Account 'field' takes up the removed account '{removed}' with its 2 messages" in result.stderr
+    assert "Mail received since 2026-03-31 12:00 UTC is imported, as far as it is not yet" in result.stderr
+    [account] = stored()
+    assert (account.settings.name, account.enabled) == ("field", True)
+
+
+@pytest.mark.parametrize(
+    ("given", "since"), [("all", table.EVERYTHING), ("2026-03-30", datetime(2026, 3, 30, tzinfo=UTC))]
+)
+def test_a_start_that_is_given_replaces_that_of_a_removed_account(
+    add: Run, removed: str, stored: Stored, given: str, since: datetime
+) -> None:
+    result = add("--import-since", given)
+    assert f"takes up the removed account '{removed}'" in result.stderr
+    assert stored()[0].settings.import_since == since
 
 
 @pytest.mark.parametrize("command", ["enable", "disable", "remove", "show"])
@@ -592,4 +691,14 @@ def test_what_a_change_did_is_stated_as_json_too(run: Run, engine: Engine) -> No
     assert stated("disable", "lab") == {"account_id": number, "name": "lab", "action": "disabled"}
     assert stated("enable", "lab") == {"account_id": number, "name": "lab", "action": "enabled"}
     assert stated("retry-actions", "lab") == {"name": "lab", "action": "retry-actions", "actions": 0, "incomplete": 0}
-    assert stated("remove", "lab", "--yes") == {"account_id": number, "name": "lab", "action": "removed"}
+    present = f"lab (removed, {number})"
+    removed = {"account_id": number, "name": "lab", "action": "removed", "present_name": present, "messages": 0}
+    assert stated("remove", "lab", "--yes") == removed
+    assert stated("add", *given, "--folder", "Archive") == {
+        "account_id": number,
+        "name": "laboratory",
+        "action": "taken_up",
+        "taken_up": present,
+        "messages": 0,
+        "import_since": "2026-03-31T12:00:00Z",
+    }

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine, insert, update
 
 from db.engine import run_writing
 from db.queries import accounts, failures
 from db.queries.failures import Failure
 from db.tables import attachment, message
 from phrases import Phrase
+from tests.doubles.rule_files import add_file, add_rule, failed
 
 Run = Callable[..., Result]
 
@@ -62,11 +63,23 @@ def test_the_list_has_what_an_operator_looks_for(run: Run) -> None:
     result = run("messages", "list", "--since", "2h")
     assert result.exit_code == 0
     heading, first, second, *_ = result.stdout.splitlines()
-    known = ["Received (UTC)", "Account", "Sender", "Subject", "Files", "State", "Next attempt", "Reason", "Cause"]
+    known = [
+        "Received (UTC)",
+        "Account",
+        "Sender",
+        "Subject",
+        "Files",
+        "State",
+        "Rules",
+        "Rule state",
+        "Next attempt",
+        "Reason",
+        "Cause",
+    ]
     assert heading.split("\t") == known
-    assert first.split("\t")[3:] == ["Broken", "–", "failed", "", "ItemCorrupt", "Tried 5 times."]
+    assert first.split("\t")[3:] == ["Broken", "–", "failed", "–", "red", "", "ItemCorrupt", "Tried 5 times."]
     assert second.split() == [
-        *("2026-03-31", "11:59:00", "laboratory", "labor@example.com", "Well", "1", "1", "imported")
+        *("2026-03-31", "11:59:00", "laboratory", "labor@example.com", "Well", "1", "1", "imported", "–", "white")
     ]
     assert "--after" not in result.stderr
 
@@ -151,3 +164,49 @@ def test_wrong_usage(options: list[str], run: Run) -> None:
 def test_an_account_that_is_not_there(run: Run) -> None:
     result = run("messages", "list", "--account", "missing")
     assert (result.exit_code, "There is no account named 'missing'" in result.stderr) == (1, True)
+
+
+# Import rules.
+
+
+@pytest.fixture
+def ruled(engine: Engine, filled: None) -> None:  # noqa: ARG001  # the messages
+    def check(connection: Connection) -> None:
+        add_rule(connection, "Results")
+        for name, (state, number) in {"m1": ("green", 2), "m2": ("amber", 0), "m3": ("red", 1)}.items():
+            change = update(message).where(message.c.sGraphMessageID == name)
+            connection.execute(change.values(sRuleState=state, nRulesMatched=number))
+        add_file(connection, 3, "a.csv", **failed())
+
+    run_writing(engine, check)
+
+
+@pytest.mark.usefixtures("ruled")
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--rule-state", "red"], ["dead", "m3"]),
+        (["--rule-state", "green", "--rule-state", "amber"], ["m1", "m2"]),
+        (["--rule-state", "white", "--limit", "1"], ["m4"]),
+        (["--rule", "RESULTS"], ["m3"]),
+        (["--rule", "Results", "--rule-state", "green"], []),
+    ],
+)
+def test_messages_are_found_by_their_rules(options: list[str], expected: list[str], run: Run) -> None:
+    assert [each["graph_id"] for each in rows(run, *options)] == expected
+
+
+@pytest.mark.usefixtures("ruled")
+def test_the_state_of_the_rules_is_a_word_in_its_colour(run: Run) -> None:
+    shown = run("messages", "list", "--rule-state", "red", "--state", "imported").stdout.splitlines()[1].split("\t")
+    assert shown[5:8] == ["imported", "1", "red"]
+    [found] = rows(run, "--rule-state", "green")
+    assert (found["rule_state"], found["rules_matched"]) == ("green", 2)
+    assert run("messages", "list", "--rule", "unknown").exit_code == 1
+
+
+@pytest.mark.usefixtures("ruled", "at_terminal")
+def test_a_terminal_shows_the_state_in_colour(run: Run) -> None:
+    shown = run("--color", "always", "messages", "list").stdout
+    for colour, word in ((32, "green"), (33, "amber"), (31, "red")):
+        assert f"\x1b[{colour}m{word}" in shown

@@ -17,6 +17,7 @@ from db.queries.failures import Failure
 from db.queries.trace import TraceRow
 from db.tables import attachment, message, recipient
 from phrases import Phrase
+from tests.doubles.rule_files import FOLDER, MISSING, add_file, add_rule, failed, saved, waiting
 
 Run = Callable[..., Result]
 
@@ -339,3 +340,73 @@ def test_a_message_that_is_not_imported_has_what_is_known_of_it(text: str, run: 
     assert (found["subject"], found["received"]) == ("Prüfbericht", "2026-03-31T11:59:59Z")
     assert found["failure"]["next_attempt"] == "2026-03-31T13:00:00Z"
     assert found["failure"]["state"] == "retrying"
+
+
+# Import rules.
+
+
+@pytest.fixture
+def ruled(engine: Engine, account: int) -> None:
+    """A message that a rule matched, with a file in every state."""
+    commit(engine, sRuleState="red", nRulesMatched=1)
+
+    def fill(connection: Connection) -> None:
+        add_rule(connection, "Results", nAccountID=account)
+        created = {"dtCreated": NOW + 63 * SECOND}
+        add_file(connection, 1, "a.csv", **created, **saved(NOW + 64 * SECOND))
+        add_file(connection, 1, "b.csv", **created, **waiting(NOW + 63 * SECOND))
+        add_file(connection, 1, "c.csv", **created, nRuleID=17, **failed())
+        add_file(connection, 1, "d.csv", **created, sState="skipped", dtDue=None)
+        add_file(connection, 1, "e.csv", **created, dtDue=NOW + 63 * SECOND)
+
+    run_writing(engine, fill)
+
+
+@pytest.mark.usefixtures("ruled")
+def test_the_way_of_each_file_is_shown(run: Run) -> None:
+    """Rule, folder, name, path, attempts and reason; what is not saved comes last."""
+    lines = run("trace", "AAkALg").stdout.splitlines()
+    due, later = "  2026-03-31 12:01:03.000 UTC  ", " " * 31
+    assert lines[-9:] == [
+        "  2026-03-31 12:01:03.000 UTC  checked against the import rules: 1 matched",
+        "  2026-03-31 12:01:04.000 UTC  rule Results: a.csv saved as /srv/import/results/a.csv",
+        f"{due}rule Results: b.csv is to be saved into {FOLDER} (FolderMissing) (1 attempt failed)",
+        f"                               {MISSING}",
+        f"{later}rule 17: c.csv could not be saved into {FOLDER} (FolderMissing) (3 attempts failed)",
+        f"                               {MISSING}",
+        "                               rule Results: d.csv given up, not saved into /srv/import/results",
+        "  2026-03-31 12:01:03.000 UTC  rule Results: e.csv is to be saved into /srv/import/results",
+        "  Its steps before that are not kept (trace_days).",
+    ]
+
+
+@pytest.mark.usefixtures("ruled")
+def test_the_json_has_the_files(run: Run) -> None:
+    (found,) = json.loads(run("trace", "AAkALg", "--json").stdout)
+    assert (found["rule_state"], found["rules_matched"], found["file_count"]) == ("red", 1, 5)
+    first = found["files"][0]
+    assert (first["name"], first["rule"], first["state"], first["target"]) == (
+        *("a.csv", "Results", "saved", "/srv/import/results/a.csv"),
+    )
+    assert [each["file_id"] for each in found["steps"] if each["step"] == "file"] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.usefixtures("ruled")
+def test_of_many_files_the_rest_is_counted(run: Run, engine: Engine) -> None:
+    def fill(connection: Connection) -> None:
+        for place in range(30):
+            add_file(connection, 1, f"{place}.csv", **saved(NOW))
+
+    run_writing(engine, fill)
+    shown = run("trace", "AAkALg").stdout
+    assert shown.count(" saved as ") == 16
+    assert "and 15 more files; see: mail-importer delivery list --message 1" in shown
+    assert " c.csv could not be saved" in shown
+
+
+@pytest.mark.usefixtures("account")
+def test_a_message_that_no_rule_matched_says_so(run: Run, engine: Engine) -> None:
+    commit(engine, sRuleState="amber", nRulesMatched=0)
+    assert "checked against the import rules: 0 matched" in run("trace", "AAkALg").stdout
+    commit(engine, "BBkALg")
+    assert "import rules" not in run("trace", "BBkALg").stdout

@@ -1,18 +1,31 @@
 """The accounts, and the conditions of each."""
 
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
+from threading import Event
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Connection, Engine, literal_column, select, text, update
+from sqlalchemy import Connection, Engine, delete, literal_column, select, text, update
 
-from db.errors import AccountExists, AccountNotFound, AccountUnreadable
-from db.queries import accounts, subscriptions
+from db.engine import run_writing
+from db.errors import AccountExists, AccountNotFound, AccountRemoved, AccountUnreadable
+from db.queries import accounts, installation, mailbox_addresses, subscriptions
 from db.queries.accounts import AccountSettings, Condition
 from db.queries.schedule import NEVER, SUBSCRIPTIONS
-from db.tables import account_settings, message, subscription_schedule
+from db.tables import (
+    account_condition,
+    account_settings,
+    folder_sync,
+    mailbox_address,
+    message,
+    subscription_schedule,
+)
 from tests.doubles.clock import SettableClock
 
 NOW: Final = SettableClock()()
@@ -98,39 +111,225 @@ def test_switching_has_the_subscription_follow(connection: Connection, enabled: 
     assert due(connection, number) == LATER
 
 
-def test_removed_account_frees_its_name_and_keeps_its_messages(connection: Connection) -> None:
-    """The name can be reused at once; imported mail stays, under its number, which is never given again."""
-    old = accounts.add(connection, settings("a"), now=NOW)
+def imported(connection: Connection, account_id: int, graph_id: str = "AAMk") -> None:
     connection.execute(
-        message.insert().values(nAccountID=old, sGraphMessageID="AAMk", bHasAttachments=False, dtImported=NOW)
+        message.insert().values(nAccountID=account_id, sGraphMessageID=graph_id, bHasAttachments=False, dtImported=NOW)
     )
+
+
+def knows(connection: Connection, account_id: int, user_id: str, address: str) -> None:
+    """The address of an account's mailbox is known."""
+    connection.execute(
+        mailbox_address.insert().values(nAccountID=account_id, sUserID=user_id, sAddress=address, dtLearned=NOW)
+    )
+
+
+def test_removed_account_frees_its_name_and_keeps_its_row_and_messages(connection: Connection) -> None:
+    """The name can be reused at once, by another mailbox; what only the manager needs goes with the subscription."""
+    old = accounts.add(connection, settings("a"), now=NOW)
+    imported(connection, old)
     accounts.set_condition(connection, Condition(old, "processor", "Forbidden", "", NOW, LATER))
-    accounts.mark_removed(connection, "a", now=LATER)
+    assert accounts.mark_removed(connection, "a", now=LATER) == f"a (removed, {old})"
 
     assert accounts.every(connection) == []
-    with pytest.raises(AccountNotFound):
-        accounts.by_name(connection, "a")
-    assert accounts.by_id(connection, [old])[old].removed
-    assert not accounts.by_id(connection, [old])[old].enabled
-    assert due(connection, old) == LATER
-    new = accounts.add(connection, settings("a"), now=LATER)
-
-    accounts.purge(connection, old)
-    assert list(accounts.by_id(connection, [old, new])) == [new]
     assert accounts.conditions(connection) == []
+    removed = accounts.by_id(connection, [old])[old]
+    assert (removed.removed, removed.removed_at, removed.enabled) == (True, LATER, False)
+    assert accounts.every_removed(connection) == [removed]
+    assert due(connection, old) == LATER
+    new = accounts.add(connection, settings("a", user_id="other@example.com"), now=LATER)
+    assert new != old
+
+    assert accounts.retire(connection, old)
+    assert set(accounts.by_id(connection, [old, new])) == {old, new}
+    assert list(connection.scalars(select(account_condition.c.nAccountID))) == []
     assert due(connection, old) is None
     assert accounts.imported_counts(connection) == {old: 1}
-
-    accounts.mark_removed(connection, "a", now=LATER)
-    accounts.purge(connection, new)
-    assert accounts.add(connection, settings("a"), now=LATER) not in (old, new)
+    assert accounts.imported_count(connection, old) == 1
+    assert accounts.changed(connection, now=LATER, limit=5) == []
 
 
-def test_purge_spares_an_account_that_lives(connection: Connection) -> None:
-    """Only a removed account is purged."""
+def test_only_a_removed_account_is_retired(connection: Connection) -> None:
+    """One that was taken up meanwhile keeps its schedule."""
     number = accounts.add(connection, settings("a"), now=NOW)
+    assert not accounts.retire(connection, number)
+    assert not accounts.retire(connection, number + 1)
     accounts.purge(connection, number)
     assert accounts.by_name(connection, "a").account_id == number
+    assert due(connection, number) == NOW
+
+
+def test_what_another_program_left_of_an_account_is_deleted(connection: Connection) -> None:
+    """Its row is gone, and with it the way to its mailbox."""
+    number = accounts.add(connection, settings("a"), now=NOW)
+    connection.execute(delete(account_settings).where(account_settings.c.nAccountID == number))
+    accounts.purge(connection, number)
+    assert due(connection, number) is None
+
+
+@pytest.mark.parametrize("retired", [False, True])
+def test_the_same_mailbox_and_folder_takes_up_a_removed_account(connection: Connection, retired: bool) -> None:
+    """Number, start of imports and the knowledge of mail stay; the settings are the new ones, and the pass is full."""
+    number = accounts.add(connection, settings("a", import_since=EARLIER), now=NOW)
+    imported(connection, number)
+    accounts.mark_removed(connection, "a", now=NOW)
+    if retired:
+        accounts.retire(connection, number)
+    again = settings("b", user_id="A@Example.com", tenant_id="TENANT", client_id="other", thumbprint="CD" * 20)
+    assert accounts.add(connection, again, now=LATER) == number
+
+    account = accounts.by_name(connection, "b")
+    assert (account.enabled, account.removed, account.removed_at) == (True, False, None)
+    assert account.settings == replace(again, import_since=EARLIER)
+    assert accounts.every_removed(connection) == []
+    assert due(connection, number) == LATER
+    sync = connection.execute(select(folder_sync).where(folder_sync.c.nAccountID == number)).one()
+    assert (sync.sLink, sync.bFullPass, sync.bGap, sync.dtDue) == (None, True, True, LATER)
+    assert accounts.imported_counts(connection) == {number: 1}
+    assert not accounts.retire(connection, number)
+
+
+@pytest.mark.parametrize(
+    ("folder", "other", "same"),
+    [
+        ("Inbox", "inbox", True),
+        ("Inbox/Prüfberichte", " INBOX / Pru\u0308fberichte/", True),
+        ("Inbox", "Archive", False),
+        ("Inbox/A", "A", False),
+    ],
+)
+def test_folders_are_the_same_in_any_spelling(connection: Connection, folder: str, other: str, same: bool) -> None:
+    number = accounts.add(connection, settings("a", folder=folder), now=NOW)
+    accounts.mark_removed(connection, "a", now=NOW)
+    assert (accounts.add(connection, settings("a", folder=other), now=LATER) == number) is same
+
+
+ID: Final = "bbbbbbbb-cccc-dddd-eeee-ffffffffffff"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "address", "same"),
+    [
+        (ID, "A@Example.com", "a@example.com", True),
+        ("a@example.com", ID, "A@example.com", True),
+        (ID, "b@example.com", "a@example.com", False),
+        (ID, "a@example.com", None, False),
+        ("a@example.com", "b@example.com", "a@example.com", False),
+        (ID, ID.upper(), None, True),
+        (ID, ID.replace("b", "a"), "a@example.com", False),
+    ],
+)
+def test_a_mailbox_is_known_by_its_address_and_its_id(
+    connection: Connection, before: str, after: str, address: str | None, same: bool
+) -> None:
+    number = accounts.add(connection, settings("a", user_id=before), now=NOW)
+    if address is not None:
+        knows(connection, number if before == ID else number + 100, ID, address)
+    accounts.mark_removed(connection, "a", now=NOW)
+    accounts.retire(connection, number)
+    assert (accounts.add(connection, settings("a", user_id=after), now=LATER) == number) is same
+
+
+def test_another_tenant_takes_up_nothing(connection: Connection) -> None:
+    number = accounts.add(connection, settings("a"), now=NOW)
+    accounts.mark_removed(connection, "a", now=NOW)
+    assert accounts.add(connection, settings("a", tenant_id="other"), now=NOW) != number
+
+
+def test_of_several_removed_accounts_the_latest_is_taken_up(connection: Connection) -> None:
+    """Older programs, and other ones, may leave several."""
+    first, second = (
+        accounts.add(connection, settings(name, user_id=f"{name}@example.com"), now=NOW) for name in ("a", "b")
+    )
+    accounts.mark_removed(connection, "b", now=NOW)
+    accounts.mark_removed(connection, "a", now=LATER)
+    connection.execute(update(account_settings).values(sUserID="c@example.com"))
+    assert accounts.add(connection, settings("c"), now=LATER) == first
+    assert [each.account_id for each in accounts.every_removed(connection)] == [second]
+
+
+@pytest.mark.parametrize(
+    ("since", "purged", "expected"),
+    [
+        (None, None, EARLIER),
+        (accounts.EVERYTHING, None, accounts.EVERYTHING),
+        (LATER, None, LATER),
+        (accounts.EVERYTHING, NOW, NOW),
+        (LATER, NOW, LATER),
+        (None, NOW, EARLIER),
+    ],
+)
+def test_purged_mail_stays_away_from_an_account_that_is_taken_up(
+    connection: Connection, since: datetime | None, purged: datetime | None, expected: datetime
+) -> None:
+    """The start of imports stays, or is the one given; mail that was purged is not imported in any case."""
+    number = accounts.add(connection, settings("a", import_since=EARLIER), now=NOW)
+    connection.execute(update(account_settings).values(dtPurgedBefore=purged))
+    accounts.mark_removed(connection, "a", now=NOW)
+    assert accounts.add(connection, settings("a", import_since=since), now=LATER) == number
+    account = accounts.by_name(connection, "a")
+    assert (account.settings.import_since, account.purged_before) == (expected, purged)
+
+
+def test_taking_up_refuses_what_adding_refuses(connection: Connection) -> None:
+    """A name in use, that of a removed account, or a folder that another account imports."""
+    number = accounts.add(connection, settings("a"), now=NOW)
+    accounts.mark_removed(connection, "a", now=NOW)
+    accounts.add(connection, settings("b"), now=NOW)
+    with pytest.raises(AccountExists, match="'b' exists already"):
+        accounts.add(connection, settings("b", user_id="a@example.com"), now=NOW)
+    for user_id in ("a@example.com", "c@example.com"):
+        with pytest.raises(AccountExists, match="is the name of a removed account"):
+            accounts.add(connection, settings(f"a (removed, {number})", user_id=user_id), now=NOW)
+    with pytest.raises(AccountExists, match="is the name of a removed account"):
+        accounts.change(connection, "b", settings(f"a (removed, {number})", user_id="b@example.com"), now=NOW)
+    assert [each.account_id for each in accounts.every_removed(connection)] == [number]
+
+
+def test_a_removed_account_says_how_it_is_taken_up_again(connection: Connection) -> None:
+    """Under its former name and its present one; for reading it is found by the latter."""
+    number = accounts.add(connection, settings("100%_a"), now=NOW)
+    present = accounts.mark_removed(connection, "100%_a", now=NOW)
+    for name in ("100%_a", present):
+        for call in (
+            partial(accounts.by_name, connection, name),
+            partial(accounts.set_enabled, connection, name, True, now=NOW),
+            partial(accounts.change, connection, name, settings("x"), now=NOW),
+            partial(accounts.mark_removed, connection, name, now=NOW),
+        ):
+            with pytest.raises(AccountRemoved, match=r"was removed.*accounts add"):
+                call()
+    assert accounts.with_removed(connection, present).account_id == number
+    with pytest.raises(AccountRemoved, match=re.escape(f"it is called '{present}' now")):
+        accounts.with_removed(connection, "100%_a")
+    for name in ("100", "100xxa", f"100%_a (removed, {number + 1})"):
+        with pytest.raises(AccountNotFound, match="There is no account named"):
+            accounts.with_removed(connection, name)
+
+
+def test_nothing_works_for_a_removed_account_that_another_program_enabled(connection: Connection) -> None:
+    """Whatever its row holds beside the time of its removal."""
+    number = accounts.add(connection, settings("a", user_id=ID), now=NOW)
+    application = ("tenant", "client")
+    accounts.set_condition(connection, Condition(number, "sweep", "Forbidden", "", NOW, LATER))
+    in_use: list[Callable[[], int]] = [
+        lambda: len(accounts.certificate_uses(connection)),
+        lambda: len(accounts.applications(connection)),
+        lambda: len(accounts.unsubscribed(connection, application)),
+        lambda: int(accounts.one_of_application(connection, application) is not None),
+        lambda: installation.enabled_accounts(connection),
+        lambda: len(installation.conditions(connection)),
+        lambda: len(installation.account_states(connection)),
+        lambda: len(mailbox_addresses.missing(connection, but=(), limit=5)),
+        lambda: len(accounts.conditions(connection)),
+    ]
+    use = accounts.certificate_uses(connection)[0]
+    assert [each() for each in in_use] == [1] * len(in_use)
+    accounts.mark_removed(connection, "a", now=NOW)
+    connection.execute(update(account_settings).values(bEnabled=True))
+    assert [each() for each in in_use] == [0] * len(in_use)
+    assert accounts.names_using(connection, use) == {}
+    assert installation.removed(connection, [number, number + 1]) == {number}
 
 
 def test_long_names_can_be_removed(connection: Connection) -> None:
@@ -349,3 +548,50 @@ def test_a_condition_that_cannot_be_read_hurts_no_other(connection: Connection) 
     first, second = accounts.conditions(connection)
     assert first.next_attempt == LATER
     assert second.next_attempt < EARLIER
+
+
+def _while_taken_up(engine: Engine, work: Callable[[Connection], object]) -> tuple[int, object]:
+    """Take up a removed account, and meanwhile begin another transaction; return the number, and what that gives."""
+    with engine.begin() as connection:
+        number = accounts.add(connection, settings("a"), now=NOW)
+        accounts.mark_removed(connection, "a", now=NOW)
+    begun = Event()
+
+    def other() -> object:
+        def begin(connection: Connection) -> object:
+            begun.set()
+            return work(connection)
+
+        return run_writing(engine, begin)
+
+    with ThreadPoolExecutor(1) as threads, engine.begin() as connection:
+        assert accounts.add(connection, settings("b", user_id="a@example.com"), now=LATER) == number
+        other_result = threads.submit(other)
+        begun.wait(0.5)  # SQLite does not begin a second one
+        time.sleep(0.2)
+        connection.commit()
+        return number, _result(other_result)
+
+
+def _result(future: "Future[object]") -> object:
+    try:
+        return future.result(timeout=20)
+    except AccountExists as exc:
+        return type(exc)
+
+
+def test_an_account_that_is_taken_up_is_not_retired_meanwhile(database_engine: Engine) -> None:
+    """Its schedules would be gone, and with them the pass that finds what it missed."""
+    number, retired = _while_taken_up(database_engine, lambda c: accounts.retire(c, 1))
+    assert (number, retired) == (1, False)
+    with database_engine.begin() as connection:
+        assert due(connection, number) == LATER
+
+
+def test_a_removed_account_is_taken_up_once(database_engine: Engine) -> None:
+    """Of two operators the second one is told that the folder is imported already."""
+    again = settings("c", user_id="a@example.com")
+    _, result = _while_taken_up(database_engine, lambda c: accounts.add(c, again, now=LATER))
+    assert result is AccountExists
+    with database_engine.begin() as connection:
+        assert [each.settings.name for each in accounts.every(connection)] == ["b"]

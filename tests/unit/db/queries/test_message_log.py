@@ -7,13 +7,14 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Connection, Engine, insert
 
-from db.outcomes import MessageState
+from db.outcomes import MessageState, RuleState
 from db.queries import failures, message_log, trace
 from db.queries.failures import Failure
 from db.queries.message_log import LogCriteria, LoggedMessage, LoggedRecipient
 from db.queries.trace import TraceRow
 from db.tables import account_settings, attachment, duplicate, message, recipient, seen
 from tests.doubles.clock import SettableClock
+from tests.doubles.rule_files import add_file
 from tests.unit.db.queries.test_failures import account
 
 NOW: Final = SettableClock()()
@@ -230,3 +231,46 @@ def test_mail_of_a_removed_account_is_listed(connection: Connection) -> None:
     imported(connection, "a", NOW, nAccountID=7)
     [found] = message_log.page(connection, LogCriteria(), limit=9)
     assert (found.account_id, found.account) == (7, None)
+
+
+# Import rules.
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+def test_a_state_of_the_rules_selects_imported_and_failed_messages(connection: Connection) -> None:
+    """A dead letter is red, and one that is tried again white: they are not processed yet."""
+    for place, (name, number) in enumerate({"green": 2, "amber": 0, "red": 1, "white": None}.items(), 1):
+        imported(connection, name, NOW - place * MINUTE, sRuleState=name, nRulesMatched=number)
+    imported(connection, "older than rules", NOW - 9 * MINUTE, sRuleState=None)
+    imported(connection, "red without time", None, sRuleState="red", nRulesMatched=1)
+    failed(connection, "dead", NOW - 5 * MINUTE)
+    failed(connection, "retried", NOW - 6 * MINUTE, next_attempt=NOW + MINUTE)
+    copied(connection, "copy", 1)
+    left_out(connection, "filtered", NOW)
+    gone(connection, "gone", NOW)
+    assert listed(connection, rule_states=[RuleState.RED]) == ["red", "dead", "red without time"]
+    assert listed(connection, rule_states=[RuleState.WHITE]) == ["white", "retried"]
+    assert listed(connection, rule_states=[RuleState.GREEN]) == ["green"]
+    assert listed(connection, rule_states=[RuleState.GREEN, RuleState.AMBER]) == ["green", "amber"]
+    assert listed(connection, rule_states=[RuleState.RED], states=[MessageState.IMPORTED]) == [
+        "red",
+        "red without time",
+    ]
+    assert listed(connection, rule_states=[RuleState.RED], states=[MessageState.WAITING]) == []
+    found = {each.graph_id: each for each in message_log.page(connection, LogCriteria(), limit=100)}
+    assert (found["green"].rule_state, found["green"].rules_matched) == (RuleState.GREEN, 2)
+    assert (found["dead"].rule_state, found["dead"].rules_matched) == (RuleState.RED, None)
+    assert [found[each].rule_state for each in ("older than rules", "copy", "filtered", "gone")] == [None] * 4
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+def test_a_rule_selects_the_messages_of_its_files(connection: Connection) -> None:
+    first, second = imported(connection, "first", NOW), imported(connection, "second", NOW - MINUTE)
+    imported(connection, "third", NOW)
+    failed(connection, "dead", NOW)
+    for number in (first, second):
+        add_file(connection, number, "a.csv", nRuleID=7)
+    add_file(connection, second, "b.csv", nRuleID=8)
+    assert listed(connection, rule_id=7) == ["first", "second"]
+    assert listed(connection, rule_id=8, rule_states=[RuleState.WHITE]) == ["second"]
+    assert listed(connection, rule_id=9) == []

@@ -4,17 +4,21 @@ The number passed to each work keeps its rows apart from those of the time befor
 """
 
 import asyncio
+import gzip
+import importlib.util
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
+from types import ModuleType
 from typing import Any, Final
 
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from alerts.alerter import Alerter
 from alerts.notices import AlertPolicy
@@ -29,7 +33,7 @@ from console.settings import Settings
 from db.engine import Database, run_reading
 from db.heartbeat import Heartbeat
 from db.keys import MessageKey
-from db.outcomes import ActionState, Outcome
+from db.outcomes import ActionState, FilePart, Outcome
 from db.queries import (
     accounts,
     after_import,
@@ -37,6 +41,7 @@ from db.queries import (
     duplicates,
     exports,
     failures,
+    files,
     filtered,
     folders,
     mailbox_addresses,
@@ -46,6 +51,9 @@ from db.queries import (
     problems,
     processes,
     retention,
+    rule_mail,
+    rule_matches,
+    rules,
     scans,
     subscriptions,
     trace,
@@ -53,10 +61,12 @@ from db.queries import (
 from db.queries.accounts import AccountSettings, Condition
 from db.queries.after_import import Ended
 from db.queries.failures import Failure
+from db.queries.files import Claimed, Failed, Whole
 from db.queries.filtered import FilteredMessage
 from db.queries.messages import MessageStore
 from db.queries.problems import Problem, ProblemKind, Severity
 from db.queries.processes import Process
+from db.queries.rule_matches import FileToSave, Matches
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Lease
 from db.queries.subscriptions import HeldSubscription
 from db.queries.trace import TraceRow
@@ -65,6 +75,9 @@ from db.schema import revisions
 from db.tables import (
     account_settings,
     attachment,
+    email_consumer,
+    email_file,
+    email_taken,
     folder_sync,
     header,
     lease,
@@ -73,6 +86,11 @@ from db.tables import (
     recipient,
     subscription_schedule,
 )
+from delivery.archives import ArchiveLimits
+from delivery.checking import ArchiveLists, RuleChecker
+from delivery.contents import Contents
+from delivery.errors import ContentMissing
+from delivery.metrics import DeliveryMetrics
 from graph.errors import AccessDenied
 from graph.mailbox import Mailbox
 from graph.subscriptions import CallKind
@@ -84,11 +102,14 @@ from processor.accounts import AccountBackoff, AccountCache
 from processor.lifecycle import LifecycleEvent, LifecycleHandler
 from processor.metrics import ProcessorMetrics
 from processor.missed_notifications import MissedNotifications
+from rules.rule import Rule
 from subscriptions.rate_limiter import RateLimiter
 from subscriptions.retention import TraceRetention
 from subscriptions.scan_checks import ScanChecks
 from tests.databases import Gateway
 from tests.doubles.clock import SettableClock
+from tests.doubles.rule_files import add_file, failed
+from tests.paths import ROOT
 from tests.unit.db.queries.test_messages import file_attachment, record
 
 HOUR: Final = timedelta(hours=1)
@@ -176,15 +197,16 @@ async def manage(desk: Desk) -> None:
     """Run the subscription manager: both duties and all periodic tasks."""
     account_id = await desk.add_account("managed")
     removed = await desk.add_account("removed")
+    deleted = removed + 1_000_000  # the row of which another program deleted
     name = desk.settings("removed").name
     await MessageStore(desk.owner, clock=desk.clock).note_filtered(
-        _filtered(record("seen", account_id=removed), desk.now)
+        _filtered(record("seen", account_id=deleted), desk.now)
     )
     await desk.owner.write(lambda c: accounts.mark_removed(c, name, now=desk.now))
     await desk.leave_something_done()
     desk.start()
     desk.learn_the_secret()
-    for call in _duties(desk, account_id, removed):
+    for call in _duties(desk, account_id, removed, deleted):
         await desk.database.write(call)
     queue = await desk.put("found", by=desk.database)
     await MessageStore(desk.owner, clock=desk.clock).note_scan(
@@ -211,6 +233,7 @@ async def operate(desk: Desk) -> None:
     mime = OriginalRecord("stored", None, 3, "", "gzip", 3, b"abc")
     await store.save(record(f"old-{desk.number}", received=old, original=mime))
     await store.note_filtered(_filtered(record(f"old-seen-{desk.number}", received=old), desk.now))
+    await desk.owner.write(lambda c: _leave_failed_file(c, f"old-{desk.number}"))
     queue = await desk.put("dead", "waiting")
     for each in await queue.receive(100, wait=NO_WAIT):
         await queue.dead_letter(each, reason="Broken", description="")
@@ -231,16 +254,123 @@ async def operate(desk: Desk) -> None:
     keys = await _fail(desk.owner, desk, 1)
     await desk.database.write(lambda c: failures.requeue(c, keys, now=desk.now, anew=True))
     await desk.database.write(lambda c: failures.forget(c, keys))
+    await _apply_rules(desk)
     await (await desk.put("repaired", by=desk.database)).close()
     await desk.database.read(processes.every)
     await desk.database.read(lambda c: alerts.latest(c, limit=1))
     await desk.database.read(lambda c: alerts.summaries(c, ["a"]))
+    await _look_at_consumers(desk)
+
+
+async def deliver(desk: Desk) -> None:
+    """Run the delivery: checks of messages, and files that are saved, fail, wait and are given up."""
+    rule = Rule(f"rule-{desk.number}", "/import", save_original=True)
+    await desk.owner.write(lambda c: _add_rule(c, rule, desk.now))
+    store = MessageStore(desk.owner, clock=desk.clock)
+    for name in ("checked", "unmatched"):
+        await store.save(record(f"{name}-{desk.number}", original=_original()))
+    desk.start()
+    await _live(desk, monitors=False)
+    registry = DeliveryMetrics(CollectorRegistry())
+    contents = Contents(desk.database.engine, ArchiveLimits())
+    checker = RuleChecker(desk.database, ArchiveLists(contents, ArchiveLimits()), clock=desk.clock, metrics=registry)
+    assert await checker.check_some()
+    unchecked = await _unchecked(desk, store)
+    await desk.database.write(lambda c: rule_matches.none_matches(c, unchecked[:1]))
+    files_of = [_file_to_save(part) for part in (*FilePart, "lost", "late")]
+    await desk.database.write(lambda c: rule_matches.note(c, [Matches(unchecked[1], 1, files_of)], now=desk.now))
+    key = rule_matches.folder_key("/delivered")
+    await desk.database.read(lambda c: files.due_folders(c, now=desk.now, without=(), limit=10))
+    claimed = await desk.database.write(
+        lambda c: files.claim(c, key, owner="one", token=f"t{desk.number}", now=desk.now, limit=20)
+    )
+    for each in claimed:
+        with suppress(ContentMissing):
+            contents.read(each).close()
+    await _settle_files(desk, claimed)
+    await desk.database.write(
+        lambda c: files.mark_folder(c, key, reason="FolderMissing", detail=Phrase("gone"), now=desk.now)
+    )
+
+
+async def _unchecked(desk: Desk, store: MessageStore) -> list[int]:
+    """Two messages that are unchecked: one imported anew lacked bytes before."""
+    for name in ("early", "anew"):
+        await store.save(record(f"{name}-{desk.number}", original=_original()))
+    numbers = [each.message_id for each in await desk.owner.read(lambda c: rule_mail.unchecked(c, limit=10))]
+    lacking = Matches(numbers[1], 1, [replace(_file_to_save("lacking"), reason="TooLarge", detail=Phrase("large"))])
+    await desk.owner.write(lambda c: rule_matches.note(c, [lacking], now=desk.now))
+    await store.replace(record(f"anew-{desk.number}", original=_original()))
+    return numbers
+
+
+async def _settle_files(desk: Desk, claimed: list[Claimed]) -> None:
+    whole = [Whole(each, "i", f"/delivered/{each.name}", 1, "00") for each in claimed[:2]]
+    failed = [
+        Failed(claimed[2], "NameRefused", Phrase("no"), desk.now + HOUR, rewrites=True),
+        Failed(claimed[3], "NotStored", Phrase("no"), None),
+    ]
+    for call in (
+        lambda c: files.renew(c, claimed, now=desk.now),
+        lambda c: files.note_whole(c, whole, now=desk.now),
+        lambda c: files.note_saved(c, [each.file for each in whole], now=desk.now),
+        lambda c: files.note_failed(c, failed),
+        lambda c: files.release(c, claimed[4:], now=desk.now),
+    ):
+        await desk.database.write(call)
+    await desk.database.read(lambda c: files.target_of(c, claimed[0].file_id))
+
+
+def _add_rule(connection: Connection, rule: Rule, now: datetime) -> None:
+    with rules.editing(connection, now=now) as editor:
+        editor.add(rule)
+
+
+def _original() -> OriginalRecord:
+    packed = gzip.compress(b"From: a")
+    return OriginalRecord("stored", None, 7, "00", "gzip", len(packed), packed)
+
+
+def _file_to_save(name: str) -> FileToSave:
+    part = name if name in list(FilePart) else FilePart.ATTACHMENT
+    describes = FilePart.ATTACHMENT if part == FilePart.METADATA else None
+    return FileToSave(1, name, part, "/delivered", name, position=0, describes=describes)
 
 
 async def read(desk: Desk) -> None:
-    """Run another program: it reads messages with all below them."""
-    for table in (message, recipient, header, attachment, original):
+    """Run another program: it reads messages with all below them, and takes those that are new, as docs/downstream.md
+    has it.
+    """
+    account_id = await desk.add_account("read")
+    await MessageStore(desk.owner, clock=desk.clock).save(record(f"read-{desk.number}", account_id=account_id))
+    consume = _example()
+    name = f"lab-{desk.number}"
+    await asyncio.to_thread(consume.add, desk.database.engine, name)
+    await asyncio.to_thread(consume.take, desk.database.engine, name)
+    for _ in range(2):
+        await asyncio.to_thread(consume.move, desk.database.engine, name)
+    await desk.database.read(lambda c: c.execute(select(consume.attachment)).all())
+    for table in (message, recipient, header, attachment, original, email_file):
         await desk.database.read(lambda c, table=table: c.execute(select(table)).all())  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+
+
+async def _look_at_consumers(desk: Desk) -> None:
+    """Read the views, how far consumers are, and remove one that is no longer used: SQL of docs/downstream.md."""
+    consume = _example()
+    for table in (consume.email, consume.attachment, email_taken):
+        await desk.database.read(lambda c, table=table: c.execute(select(table)).all())  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+    await desk.database.write(lambda c: c.execute(delete(email_consumer).where(email_consumer.c.sConsumer == "gone")))
+
+
+def _example() -> ModuleType:
+    """The example that a consumer copies; its note is old enough at once."""
+    spec = importlib.util.spec_from_file_location("consume", ROOT / "docs" / "examples" / "consume.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    made.__dict__.update(PATIENCE=NO_WAIT)
+    return made
 
 
 # Of the processor.
@@ -456,7 +586,7 @@ async def _alert(desk: Desk) -> None:
 # Of the subscription manager.
 
 
-def _duties(desk: Desk, account_id: int, removed: int) -> list[Callable[[Connection], object]]:
+def _duties(desk: Desk, account_id: int, removed: int, deleted: int) -> list[Callable[[Connection], object]]:
     now = desk.now
     lease = Lease(account_id, "one", failures=0, requests=0, lease_until=now + HOUR)
     held = HeldSubscription(f"m{desk.number}", account_id, now, "r", "https://host", "key", now, now)
@@ -505,12 +635,27 @@ def _duties(desk: Desk, account_id: int, removed: int) -> list[Callable[[Connect
         accounts.certificate_uses,
         accounts.applications,
         lambda c: accounts.unsubscribed(c, ("t", "c")),
-        lambda c: accounts.purge(c, removed),
+        lambda c: accounts.retire(c, removed),
+        lambda c: accounts.purge(c, deleted),
         lambda c: c.execute(select(settings.c.nAccountID)).all(),
     ]
 
 
 # Of the operator.
+
+
+def _leave_failed_file(connection: Connection, graph_id: str) -> None:
+    found = select(message.c.nMessageID).where(message.c.sGraphMessageID == graph_id)
+    add_file(connection, connection.scalars(found).one(), **failed())
+
+
+async def _apply_rules(desk: Desk) -> None:
+    """Apply a rule to a message: first a file fails for lack of bytes, then the message has another in its place."""
+    number = await desk.owner.read(lambda c: c.scalar(select(func.max(message.c.nMessageID))))
+    lacking = FileToSave(1, "k" * 64, "attachment", "/imports", "a.csv", reason="TooLarge")
+    for selected in (lacking, replace(lacking, key="o" * 64)):
+        found = Matches(number or 0, 1, [selected])
+        await desk.database.write(lambda c, found=found: rule_matches.apply(c, found, now=desk.now, again=False))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
 
 
 def _commands(desk: Desk) -> list[list[str]]:
@@ -524,8 +669,17 @@ def _commands(desk: Desk) -> list[list[str]]:
         ["accounts", "list"],
         ["accounts", "show", name],
         ["accounts", "retry-actions", name],
+        ["rules", "add", name, "--folder", "/imports"],
+        ["rules", "update", name, "--account", name],
+        ["rules", "list"],
+        ["rules", "history"],
+        ["rules", "test", "--since", "600d"],
+        ["rules", "apply", "--since", "600d", "--yes"],
+        ["rules", "remove", name, "--yes"],
         ["accounts", "disable", name],
         ["accounts", "remove", name, "--yes"],
+        ["accounts", "list", "--removed"],
+        ["accounts", "add", "--name", f"{name} again", *ids, *user],
         ["status"],
         ["queue", "status"],
         ["queue", "check"],
@@ -536,6 +690,9 @@ def _commands(desk: Desk) -> list[list[str]]:
         ["trace", f"old-{desk.number}"],
         ["messages", "list", "--to", "a", "--attachment", "b", "--attachments"],
         ["messages", "list"],
+        ["delivery", "list"],
+        ["delivery", "retry", "--all", "--yes"],
+        ["delivery", "skip", "--all", "--yes"],
         ["db", "purge", "--older-than", "400d", "--attachments-only", "--yes"],
         ["db", "purge", "--older-than", "400d", "--yes"],
     ]

@@ -16,6 +16,7 @@ from db.engine import Database
 from db.schema.grants import BACKENDS, Role, rights, script
 from db.schema.revisions import VERSION_TABLE, check
 from db.tables import mailbox_call, metadata
+from db.views import VIEWS
 from tests.databases import Gateway
 from tests.unit.db.schema import role_work
 from tests.unit.db.schema.role_work import Desk
@@ -24,6 +25,7 @@ WORK: Final[dict[Role, Callable[[Desk], Awaitable[None]]]] = {
     Role.RECEIVER: role_work.receive,
     Role.PROCESSOR: role_work.process,
     Role.SUBSCRIPTIONS: role_work.manage,
+    Role.DELIVERY: role_work.deliver,
     Role.OPERATOR: role_work.operate,
     Role.READER: role_work.read,
 }
@@ -161,20 +163,26 @@ _UNUSED: Final = {
 }
 
 
-def test_every_table_is_considered() -> None:
+def test_every_table_and_view_is_considered() -> None:
     """A new table must name the roles that need it."""
     named = {table for role in Role for table in rights(role)}
-    assert named | _UNUSED == {*metadata.tables, VERSION_TABLE}
+    assert named | _UNUSED == {*metadata.tables, VERSION_TABLE, *(view.name for view in VIEWS)}
     assert not named & _UNUSED
 
 
 def test_a_reader_sees_mail_only() -> None:
+    """And writes how far it has come."""
     assert rights(Role.READER) == {
         "tblEmailMessage": ["SELECT"],
         "tblEmailRecipient": ["SELECT"],
         "tblEmailHeader": ["SELECT"],
         "tblEmailAttachment": ["SELECT"],
         "tblEmailOriginal": ["SELECT"],
+        "tblEmailFile": ["SELECT"],
+        "vEmail": ["SELECT"],
+        "vEmailAttachment": ["SELECT"],
+        "tblEmailConsumer": ["SELECT", "INSERT", "UPDATE"],
+        "tblEmailTaken": ["SELECT", "INSERT", "DELETE"],
     }
 
 
@@ -205,7 +213,8 @@ def test_the_script_for_sql_server_is_t_sql(schema: str | None) -> None:
         [parsed] = sqlglot.parse(statement, dialect="tsql")
         assert isinstance(parsed, sqlglot.expressions.Grant)
         [table] = parsed.find_all(sqlglot.expressions.Table)
-        assert (table.db, table.name in {*metadata.tables, VERSION_TABLE}) == (schema or "dbo", True)
+        known = {*metadata.tables, VERSION_TABLE, *(view.name for view in VIEWS)}
+        assert (table.db, table.name in known) == (schema or "dbo", True)
         granted += 1
     assert granted == sum(len(rights(role)) for role in Role)
 
@@ -217,6 +226,8 @@ def test_the_script_may_be_repeated_and_names_its_schema(owner: Engine) -> None:
         connection.execute(text('CREATE SCHEMA "mail store"'))
         metadata.create_all(connection.execution_options(schema_translate_map={None: "mail store"}))
         connection.execute(text(f'CREATE TABLE "mail store"."{VERSION_TABLE}" (version_num varchar(32))'))
+        for view in VIEWS:
+            connection.exec_driver_sql(view.create(connection.dialect, "mail store"))
     for _ in range(2):
         run_script(owner, script("postgresql", roles=list(Role), schema="mail store"))
     with owner.begin() as connection:
@@ -237,6 +248,6 @@ def test_a_check_by_a_role_finds_nothing_missing(role: Role, owner: Engine, gate
     """Tables and columns without a right for the role exist nevertheless."""
     engine = login_of(owner, gateway, role).engine()
     assert check(engine) == []
-    run_script(owner, 'ALTER TABLE "tblEmailMessage" DROP COLUMN "sSubject"; DROP INDEX "IX_tblFolderSync_dtDue"')
-    assert {each.item for each in check(engine)} == {"sSubject", "IX_tblFolderSync_dtDue"}
+    run_script(owner, 'ALTER TABLE "tblEmailMessage" DROP COLUMN "sChangeKey"; DROP INDEX "IX_tblFolderSync_dtDue"')
+    assert {each.item for each in check(engine)} == {"sChangeKey", "IX_tblFolderSync_dtDue"}
     engine.dispose()

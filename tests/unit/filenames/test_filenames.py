@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.content.file_names import FileNames, extension_for
+from filenames import FileNames, extension_for
 
 
 def _safe(name: str | None, number: int = 1, extension: str = "") -> str:

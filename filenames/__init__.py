@@ -28,22 +28,26 @@ class FileNames:
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
+        # By first choice: to try them all for each of many equal names would take the square of their number.
+        self._counts: dict[str, int] = {}
 
     def take(self, name: str | None, *, number: int, extension: str = "") -> str:
         """A name like `name` that no other attachment has, letter case aside. Without one: `attachment-{number}`.
 
         `extension` (`.eml`) is added unless the name ends so already.
         """
-        stem, ending = _parts(name or "")
+        stem, ending = parts(name or "")
         if extension and ending.lower() != extension:
             stem, ending = f"{stem}{ending}", extension
         stem = stem[:LONGEST] or f"attachment-{number}"
-        count = 1
+        first = _key(_fitting(stem, "", ending))
+        count = self._counts.get(first, 1)
         while True:
             candidate = _fitting(stem, f" ({count})" if count > 1 else "", ending)
             key = _key(candidate)
             if key not in self._taken:
                 self._taken.add(key)
+                self._counts[first] = count + 1
                 return candidate
             count += 1
 
@@ -54,7 +58,12 @@ def extension_for(content_type: str | None) -> str:
     return mimetypes.guess_extension(kind) or "" if kind != "application/octet-stream" else ""
 
 
-def _parts(name: str) -> tuple[str, str]:
+def is_reserved(name: str) -> bool:
+    """Check whether Windows has no file or folder of this name: a device, or a character that it reserves."""
+    return bool(_RESERVED.search(name) or _DEVICE.fullmatch(name.partition(".")[0].strip()))
+
+
+def parts(name: str) -> tuple[str, str]:
     """The harmless part of a name, and its extension with the dot."""
     shown = unicodedata.normalize("NFC", name)
     if not shown.isprintable():  # else it has none that is dropped

@@ -1,0 +1,1 @@
+"""`mail-importer delivery`: the files that import rules save."""

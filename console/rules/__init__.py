@@ -1,0 +1,1 @@
+"""`mail-importer rules`: import rules, their order, files of many, history and tests."""

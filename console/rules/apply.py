@@ -1,0 +1,199 @@
+"""`mail-importer rules apply`: rules applied to mail that was imported before."""
+
+import asyncio
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import click
+
+from console.audit import audited
+from console.confirmation import confirm
+from console.invocation import Invocation, as_stored_each, example, pass_invocation, past_moment, rule_names
+from console.loop import run_async
+from console.output import Report, prints_data, shown
+from console.rules import trial
+from console.translation.help import Command
+from console.wiring.delivery import archive_lists_of
+from db.engine import Database
+from db.queries import rule_matches
+from db.queries.rule_trials import ReceivedMessage
+from delivery.checking import ArchiveLists, Checked, check
+from phrases import Phrase
+from rules.compiled import CompiledRules
+from rules.rule import Rule
+
+
+@dataclass(slots=True)
+class _Numbers:
+    """What was done. `unchecked`: messages that were left out, which the delivery has yet to check."""
+
+    messages: int = 0
+    matched: int = 0
+    files: int = 0
+    unchecked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What an operator asks for."""
+
+    since: datetime
+    names: Sequence[str]
+    again: bool
+
+
+@click.command(
+    cls=Command,
+    epilog=example(
+        "mail-importer rules apply --since 30d --rule results --dry-run",
+        "mail-importer rules apply --since 2026-11-01 --yes",
+    ),
+)
+@click.option(
+    "--since",
+    metavar="T",
+    required=True,
+    callback=past_moment,
+    help="To mail received since then (2h, 30d, 29.11.2026, ISO 8601).",
+)
+@click.option(
+    "--rule",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    callback=as_stored_each,
+    shell_complete=rule_names,
+    help="Apply this rule, enabled or not; may be repeated. Default: all that are enabled.",
+)
+@click.option("--dry-run", is_flag=True, help="Report what would be saved, and change nothing.")
+@click.option("--again", is_flag=True, help="Save once more what was saved before.")
+@click.option("--yes", is_flag=True, help="Do not prompt.")
+@prints_data
+@pass_invocation
+def apply(
+    invocation: Invocation, since: datetime, names: tuple[str, ...], dry_run: bool, again: bool, yes: bool
+) -> Report:
+    """Apply rules to mail that was imported before, and save its files.
+
+    Prompts first, with the number of files; a running delivery role saves them. What a rule saved of a message before
+    is not saved again, unless --again. Messages that the delivery has yet to check are left out: it checks them.
+    """
+    request = _Request(since, names, again)
+    planned = run_async(_counted(invocation, request))
+    if dry_run:
+        return _report(planned, "planned", [Phrase("Nothing was changed: this was a dry run."), *_sentences(planned)])
+    if planned.files:
+        confirm(
+            Phrase.counted(
+                "Save {n} file of {messages} messages?",
+                "Save {n} files of {messages} messages?",
+                n=planned.files,
+                messages=planned.matched,
+            ),
+            yes=yes,
+        )
+        planned = run_async(_applied(invocation, request))
+    return _report(planned, "applied", _sentences(planned))
+
+
+async def _counted(invocation: Invocation, request: _Request) -> _Numbers:
+    """The numbers of what would be done."""
+    numbers = _Numbers()
+    async with invocation.database() as database:
+        rules, lists = await _prepared(invocation, database, request)
+        async for page in trial.messages_since(database, request.since):
+            known = {} if request.again else await trial.known_files(database, [each.message_id for each in page])
+            for each in await _checked(database, rules, lists, page, numbers):
+                files = each.matches.files
+                new = [file for file in files if (each.facts.message_id, file.rule_id, file.key) not in known]
+                numbers.matched += bool(new)
+                numbers.files += len(new)
+    return numbers
+
+
+async def _applied(invocation: Invocation, request: _Request) -> _Numbers:
+    """Record the files; the numbers of what was done."""
+    numbers = _Numbers()
+    async with invocation.database() as database:
+        rules, lists = await _prepared(invocation, database, request)
+        async with audited(
+            database,
+            action="apply-rules",
+            selection=_selection(request),
+            done=lambda: numbers.matched,
+            clock=invocation.clock,
+        ):
+            async for page in trial.messages_since(database, request.since):
+                for each in await _checked(database, rules, lists, page, numbers):
+                    record = partial(
+                        rule_matches.apply, found=each.matches, now=invocation.clock(), again=request.again
+                    )
+                    added = await database.write(record)
+                    numbers.matched += bool(added)
+                    numbers.files += added
+    return numbers
+
+
+async def _prepared(
+    invocation: Invocation, database: Database, request: _Request
+) -> tuple[CompiledRules, ArchiveLists]:
+    rules: list[Rule] = await database.read(partial(trial.chosen_rules, names=request.names, enabled=True))
+    return trial.compiled(rules), archive_lists_of(invocation.settings, database)
+
+
+async def _checked(
+    database: Database,
+    rules: CompiledRules,
+    lists: ArchiveLists,
+    page: Sequence[ReceivedMessage],
+    numbers: _Numbers,
+) -> list[Checked]:
+    """The results for those messages of the page that match, and are the delivery's no more."""
+    chosen = [each.message_id for each in page if each.is_checked]
+    numbers.messages += len(chosen)
+    numbers.unchecked += len(page) - len(chosen)
+    found = [
+        await asyncio.to_thread(check, rules, facts, partial(lists.members, facts.message_id))
+        for facts in await trial.facts_of(database, chosen)
+    ]
+    return [each for each in found if each.files]
+
+
+def _selection(request: _Request) -> str:
+    words = ["--since", shown(request.since), *(word for name in request.names for word in ("--rule", name))]
+    return shlex.join([*words, *(["--again"] if request.again else [])])
+
+
+def _sentences(numbers: _Numbers) -> list[Phrase]:
+    sentences = [
+        Phrase.counted("{n} message was checked.", "{n} messages were checked.", n=numbers.messages),
+        Phrase.counted(
+            "{n} file is to be saved by a running delivery role.",
+            "{n} files of {matched} messages are to be saved by a running delivery role.",
+            n=numbers.files,
+            matched=numbers.matched,
+        ),
+    ]
+    if numbers.unchecked:
+        sentences.append(
+            Phrase.counted(
+                "{n} message was left out: the delivery has yet to check it.",
+                "{n} messages were left out: the delivery has yet to check them.",
+                n=numbers.unchecked,
+            )
+        )
+    return sentences
+
+
+def _report(numbers: _Numbers, action: str, sentences: list[Phrase]) -> Report:
+    facts = {
+        "action": action,
+        "messages": numbers.messages,
+        "matched": numbers.matched,
+        "files": numbers.files,
+        "unchecked": numbers.unchecked,
+    }
+    return Report(facts, sentences)

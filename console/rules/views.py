@@ -1,0 +1,91 @@
+"""Views of rules: the facts of each, and their display."""
+
+from typing import Any, Final
+
+from console.output import Column, shown
+from console.rules.settings import AccountNames, conditions_of, conditions_shown, problems_of
+from db.queries.rules import StoredRule
+from phrases import Phrase
+from rules.rule import CONTAINERS
+
+
+def row(stored: StoredRule, names: AccountNames) -> dict[str, Any]:
+    """Return all facts of a rule."""
+    rule = stored.rule
+    problem = problem_of(stored)
+    return {
+        "rule_id": rule.rule_id,
+        "position": rule.position,
+        "name": rule.name,
+        "account_id": rule.account_id,
+        "account": None if rule.account_id is None else names.name_of(rule.account_id),
+        "enabled": rule.enabled,
+        "conditions": conditions_of(rule),
+        "folder": rule.folder,
+        "file_name": rule.file_name,
+        "save_attachments": rule.save_attachments,
+        "unpack": [each.value for each in CONTAINERS if each in rule.unpack],
+        "save_body": None if rule.save_body is None else rule.save_body.value,
+        "save_original": rule.save_original,
+        "save_metadata": rule.save_metadata,
+        "active_since": rule.active_since,
+        "problem": problem,
+    }
+
+
+def problem_of(stored: StoredRule) -> Phrase | None:
+    """The reason why the rule cannot be applied; None: it can."""
+    if stored.unreadable_because is not None:
+        return stored.unreadable_because
+    problems = [Phrase("{name}: {reason}", name=option, reason=reason) for option, reason in problems_of(stored.rule)]
+    if not problems:
+        return None
+    return Phrase(
+        "Rule {name!r} cannot be applied: {why} Correct it: mail-importer rules update {name}",
+        name=stored.rule.name,
+        why=Phrase.joined(*problems),
+    )
+
+
+def _account(name: str | None) -> str:
+    return Phrase("all") if name is None else name
+
+
+LIST_COLUMNS: Final = (
+    Column("name", Phrase("Rule")),
+    Column("position", Phrase("Position"), right=True, priority=1),
+    Column("account", Phrase("Account"), _account),
+    Column("enabled", Phrase("Enabled"), priority=2),
+    Column("conditions", Phrase("Conditions"), conditions_shown, priority=2),
+    Column("folder", Phrase("Folder"), priority=1),
+)
+"""Columns for all rules, a row each."""
+LIST_DETAILS: Final = (
+    Column(
+        "problem",
+        Phrase("Problem"),
+        lambda problem: problem or Phrase(""),
+        colour=lambda row: "red" if row["problem"] else None,
+    ),
+)
+
+
+def record_columns() -> list[Column]:
+    """Columns for all facts of one rule."""
+    return [
+        Column("name", Phrase("Rule")),
+        Column("rule_id", Phrase("Number")),
+        Column("position", Phrase("Position")),
+        Column("enabled", Phrase("Enabled")),
+        Column("active_since", Phrase("Active since")),
+        Column("account", Phrase("Account"), _account),
+        Column("conditions", Phrase("Conditions"), conditions_shown),
+        Column("folder", Phrase("Folder")),
+        Column("file_name", Phrase("File name"), lambda name: name or Phrase("that of the attachment")),
+        Column("save_attachments", Phrase("Saves attachments")),
+        Column("unpack", Phrase("Unpacks"), lambda words: ", ".join(words) or Phrase("nothing")),
+        Column("save_body", Phrase("Saves the body"), lambda word: word or shown(False)),
+        Column("save_original", Phrase("Saves the original")),
+        Column("save_metadata", Phrase("Saves metadata")),
+        Column("problem", Phrase("Problem"), lambda problem: problem or Phrase("none")),
+    ]

@@ -1,0 +1,50 @@
+"""What can go wrong when files are saved.
+
+DeliveryError
+├── FolderUnavailable   nothing can be saved into the folder now
+│   └── FolderRefused   ... nor while settings and links are as they are
+├── NameRefused         the folder accepts no such name
+├── NameTaken           there is a file of that name
+├── TemporaryGone       another program took the temporary file
+└── ContentMissing      the part of the message cannot be read from the database
+    └── BadArchive      ... or not from the .zip that holds it
+"""
+
+from phrases import Phrase
+
+
+class DeliveryError(Exception):
+    """A file was not saved. `reason`: a fixed word; the text is a phrase for operators, without names of files."""
+
+    def __init__(self, reason: str, text: Phrase) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.phrase = text
+
+
+class FolderUnavailable(DeliveryError):
+    """Nothing can be saved into the folder now: it is missing, full, read-only, or does not answer."""
+
+
+class FolderRefused(FolderUnavailable):
+    """The folder is not below a root, or is reached through a link: nothing is saved there."""
+
+
+class NameRefused(DeliveryError):
+    """The file system accepts no file of this name."""
+
+
+class NameTaken(DeliveryError):
+    """There is a file of this name; it was not touched."""
+
+
+class TemporaryGone(DeliveryError):
+    """The temporary file is not there: it was renamed before, or another program took it."""
+
+
+class ContentMissing(DeliveryError):
+    """The part of the message is not in the database, or cannot be read: another attempt gives nothing else."""
+
+
+class BadArchive(ContentMissing):
+    """The attachment is no `.zip`, or the file cannot be read from it. `reason`: see `delivery.archives`."""

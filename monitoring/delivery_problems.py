@@ -1,0 +1,220 @@
+"""Problems of import rules and of the files that they save; see `monitoring.evaluation`. Pure."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from db.leases import age
+from db.queries.deliveries import LATE_AFTER, FailedFiles, WaitingFolder
+from db.queries.problems import Problem, ProblemKind, Severity
+from db.queries.processes import DELIVERY
+from monitoring.enumeration import FEW, listed
+from monitoring.facts import Facts
+from phrases import Phrase
+
+OF_DELIVERIES: Final = frozenset({ProblemKind.FOLDER_UNAVAILABLE, ProblemKind.DELIVERY_LATE})
+"""The kinds that only a delivery shows: while none is alive, nothing is known of them."""
+
+
+def problems_of_delivery(facts: Facts) -> Iterator[Problem]:
+    """The problems of rules and files; without a live delivery, that is one of the roles."""
+    yield from _unusable(facts)
+    yield from _failed(facts)
+    if facts.has(DELIVERY):
+        unavailable = [each for each in facts.stored.deliveries.folders if _is_unavailable(each)]
+        yield from _unavailable(unavailable)
+        yield from _late_messages(facts)
+        yield from _late_folders(facts)
+
+
+# Rules.
+
+
+def _unusable(facts: Facts) -> Iterator[Problem]:
+    found = facts.stored.unusable_rules
+    if len(found) > FEW:
+        yield Problem(
+            ProblemKind.RULE_UNUSABLE,
+            Severity.ERROR,
+            Phrase(
+                "{n} rules cannot be used, among them {name!r}: {fault}",
+                n=len(found),
+                name=found[0].name,
+                fault=found[0].fault,
+            ),
+            Phrase("Correct them, or disable them: mail-importer rules list"),
+            count=len(found),
+        )
+        return
+    for each in found:
+        yield Problem(
+            ProblemKind.RULE_UNUSABLE,
+            Severity.ERROR,
+            each.fault,
+            Phrase(
+                "Correct it: mail-importer rules update {name}; no mail is checked against it until then.",
+                name=shlex.quote(each.name),
+            ),
+            account_id=each.account_id,
+            scope=_scope(each.rule_id),
+        )
+
+
+# Files.
+
+
+def _failed(facts: Facts) -> Iterator[Problem]:
+    deliveries = facts.stored.deliveries
+    names = dict(deliveries.names)
+    if len(deliveries.failed) > FEW:
+        number = deliveries.failed_files
+        yield _failed_files(
+            number,
+            Phrase.counted(
+                "{n} file of {rules} rules could not be saved, and is not tried again.",
+                "{n} files of {rules} rules could not be saved, and are not tried again.",
+                n=number,
+                rules=len(deliveries.failed),
+            ),
+            "--all",
+            "",
+        )
+        return
+    for each in deliveries.failed:
+        yield _failed_of(each, names)
+
+
+def _failed_of(failed: FailedFiles, names: Mapping[int, str]) -> Problem:
+    name = names.get(failed.rule_id)
+    why = failed.detail or failed.reason or Phrase("the reason is in the log")
+    if name is None:
+        text = Phrase.counted(
+            "{n} file of a removed rule (number {number}) could not be saved, and is not tried again: {why}",
+            "{n} files of a removed rule (number {number}) could not be saved, and are not tried again: {why}",
+            n=failed.files,
+            number=failed.rule_id,
+            why=why,
+        )
+    else:
+        text = Phrase.counted(
+            "{n} file of rule {name!r} could not be saved, and is not tried again: {why}",
+            "{n} files of rule {name!r} could not be saved, and are not tried again: {why}",
+            n=failed.files,
+            name=name,
+            why=why,
+        )
+    selection = f"--rule {shlex.quote(str(failed.rule_id) if name is None else name)}"
+    return _failed_files(failed.files, text, selection, _scope(failed.rule_id))
+
+
+def _failed_files(number: int, text: Phrase, selection: str, scope: str) -> Problem:
+    return Problem(
+        ProblemKind.FILES_FAILED,
+        Severity.ERROR,
+        text,
+        Phrase(
+            "See which, and why: mail-importer delivery list --state failed. Once the cause is removed: mail-importer "
+            "delivery retry {selection}; to give them up: mail-importer delivery skip {selection}",
+            selection=selection,
+        ),
+        scope=scope,
+        count=number,
+    )
+
+
+# Folders.
+
+
+def _is_unavailable(folder: WaitingFolder) -> bool:
+    return folder.reason is not None and not folder.works
+
+
+def _unavailable(folders: Sequence[WaitingFolder]) -> Iterator[Problem]:
+    for each in folders:
+        yield Problem(
+            ProblemKind.FOLDER_UNAVAILABLE,
+            Severity.ERROR,
+            Phrase.counted(
+                "{n} file waits for the folder {path}: {why}",
+                "{n} files wait for the folder {path}: {why}",
+                n=each.waiting,
+                path=each.path,
+                why=each.detail or each.reason,
+            ),
+            Phrase(
+                "Correct the folder; it is tried again by itself, within an hour. See the files: mail-importer "
+                "delivery list --folder {path}",
+                path=shlex.quote(each.path),
+            ),
+            scope=each.key,
+            since=each.attempted,
+            count=each.waiting,
+        )
+
+
+# Lateness.
+
+
+def _late_messages(facts: Facts) -> Iterator[Problem]:
+    deliveries = facts.stored.deliveries
+    since = _late_since(deliveries.unchecked_since, facts)
+    if since is None:
+        return
+    yield Problem(
+        ProblemKind.DELIVERY_LATE,
+        Severity.ERROR,
+        Phrase.counted(
+            "{n} message was not checked against the rules within five minutes, although a delivery is alive.",
+            "{n} messages were not checked against the rules within five minutes, although a delivery is alive.",
+            n=deliveries.unchecked,
+        ),
+        Phrase(
+            "Read the log of the delivery; if it works without errors, start more of them: mail-importer run delivery"
+        ),
+        scope="messages",
+        since=since,
+        count=deliveries.unchecked,
+    )
+
+
+def _late_folders(facts: Facts) -> Iterator[Problem]:
+    late = [
+        (each, since)
+        for each in facts.stored.deliveries.folders
+        if not each.works and not _is_unavailable(each) and (since := _late_since(each.due, facts)) is not None
+    ]
+    if not late:
+        return
+    number = sum(each.waiting for each, _ in late)
+    yield Problem(
+        ProblemKind.DELIVERY_LATE,
+        Severity.ERROR,
+        Phrase.counted(
+            "{n} file is due for more than five minutes, and no delivery that is alive has tried to save it: {paths}.",
+            "{n} files are due for more than five minutes, and no delivery that is alive has tried to save them: "
+            "{paths}.",
+            n=number,
+            paths=listed(each.path for each, _ in late),
+        ),
+        Phrase(
+            "Run a delivery on a host that reaches these folders and has them below its delivery_roots: mail-importer "
+            "config show, mail-importer run delivery"
+        ),
+        scope="folders",
+        since=min(since for _, since in late),
+        count=number,
+    )
+
+
+def _late_since(due: datetime | None, facts: Facts) -> datetime | None:
+    """The time since which it is late: a delivery that has just begun has five minutes of its own. None: it is not."""
+    if due is None:
+        return None
+    began = min(each.process.started for each in facts.living if DELIVERY in each.process.roles)
+    since = max(due, began)
+    return since + LATE_AFTER if age(since, facts.now) >= LATE_AFTER else None
+
+
+def _scope(rule_id: int) -> str:
+    return f"rule {rule_id}"
