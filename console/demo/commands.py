@@ -37,8 +37,8 @@ def demo(messages: int, mailboxes: int, directory: Path) -> Listing:
     """Show the whole pipeline at work on this machine.
 
     Starts a simulator of Microsoft Graph, creates a certificate, adds accounts, creates subscriptions, lets mail arrive
-    and imports it through receiver, queue and processor. Exit status 0 only when every message is in the database
-    exactly once.
+    and imports it through receiver, queue and processor, and a rule saves the tables among the attachments into a
+    folder. Exit status 0 only when every message is in the database exactly once, and every table in the folder.
     """
     place = Place(directory.absolute())
     try:
@@ -87,8 +87,8 @@ def _shown(result: DemoResult, messages: int, place: Place) -> Listing:
     arrived = sum(each.arrived for each in result.mailboxes)
     if result.faults:
         fault = Phrase.counted(
-            "{n} message is not in the database exactly once; the log is {log}.",
-            "{n} messages are not in the database exactly once; the log is {log}.",
+            "{n} message or file is not there exactly once; the log is {log}.",
+            "{n} messages or files are not there exactly once; the log is {log}.",
             n=len(result.faults),
             log=place.log,
         )
@@ -102,6 +102,14 @@ def _shown(result: DemoResult, messages: int, place: Place) -> Listing:
     else:
         fault = None
         tell(Phrase("Every message is in the database exactly once: {database}", database=result.database))
+        tell(
+            Phrase.counted(
+                "Its rule saved {n} table of results, once: {folder}",
+                "Its rule saved {n} tables of results, each once: {folder}",
+                n=result.files,
+                folder=place.import_folder,
+            )
+        )
         tell(Phrase("Query them, for example:"))
         for line in (f'sqlite3 -box "{result.database}" \\', *_QUERY.splitlines()):
             tell(Phrase.verbatim(f"  {line}"))

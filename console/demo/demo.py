@@ -1,7 +1,7 @@
 """The demo: the whole pipeline on this machine, against the simulator, and a check of the import.
 
-The simulator is a process of its own; receiver, queue, subscription manager and processor are the production code, over
-real sockets, unaware of the demo.
+The simulator is a process of its own; receiver, queue, subscription manager, processor and delivery are the production
+code, over real sockets, unaware of the demo.
 """
 
 import asyncio
@@ -9,10 +9,12 @@ import json
 import shutil
 import socket
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from statistics import quantiles
 from typing import Any, Final
@@ -25,13 +27,16 @@ from console.wiring.clock import utc_now
 from console.wiring.database import open_engine
 from console.wiring.roles import ALL, run_roles
 from db.engine import Database, run_writing
-from db.queries import accounts, subscriptions
+from db.outcomes import ContentState, RuleState
+from db.queries import accounts, rules, subscriptions
 from db.schema import revisions
 from db.tables import attachment, message, queue_message
 from graph.certificates import make_self_signed, write_pair
 from phrases import Phrase
+from rules.rule import Rule
 from simulator.control_client import SimulatorControl
 
+_TABLES: Final = ("*.csv", "*.xlsx")
 _MARKER: Final = "made-by-mail-importer-demo"
 _START_SECONDS: Final = 60.0
 _STALL_SECONDS: Final = 60.0
@@ -70,11 +75,15 @@ class MailboxResult:
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """The result of the demo. `faults` is empty when every message is in the database exactly once."""
+    """The result of the demo. `faults` is empty when every message is in the database exactly once, and every file.
+
+    `files`: number of those in the import folder.
+    """
 
     mailboxes: tuple[MailboxResult, ...]
     database: Path
     faults: tuple[Phrase, ...]
+    files: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,11 @@ class Place:
     def certificates(self) -> Path:
         """The certificate store."""
         return self.directory / "certificates"
+
+    @property
+    def import_folder(self) -> Path:
+        """The folder into which a rule saves tables of results."""
+        return self.directory.absolute() / "import"
 
     @property
     def log(self) -> Path:
@@ -144,6 +158,7 @@ async def demonstrate(
             await _until_subscribed(database, roles, mailboxes, on_progress)
             await control.start_traffic(messages, per_second=_ARRIVALS_PER_SECOND, seed=2026)
             await _until_imported(database, control, roles, messages, on_progress)
+            await _until_saved(database, roles, messages, on_progress)
             ledger = await control.ledger()
             return await database.read(lambda connection: _result(connection, ledger, ready, place))
         finally:
@@ -187,6 +202,7 @@ def _settings(place: Place, ready: Mapping[str, Any]) -> Settings:
         graph_url=ready["url"],
         authority_url=ready["url"],
         ca_bundle=Path(ready["ca_file"]),
+        delivery_roots=str(place.import_folder),
     )
 
 
@@ -198,7 +214,7 @@ def _free_port() -> int:
 
 
 def _set_up(settings: Settings, place: Place, ready: Mapping[str, Any]) -> None:
-    """Do an administrator's part: certificate, schema, accounts."""
+    """Do an administrator's part: certificate, schema, accounts, a rule."""
     certificate = make_self_signed("mail-importer demo", now=utc_now())
     write_pair(certificate, place.certificates, "demo")
     engine = open_engine(settings)
@@ -213,7 +229,15 @@ def _set_up(settings: Settings, place: Place, ready: Mapping[str, Any]) -> None:
             secure_certificate_access=False,
         )
         run_writing(engine, lambda connection, account=account: accounts.add(connection, account, now=utc_now()))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+    place.import_folder.mkdir()
+    rule = Rule("Tables", str(place.import_folder), attachment_names=_TABLES)
+    run_writing(engine, lambda connection: _add_rule(connection, rule))
     engine.dispose()
+
+
+def _add_rule(connection: Connection, rule: Rule) -> None:
+    with rules.editing(connection, now=utc_now()) as editor:
+        editor.add(rule)
 
 
 async def _until_subscribed(
@@ -249,6 +273,21 @@ async def _until_imported(
         return int((await control.statistics())["notifications"]["pending"] == 0)
 
     await _until(roles, 1, settled, lambda _: None)
+
+
+async def _until_saved(
+    database: Database, roles: "asyncio.Task[None]", messages: int, on_progress: Callable[[DemoProgress], None]
+) -> None:
+    """Wait until every message is checked against the rule, and every file is saved or has failed."""
+
+    def is_settled(connection: Connection) -> int:
+        white = select(message.c.nMessageID).where(message.c.sRuleState == RuleState.WHITE.value).limit(1)
+        return int(connection.scalar(white) is None)
+
+    def show(_count: int) -> None:
+        on_progress(DemoProgress(Phrase("Files are saved"), messages, messages))
+
+    await _until(roles, 1, lambda: database.read(is_settled), show)
 
 
 async def _until(
@@ -293,7 +332,28 @@ def _result(connection: Connection, ledger: list[dict[str, Any]], ready: Mapping
                 p99=_quantile(seconds, 99),
             )
         )
-    return DemoResult(tuple(results), place.database, tuple(faults))
+    saved = Counter(sha256(path.read_bytes()).hexdigest() for path in place.import_folder.iterdir())
+    faults += _faults_of_files(connection, saved)
+    return DemoResult(tuple(results), place.database, tuple(faults), saved.total())
+
+
+def _faults_of_files(connection: Connection, saved: Counter[str]) -> list[Phrase]:
+    """Attachments that are not in the import folder as often as in mail."""
+    rows = connection.execute(
+        select(attachment.c.sFileName, attachment.c.sSHA256).where(
+            attachment.c.nParentPosition.is_(None), attachment.c.sState == ContentState.STORED.value
+        )
+    )
+    endings = tuple(each.removeprefix("*") for each in _TABLES)
+    wanted = Counter(digest for name, digest in rows if (name or "").lower().endswith(endings))
+    return [
+        Phrase("The import folder has {found} of {wanted} files with the digest {digest}.", **each)
+        for each in (
+            {"found": saved[digest], "wanted": wanted[digest], "digest": digest}
+            for digest in sorted(saved.keys() | wanted.keys())
+            if saved[digest] != wanted[digest]
+        )
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,13 +365,13 @@ class _Row:
 
 def _rows(connection: Connection, account_id: int) -> list[_Row]:
     hashes: dict[int, list[str | None]] = {}
-    for message_id, sha256 in connection.execute(
+    for message_id, digest in connection.execute(
         # Delivered attachments, without those unpacked from them.
         select(attachment.c.nMessageID, attachment.c.sSHA256)
         .where(attachment.c.nParentPosition.is_(None))
         .order_by(attachment.c.nMessageID, attachment.c.nPosition)
     ):
-        hashes.setdefault(message_id, []).append(sha256)
+        hashes.setdefault(message_id, []).append(digest)
     rows = connection.execute(
         select(message.c.nMessageID, message.c.sGraphMessageID, message.c.dtImported).where(
             message.c.nAccountID == account_id
