@@ -143,8 +143,8 @@ def _unavailable(folders: Sequence[WaitingFolder]) -> Iterator[Problem]:
                 why=each.detail or each.reason,
             ),
             Phrase(
-                "Correct the folder: it is tried again by itself, within an hour. To try at once: mail-importer delivery "
-                "retry --folder {path}",
+                "Correct the folder: it is tried again by itself, within an hour. To try at once: mail-importer "
+                "delivery retry --folder {path}",
                 path=shlex.quote(each.path),
             ),
             scope=each.key,

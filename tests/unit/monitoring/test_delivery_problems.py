@@ -71,7 +71,7 @@ def test_a_folder_that_cannot_be_used_is_one_problem_with_the_last_reason() -> N
         EARLIER,
     )
     assert found.text == f"3 files wait for the folder {FOLDER}: {MISSING}"
-    assert f"mail-importer delivery list --folder {FOLDER}" in found.remedy
+    assert f"mail-importer delivery retry --folder {FOLDER}" in found.remedy
 
 
 def test_two_folders_are_two_problems_and_keep_their_identity() -> None:
