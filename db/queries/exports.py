@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, select
 from db.keys import spellings
 from db.outcomes import ContentState
 from db.queries import duplicates
-from db.tables import attachment, header, message, original, recipient
+from db.tables import attachment, email_file, header, message, original, recipient
 
 _row = message.c
 _LARGEST_NUMBER: Final = 2**63 - 1
@@ -93,6 +93,7 @@ def message_of(connection: Connection, message_id: int) -> dict[str, Any] | None
     return {
         **_facts(row),
         "after_import": _after_import(row),
+        "rules": {"state": row.sRuleState, "matched": row.nRulesMatched, "files": _files(connection, message_id)},
         "recipients": _recipients(connection, message_id),
         "headers": _headers(connection, message_id),
         "copies": [
@@ -166,6 +167,30 @@ def _after_import(row: Row[Any]) -> dict[str, Any] | None:
         "attempts": row.nAfterImportAttempts,
         "due": row.dtAfterImportDue,
     }
+
+
+def _files(connection: Connection, message_id: int) -> list[dict[str, Any]]:
+    """The files that import rules save of the message."""
+    each = email_file.c
+    rows = connection.execute(select(email_file).where(each.nMessageID == message_id).order_by(each.nFileID)).all()
+    return [
+        {
+            "rule": row.nRuleID,
+            "part": row.sPart,
+            "position": row.nPosition,
+            "folder": row.sFolder,
+            "name": row.sFileName,
+            "state": row.sState,
+            "path": row.sTargetPath,
+            "size": row.nSize,
+            "sha256": row.sSHA256,
+            "saved": row.dtSaved,
+            "attempts": row.nAttempts,
+            "reason": row.sReason,
+            "detail": row.sDetail,
+        }
+        for row in rows
+    ]
 
 
 def _recipients(connection: Connection, message_id: int) -> list[dict[str, Any]]:

@@ -98,6 +98,7 @@ async def test_the_json_has_all_that_the_database_holds(world: World, command: C
         "body": "Grüße",
         "has_attachments": True,
         "after_import": None,
+        "rules": {"state": "white", "matched": None, "files": []},
         "copies": [],
         "recipients": [
             {"kind": "to", "name": "Zoé", "address": "z@example.com"},
@@ -125,7 +126,8 @@ async def test_every_column_of_the_tables_is_in_the_json(world: World, command: 
     await imported(world, keep_mime=True)
     texts = [each for each in message.c if each.nullable and each.type.python_type is str]
     texts.remove(message.c.sAfterImportDetailPhrase)
-    states = {"sAfterImport": "read", "sAfterImportState": "done", "sCategories": '["sCategories"]'}
+    states = {"sAfterImport": "read", "sAfterImportState": "done", "sRuleState": "green"}
+    states["sCategories"] = '["sCategories"]'
     values = {each.name: states.get(each.name, each.name) for each in texts if each.name != "sImportance"}
     parts = [each for each in attachment.c if each.nullable and each.type.python_type is str]
     await world.database.write(lambda c: c.execute(update(message).values(values)))

@@ -689,6 +689,10 @@ SELECT [tblEmailFile].[nFileID]
 FROM [tblEmailFile] 
 WHERE [tblEmailFile].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) AND [tblEmailFile].[sFolderKey] = :sFolderKey_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sPart] != :sPart_1
 GO
+SELECT [tblEmailFile].[nFileID], [tblEmailFile].[nMessageID], [tblEmailFile].[nRuleID], [tblEmailFile].[nRun], [tblEmailFile].[sKey], [tblEmailFile].[sPart], [tblEmailFile].[nPosition], [tblEmailFile].[sMember], [tblEmailFile].[nMember], [tblEmailFile].[nDataFileID], [tblEmailFile].[sFolder], [tblEmailFile].[sFolderKey], [tblEmailFile].[sFileName], [tblEmailFile].[sTargetPath], [tblEmailFile].[sState], [tblEmailFile].[nAttempts], [tblEmailFile].[sReason], [tblEmailFile].[sDetail], [tblEmailFile].[sDetailPhrase], [tblEmailFile].[nSize], [tblEmailFile].[sSHA256], [tblEmailFile].[dtCreated], [tblEmailFile].[dtDue], [tblEmailFile].[dtRetryUntil], [tblEmailFile].[dtSaved], [tblEmailFile].[sOwner], [tblEmailFile].[sToken], [tblEmailFile].[sFolderIdentity] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = :nMessageID_1 ORDER BY [tblEmailFile].[nFileID]
+GO
 SELECT [tblEmailFile].[nFileID], [tblEmailFile].[nMessageID], [tblEmailFile].[nRuleID], [tblEmailRule].[sName], [tblEmailMessage].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailFile].[nRun], [tblEmailFile].[sPart], [tblEmailFile].[sFolder], [tblEmailFile].[sFileName], [tblEmailFile].[sTargetPath], [tblEmailFile].[sState], [tblEmailFile].[nAttempts], [tblEmailFile].[sReason], [tblEmailFile].[sDetail], [tblEmailFile].[sDetailPhrase], [tblEmailFile].[nSize], [tblEmailFile].[dtCreated], [tblEmailFile].[dtDue], [tblEmailFile].[dtRetryUntil], [tblEmailFile].[dtSaved] 
 FROM [tblEmailFile] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailFile].[nMessageID] LEFT OUTER JOIN [tblEmailRule] ON [tblEmailRule].[nRuleID] = [tblEmailFile].[nRuleID] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] 
 WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) ORDER BY [tblEmailFile].[nFileID] DESC
