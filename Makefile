@@ -32,7 +32,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy --platform win32 -p graph
+	$(BIN)/mypy --platform win32 -p graph -p delivery -p filenames
 	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/.installed-dev
