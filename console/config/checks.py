@@ -19,15 +19,17 @@ from graph.errors import GraphError
 from graph.transport import load_roots
 from phrases import Phrase
 from receiver.tls import tls_context
+from threads import DaemonThreads
 
 _LISTENERS: Final = ("receiver", "metrics")
 """The prefixes of `_host` and `_port`."""
+_FOLDER_SECONDS: Final = 5.0
 _ANY: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  # compared, not bound
 
 
 def problems(settings: Settings) -> Iterator[Phrase]:
     """Find everything on this host that keeps the settings from working."""
-    for check in (_certificates, _roots, _tls, _database, _queue, _alerts, _ports):
+    for check in (_certificates, _roots, _tls, _database, _queue, _alerts, _import_folders, _ports):
         try:
             yield from check(settings)
         except SettingsError as exc:
@@ -86,6 +88,19 @@ def _queue(settings: Settings) -> Iterator[Phrase]:
 def _alerts(settings: Settings) -> Iterator[Phrase]:
     alert_targets(settings)
     yield from ()
+
+
+def _import_folders(settings: Settings) -> Iterator[Phrase]:
+    threads = DaemonThreads("delivery roots", limit=1)
+    for root in settings.delivery_folders:
+        try:
+            if not threads.submit(Path(root).is_dir).result(timeout=_FOLDER_SECONDS):
+                yield Phrase("delivery_roots: there is no folder {folder}.", folder=root)
+        except TimeoutError:
+            yield Phrase("delivery_roots: the folder {folder} does not answer.", folder=root)
+            return
+        except OSError as exc:
+            yield Phrase("delivery_roots: {folder}: {why}.", folder=root, why=exc.strerror or exc)
 
 
 def _ports(settings: Settings) -> Iterator[Phrase]:

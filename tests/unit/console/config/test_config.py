@@ -110,6 +110,7 @@ def test_everything_that_the_settings_name_is_tried_at_once(
         "RECEIVER_TLS_KEY": str(tmp_path / "tls" / "other.pem"),
         "METRICS_PORT": "8080",
         "ALERTS": str(targets),
+        "DELIVERY_ROOTS": str(tmp_path / "import"),
     }.items():
         monkeypatch.setenv(f"MAIL_IMPORTER_{name}", value)
     result = run("config", "check", "--json")
@@ -119,9 +120,10 @@ def test_everything_that_the_settings_name_is_tried_at_once(
         "certificate_store: ", "ca_bundle", f"no folder {tmp_path / 'nowhere'}",
         "receiver_tls_cert and receiver_tls_key",
         "receiver_port and metrics_port are both 8080", f"chmod 600 {targets}",
+        f"delivery_roots: there is no folder {tmp_path / 'import'}",
     ):  # fmt: skip
         assert any(words in each for each in found), (words, found)
-    assert len(found) == 6
+    assert len(found) == 7
 
 
 @pytest.mark.usefixtures("usable")
