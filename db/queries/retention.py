@@ -11,15 +11,31 @@ from datetime import datetime
 from itertools import accumulate, takewhile
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from db.backends import faults, sqlite
 from db.errors import DatabaseError
 from db.locking import by_row
+from db.outcomes import FileState
 from db.queries import accounts, history, messages
 from db.queries.history import Action
-from db.tables import account_settings, attachment, header, message, original, recipient
+from db.tables import account_settings, attachment, email_file, header, message, original, recipient
 from db.tables import seen as seen_table
 from phrases import Phrase
 
@@ -32,6 +48,14 @@ _settings = account_settings.c
 # unreadable, gone) are not counted, whatever their size; their sState differs from that of purged ones.
 _KEPT: Final[ColumnElement[bool]] = and_(_part.biContent.is_not(None), _part.nSize > 0)
 _KEPT_MIME: Final[ColumnElement[bool]] = _mime.biContent.is_not(None)
+# Its files would never be saved: it stays until they are saved, have failed or are given up.
+_WAITS_FOR_NO_FILE: Final[ColumnElement[bool]] = not_(
+    exists(
+        select(literal(1)).where(
+            email_file.c.nMessageID == _row.nMessageID, email_file.c.sState == FileState.PENDING.value
+        )
+    )
+)
 
 
 class MessagesInUse(DatabaseError):
@@ -67,6 +91,7 @@ class OldMessage:
     size: int
     headers: int = 0
     originals: int = 0
+    files: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +135,11 @@ def first_of(found: Sequence[OldMessage], bounds: Bounds) -> Sequence[OldMessage
         accumulate(each.recipients for each in found),
         accumulate(each.headers for each in found),
         accumulate(each.attachments for each in found),
+        accumulate(each.files for each in found),
         accumulate(each.size for each in found),
         strict=True,
     )
-    fitting = takewhile(lambda sums: max(sums[:3]) <= bounds.rows and sums[3] <= bounds.size, so_far)
+    fitting = takewhile(lambda sums: max(sums[:4]) <= bounds.rows and sums[4] <= bounds.size, so_far)
     return found[: min(bounds.keys, max(1, sum(1 for _ in fitting)))]
 
 
@@ -217,7 +243,9 @@ def delete_contents(connection: Connection, contents: Collection[Content]) -> in
 def _received(
     connection: Connection, account_id: int, before: datetime, after: OldMessage | None, limit: int
 ) -> list[tuple[int, datetime | None]]:
-    statement = select(_row.nMessageID, _row.dtReceived).where(_row.nAccountID == account_id, _row.dtReceived < before)
+    statement = select(_row.nMessageID, _row.dtReceived).where(
+        _row.nAccountID == account_id, _row.dtReceived < before, _WAITS_FOR_NO_FILE
+    )
     if after is not None:
         # An index can begin at the first of the three.
         statement = statement.where(
@@ -232,7 +260,7 @@ def _never_received(
     connection: Connection, account_id: int, before: datetime, after: OldMessage | None, limit: int
 ) -> list[tuple[int, datetime | None]]:
     statement = select(_row.nMessageID).where(
-        _row.nAccountID == account_id, _row.dtReceived.is_(None), _row.dtImported < before
+        _row.nAccountID == account_id, _row.dtReceived.is_(None), _row.dtImported < before, _WAITS_FOR_NO_FILE
     )
     if after is not None:
         statement = statement.where(_row.nMessageID > after.message_id)
@@ -243,7 +271,7 @@ def _weighed(connection: Connection, found: Sequence[tuple[int, datetime | None]
     if not found:
         return []
     ids = [message_id for message_id, _ in found]
-    recipients, headers = (_counted(connection, table, ids) for table in (recipient, header))
+    recipients, headers, files = (_counted(connection, table, ids) for table in (recipient, header, email_file))
     parts = connection.execute(
         select(
             _part.nMessageID,
@@ -269,6 +297,7 @@ def _weighed(connection: Connection, found: Sequence[tuple[int, datetime | None]
             size + originals.get(message_id, 0),
             headers=headers.get(message_id, 0),
             originals=int(message_id in originals),
+            files=files.get(message_id, 0),
         )
 
     return [weighed(*each) for each in found]

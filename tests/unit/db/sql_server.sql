@@ -363,7 +363,9 @@ WHERE [tblEmailMessage].[dtReceived] IS NOT NULL ORDER BY [tblEmailMessage].[dtR
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID] 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NULL AND [tblEmailMessage].[dtImported] < :dtImported_1 AND [tblEmailMessage].[nMessageID] > :nMessageID_1 ORDER BY [tblEmailMessage].[nMessageID]
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NULL AND [tblEmailMessage].[dtImported] < :dtImported_1 AND NOT (EXISTS (SELECT :param_2 AS anon_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailFile].[sState] = :sState_1)) AND [tblEmailMessage].[nMessageID] > :nMessageID_1 ORDER BY [tblEmailMessage].[nMessageID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID] 
 FROM [tblEmailMessage] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
@@ -379,11 +381,15 @@ WHERE [tblEmailMessage].[sRuleState] = :sRuleState_1 AND [tblEmailMessage].[nRul
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived] 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_1 AND [tblEmailMessage].[dtReceived] >= :dtReceived_2 AND ([tblEmailMessage].[dtReceived] > :dtReceived_3 OR [tblEmailMessage].[nMessageID] > :nMessageID_1) ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_1 AND NOT (EXISTS (SELECT :param_2 AS anon_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailFile].[sState] = :sState_1)) AND [tblEmailMessage].[dtReceived] >= :dtReceived_2 AND ([tblEmailMessage].[dtReceived] > :dtReceived_3 OR [tblEmailMessage].[nMessageID] > :nMessageID_1) ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived] 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_1 ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
+WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_1 AND NOT (EXISTS (SELECT :param_2 AS anon_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailFile].[sState] = :sState_1)) ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sRuleState], [tblEmailMessage].[nRulesMatched] 
 FROM [tblEmailMessage] 
@@ -712,6 +718,10 @@ GO
 SELECT [tblEmailFile].[nMessageID], [tblEmailFile].[nRuleID], [tblEmailFile].[sKey], [tblEmailFile].[sState], [tblEmailFile].[sTargetPath] 
 FROM [tblEmailFile] 
 WHERE [tblEmailFile].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) ORDER BY [tblEmailFile].[nRun]
+GO
+SELECT [tblEmailFile].[nMessageID], count(*) AS count_1 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailFile].[nMessageID]
 GO
 SELECT [tblEmailFile].[nRuleID], [tblEmailFile].[sKey], [tblEmailFile].[nFileID], [tblEmailFile].[sState] 
 FROM [tblEmailFile] 

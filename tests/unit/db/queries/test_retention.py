@@ -14,10 +14,11 @@ from sqlalchemy import Connection, Engine, MetaData, Table, event, select, text
 from console.db.purge_batches import Purged, PurgeLimits, PurgeSelection, Purging
 from db.engine import Database, run_reading, run_writing
 from db.outcomes import Outcome
-from db.queries import accounts, retention
+from db.queries import accounts, retention, rule_matches
 from db.queries.accounts import AccountSettings
 from db.queries.messages import MessageStore
 from db.queries.retention import Bounds, OldMessage
+from db.queries.rule_matches import FileToSave, Matches
 from db.tables import attachment, message
 from tests.databases import Gateway
 from tests.paths import ROOT
@@ -71,6 +72,20 @@ async def test_what_is_older_goes_whole_and_the_rest_stays(database: Database) -
     assert names(database.engine) == ["just", "timeless, younger"]
     assert rows(database.engine) == (2, 6, 4)
     assert await purge(database) == Purged()
+
+
+async def test_a_message_whose_files_are_to_be_saved_stays_until_they_are(database: Database) -> None:
+    await save(database, "waits", "saved")
+
+    def select_files(connection: Connection) -> None:
+        waits, saved = connection.scalars(select(message.c.nMessageID).order_by(message.c.sGraphMessageID.desc()))
+        for number, lacks in ((waits, None), (saved, "TooLarge")):
+            one = FileToSave(1, "key", "attachment", "/import", "a.csv", reason=lacks)
+            rule_matches.note(connection, [Matches(number, 1, [one])], now=NOW)
+
+    await database.write(select_files)
+    assert (await purge(database)).messages == 1
+    assert names(database.engine) == ["waits"]
 
 
 async def test_of_one_account_the_others_lose_nothing(database: Database) -> None:
