@@ -674,7 +674,7 @@ def _commands(desk: Desk) -> list[list[str]]:
         ["rules", "list"],
         ["rules", "history"],
         ["rules", "test", "--since", "600d"],
-        ["rules", "apply", "--since", "600d", "--yes"],
+        ["rules", "apply", "--since", "600d", "--dry-run"],
         ["rules", "remove", name, "--yes"],
         ["accounts", "disable", name],
         ["accounts", "remove", name, "--yes"],
