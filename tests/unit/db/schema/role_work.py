@@ -691,7 +691,6 @@ def _commands(desk: Desk) -> list[list[str]]:
         ["messages", "list", "--to", "a", "--attachment", "b", "--attachments"],
         ["messages", "list"],
         ["delivery", "list"],
-        ["delivery", "retry", "--all", "--yes"],
         ["delivery", "skip", "--all", "--yes"],
         ["db", "purge", "--older-than", "400d", "--attachments-only", "--yes"],
         ["db", "purge", "--older-than", "400d", "--yes"],
