@@ -1206,7 +1206,7 @@ queue_audit = Table(
         "sAction",
         Unicode(20),
         nullable=False,
-        doc="Operation: replay, purge, import, db purge, retry-actions, delivery retry, delivery skip.",
+        doc="Operation: replay, purge, import, db purge, retry-actions, rules apply, delivery retry, delivery skip.",
     ),
     Column("sWho", Unicode(200), nullable=False, doc="User of the operating system."),
     Column("sHost", Unicode(100), nullable=False, doc="Host of the command."),

@@ -18,7 +18,7 @@ from db.outcomes import FilePart
 from db.queries import files
 from db.queries.contents import ContentDiffers, pieces_of
 from db.queries.files import Claimed, Source
-from db.tables import account_settings, attachment, email_file, message, original
+from db.tables import account_settings, attachment, email_file, email_rule, message, original
 from delivery import archives
 from delivery.archives import ArchiveLimits
 from delivery.errors import ContentMissing
@@ -189,6 +189,7 @@ def _facts(connection: Connection, *, file: Claimed) -> dict[str, Any] | None:
         "received": _iso(found.dtReceived),
         "imported": _iso(found.dtImported),
         "rule": of.nRuleID,
+        "rule_name": connection.scalar(select(email_rule.c.sName).where(email_rule.c.nRuleID == of.nRuleID)),
         "part": of.sPart,
         "file": of.nFileID,
         "file_name_as_sent": sent_as,

@@ -25,6 +25,7 @@ from phrases import Phrase
 _AT_ONCE: Final = 200
 """Files of one transaction, whose messages are locked meanwhile."""
 _ASKED_FROM: Final = 2
+_NONE: Final = Phrase("No file matches: none failed, and none waits after a failed attempt.")
 
 
 @click.command(
@@ -60,13 +61,12 @@ def retry(invocation: Invocation, selection: Selection, yes: bool, why: str | No
         why,
         lambda connection, chunk: files.retry(connection, chunk, now=invocation.clock()),
     )
-    sentences = [
-        Phrase.counted(
-            "{n} file is due again. A running delivery saves it within a minute.",
-            "{n} files are due again. A running delivery saves them from now on.",
-            n=done,
-        )
-    ]
+    again = Phrase.counted(
+        "{n} file is due again. A running delivery saves it within a minute.",
+        "{n} files are due again. A running delivery saves them from now on.",
+        n=done,
+    )
+    sentences = [again if found else _NONE]
     left_out = len(found) - done
     if left_out:
         sentences.append(
@@ -116,7 +116,7 @@ def skip(invocation: Invocation, selection: Selection, yes: bool, why: str | Non
             yes=yes,
         )
     done = _done(invocation, found, "delivery skip", Phrase("Giving up"), str(selection), why, files.skip)
-    sentences = [Phrase.counted("{n} file is given up.", "{n} files are given up.", n=done)]
+    sentences = [Phrase.counted("{n} file is given up.", "{n} files are given up.", n=done) if found else _NONE]
     left_out = len(found) - done
     if left_out:
         sentences.append(
@@ -180,7 +180,7 @@ def _nothing(selection: Selection, found: list[int]) -> Phrase | None:
     if missing <= 0:
         return None
     return Phrase.counted(
-        "{n} of the files named does not fit. See: mail-importer delivery list",
-        "{n} of the files named do not fit. See: mail-importer delivery list",
+        "{n} of the files named does not exist, or is in another state. See: mail-importer delivery list",
+        "{n} of the files named do not exist, or are in other states. See: mail-importer delivery list",
         n=missing,
     )

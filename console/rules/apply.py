@@ -121,7 +121,7 @@ async def _applied(invocation: Invocation, request: _Request) -> _Numbers:
         rules, lists = await _prepared(invocation, database, request)
         async with audited(
             database,
-            action="apply-rules",
+            action="rules apply",
             selection=_selection(request),
             done=lambda: numbers.matched,
             clock=invocation.clock,
@@ -140,7 +140,7 @@ async def _applied(invocation: Invocation, request: _Request) -> _Numbers:
 async def _prepared(
     invocation: Invocation, database: Database, request: _Request
 ) -> tuple[CompiledRules, ArchiveLists]:
-    rules: list[Rule] = await database.read(partial(trial.chosen_rules, names=request.names, enabled=True))
+    rules: list[Rule] = await trial.chosen_rules(database, request.names, enabled=True)
     return trial.compiled(rules), archive_lists_of(invocation.settings, database)
 
 

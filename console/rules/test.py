@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, BinaryIO, Final
 
 import click
-from sqlalchemy import Connection
 
 from console.invocation import (
     Invocation,
@@ -106,23 +105,18 @@ def _content(file: BinaryIO) -> bytes:
 
 
 async def _rules(database: Database, names: Sequence[str]) -> list[Rule]:
-    return await database.read(partial(trial.chosen_rules, names=names, enabled=False))
+    return await trial.chosen_rules(database, names, enabled=False)
 
 
 async def _on_message(invocation: Invocation, names: Sequence[str], wanted: str) -> _Result:
     async with invocation.database() as database:
         rules = await _rules(database, names)
-        numbers = await database.read(partial(_found, wanted=wanted))
+        numbers = await database.read(partial(rule_trials.find, text=wanted, limit=_MAX_FOUND))
+        if not numbers:
+            raise failure(
+                Phrase("There is no imported message with that id. See: mail-importer trace {wanted}", wanted=wanted)
+            )
         return await _tried(invocation, database, rules, numbers)
-
-
-def _found(connection: Connection, wanted: str) -> list[int]:
-    numbers = rule_trials.find(connection, wanted, limit=_MAX_FOUND)
-    if not numbers:
-        raise failure(
-            Phrase("There is no imported message with that id. See: mail-importer trace {wanted}", wanted=wanted)
-        )
-    return numbers
 
 
 async def _on_many(invocation: Invocation, names: Sequence[str], since: datetime, limit: int) -> _Result:

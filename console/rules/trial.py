@@ -7,8 +7,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from console.output import failure, tell
 from console.rules.views import problem_of
 from db.engine import Database
@@ -56,14 +54,14 @@ class Trial:
     files: Sequence[WantedFile]
 
 
-def chosen_rules(connection: Connection, names: Sequence[str], *, enabled: bool) -> list[Rule]:
+async def chosen_rules(database: Database, names: Sequence[str], *, enabled: bool) -> list[Rule]:
     """The rules of these names, or without any all that can be used: only those that are `enabled`, if true.
 
     Raises:
         RuleNotFound: there is none of one of the names.
         click.ClickException: one of those that were named cannot be used.
     """
-    every = table.every(connection)
+    every = await database.read(table.every)
     if names:
         found = [table.named(every, name) for name in dict.fromkeys(names)]
     else:

@@ -238,7 +238,7 @@ class TestApply:
         assert files(engine) == []
         run("rules", "apply", "--since", "1d", "--rule", "results", "--yes")
         [row] = json.loads(run("queue", "audit", "--json").stdout)
-        assert (row["action"], row["messages"]) == ("apply-rules", 1)
+        assert (row["action"], row["messages"]) == ("rules apply", 1)
 
     def test_messages_that_the_delivery_has_yet_to_check_are_left_out(
         self, run: Run, imported: Import, engine: Engine
