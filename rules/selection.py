@@ -118,7 +118,7 @@ def files_of(rule: CompiledRule, facts: MailFacts) -> list[WantedFile]:
     keys = _Keys()
     files = []
     for number, source in enumerate(_sources(rule, facts), 1):
-        name = _name(rule, facts, source, number)
+        name = _visible(_name(rule, facts, source, number), described=rule.rule.save_metadata)
         reason, problem = source.problem or (None, None)
         files.append(
             WantedFile(
@@ -134,6 +134,17 @@ def files_of(rule: CompiledRule, facts: MailFacts) -> list[WantedFile]:
             )
         )
     return list(_with_metadata(files, names)) if rule.rule.save_metadata else files
+
+
+def _visible(name: str, *, described: bool) -> str:
+    """The name as other programs see it: those that begin with a dot are hidden, or temporary files.
+
+    `described`: metadata are saved beside it, whose names end in `.json`; no sender can give a file such a name.
+    """
+    plain = "".join(parts(name))
+    if plain.startswith("."):
+        plain = f"_{plain}"
+    return f"{plain}_" if described and plain.casefold().endswith(_METADATA) else plain
 
 
 class _Keys:

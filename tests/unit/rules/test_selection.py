@@ -176,9 +176,9 @@ def test_metadata() -> None:
     found = files(facts, save_original=True, save_metadata=True)
     assert [each.file_name for each in found] == [
         "a.csv",
-        "a.csv (2).json",
         "a.csv.json",
-        "a.csv.json.json",
+        "a.csv.json_",
+        "a.csv.json_.json",
         "Prüfbericht.eml",
         "Prüfbericht.eml.json",
     ]
@@ -231,3 +231,24 @@ def test_names_are_unique() -> None:
     found = names(of(attachment("DATA.csv", 1), archive(*many)), unpack=ZIP)
     assert len({each.lower() for each in found}) == 20_001
     assert found[:2] == ["DATA.csv", "data (2).csv"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "saved"),
+    [
+        ("a.csv.json", "a.csv.json_"),
+        ("A.JSON", "A.JSON_"),
+        ("a.csv", "a.csv"),
+    ],
+)
+def test_no_sender_can_give_a_file_the_name_of_metadata(sent: str, saved: str) -> None:
+    found = files(of(attachment(sent)), save_metadata=True)
+    assert [each.file_name for each in found] == [saved, f"{saved}.json"]
+    [alone] = files(of(attachment(sent)))
+    assert alone.file_name == sent
+
+
+@pytest.mark.parametrize("sent", [".hidden.csv", "\u200e.hidden.csv", ".mail-importer-1-abc.part"])
+def test_no_file_is_hidden_from_watchers(sent: str) -> None:
+    [found] = files(of(attachment(sent)))
+    assert found.file_name.startswith("_.")
