@@ -30,7 +30,7 @@ class EntryCheck:
     def __init__(self, options: Mapping[str, click.Option], *, same: Callable[[str], str] = str.casefold) -> None:
         self._options = options
         self._same = same
-        self._context = click.Context(click.Command("add"))
+        self._context = click.Context(click.Command("add"), parent=click.get_current_context(silent=True))
         self._defaults = _defaults(options)
         self._problems: list[Phrase] = []
 
