@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,6 +13,7 @@ import structlog
 
 import background
 from db.engine import Database
+from db.errors import DatabaseUnavailable
 from db.queries import rule_mail, rule_matches, rules
 from db.queries.rule_mail import UncheckedMessage
 from db.queries.rule_matches import FileToSave, Matches
@@ -21,6 +22,7 @@ from delivery.archives import ArchiveLimits, members_of
 from delivery.contents import Contents
 from delivery.errors import ContentMissing
 from delivery.metrics import DeliveryMetrics
+from phrases import Phrase
 from rules.attachments import is_archive, is_stored
 from rules.compiled import BadRule, CompiledRule, CompiledRules
 from rules.mail import AttachmentFacts, MailFacts, Member
@@ -34,8 +36,14 @@ T = TypeVar("T")
 _BATCH: Final = 100
 _BATCH_BYTES: Final = 32 * 1024 * 1024
 _RULES_FOR: Final = timedelta(seconds=10)
+"""Time after which rules are read again even if no command changed them: other programs may have."""
 _AGAIN_AFTER: Final = timedelta(minutes=10)
 _MAX_SET_ASIDE: Final = 1000
+_ROWS_AT_ONCE: Final = 1000
+_MAX_FILES: Final = 10_000
+"""Files of one message, of all rules."""
+_MAX_UNPACKED: Final = 1024 * 1024 * 1024
+"""Bytes of all files in the archives of one message."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -51,6 +59,8 @@ class Checked:
     def matches(self) -> Matches:
         """The result as it is stored."""
         rows = [_row(rule.rule, each) for rule, wanted in self.files for each in wanted]
+        if len(rows) > _MAX_FILES:
+            rows = [*rows[:_MAX_FILES], _too_many(rows[_MAX_FILES], len(rows))]
         return Matches(self.facts.message_id, len(self.files), rows)
 
 
@@ -69,8 +79,22 @@ def check(compiled: CompiledRules, facts: MailFacts, members: Members) -> Checke
 
 
 def with_lists(facts: MailFacts, members: Members) -> MailFacts:
-    """The facts with the lists of all attached archives."""
-    return replace(facts, attachments=[_listed(each, members) for each in facts.attachments])
+    """The facts with the lists of all attached archives; what is too large with those before it cannot be read."""
+    attachments: list[AttachmentFacts] = []
+    total = 0
+    for each in facts.attachments:
+        listed = _listed(each, members)
+        size = sum(member.size for member in listed.members or () if member.problem is None)
+        if size and total + size > _MAX_UNPACKED:
+            listed = replace(listed, members=[_too_large(member) for member in listed.members or ()])
+        else:
+            total += size
+        attachments.append(listed)
+    return replace(facts, attachments=attachments)
+
+
+def _too_large(member: Member) -> Member:
+    return member if member.problem else replace(member, problem="TooLarge")
 
 
 def _listed(each: AttachmentFacts, members: Members) -> AttachmentFacts:
@@ -98,6 +122,17 @@ def _row(rule: Rule, wanted: WantedFile) -> FileToSave:
         reason=wanted.reason,
         detail=wanted.problem,
     )
+
+
+def _too_many(first: FileToSave, number: int) -> FileToSave:
+    """The file in the place of those beyond the limit: it has failed, and so the message is red."""
+    detail = Phrase(
+        "The rules select {number} files of this message, and {limit} at most are saved. Narrow the rules, or save the "
+        "rest by hand: mail-importer export",
+        number=number,
+        limit=_MAX_FILES,
+    )
+    return replace(first, key=f"beyond {_MAX_FILES}", describes=None, reason="TooManyFiles", detail=detail)
 
 
 class ArchiveLists:
@@ -136,6 +171,7 @@ class RuleChecker:
         self._stored: Sequence[StoredRule] = ()
         self._compiled = CompiledRules(())
         self._read_at: datetime | None = None
+        self._token: rules.ChangeToken | None = None
         self._set_aside: dict[int, datetime] = {}
         """Messages whose check failed, for a fault in the program; each with the time until which it is left out."""
 
@@ -152,6 +188,7 @@ class RuleChecker:
         found = [each for each in found if each.message_id not in self._set_aside]
         if not found:
             return 0
+        # After the messages: of a rule that is added just now, none of the mail that follows it is missed.
         await self._load_rules(now)
         oldest = min((each.rule.active_since or now for each in self._compiled.rules), default=None)
         early = [each.message_id for each in found if oldest is None or each.imported < oldest]
@@ -162,14 +199,15 @@ class RuleChecker:
         return len(found)
 
     async def _load_rules(self, now: datetime) -> None:
-        if self._read_at is not None and timedelta() <= now - self._read_at < _RULES_FOR:
+        token = await self._database.read(rules.change_token)
+        if token == self._token and self._read_at is not None and timedelta() <= now - self._read_at < _RULES_FOR:
             return
         stored = await self._database.read(rules.every)
         if stored != self._stored:
             self._compiled = await self._run(_compiled, stored)
             self._stored = stored
             log.info("rules_loaded", rules=len(self._compiled.rules))
-        self._read_at = now
+        self._read_at, self._token = now, token
 
     async def _check(self, messages: Sequence[UncheckedMessage]) -> None:
         if not messages:
@@ -180,6 +218,16 @@ class RuleChecker:
             lambda connection: rule_mail.facts_of(connection, numbers, with_body=needs_text)
         )
         checked = await self._run(self._check_all, facts)
+        for group in _in_transactions(checked):
+            try:
+                await self._note(group)
+            except DatabaseUnavailable:
+                raise
+            except Exception as exc:  # noqa: BLE001  # as in `_check_all`
+                for each in group:
+                    self._set_aside_for(each.facts.message_id, exc)
+
+    async def _note(self, checked: Sequence[Checked]) -> None:
         now = self._clock()
         noted = await self._database.write(
             lambda connection: rule_matches.note(connection, [each.matches for each in checked], now=now)
@@ -217,6 +265,21 @@ def _compiled(stored: Sequence[StoredRule]) -> CompiledRules:
             with contextlib.suppress(BadRule):
                 usable.append(CompiledRule(each.rule))
     return CompiledRules(usable)
+
+
+def _in_transactions(checked: Sequence[Checked]) -> Iterator[list[Checked]]:
+    """The results, as many together as one transaction may write: others wait for it meanwhile."""
+    group: list[Checked] = []
+    rows = 0
+    for each in checked:
+        number = sum(len(wanted) for _, wanted in each.files)
+        if group and rows + number > _ROWS_AT_ONCE:
+            yield group
+            group, rows = [], 0
+        group.append(each)
+        rows += number
+    if group:
+        yield group
 
 
 def _within_bounds(messages: Sequence[UncheckedMessage]) -> list[UncheckedMessage]:

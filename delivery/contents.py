@@ -170,10 +170,10 @@ def _facts(connection: Connection, *, file: Claimed) -> dict[str, Any] | None:
     of = connection.execute(select(email_file).where(data.nFileID == file.described)).one_or_none()
     if found is None or of is None:
         return None
-    name = select(attachment.c.sFileName).where(
-        attachment.c.nMessageID == file.message_id, attachment.c.nPosition == of.nPosition
-    )
-    sent_as = of.sMember or (None if of.nPosition is None else connection.scalar(name))
+    sent_as = of.sMember
+    if sent_as is None and of.nPosition is not None:
+        is_it = partial(has_key, of.sKey, member=None)
+        sent_as = files.attachment_name(connection, file.message_id, of.nPosition, is_it=is_it)
     return {
         "version": 1,
         "account": found.sAccountName,

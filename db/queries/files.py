@@ -341,7 +341,10 @@ def skip(connection: Connection, numbers: Collection[int]) -> int:
     """Give up files that failed or wait; return their number. One that is being renamed is left alone."""
     given_up = or_(
         _file.sState == FileState.FAILED.value,
-        and_(_file.sState == FileState.PENDING.value, _file.sFolderIdentity.is_(None)),
+        and_(
+            _file.sState == FileState.PENDING.value,
+            or_(_file.sFolderIdentity.is_(None), _file.sReason == FOLDER_REPLACED),
+        ),
     )
     changed = 0
     for chunk, messages in _with_messages(connection, numbers):
@@ -416,6 +419,18 @@ def find_attachment(
             if is_it(_facts_of(row)):
                 there = row.sState == ContentState.STORED and row.nHasBytes
                 return Source(attachment.name, row.nAttachmentID, row.nSize, row.sSHA256) if there else None
+    return None
+
+
+def attachment_name(
+    connection: Connection, message_id: int, position: int, *, is_it: Callable[[AttachmentFacts], bool]
+) -> str | None:
+    """The name, as sent, of the attachment that `is_it` is true of, as in `find_attachment`."""
+    chosen = {"message_id": message_id, "position": position}
+    for statement in (_PART_AT, _PARTS):
+        for row in connection.execute(statement, chosen).all():
+            if is_it(_facts_of(row)):
+                return row.sFileName  # type: ignore[no-any-return]  # a column of a row
     return None
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, true, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, true, update
 
 from db.errors import RuleExists, RuleNotFound
 from db.locking import by_row, locked_rows
@@ -20,7 +20,7 @@ from db.queries.entry_lists import lines, separated, stored
 from db.queries.history import Action, Author
 from db.queries.rows import RowReader
 from db.queries.rule_history import PLACE, RuleState
-from db.tables import email_rule
+from db.tables import email_rule, email_rule_change
 from phrases import Phrase
 from rules.rule import CONTAINERS, Container, Rule, SavedBody, SubjectKind
 from rules.texts import comparable
@@ -56,6 +56,16 @@ def every(connection: Connection) -> list[StoredRule]:
     """All rules, in the order of the list."""
     rows = connection.execute(select(email_rule).order_by(_rule.nPosition, _rule.nRuleID))
     return [_stored_rule(row._mapping) for row in rows]  # noqa: SLF001  # public, as SQLAlchemy documents
+
+
+ChangeToken = tuple[int, int | None, int | None]
+"""Differs after each change of rules by a command."""
+
+
+def change_token(connection: Connection) -> ChangeToken:
+    """The number of rules, the latest of them, and their latest change. Two short statements."""
+    count, latest = connection.execute(select(func.count(), func.max(_rule.nRuleID))).one()
+    return count, latest, connection.scalar(select(func.max(email_rule_change.c.nChangeID)))
 
 
 def by_name(connection: Connection, name: str) -> StoredRule:
@@ -154,7 +164,7 @@ class RuleEditor:
         ).one()
         self._names.setdefault(comparable(rule.name), []).append(number)
         self._values[number] = {name: number if name == "nRuleID" else values[name] for name in _rule.keys()}  # noqa: SIM118  # no mapping
-        self._order.insert(len(self._order) if position is None else position - 1, number)
+        self._order.insert(len(self._order) if position is None else min(position - 1, len(self._order)), number)
         return self._noted(number, Action.ADDED)
 
     def change(self, name: str, rule: Rule) -> StoredRule:
@@ -166,7 +176,8 @@ class RuleEditor:
         """
         before = self.by_name(name)
         number = before.rule.rule_id
-        self._refuse_same_name(rule, but=number)
+        if rule.name != before.rule.name:
+            self._refuse_same_name(rule, but=number)
         old = _columns(before.rule)
         # Unreadable values that were not replaced stay until they are corrected.
         values = {column: value for column, value in _columns(rule).items() if value != old[column]}
@@ -215,7 +226,7 @@ class RuleEditor:
         moved = {number for _, number in wanted}
         self._order = [number for number in self._order if number not in moved]
         for place, number in wanted:
-            self._order.insert(place - 1, number)
+            self._order.insert(min(place - 1, len(self._order)), number)
         for place, number in enumerate(self._order):
             if number in moved and before[number] != place:
                 self._note(number, Action.MOVED)
@@ -312,7 +323,22 @@ def _stored_rule(row: RowMapping | Mapping[str, Any]) -> StoredRule:
         save_metadata=reading.flag("bSaveMetadata"),
         active_since=reading.time("dtActiveSince"),
     )
+    _refuse_blank_lists(reading, rule)
     return StoredRule(rule, reading.faults)
+
+
+def _refuse_blank_lists(reading: RowReader, rule: Rule) -> None:
+    """Note texts that have no entry: without one, more mail would fit than their author meant."""
+    for name, entries in (
+        ("sSenders", rule.senders),
+        ("sRecipients", rule.recipients),
+        ("sSubject", rule.subjects),
+        ("sBodyWords", rule.body_words),
+        ("sAttachmentNames", rule.attachment_names),
+    ):
+        text = reading.text_or_none(name)
+        if text and not entries:
+            reading.refuse(name, text, Phrase("a list with an entry"))
 
 
 def _word(reading: RowReader, name: str, words: type[_W]) -> _W | None:

@@ -54,7 +54,7 @@ _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str, str]]] = {
     "tblEmailAttachment":      ("",       "SIU",     "",      "S",      "SIUD",   "S"),
     "tblEmailOriginal":        ("",       "SIU",     "",      "S",      "SIUD",   "S"),
     "tblEmailRule":            ("",       "S",       "S",     "S",      "SIUD",   ""),
-    "tblEmailRuleChange":      ("",       "",        "",      "",       "SI",     ""),
+    "tblEmailRuleChange":      ("",       "",        "",      "S",      "SI",     ""),
     "tblEmailFile":            ("",       "S",       "S",     "SIUD",   "SIUD",   "S"),
     "vEmail":                  ("",       "",        "",      "",       "S",      "S"),
     "vEmailAttachment":        ("",       "",        "",      "",       "S",      "S"),

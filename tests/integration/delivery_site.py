@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 
 from background.pulse import Pulse
 from console.settings import Settings
-from console.wiring.delivery import DeliveryContext, deliverer_of
+from console.wiring.delivery import DeliveryContext, archive_lists_of, deliverer_of
 from db.engine import Database
 from db.outcomes import FileState
 from db.queries import rules
@@ -23,8 +23,10 @@ from db.queries.files import LEASE
 from db.queries.messages import MessageStore
 from db.records import MessageRecord
 from db.tables import email_file, message
+from delivery.checking import RuleChecker
 from delivery.deliverer import Deliverer
 from delivery.folders import ImportFolder, Written, open_folder
+from delivery.metrics import DeliveryMetrics
 from rules.rule import Rule
 from tests.databases import Gateway
 from tests.doubles.clock import SettableClock
@@ -219,6 +221,13 @@ class Site:
     async def is_settled(self) -> bool:
         """True once every message is checked, and no file is pending."""
         return await self.database.read(_is_settled)
+
+    async def settle_checks(self) -> None:
+        """Check all messages, and save nothing."""
+        lists = archive_lists_of(self.settings, self.database)
+        metrics = DeliveryMetrics(CollectorRegistry())
+        while await RuleChecker(self.database, lists, clock=self.clock, metrics=metrics).check_some():
+            pass
 
     async def settle(self) -> None:
         """Run a delivery until all is settled, the watcher included."""

@@ -128,6 +128,28 @@ async def test_the_original_is_saved_as_it_came(site: Site) -> None:
     assert await site.states() == [("green", 1), ("red", 1)]
 
 
+async def test_a_rule_applies_to_mail_from_the_moment_at_which_it_is_added(site: Site) -> None:
+    """Whatever rules were read shortly before."""
+    await site.add_rule(name="Other", subject_kind=SubjectKind.IS, subjects=("Other",))
+    async with site.delivering():
+        await site.receive(mail("m1", [attached(0, "a.csv", CSV)]))
+        await until(lambda: site.states_are("amber"))
+        await site.add_rule()
+        await site.receive(mail("m2", [attached(0, "b.csv", CSV)]))
+        await until(lambda: site.states_are("amber", "green"))
+
+
+async def test_metadata_name_the_attachment_that_they_describe_wherever_it_is_now(site: Site) -> None:
+    await site.add_rule(save_metadata=True)
+    await site.receive(mail("m1", [attached(0, "a.csv", CSV), attached(1, "b.csv", b"b")]))
+    await site.settle_checks()
+    await site.store.replace(mail("m1", [attached(0, "b.csv", b"b"), attached(1, "a.csv", CSV)]))
+    await site.settle()
+    saved = dict(site.saved)
+    assert json.loads(saved["a.csv.json"])["file_name_as_sent"] == "a.csv"
+    assert json.loads(saved["b.csv.json"])["file_name_as_sent"] == "b.csv"
+
+
 # Folders in trouble.
 
 

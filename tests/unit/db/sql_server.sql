@@ -1111,7 +1111,7 @@ UPDATE [tblEmailFile] WITH (ROWLOCK) SET [dtDue]=:dtDue, [sOwner]=:sOwner, [sTok
 GO
 UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [dtDue]=NULL WHERE [tblEmailFile].[nDataFileID] IN (__[POSTCOMPILE_nDataFileID_1]) AND [tblEmailFile].[sState] = :sState_1
 GO
-UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [dtDue]=NULL WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) AND ([tblEmailFile].[sState] = :sState_1 OR [tblEmailFile].[sState] = :sState_2 AND [tblEmailFile].[sFolderIdentity] IS NULL)
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [dtDue]=NULL WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) AND ([tblEmailFile].[sState] = :sState_1 OR [tblEmailFile].[sState] = :sState_2 AND ([tblEmailFile].[sFolderIdentity] IS NULL OR [tblEmailFile].[sReason] = :sReason_1))
 GO
 UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=([tblEmailFile].[nAttempts] + :nAttempts_1), [sReason]=:sReason, [sDetail]=:sDetail, [sDetailPhrase]=:sDetailPhrase, [dtDue]=:dtDue WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
 GO

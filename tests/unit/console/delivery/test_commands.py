@@ -175,7 +175,7 @@ def test_a_file_that_does_not_fit_is_an_error(run: Run, filled: dict[str, int]) 
     result = run("delivery", "retry", "--id", str(filled["saved.csv"]), "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout) == {"action": "delivery retry", "files": 0, "left_out": 0}
-    assert "1 of the files named does not fit" in result.stderr
+    assert "1 of the files named does not exist, or is in another state" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["retry", "skip"])

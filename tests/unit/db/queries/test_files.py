@@ -342,6 +342,17 @@ async def test_what_is_being_renamed_is_not_given_up(desk: Desk) -> None:
     assert await desk.database.write(lambda c: files.skip(c, [claimed.file_id])) == 0
 
 
+async def test_what_arrived_in_a_folder_that_was_replaced_may_be_given_up(desk: Desk) -> None:
+    """As its reason advises an operator who found it there."""
+    await desk.matched()
+    [claimed] = await desk.claim()
+    await desk.whole(claimed)
+    attempt = Failed(claimed, files.FOLDER_REPLACED, BROKEN, desk.clock() + timedelta(minutes=1))
+    await desk.database.write(lambda c: files.note_failed(c, [attempt]))
+    assert await desk.database.write(lambda c: files.skip(c, [claimed.file_id])) == 1
+    assert await desk.rows() == {"a.csv": "skipped"}
+
+
 async def test_a_file_without_bytes_is_not_tried_again(desk: Desk) -> None:
     await desk.matched("m1", "a.csv", reason="TooLarge", detail=BROKEN)
     numbers = (await desk.ids()).values()
