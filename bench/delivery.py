@@ -39,7 +39,7 @@ _POLL_SECONDS: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    """What is delivered: `files` of `size` bytes into each of `folders`."""
+    """A load: `files` of `size` bytes into each of `folders`."""
 
     title: str
     size: int

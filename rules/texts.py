@@ -1,4 +1,4 @@
-"""Forms in which texts are compared, made in time that grows with the text, whoever wrote it. No I/O."""
+"""Forms in which texts are compared, made in time that grows with the text, crafted ones included. No I/O."""
 
 import re
 import unicodedata

@@ -356,7 +356,7 @@ def remove(invocation: Invocation, name: str, yes: bool) -> Report:
 
 
 def _removal(account: table.Account, messages: int) -> list[Phrase]:
-    """What the removal does, a line each, and the question."""
+    """The effects of the removal, a line each, and the question."""
     return [
         Phrase("Its subscription at Microsoft Graph is deleted, and its mail is no longer imported."),
         Phrase("What of it waits in the queue is dropped; its dead letters stay, and are no problem any more."),

@@ -53,7 +53,7 @@ class TakenUp:
     import_since: datetime | None
 
     def sentence(self, name: str) -> Phrase:
-        """What was done; `name`: of the account from now on."""
+        """The report; `name`: of the account from now on."""
         done = Phrase.counted(
             "Account {name!r} takes up the removed account {removed!r} with its {n} message, and is enabled.",
             "Account {name!r} takes up the removed account {removed!r} with its {n} messages, and is enabled.",

@@ -35,7 +35,7 @@ class Selection:
         return ", ".join(parts) or "all"
 
     def criteria(self, connection: Connection) -> FileCriteria:
-        """What is selected, but for the numbers and the states.
+        """The selected files, but for the numbers and the states.
 
         Raises:
             RuleNotFound

@@ -28,7 +28,7 @@ from rules.rule import Rule
 
 @dataclass(slots=True)
 class _Numbers:
-    """What was done. `unchecked`: messages that were left out, which the delivery has yet to check."""
+    """Numbers of messages and files. `unchecked`: messages that were left out, which the delivery has yet to check."""
 
     messages: int = 0
     matched: int = 0
@@ -38,7 +38,7 @@ class _Numbers:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What an operator asks for."""
+    """The options of an operator."""
 
     since: datetime
     names: Sequence[str]

@@ -106,7 +106,7 @@ class TestContents:
                 return True
 
             def write(self, data: object) -> int:
-                added = bytes(memoryview(data))  # type: ignore[arg-type]
+                added = bytes(memoryview(data))  # type: ignore[arg-type]  # the base class declares object
                 self.data += added
                 return len(added)
 
@@ -122,7 +122,7 @@ class TestContents:
             for number in range(2):
                 with archive.open(str(number), "w", force_zip64=True) as file:
                     file.write(DATA)
-        end = zipfile._EndRecData(buffer)  # type: ignore[attr-defined]
+        end = zipfile._EndRecData(buffer)  # type: ignore[attr-defined]  # internal: the stubs lack it
         data = buffer.getvalue()
         length, offset, place = end[5], end[6], end[9]
         large = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 2, 2, length, offset)
@@ -246,7 +246,7 @@ class TestProblems:
 
     def test_one_file_of_a_later_version_does_not_spoil_the_others(self) -> None:
         archive = _central(_zip(("a", b"x"), ("b", b"y")), 6, b"\xff")
-        with pytest.raises(NotImplementedError):
+        with pytest.raises(NotImplementedError):  # of zipfile, for the whole archive: a reason for a reader of our own
             zipfile.ZipFile(io.BytesIO(archive))
         assert _read(archive, 1) == b"y"
 
@@ -271,7 +271,7 @@ class TestProblems:
             try:
                 assert _read(bytes(changed)) == data, place  # in bits that mean nothing
             except BadArchive as exc:
-                assert exc.reason in {"Damaged", "Unsupported"}, place  # noqa: PT017
+                assert exc.reason in {"Damaged", "Unsupported"}, place  # noqa: PT017  # it may also be read
 
     @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.parametrize("difference", [-1, 1, 100_000])
@@ -316,7 +316,7 @@ class TestProblems:
                 try:
                     assert len(_read(bytes(changed), member.number)) == member.size
                 except BadArchive as exc:
-                    assert member.problem in {None, exc.reason}  # noqa: PT017
+                    assert member.problem in {None, exc.reason}  # noqa: PT017  # it may also be read
 
 
 class TestBounds:

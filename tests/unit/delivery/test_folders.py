@@ -295,7 +295,7 @@ class TestPublish:
         link = os.link
 
         def lost(*names: str, **places: int) -> NoReturn:
-            link(*names, **places)  # type: ignore[arg-type]
+            link(*names, **places)  # type: ignore[arg-type]  # numbers, passed on as they come
             raise FileExistsError(errno.EEXIST, "as NFS says when it repeats the call")
 
         _without_flags(monkeypatch)
@@ -537,12 +537,12 @@ class TestRoots:
     def test_no_handle_stays_open(self, place: Path, tmp_path: Path) -> None:
         (place / "a" / "b").mkdir(parents=True)
         (place / "link").symlink_to(tmp_path)
-        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # iterdir would hold a handle of its own
         check_folder(str(place / "a" / "b"), [str(place)])
         for bad in ("link", "missing", "a/b/c"):
             with pytest.raises(FolderUnavailable):
                 check_folder(str(place / bad), [str(place)])
-        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208  # iterdir would hold a handle of its own
 
     def test_a_link_that_is_swapped_in_while_folders_are_opened_leads_nowhere(
         self, place: Path, tmp_path: Path

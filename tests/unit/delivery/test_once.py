@@ -1,4 +1,4 @@
-"""A file arrives once and whole, whichever call the process is killed at, and whoever takes it away."""
+"""A file arrives once and whole, at whichever call the process is killed, and whatever program takes it away."""
 
 import ctypes
 import errno

@@ -1,9 +1,8 @@
 """The accounts, and the conditions of each."""
 
 import re
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -568,7 +567,8 @@ def _while_taken_up(engine: Engine, work: Callable[[Connection], object]) -> tup
         assert accounts.add(connection, settings("b", user_id="a@example.com"), now=LATER) == number
         other_result = threads.submit(other)
         begun.wait(0.5)  # SQLite does not begin a second one
-        time.sleep(0.2)
+        _, waiting = wait([other_result], timeout=0.2)
+        assert waiting, "the second one did not wait for the first"
         connection.commit()
         return number, _result(other_result)
 
