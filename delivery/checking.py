@@ -219,13 +219,19 @@ class RuleChecker:
         )
         checked = await self._run(self._check_all, facts)
         for group in _in_transactions(checked):
-            try:
-                await self._note(group)
-            except DatabaseUnavailable:
-                raise
-            except Exception as exc:  # noqa: BLE001  # as in `_check_all`
-                for each in group:
-                    self._set_aside_for(each.facts.message_id, exc)
+            await self._note_or_set_aside(group)
+
+    async def _note_or_set_aside(self, checked: Sequence[Checked]) -> None:
+        try:
+            await self._note(checked)
+        except DatabaseUnavailable:
+            raise
+        except Exception as exc:  # noqa: BLE001  # as in `_check_all`: reported, and tried again later
+            if len(checked) == 1:
+                self._set_aside_for(checked[0].facts.message_id, exc)
+                return
+            for each in checked:  # one is at fault
+                await self._note_or_set_aside([each])
 
     async def _note(self, checked: Sequence[Checked]) -> None:
         now = self._clock()

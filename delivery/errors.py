@@ -10,7 +10,12 @@ DeliveryError
     └── BadArchive      ... or not from the .zip that holds it
 """
 
+from typing import Final
+
 from phrases import Phrase
+
+NAME_TOO_LONG: Final = "NameTooLong"
+"""`reason` of a name that is refused for its length: a shorter one may be accepted."""
 
 
 class DeliveryError(Exception):

@@ -20,7 +20,15 @@ from db.outcomes import FilePart
 from db.queries import files
 from db.queries.files import FOLDER_REPLACED, LEASE, MAX_WAIT, Claimed, DueFolder, Failed, Whole
 from delivery.contents import Contents
-from delivery.errors import ContentMissing, DeliveryError, FolderUnavailable, NameRefused, NameTaken, TemporaryGone
+from delivery.errors import (
+    NAME_TOO_LONG,
+    ContentMissing,
+    DeliveryError,
+    FolderUnavailable,
+    NameRefused,
+    NameTaken,
+    TemporaryGone,
+)
 from delivery.folders import ImportFolder, Written, temporary_name
 from delivery.metrics import DeliveryMetrics
 from phrases import Phrase
@@ -255,9 +263,16 @@ class FolderLane:
     async def _name(self, opened: ImportFolder, claimed: Claimed, batch: _Batch) -> str:
         """A free name that no other file of the batch has."""
         wanted = await self._wanted_name(claimed)
-        name = await self._call(partial(opened.free_name, wanted, batch.names))
-        batch.names.add(name.casefold())
-        return name
+        while True:
+            try:
+                name = await self._call(partial(opened.free_name, wanted, batch.names))
+            except NameRefused as exc:
+                if exc.reason != NAME_TOO_LONG:
+                    raise
+                wanted = opened.shortened(wanted)
+            else:
+                batch.names.add(name.casefold())
+                return name
 
     async def _wanted_name(self, claimed: Claimed) -> str:
         if FilePart(claimed.part) is not FilePart.METADATA or claimed.described is None:
@@ -299,8 +314,7 @@ class FolderLane:
             try:
                 await self._call(partial(opened.publish, _temporary_of(whole), name))
             except NameTaken:
-                name = await self._call(partial(opened.free_name, whole.file.name, batch.names))
-                batch.names.add(name.casefold())
+                name = await self._name(opened, whole.file, batch)
                 whole = replace(whole, target=str(PurePath(self._folder.path) / name))
                 if not await self._note_whole([whole]):
                     return

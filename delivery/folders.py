@@ -18,7 +18,7 @@ from typing import Final, Self, TypeVar
 
 from delivery import names
 from delivery.directory import TEMPORARY_ENDING, Directory
-from delivery.errors import FolderRefused, FolderUnavailable, NameRefused, NameTaken, TemporaryGone
+from delivery.errors import NAME_TOO_LONG, FolderRefused, FolderUnavailable, NameRefused, NameTaken, TemporaryGone
 from delivery.folder_faults import attempt, error_number
 from phrases import Phrase
 
@@ -260,7 +260,7 @@ def _with_name(call: Callable[[], T]) -> T:
                 "NameTaken", Phrase("There is a file of this name; it was not touched.")
             )
         elif number == errno.ENAMETOOLONG:
-            refused = NameRefused("NameTooLong", Phrase("The file system accepts no name of this length."))
+            refused = NameRefused(NAME_TOO_LONG, Phrase("The file system accepts no name of this length."))
         elif number in _OF_NAMES:
             refused = _refused()
         else:

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from delivery.errors import NameRefused
+from delivery.errors import NAME_TOO_LONG, NameRefused
 from phrases import Phrase
 
 _EXTENSION: Final = re.compile(r"(?<=.)\.[^.\s]{1,29}$")
@@ -27,7 +27,7 @@ def shortened(name: str) -> str:
     for limit in _LADDER:
         if length > limit:
             return numbered(name, 1, limit)
-    raise NameRefused("NameTooLong", Phrase("The file system accepts no name of {length} bytes.", length=length))
+    raise NameRefused(NAME_TOO_LONG, Phrase("The file system accepts no name of {length} bytes.", length=length))
 
 
 def checked(name: str) -> str:

@@ -413,24 +413,28 @@ def find_attachment(
 
     `is_it` gets only what tells attachments apart.
     """
-    chosen = {"message_id": message_id, "position": position}
-    for statement in (_PART_AT, _PARTS):
-        for row in connection.execute(statement, chosen).all():
-            if is_it(_facts_of(row)):
-                there = row.sState == ContentState.STORED and row.nHasBytes
-                return Source(attachment.name, row.nAttachmentID, row.nSize, row.sSHA256) if there else None
-    return None
+    row = _attachment_row(connection, message_id, position, is_it)
+    if row is None or row.sState != ContentState.STORED or not row.nHasBytes:
+        return None
+    return Source(attachment.name, row.nAttachmentID, row.nSize, row.sSHA256)
 
 
 def attachment_name(
     connection: Connection, message_id: int, position: int, *, is_it: Callable[[AttachmentFacts], bool]
 ) -> str | None:
-    """The name, as sent, of the attachment that `is_it` is true of, as in `find_attachment`."""
+    """The name, as sent, of the attachment that `find_attachment` finds, whether its bytes are there or not."""
+    row = _attachment_row(connection, message_id, position, is_it)
+    return None if row is None else row.sFileName
+
+
+def _attachment_row(
+    connection: Connection, message_id: int, position: int, is_it: Callable[[AttachmentFacts], bool]
+) -> Row[Any] | None:
     chosen = {"message_id": message_id, "position": position}
     for statement in (_PART_AT, _PARTS):
         for row in connection.execute(statement, chosen).all():
             if is_it(_facts_of(row)):
-                return row.sFileName  # type: ignore[no-any-return]  # a column of a row
+                return row
     return None
 
 

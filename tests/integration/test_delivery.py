@@ -7,16 +7,21 @@ import io
 import json
 import threading
 import zipfile
-from collections.abc import AsyncIterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
+from sqlalchemy import Connection
 
-from db.queries import files
+from db.queries import files, rule_matches
 from db.queries.files import LEASE
+from db.queries.rule_matches import Matches
 from db.records import OriginalRecord
+from delivery.errors import NAME_TOO_LONG, NameRefused
+from delivery.folders import ImportFolder
+from phrases import Phrase
 from rules.rule import Container, SavedBody, SubjectKind
 from tests.databases import Gateway, on_every_database
 from tests.doubles.rule_mail import attached, mail
@@ -67,6 +72,26 @@ async def test_nothing_there_is_overwritten(site: Site) -> None:
     await site.settle()
     assert [name for name, _ in site.saved] == sorted(["a.csv", *(f"a ({number}).csv" for number in range(2, 32))])
     assert dict(site.saved)["a.csv"] == b"of another program"
+
+
+async def test_a_name_that_the_file_system_finds_too_long_is_shortened(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As encrypted ones do: they announce 255 bytes and take 143."""
+    exists = ImportFolder.exists
+
+    def of_short_names(folder: ImportFolder, name: str) -> bool:
+        if len(name) > 143:
+            raise NameRefused(NAME_TOO_LONG, Phrase("too long"))
+        return exists(folder, name)
+
+    monkeypatch.setattr(ImportFolder, "exists", of_short_names)
+    await site.add_rule()
+    await site.receive(mail("m1", [attached(0, f"{'n' * 190}.csv", CSV)]))
+    await site.settle()
+    [(name, content)] = site.saved
+    assert (name.startswith("nnn"), name.endswith(".csv"), len(name) <= 143, content) == (True, True, True, CSV)
+    assert await site.states() == [("green", 1)]
 
 
 async def test_mail_from_before_a_rule_is_left_alone(site: Site) -> None:
@@ -148,6 +173,21 @@ async def test_metadata_name_the_attachment_that_they_describe_wherever_it_is_no
     saved = dict(site.saved)
     assert json.loads(saved["a.csv.json"])["file_name_as_sent"] == "a.csv"
     assert json.loads(saved["b.csv.json"])["file_name_as_sent"] == "b.csv"
+
+
+async def test_a_result_that_cannot_be_written_holds_up_no_other(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    note = rule_matches.note
+
+    def refusing(connection: Connection, found: Sequence[Matches], *, now: datetime) -> set[int]:
+        if any(each.files[0].name == "b.csv" for each in found):
+            raise ValueError("refused")
+        return note(connection, found, now=now)
+
+    monkeypatch.setattr(rule_matches, "note", refusing)
+    await site.add_rule()
+    await site.receive(*(mail(name, [attached(0, f"{name}.csv", CSV)]) for name in "abc"))
+    async with site.delivering():
+        await until(lambda: site.states_are("green", "white", "green"))
 
 
 # Folders in trouble.
