@@ -167,6 +167,11 @@ account_settings = Table(
         BigInteger,
         doc="Largest size of a message, in bytes as Exchange counts them; null: any.",
     ),
+    Column(
+        "sConsoleAccess",
+        long_text(),
+        doc="Groups whose members may see the account's mail in the web console, a line each; null: all users.",
+    ),
     UniqueConstraint("sAccountName"),
     _one_of("sAfterImport", *ActionKind),
     sqlite_autoincrement=True,  # a number is never reused for another account: messages outlive theirs
@@ -1245,6 +1250,123 @@ account_change = Table(
     Index("IX_tblEmailAccountChange_nAccountID", "nAccountID", "nChangeID"),
     sqlite_autoincrement=True,
     info={"doc": "Changes of the settings of accounts; outlives the account."},
+)
+
+console_user = Table(
+    "tblConsoleUser",
+    metadata,
+    Column(
+        "nUserID",
+        identity(),
+        primary_key=True,
+        autoincrement=True,
+        doc="Number of the user; never given to another one.",
+    ),
+    Column("sUserName", exact(200), nullable=False, doc="Name that signs in, in lower case; unique."),
+    Column("sPasswordHash", Unicode(400), nullable=False, doc="Argon2id hash of the password."),
+    Column("sRoles", Unicode(200), nullable=False, doc="Roles in the web console, separated by blanks."),
+    Column("sGroups", long_text(), doc="Groups of the user, a line each, for sConsoleAccess; null: none."),
+    Column("dtCreated", UtcDateTime, nullable=False, doc="Time at which the user was added."),
+    Column("dtPasswordChanged", UtcDateTime, nullable=False, doc="Time of the last change of the password."),
+    UniqueConstraint("sUserName"),
+    sqlite_autoincrement=True,
+    info={"doc": "Users of the web console that sign in with a password (console_auth = local)."},
+)
+
+console_token = Table(
+    "tblConsoleToken",
+    metadata,
+    Column("nTokenID", identity(), primary_key=True, autoincrement=True, doc="Number of the token."),
+    Column(
+        "nUserID",
+        BigInteger,
+        ForeignKey("tblConsoleUser.nUserID", ondelete="CASCADE"),
+        nullable=False,
+        doc="User whose rights the token has.",
+    ),
+    Column("sTokenHash", exact(64), nullable=False, doc="SHA-256 of the token, in hexadecimal digits."),
+    Column("sTokenName", Unicode(100), nullable=False, doc="Name that the user gave it."),
+    Column("dtCreated", UtcDateTime, nullable=False, doc="Time at which it was made."),
+    Column("dtExpires", UtcDateTime, nullable=False, doc="End of its validity."),
+    UniqueConstraint("sTokenHash"),
+    Index("IX_tblConsoleToken_nUserID", "nUserID"),
+    sqlite_autoincrement=True,
+    info={"doc": "Bearer tokens of users, for the API of the web console."},
+)
+
+console_session = Table(
+    "tblConsoleSession",
+    metadata,
+    Column(
+        "sSessionHash", exact(64), primary_key=True, doc="SHA-256 of the cookie's random id, in hexadecimal digits."
+    ),
+    Column("sKind", Unicode(20), nullable=False, doc="Kind of sign-in: local, entra, link (console open)."),
+    Column(
+        "sSubject", exact(200), nullable=False, doc="Identity: the number of a local user, or the object ID at Entra."
+    ),
+    Column("sUserName", Unicode(200), nullable=False, doc="Displayed name of the user."),
+    Column("sRoles", Unicode(200), nullable=False, doc="Roles, as of dtChecked, separated by blanks."),
+    Column("sGroups", long_text(), doc="Groups, as of dtChecked, a line each; null: none."),
+    Column("sAddress", Unicode(100), nullable=False, doc="Address of the browser at sign-in."),
+    Column("dtCreated", UtcDateTime, nullable=False, doc="Time of the sign-in."),
+    Column("dtUsed", UtcDateTime, nullable=False, doc="Time of the last request, to the minute."),
+    Column("dtChecked", UtcDateTime, nullable=False, doc="Time at which roles and groups were last read."),
+    Column(
+        "sSealedToken",
+        long_text(),
+        doc="Refresh token of Entra, encrypted with a key that only the cookie yields; null: none.",
+    ),
+    Index("IX_tblConsoleSession_sSubject", "sSubject"),
+    Index("IX_tblConsoleSession_dtCreated", "dtCreated"),
+    info={"doc": "Sessions of the web console."},
+)
+
+console_ticket = Table(
+    "tblConsoleTicket",
+    metadata,
+    Column("sTicketHash", exact(64), primary_key=True, doc="SHA-256 of the ticket, in hexadecimal digits."),
+    Column("sKind", Unicode(20), nullable=False, doc="link: of console open; entra: a sign-in that was begun."),
+    Column("sDetail", long_text(), nullable=False, doc="JSON object that the kind defines."),
+    Column("dtExpires", UtcDateTime, nullable=False, doc="End of its validity; a ticket that was used is deleted."),
+    Index("IX_tblConsoleTicket_dtExpires", "dtExpires"),
+    info={"doc": "Sign-ins of the web console that are begun and not completed; each is used once."},
+)
+
+console_attempt = Table(
+    "tblConsoleAttempt",
+    metadata,
+    Column("sKey", exact(64), primary_key=True, doc="SHA-256 of the user name or the address, in hexadecimal digits."),
+    Column("nFailures", Integer, nullable=False, doc="Failed sign-ins since dtFirst."),
+    Column("dtFirst", UtcDateTime, nullable=False, doc="Time of the first of them."),
+    Index("IX_tblConsoleAttempt_dtFirst", "dtFirst"),
+    info={"doc": "Failed sign-ins with a password, by user name and by address, which limit further attempts."},
+)
+
+console_activity = Table(
+    "tblConsoleActivity",
+    metadata,
+    Column("nActivityID", identity(), primary_key=True, autoincrement=True, doc="Number of the row."),
+    Column("dtAt", UtcDateTime, nullable=False, doc="Time of the activity."),
+    Column("sWho", Unicode(200), nullable=False, doc="Name of the user; of a failed sign-in, the name that was given."),
+    Column(
+        "sAddress", Unicode(100), nullable=False, doc="Address of the browser or program, or the host of a command."
+    ),
+    Column(
+        "sAction",
+        Unicode(40),
+        nullable=False,
+        doc="Activity: signed_in, sign_in_failed, signed_out, body_opened, attachment_downloaded and others.",
+    ),
+    # No foreign keys: the record outlives account and message.
+    Column("nAccountID", BigInteger, doc="Number of the account; null: none is concerned."),
+    Column("nMessageID", BigInteger, doc="Number of the message; null: none is concerned."),
+    Column("sDetail", Unicode(400), doc="Name of the file or object concerned; null: none."),
+    Index("IX_tblConsoleActivity_dtAt", "dtAt"),
+    Index("IX_tblConsoleActivity_nMessageID", "nMessageID"),
+    sqlite_autoincrement=True,
+    info={
+        "doc": "Sign-ins of the web console, openings of mail, and changes of users; kept for console_activity_days."
+    },
 )
 
 importer_secret = Table(

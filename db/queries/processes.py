@@ -20,7 +20,9 @@ PROCESSOR: Final = "processor"
 SUBSCRIPTIONS: Final = "subscriptions"
 """The role of a subscription manager."""
 DELIVERY: Final = "delivery"
-"""The role that saves files into folders; this and those before it are the words of `tblProcess`."""
+"""The role that saves files into folders."""
+CONSOLE: Final = "console"
+"""The role of the web console; this and those before it are the words of `tblProcess`."""
 
 _row = table.c
 

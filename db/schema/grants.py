@@ -15,12 +15,16 @@ from db.tables import metadata, queue_message
 
 
 class Role(StrEnum):
-    """Users of the database. `operator` runs the commands; `reader` is another program, which reads the mail."""
+    """Users of the database. `console` is the web console, which does what operators do.
+
+    `operator` runs the commands; `reader` is another program, which reads the mail.
+    """
 
     RECEIVER = "receiver"
     PROCESSOR = "processor"
     SUBSCRIPTIONS = "subscriptions"
     DELIVERY = "delivery"
+    CONSOLE = "console"
     OPERATOR = "operator"
     READER = "reader"
 
@@ -35,44 +39,50 @@ _WORDS: Final = {"S": "SELECT", "I": "INSERT", "U": "UPDATE", "D": "DELETE"}
 # In the order of the roles. Changing or deleting rows means finding them, and an insert reads the number that it
 # generated: both need an S as well.
 # fmt: off
-_RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str, str]]] = {
-    #                           receiver processor subscr. delivery operator reader
-    VERSION_TABLE:             ("S",      "S",       "S",     "S",      "S",      ""),
-    "tblImporterSecret":       ("S",      "",        "S",     "",       "",       ""),
-    "tblNotificationQueue":    ("SIUD",   "SUD",     "SIUD",  "",       "SIUD",   ""),
-    "tblEmailAccountSettings": ("",       "S",       "SU",    "S",      "SIU",    ""),
-    "tblEmailAccountChange":   ("",       "",        "SI",    "",       "SI",     ""),
-    "tblAccountCondition":     ("",       "SIUD",    "SIUD",  "",       "S",      ""),
-    "tblEmailMessage":         ("",       "SIU",     "S",     "SU",     "SIUD",   "S"),
-    "tblEmailIdentity":        ("",       "SI",      "",      "",       "SID",    ""),
-    "tblEmailDuplicate":       ("",       "SI",      "S",     "",       "SID",    ""),
-    "tblEmailScan":            ("",       "SIUD",    "SUD",   "",       "SIUD",   ""),
-    "tblEmailSeen":            ("",       "SID",     "SD",    "",       "SID",    ""),
-    "tblEmailFailure":         ("",       "SIUD",    "SD",    "",       "SUD",    ""),
-    "tblEmailRecipient":       ("",       "I",       "",      "S",      "SID",    "S"),
-    "tblEmailHeader":          ("",       "I",       "",      "",       "SID",    "S"),
-    "tblEmailAttachment":      ("",       "SIU",     "",      "S",      "SIUD",   "S"),
-    "tblEmailOriginal":        ("",       "SIU",     "",      "S",      "SIUD",   "S"),
-    "tblEmailRule":            ("",       "S",       "S",     "S",      "SIUD",   ""),
-    "tblEmailRuleChange":      ("",       "",        "",      "S",      "SI",     ""),
-    "tblEmailFile":            ("",       "S",       "S",     "SIUD",   "SIUD",   "S"),
-    "vEmail":                  ("",       "",        "",      "",       "S",      "S"),
-    "vEmailAttachment":        ("",       "",        "",      "",       "S",      "S"),
-    "tblEmailConsumer":        ("",       "",        "",      "",       "SD",     "SIU"),
-    "tblEmailTaken":           ("",       "",        "",      "",       "S",      "SID"),
-    "tblGraphSubscription":    ("",       "SD",      "SIUD",  "",       "S",      ""),
-    "tblSubscriptionSchedule": ("",       "SIU",     "SIUD",  "",       "SIU",    ""),
-    "tblFolderSync":           ("",       "SIU",     "SIUD",  "",       "SIU",    ""),
-    "tblMissedNotification":   ("",       "SID",     "SUD",   "",       "S",      ""),
-    "tblCallBudget":           ("",       "",        "SIU",   "",       "",       ""),
-    "tblProcess":              ("SIUD",   "SIUD",    "SIUD",  "SIUD",   "S",      ""),
-    "tblServiceOutage":        ("",       "SIUD",    "SIUD",  "",       "S",      ""),
-    "tblProblem":              ("",       "SIUD",    "SIUD",  "",       "S",      ""),
-    "tblLease":                ("",       "SIUD",    "SIUD",  "",       "",       ""),
-    "tblMailboxAddress":       ("",       "",        "SIUD",  "",       "S",      ""),
-    "tblAlert":                ("",       "SIUD",    "SIUD",  "",       "S",      ""),
-    "tblMessageTrace":         ("",       "SI",      "SD",    "",       "SI",     ""),
-    "tblQueueAudit":           ("",       "",        "",      "",       "SIU",    ""),
+_RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str, str, str]]] = {
+    #                           receiver process. subscr. delivery console operator reader
+    VERSION_TABLE:             ("S",     "S",     "S",     "S",     "S",     "S",     ""),
+    "tblImporterSecret":       ("S",     "",      "S",     "",      "",      "",      ""),
+    "tblNotificationQueue":    ("SIUD",  "SUD",   "SIUD",  "",      "SIUD",  "SIUD",  ""),
+    "tblEmailAccountSettings": ("",      "S",     "SU",     "S",     "SIU",   "SIU",    ""),
+    "tblEmailAccountChange":   ("",      "",      "SI",    "",      "SI",    "SI",    ""),
+    "tblAccountCondition":     ("",      "SIUD",  "SIUD",  "",      "S",     "S",     ""),
+    "tblEmailMessage":         ("",      "SIU",   "S",     "SU",    "SIU",   "SIUD",  "S"),
+    "tblEmailIdentity":        ("",      "SI",    "",      "",      "SID",   "SID",   ""),
+    "tblEmailDuplicate":       ("",      "SI",    "S",     "",      "SID",   "SID",   ""),
+    "tblEmailScan":            ("",      "SIUD",  "SUD",   "",      "SIUD",  "SIUD",  ""),
+    "tblEmailSeen":            ("",      "SID",   "SD",    "",      "SID",   "SID",   ""),
+    "tblEmailFailure":         ("",      "SIUD",  "SD",    "",      "SUD",   "SUD",   ""),
+    "tblEmailRecipient":       ("",      "I",     "",      "S",     "SID",   "SID",   "S"),
+    "tblEmailHeader":          ("",      "I",     "",      "",      "SID",   "SID",   "S"),
+    "tblEmailAttachment":      ("",      "SIU",   "",      "S",     "SIUD",  "SIUD",  "S"),
+    "tblEmailOriginal":        ("",      "SIU",   "",      "S",     "SIUD",  "SIUD",  "S"),
+    "tblEmailRule":            ("",      "S",     "S",     "S",     "SIUD",  "SIUD",  ""),
+    "tblEmailRuleChange":      ("",      "",      "",      "S",     "SI",    "SI",    ""),
+    "tblEmailFile":            ("",      "S",     "S",     "SIUD",  "SIUD",  "SIUD",  "S"),
+    "vEmail":                  ("",      "",      "",      "",      "S",     "S",     "S"),
+    "vEmailAttachment":        ("",      "",      "",      "",      "S",     "S",     "S"),
+    "tblEmailConsumer":        ("",      "",      "",      "",      "S",     "SD",    "SIU"),
+    "tblEmailTaken":           ("",      "",      "",      "",      "S",     "S",     "SID"),
+    "tblGraphSubscription":    ("",      "SD",    "SIUD",  "",      "S",     "S",     ""),
+    "tblSubscriptionSchedule": ("",      "SIU",   "SIUD",   "",      "SIU",   "SIU",    ""),
+    "tblFolderSync":           ("",      "SIU",   "SIUD",  "",      "SIU",   "SIU",   ""),
+    "tblMissedNotification":   ("",      "SID",   "SUD",   "",      "S",     "S",     ""),
+    "tblCallBudget":           ("",      "",      "SIU",   "",      "",      "",      ""),
+    "tblProcess":              ("SIUD",  "SIUD",  "SIUD",  "SIUD",  "SIUD",  "S",     ""),
+    "tblServiceOutage":        ("",      "SIUD",  "SIUD",  "",      "S",     "S",     ""),
+    "tblProblem":              ("",      "SIUD",  "SIUD",  "",      "S",     "S",     ""),
+    "tblLease":                ("",      "SIUD",  "SIUD",  "",      "",      "",      ""),
+    "tblMailboxAddress":       ("",      "",      "SIUD",  "",      "S",     "S",     ""),
+    "tblAlert":                ("",      "SIUD",  "SIUD",  "",      "S",     "S",     ""),
+    "tblMessageTrace":         ("",      "SI",    "SD",    "",      "SI",    "SI",    ""),
+    "tblQueueAudit":           ("",      "",      "",      "",      "SIU",   "SIU",   ""),
+    "tblConsoleUser":          ("",      "",      "",      "",      "SIUD",  "SIUD",  ""),
+    "tblConsoleToken":         ("",      "",      "",      "",      "SID",   "SID",   ""),
+    "tblConsoleSession":       ("",      "",      "",      "",      "SIUD",  "SD",    ""),
+    "tblConsoleTicket":        ("",      "",      "",      "",      "SID",   "I",     ""),
+    "tblConsoleAttempt":       ("",      "",      "",      "",      "SIUD",  "SD",    ""),
+    "tblConsoleActivity":      ("",      "",      "",      "",      "SID",   "SI",    ""),
 }
 # fmt: on
 

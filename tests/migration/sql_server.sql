@@ -1,4 +1,4 @@
--- mail-importer: the gateway database, up to revision 0014. Safe to run again.
+-- mail-importer: the gateway database, up to revision 0015. Safe to run again.
 -- The settings that keys and checks need, whatever tool runs this; an error rolls everything back.
 SET ANSI_NULLS ON;
 SET QUOTED_IDENTIFIER ON;
@@ -27,7 +27,7 @@ BEGIN
     IF OBJECT_ID(N'[dbo].[tblMailImporterVersion]', N'U') IS NOT NULL
     BEGIN
         EXEC (N'
-        IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N''0001'', N''0002'', N''0003'', N''0004'', N''0005'', N''0006'', N''0007'', N''0008'', N''0009'', N''0010'', N''0011'', N''0012'', N''0013'', N''0014''))
+        IF EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion] WHERE [version_num] NOT IN (N''0001'', N''0002'', N''0003'', N''0004'', N''0005'', N''0006'', N''0007'', N''0008'', N''0009'', N''0010'', N''0011'', N''0012'', N''0013'', N''0014'', N''0015''))
         BEGIN
             THROW 51000, N''The database was upgraded by a newer version of mail-importer. Run the script of that version.'', 1;
         END;
@@ -80,6 +80,39 @@ BEGIN
         (N'tblCallBudget', N'sBudget', N'nvarchar', N'nvarchar', 200, NULL, 1, 1, 0, 0, N'nvarchar(200) collate Latin1_General_100_BIN2'),
         (N'tblCallBudget', N'nSlot', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 0, N'bigint'),
         (N'tblCallBudget', N'nUsed', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblConsoleActivity', N'nActivityID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblConsoleActivity', N'dtAt', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
+        (N'tblConsoleActivity', N'sWho', N'nvarchar', N'nvarchar', 200, NULL, 0, 0, 0, 0, N'nvarchar(200)'),
+        (N'tblConsoleActivity', N'sAddress', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
+        (N'tblConsoleActivity', N'sAction', N'nvarchar', N'nvarchar', 40, NULL, 0, 0, 0, 0, N'nvarchar(40)'),
+        (N'tblConsoleActivity', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
+        (N'tblConsoleActivity', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 1, N'bigint'),
+        (N'tblConsoleActivity', N'sDetail', N'nvarchar', N'nvarchar', 400, NULL, 0, 0, 0, 1, N'nvarchar(400)'),
+        (N'tblConsoleAttempt', N'sKey', N'nvarchar', N'nvarchar', 64, NULL, 1, 1, 0, 0, N'nvarchar(64) collate Latin1_General_100_BIN2'),
+        (N'tblConsoleAttempt', N'nFailures', N'int', N'bigint', NULL, NULL, 0, 0, 0, 0, N'integer'),
+        (N'tblConsoleAttempt', N'dtFirst', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
+        (N'tblConsoleSession', N'sSessionHash', N'nvarchar', N'nvarchar', 64, NULL, 1, 1, 0, 0, N'nvarchar(64) collate Latin1_General_100_BIN2'),
+        (N'tblConsoleSession', N'sKind', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 0, N'nvarchar(20)'),
+        (N'tblConsoleSession', N'sSubject', N'nvarchar', N'nvarchar', 200, NULL, 1, 1, 0, 0, N'nvarchar(200) collate Latin1_General_100_BIN2'),
+        (N'tblConsoleSession', N'sUserName', N'nvarchar', N'nvarchar', 200, NULL, 0, 0, 0, 0, N'nvarchar(200)'),
+        (N'tblConsoleSession', N'sRoles', N'nvarchar', N'nvarchar', 200, NULL, 0, 0, 0, 0, N'nvarchar(200)'),
+        (N'tblConsoleSession', N'sGroups', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblConsoleSession', N'sAddress', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
+        (N'tblConsoleSession', N'dtCreated', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
+        (N'tblConsoleSession', N'dtUsed', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblConsoleSession', N'dtChecked', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblConsoleSession', N'sSealedToken', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblConsoleTicket', N'sTicketHash', N'nvarchar', N'nvarchar', 64, NULL, 1, 1, 0, 0, N'nvarchar(64) collate Latin1_General_100_BIN2'),
+        (N'tblConsoleTicket', N'sKind', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 0, N'nvarchar(20)'),
+        (N'tblConsoleTicket', N'sDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 0, N'nvarchar(max)'),
+        (N'tblConsoleTicket', N'dtExpires', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
+        (N'tblConsoleUser', N'nUserID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblConsoleUser', N'sUserName', N'nvarchar', N'nvarchar', 200, NULL, 1, 1, 0, 0, N'nvarchar(200) collate Latin1_General_100_BIN2'),
+        (N'tblConsoleUser', N'sPasswordHash', N'nvarchar', N'nvarchar', 400, NULL, 0, 0, 0, 0, N'nvarchar(400)'),
+        (N'tblConsoleUser', N'sRoles', N'nvarchar', N'nvarchar', 200, NULL, 0, 0, 0, 0, N'nvarchar(200)'),
+        (N'tblConsoleUser', N'sGroups', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
+        (N'tblConsoleUser', N'dtCreated', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblConsoleUser', N'dtPasswordChanged', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblEmailAccountChange', N'nChangeID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
         (N'tblEmailAccountChange', N'nAccountID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailAccountChange', N'dtChanged', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
@@ -110,6 +143,7 @@ BEGIN
         (N'tblEmailAccountSettings', N'bFilterHasAttachments', N'bit', N'bit', NULL, NULL, 0, 0, 0, 1, N'bit'),
         (N'tblEmailAccountSettings', N'nFilterSizeLeast', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
         (N'tblEmailAccountSettings', N'nFilterSizeMost', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 1, N'bigint'),
+        (N'tblEmailAccountSettings', N'sConsoleAccess', N'nvarchar', N'varchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblEmailConsumer', N'sConsumer', N'nvarchar', N'nvarchar', 100, NULL, 1, 1, 0, 0, N'nvarchar(100) collate Latin1_General_100_BIN2'),
         (N'tblEmailConsumer', N'nPosition', N'bigint', N'bigint', NULL, NULL, 0, 0, 0, 0, N'bigint'),
         (N'tblEmailConsumer', N'dtCreated', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
@@ -333,6 +367,12 @@ BEGIN
         (N'tblSubscriptionSchedule', N'bRecreate', N'bit', N'bit', NULL, NULL, 0, 0, 0, 0, N'bit'),
         (N'tblSubscriptionSchedule', N'sServed', N'nvarchar', N'nvarchar', 1300, NULL, 1, 0, 0, 1, N'nvarchar(1300) collate Latin1_General_100_BIN2'),
         (N'tblSubscriptionSchedule', N'sServedWith', N'nvarchar', N'nvarchar', 64, NULL, 1, 0, 0, 1, N'nvarchar(64) collate Latin1_General_100_BIN2'),
+        (N'tblConsoleToken', N'nTokenID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
+        (N'tblConsoleToken', N'nUserID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
+        (N'tblConsoleToken', N'sTokenHash', N'nvarchar', N'nvarchar', 64, NULL, 1, 1, 0, 0, N'nvarchar(64) collate Latin1_General_100_BIN2'),
+        (N'tblConsoleToken', N'sTokenName', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 0, N'nvarchar(100)'),
+        (N'tblConsoleToken', N'dtCreated', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblConsoleToken', N'dtExpires', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblEmailAttachment', N'nAttachmentID', N'bigint', N'bigint', NULL, NULL, 0, 1, 1, 0, N'bigint'),
         (N'tblEmailAttachment', N'nMessageID', N'bigint', N'bigint', NULL, NULL, 0, 1, 0, 0, N'bigint'),
         (N'tblEmailAttachment', N'nPosition', N'int', N'bigint', NULL, NULL, 0, 1, 0, 0, N'integer'),
@@ -759,6 +799,302 @@ BEGIN
 END;
 GO
 
+-- tblConsoleActivity
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblConsoleActivity]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblConsoleActivity] (
+            [nActivityID] BIGINT NOT NULL IDENTITY,
+            [dtAt] DATETIME2(7) NOT NULL,
+            [sWho] NVARCHAR(200) NOT NULL,
+            [sAddress] NVARCHAR(100) NOT NULL,
+            [sAction] NVARCHAR(40) NOT NULL,
+            [nAccountID] BIGINT NULL,
+            [nMessageID] BIGINT NULL,
+            [sDetail] NVARCHAR(400) NULL,
+            CONSTRAINT [PK_tblConsoleActivity] PRIMARY KEY ([nActivityID])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblConsoleActivity]', N'nActivityID') IS NULL
+        ALTER TABLE [dbo].[tblConsoleActivity] ADD [nActivityID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblConsoleActivity]', N'dtAt') IS NULL
+        ALTER TABLE [dbo].[tblConsoleActivity] ADD [dtAt] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleActivity]', N'sWho') IS NULL
+        ALTER TABLE [dbo].[tblConsoleActivity] ADD [sWho] NVARCHAR(200) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleActivity]', N'sAddress') IS NULL
+        ALTER TABLE [dbo].[tblConsoleActivity] ADD [sAddress] NVARCHAR(100) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleActivity]', N'sAction') IS NULL
+        ALTER TABLE [dbo].[tblConsoleActivity] ADD [sAction] NVARCHAR(40) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleActivity]', N'nAccountID') IS NULL
+        ALTER TABLE [dbo].[tblConsoleActivity] ADD [nAccountID] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleActivity]', N'nMessageID') IS NULL
+        ALTER TABLE [dbo].[tblConsoleActivity] ADD [nMessageID] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleActivity]', N'sDetail') IS NULL
+        ALTER TABLE [dbo].[tblConsoleActivity] ADD [sDetail] NVARCHAR(400) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblConsoleActivity]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nActivityID')
+        )
+    )
+        ALTER TABLE [dbo].[tblConsoleActivity] ADD CONSTRAINT [PK_tblConsoleActivity] PRIMARY KEY ([nActivityID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblConsoleActivity]', N'U') AND name = N'IX_tblConsoleActivity_dtAt')
+        CREATE INDEX [IX_tblConsoleActivity_dtAt] ON [dbo].[tblConsoleActivity] ([dtAt]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblConsoleActivity]', N'U') AND name = N'IX_tblConsoleActivity_nMessageID')
+        CREATE INDEX [IX_tblConsoleActivity_nMessageID] ON [dbo].[tblConsoleActivity] ([nMessageID]);
+END;
+GO
+
+-- tblConsoleAttempt
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblConsoleAttempt]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblConsoleAttempt] (
+            [sKey] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [nFailures] INTEGER NOT NULL,
+            [dtFirst] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblConsoleAttempt] PRIMARY KEY ([sKey])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblConsoleAttempt]', N'sKey') IS NULL
+        ALTER TABLE [dbo].[tblConsoleAttempt] ADD [sKey] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleAttempt]', N'nFailures') IS NULL
+        ALTER TABLE [dbo].[tblConsoleAttempt] ADD [nFailures] INTEGER NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleAttempt]', N'dtFirst') IS NULL
+        ALTER TABLE [dbo].[tblConsoleAttempt] ADD [dtFirst] DATETIME2(7) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblConsoleAttempt]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sKey')
+        )
+    )
+        ALTER TABLE [dbo].[tblConsoleAttempt] ADD CONSTRAINT [PK_tblConsoleAttempt] PRIMARY KEY ([sKey]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblConsoleAttempt]', N'U') AND name = N'IX_tblConsoleAttempt_dtFirst')
+        CREATE INDEX [IX_tblConsoleAttempt_dtFirst] ON [dbo].[tblConsoleAttempt] ([dtFirst]);
+END;
+GO
+
+-- tblConsoleSession
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblConsoleSession]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblConsoleSession] (
+            [sSessionHash] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [sKind] NVARCHAR(20) NOT NULL,
+            [sSubject] NVARCHAR(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [sUserName] NVARCHAR(200) NOT NULL,
+            [sRoles] NVARCHAR(200) NOT NULL,
+            [sGroups] NVARCHAR(max) NULL,
+            [sAddress] NVARCHAR(100) NOT NULL,
+            [dtCreated] DATETIME2(7) NOT NULL,
+            [dtUsed] DATETIME2(7) NOT NULL,
+            [dtChecked] DATETIME2(7) NOT NULL,
+            [sSealedToken] NVARCHAR(max) NULL,
+            CONSTRAINT [PK_tblConsoleSession] PRIMARY KEY ([sSessionHash])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblConsoleSession]', N'sSessionHash') IS NULL
+        ALTER TABLE [dbo].[tblConsoleSession] ADD [sSessionHash] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleSession]', N'sKind') IS NULL
+        ALTER TABLE [dbo].[tblConsoleSession] ADD [sKind] NVARCHAR(20) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleSession]', N'sSubject') IS NULL
+        ALTER TABLE [dbo].[tblConsoleSession] ADD [sSubject] NVARCHAR(200) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleSession]', N'sUserName') IS NULL
+        ALTER TABLE [dbo].[tblConsoleSession] ADD [sUserName] NVARCHAR(200) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleSession]', N'sRoles') IS NULL
+        ALTER TABLE [dbo].[tblConsoleSession] ADD [sRoles] NVARCHAR(200) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleSession]', N'sGroups') IS NULL
+        ALTER TABLE [dbo].[tblConsoleSession] ADD [sGroups] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleSession]', N'sAddress') IS NULL
+        ALTER TABLE [dbo].[tblConsoleSession] ADD [sAddress] NVARCHAR(100) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleSession]', N'dtCreated') IS NULL
+        ALTER TABLE [dbo].[tblConsoleSession] ADD [dtCreated] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleSession]', N'dtUsed') IS NULL
+        ALTER TABLE [dbo].[tblConsoleSession] ADD [dtUsed] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleSession]', N'dtChecked') IS NULL
+        ALTER TABLE [dbo].[tblConsoleSession] ADD [dtChecked] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleSession]', N'sSealedToken') IS NULL
+        ALTER TABLE [dbo].[tblConsoleSession] ADD [sSealedToken] NVARCHAR(max) NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblConsoleSession]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sSessionHash')
+        )
+    )
+        ALTER TABLE [dbo].[tblConsoleSession] ADD CONSTRAINT [PK_tblConsoleSession] PRIMARY KEY ([sSessionHash]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblConsoleSession]', N'U') AND name = N'IX_tblConsoleSession_dtCreated')
+        CREATE INDEX [IX_tblConsoleSession_dtCreated] ON [dbo].[tblConsoleSession] ([dtCreated]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblConsoleSession]', N'U') AND name = N'IX_tblConsoleSession_sSubject')
+        CREATE INDEX [IX_tblConsoleSession_sSubject] ON [dbo].[tblConsoleSession] ([sSubject]);
+END;
+GO
+
+-- tblConsoleTicket
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblConsoleTicket]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblConsoleTicket] (
+            [sTicketHash] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [sKind] NVARCHAR(20) NOT NULL,
+            [sDetail] NVARCHAR(max) NOT NULL,
+            [dtExpires] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblConsoleTicket] PRIMARY KEY ([sTicketHash])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblConsoleTicket]', N'sTicketHash') IS NULL
+        ALTER TABLE [dbo].[tblConsoleTicket] ADD [sTicketHash] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleTicket]', N'sKind') IS NULL
+        ALTER TABLE [dbo].[tblConsoleTicket] ADD [sKind] NVARCHAR(20) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleTicket]', N'sDetail') IS NULL
+        ALTER TABLE [dbo].[tblConsoleTicket] ADD [sDetail] NVARCHAR(max) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleTicket]', N'dtExpires') IS NULL
+        ALTER TABLE [dbo].[tblConsoleTicket] ADD [dtExpires] DATETIME2(7) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblConsoleTicket]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sTicketHash')
+        )
+    )
+        ALTER TABLE [dbo].[tblConsoleTicket] ADD CONSTRAINT [PK_tblConsoleTicket] PRIMARY KEY ([sTicketHash]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblConsoleTicket]', N'U') AND name = N'IX_tblConsoleTicket_dtExpires')
+        CREATE INDEX [IX_tblConsoleTicket_dtExpires] ON [dbo].[tblConsoleTicket] ([dtExpires]);
+END;
+GO
+
+-- tblConsoleUser
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblConsoleUser]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblConsoleUser] (
+            [nUserID] BIGINT NOT NULL IDENTITY,
+            [sUserName] NVARCHAR(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [sPasswordHash] NVARCHAR(400) NOT NULL,
+            [sRoles] NVARCHAR(200) NOT NULL,
+            [sGroups] NVARCHAR(max) NULL,
+            [dtCreated] DATETIME2(7) NOT NULL,
+            [dtPasswordChanged] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblConsoleUser] PRIMARY KEY ([nUserID]),
+            CONSTRAINT [UQ_tblConsoleUser_sUserName] UNIQUE ([sUserName])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblConsoleUser]', N'nUserID') IS NULL
+        ALTER TABLE [dbo].[tblConsoleUser] ADD [nUserID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblConsoleUser]', N'sUserName') IS NULL
+        ALTER TABLE [dbo].[tblConsoleUser] ADD [sUserName] NVARCHAR(200) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleUser]', N'sPasswordHash') IS NULL
+        ALTER TABLE [dbo].[tblConsoleUser] ADD [sPasswordHash] NVARCHAR(400) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleUser]', N'sRoles') IS NULL
+        ALTER TABLE [dbo].[tblConsoleUser] ADD [sRoles] NVARCHAR(200) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleUser]', N'sGroups') IS NULL
+        ALTER TABLE [dbo].[tblConsoleUser] ADD [sGroups] NVARCHAR(max) NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleUser]', N'dtCreated') IS NULL
+        ALTER TABLE [dbo].[tblConsoleUser] ADD [dtCreated] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleUser]', N'dtPasswordChanged') IS NULL
+        ALTER TABLE [dbo].[tblConsoleUser] ADD [dtPasswordChanged] DATETIME2(7) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblConsoleUser]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nUserID')
+        )
+    )
+        ALTER TABLE [dbo].[tblConsoleUser] ADD CONSTRAINT [PK_tblConsoleUser] PRIMARY KEY ([nUserID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblConsoleUser]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sUserName')
+        )
+    )
+        ALTER TABLE [dbo].[tblConsoleUser] ADD CONSTRAINT [UQ_tblConsoleUser_sUserName] UNIQUE ([sUserName]);
+END;
+GO
+
 -- tblEmailAccountChange
 IF @@TRANCOUNT > 0
 BEGIN
@@ -843,6 +1179,7 @@ BEGIN
             [bFilterHasAttachments] BIT NULL,
             [nFilterSizeLeast] BIGINT NULL,
             [nFilterSizeMost] BIGINT NULL,
+            [sConsoleAccess] NVARCHAR(max) NULL,
             CONSTRAINT [PK_tblEmailAccountSettings] PRIMARY KEY ([nAccountID]),
             CONSTRAINT [CK_tblEmailAccountSettings_sAfterImport] CHECK ([sAfterImport] IN (N'none', N'read', N'move', N'delete')),
             CONSTRAINT [UQ_tblEmailAccountSettings_sAccountName] UNIQUE ([sAccountName])
@@ -901,6 +1238,8 @@ BEGIN
         ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [nFilterSizeLeast] BIGINT NULL;
     IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'nFilterSizeMost') IS NULL
         ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [nFilterSizeMost] BIGINT NULL;
+    IF COL_LENGTH(N'[dbo].[tblEmailAccountSettings]', N'sConsoleAccess') IS NULL
+        ALTER TABLE [dbo].[tblEmailAccountSettings] ADD [sConsoleAccess] NVARCHAR(max) NULL;
 END;
 GO
 IF @@TRANCOUNT > 0
@@ -2585,6 +2924,82 @@ BEGIN
 END;
 GO
 
+-- tblConsoleToken
+IF @@TRANCOUNT > 0
+BEGIN
+    IF OBJECT_ID(N'[dbo].[tblConsoleToken]', N'U') IS NULL
+        CREATE TABLE [dbo].[tblConsoleToken] (
+            [nTokenID] BIGINT NOT NULL IDENTITY,
+            [nUserID] BIGINT NOT NULL,
+            [sTokenHash] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            [sTokenName] NVARCHAR(100) NOT NULL,
+            [dtCreated] DATETIME2(7) NOT NULL,
+            [dtExpires] DATETIME2(7) NOT NULL,
+            CONSTRAINT [PK_tblConsoleToken] PRIMARY KEY ([nTokenID]),
+            CONSTRAINT [FK_tblConsoleToken_nUserID] FOREIGN KEY([nUserID]) REFERENCES [dbo].[tblConsoleUser] ([nUserID]) ON DELETE CASCADE,
+            CONSTRAINT [UQ_tblConsoleToken_sTokenHash] UNIQUE ([sTokenHash])
+        );
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF COL_LENGTH(N'[dbo].[tblConsoleToken]', N'nTokenID') IS NULL
+        ALTER TABLE [dbo].[tblConsoleToken] ADD [nTokenID] BIGINT NOT NULL IDENTITY;
+    IF COL_LENGTH(N'[dbo].[tblConsoleToken]', N'nUserID') IS NULL
+        ALTER TABLE [dbo].[tblConsoleToken] ADD [nUserID] BIGINT NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleToken]', N'sTokenHash') IS NULL
+        ALTER TABLE [dbo].[tblConsoleToken] ADD [sTokenHash] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleToken]', N'sTokenName') IS NULL
+        ALTER TABLE [dbo].[tblConsoleToken] ADD [sTokenName] NVARCHAR(100) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleToken]', N'dtCreated') IS NULL
+        ALTER TABLE [dbo].[tblConsoleToken] ADD [dtCreated] DATETIME2(7) NOT NULL;
+    IF COL_LENGTH(N'[dbo].[tblConsoleToken]', N'dtExpires') IS NULL
+        ALTER TABLE [dbo].[tblConsoleToken] ADD [dtExpires] DATETIME2(7) NOT NULL;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.foreign_keys WHERE parent_object_id = OBJECT_ID(N'[dbo].[tblConsoleToken]', N'U') AND name = N'FK_tblConsoleToken_nUserID')
+        ALTER TABLE [dbo].[tblConsoleToken] ADD CONSTRAINT [FK_tblConsoleToken_nUserID] FOREIGN KEY([nUserID]) REFERENCES [dbo].[tblConsoleUser] ([nUserID]) ON DELETE CASCADE;
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblConsoleToken]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'nTokenID')
+        )
+    )
+        ALTER TABLE [dbo].[tblConsoleToken] ADD CONSTRAINT [PK_tblConsoleToken] PRIMARY KEY ([nTokenID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'[dbo].[tblConsoleToken]', N'U')
+        AND i.is_unique = 1 AND i.has_filter = 0
+        AND 1 = (SELECT COUNT(*) FROM sys.index_columns AS k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0)
+        AND 1 = (
+            SELECT COUNT(*) FROM sys.index_columns AS k INNER JOIN sys.columns AS c
+            ON c.object_id = k.object_id AND c.column_id = k.column_id
+            WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND k.is_included_column = 0 AND c.name IN (N'sTokenHash')
+        )
+    )
+        ALTER TABLE [dbo].[tblConsoleToken] ADD CONSTRAINT [UQ_tblConsoleToken_sTokenHash] UNIQUE ([sTokenHash]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblConsoleToken]', N'U') AND name = N'IX_tblConsoleToken_nUserID')
+        CREATE INDEX [IX_tblConsoleToken_nUserID] ON [dbo].[tblConsoleToken] ([nUserID]);
+END;
+GO
+
 -- tblEmailAttachment
 IF @@TRANCOUNT > 0
 BEGIN
@@ -3528,6 +3943,63 @@ IF @@TRANCOUNT > 0
 BEGIN
     EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblConsoleActivity.dtAt: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleActivity] WHERE [dtAt] IS NULL)
+    UNION ALL SELECT N''tblConsoleActivity.sWho: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleActivity] WHERE [sWho] IS NULL)
+    UNION ALL SELECT N''tblConsoleActivity.sAddress: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleActivity] WHERE [sAddress] IS NULL)
+    UNION ALL SELECT N''tblConsoleActivity.sAction: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleActivity] WHERE [sAction] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblConsoleAttempt.nFailures: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleAttempt] WHERE [nFailures] IS NULL)
+    UNION ALL SELECT N''tblConsoleAttempt.dtFirst: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleAttempt] WHERE [dtFirst] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblConsoleSession.sKind: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleSession] WHERE [sKind] IS NULL)
+    UNION ALL SELECT N''tblConsoleSession.sSubject: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleSession] WHERE [sSubject] IS NULL)
+    UNION ALL SELECT N''tblConsoleSession.sUserName: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleSession] WHERE [sUserName] IS NULL)
+    UNION ALL SELECT N''tblConsoleSession.sRoles: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleSession] WHERE [sRoles] IS NULL)
+    UNION ALL SELECT N''tblConsoleSession.sAddress: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleSession] WHERE [sAddress] IS NULL)
+    UNION ALL SELECT N''tblConsoleSession.dtCreated: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleSession] WHERE [dtCreated] IS NULL)
+    UNION ALL SELECT N''tblConsoleSession.dtUsed: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleSession] WHERE [dtUsed] IS NULL)
+    UNION ALL SELECT N''tblConsoleSession.dtChecked: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleSession] WHERE [dtChecked] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblConsoleTicket.sKind: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleTicket] WHERE [sKind] IS NULL)
+    UNION ALL SELECT N''tblConsoleTicket.sDetail: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleTicket] WHERE [sDetail] IS NULL)
+    UNION ALL SELECT N''tblConsoleTicket.dtExpires: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleTicket] WHERE [dtExpires] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblConsoleUser.sUserName: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleUser] WHERE [sUserName] IS NULL)
+    UNION ALL SELECT N''tblConsoleUser.sPasswordHash: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleUser] WHERE [sPasswordHash] IS NULL)
+    UNION ALL SELECT N''tblConsoleUser.sRoles: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleUser] WHERE [sRoles] IS NULL)
+    UNION ALL SELECT N''tblConsoleUser.dtCreated: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleUser] WHERE [dtCreated] IS NULL)
+    UNION ALL SELECT N''tblConsoleUser.dtPasswordChanged: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleUser] WHERE [dtPasswordChanged] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
     SELECT N''tblEmailAccountChange.nAccountID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountChange] WHERE [nAccountID] IS NULL)
     UNION ALL SELECT N''tblEmailAccountChange.dtChanged: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountChange] WHERE [dtChanged] IS NULL)
     UNION ALL SELECT N''tblEmailAccountChange.sAction: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAccountChange] WHERE [sAction] IS NULL)
@@ -3792,6 +4264,18 @@ IF @@TRANCOUNT > 0
 BEGIN
     EXEC (N'
     INSERT INTO #MailImporterProblem ([sText])
+    SELECT N''tblConsoleToken.nUserID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleToken] WHERE [nUserID] IS NULL)
+    UNION ALL SELECT N''tblConsoleToken.sTokenHash: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleToken] WHERE [sTokenHash] IS NULL)
+    UNION ALL SELECT N''tblConsoleToken.sTokenName: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleToken] WHERE [sTokenName] IS NULL)
+    UNION ALL SELECT N''tblConsoleToken.dtCreated: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleToken] WHERE [dtCreated] IS NULL)
+    UNION ALL SELECT N''tblConsoleToken.dtExpires: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblConsoleToken] WHERE [dtExpires] IS NULL);
+    ');
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    EXEC (N'
+    INSERT INTO #MailImporterProblem ([sText])
     SELECT N''tblEmailAttachment.nMessageID: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [nMessageID] IS NULL)
     UNION ALL SELECT N''tblEmailAttachment.nPosition: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [nPosition] IS NULL)
     UNION ALL SELECT N''tblEmailAttachment.sKind: found rows with null. Give these rows a value.'' WHERE EXISTS (SELECT 1 FROM [dbo].[tblEmailAttachment] WHERE [sKind] IS NULL)
@@ -3910,15 +4394,15 @@ BEGIN
 END;
 GO
 
--- Revision 0014
+-- Revision 0015
 IF @@TRANCOUNT > 0
 BEGIN
     EXEC (N'
     INSERT INTO [dbo].[tblMailImporterVersion] ([version_num])
-    SELECT N''0014'' WHERE NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion]);
+    SELECT N''0015'' WHERE NOT EXISTS (SELECT 1 FROM [dbo].[tblMailImporterVersion]);
     UPDATE [dbo].[tblMailImporterVersion]
-    SET [version_num] = N''0014'', [sOldestProgram] = N''0001'',
-        [sOldestProgramOf] = N''0014'';
+    SET [version_num] = N''0015'', [sOldestProgram] = N''0001'',
+        [sOldestProgramOf] = N''0015'';
     ');
 END;
 GO

@@ -752,3 +752,88 @@ LEFT JOIN past.[tblMailboxAddress] AS b ON b.[nAccountID] = a.[nAccountID]
     AND b.[sUserID] COLLATE DATABASE_DEFAULT = a.[sUserID] COLLATE DATABASE_DEFAULT;
 
 UPDATE past.[tblMailImporterVersion] SET version_num=N'0014', [sOldestProgram]=N'0001', [sOldestProgramOf]=N'0014';
+
+-- 0015
+CREATE TABLE past.[tblConsoleActivity] (
+    [nActivityID] BIGINT NOT NULL IDENTITY,
+    [dtAt] DATETIME2(7) NOT NULL,
+    [sWho] NVARCHAR(200) NOT NULL,
+    [sAddress] NVARCHAR(100) NOT NULL,
+    [sAction] NVARCHAR(40) NOT NULL,
+    [nAccountID] BIGINT NULL,
+    [nMessageID] BIGINT NULL,
+    [sDetail] NVARCHAR(400) NULL,
+    CONSTRAINT [PK_tblConsoleActivity] PRIMARY KEY ([nActivityID])
+);
+
+CREATE INDEX [IX_tblConsoleActivity_dtAt] ON past.[tblConsoleActivity] ([dtAt]);
+
+CREATE INDEX [IX_tblConsoleActivity_nMessageID] ON past.[tblConsoleActivity] ([nMessageID]);
+
+CREATE TABLE past.[tblConsoleAttempt] (
+    [sKey] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [nFailures] INTEGER NOT NULL,
+    [dtFirst] DATETIME2(7) NOT NULL,
+    CONSTRAINT [PK_tblConsoleAttempt] PRIMARY KEY ([sKey])
+);
+
+CREATE INDEX [IX_tblConsoleAttempt_dtFirst] ON past.[tblConsoleAttempt] ([dtFirst]);
+
+CREATE TABLE past.[tblConsoleSession] (
+    [sSessionHash] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [sKind] NVARCHAR(20) NOT NULL,
+    [sSubject] NVARCHAR(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [sUserName] NVARCHAR(200) NOT NULL,
+    [sRoles] NVARCHAR(200) NOT NULL,
+    [sGroups] NVARCHAR(max) NULL,
+    [sAddress] NVARCHAR(100) NOT NULL,
+    [dtCreated] DATETIME2(7) NOT NULL,
+    [dtUsed] DATETIME2(7) NOT NULL,
+    [dtChecked] DATETIME2(7) NOT NULL,
+    [sSealedToken] NVARCHAR(max) NULL,
+    CONSTRAINT [PK_tblConsoleSession] PRIMARY KEY ([sSessionHash])
+);
+
+CREATE INDEX [IX_tblConsoleSession_dtCreated] ON past.[tblConsoleSession] ([dtCreated]);
+
+CREATE INDEX [IX_tblConsoleSession_sSubject] ON past.[tblConsoleSession] ([sSubject]);
+
+CREATE TABLE past.[tblConsoleTicket] (
+    [sTicketHash] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [sKind] NVARCHAR(20) NOT NULL,
+    [sDetail] NVARCHAR(max) NOT NULL,
+    [dtExpires] DATETIME2(7) NOT NULL,
+    CONSTRAINT [PK_tblConsoleTicket] PRIMARY KEY ([sTicketHash])
+);
+
+CREATE INDEX [IX_tblConsoleTicket_dtExpires] ON past.[tblConsoleTicket] ([dtExpires]);
+
+CREATE TABLE past.[tblConsoleUser] (
+    [nUserID] BIGINT NOT NULL IDENTITY,
+    [sUserName] NVARCHAR(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [sPasswordHash] NVARCHAR(400) NOT NULL,
+    [sRoles] NVARCHAR(200) NOT NULL,
+    [sGroups] NVARCHAR(max) NULL,
+    [dtCreated] DATETIME2(7) NOT NULL,
+    [dtPasswordChanged] DATETIME2(7) NOT NULL,
+    CONSTRAINT [PK_tblConsoleUser] PRIMARY KEY ([nUserID]),
+    CONSTRAINT [UQ_tblConsoleUser_sUserName] UNIQUE ([sUserName])
+);
+
+CREATE TABLE past.[tblConsoleToken] (
+    [nTokenID] BIGINT NOT NULL IDENTITY,
+    [nUserID] BIGINT NOT NULL,
+    [sTokenHash] NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    [sTokenName] NVARCHAR(100) NOT NULL,
+    [dtCreated] DATETIME2(7) NOT NULL,
+    [dtExpires] DATETIME2(7) NOT NULL,
+    CONSTRAINT [PK_tblConsoleToken] PRIMARY KEY ([nTokenID]),
+    CONSTRAINT [FK_tblConsoleToken_nUserID] FOREIGN KEY([nUserID]) REFERENCES past.[tblConsoleUser] ([nUserID]) ON DELETE CASCADE,
+    CONSTRAINT [UQ_tblConsoleToken_sTokenHash] UNIQUE ([sTokenHash])
+);
+
+CREATE INDEX [IX_tblConsoleToken_nUserID] ON past.[tblConsoleToken] ([nUserID]);
+
+ALTER TABLE past.[tblEmailAccountSettings] ADD [sConsoleAccess] NVARCHAR(max) NULL;
+
+UPDATE past.[tblMailImporterVersion] SET version_num=N'0015', [sOldestProgram]=N'0001', [sOldestProgramOf]=N'0015';

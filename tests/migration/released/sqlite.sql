@@ -741,3 +741,85 @@ LEFT JOIN "tblMailboxAddress" AS b ON b."nAccountID" = a."nAccountID"
     AND b."sUserID" = a."sUserID";
 
 UPDATE "tblMailImporterVersion" SET version_num='0014', "sOldestProgram"='0001', "sOldestProgramOf"='0014';
+
+-- 0015
+CREATE TABLE "tblConsoleActivity" (
+    "nActivityID" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "dtAt" DATETIME NOT NULL,
+    "sWho" VARCHAR(200) NOT NULL,
+    "sAddress" VARCHAR(100) NOT NULL,
+    "sAction" VARCHAR(40) NOT NULL,
+    "nAccountID" BIGINT,
+    "nMessageID" BIGINT,
+    "sDetail" VARCHAR(400)
+);
+
+CREATE INDEX "IX_tblConsoleActivity_dtAt" ON "tblConsoleActivity" ("dtAt");
+
+CREATE INDEX "IX_tblConsoleActivity_nMessageID" ON "tblConsoleActivity" ("nMessageID");
+
+CREATE TABLE "tblConsoleAttempt" (
+    "sKey" VARCHAR(64) NOT NULL,
+    "nFailures" INTEGER NOT NULL,
+    "dtFirst" DATETIME NOT NULL,
+    CONSTRAINT "PK_tblConsoleAttempt" PRIMARY KEY ("sKey")
+);
+
+CREATE INDEX "IX_tblConsoleAttempt_dtFirst" ON "tblConsoleAttempt" ("dtFirst");
+
+CREATE TABLE "tblConsoleSession" (
+    "sSessionHash" VARCHAR(64) NOT NULL,
+    "sKind" VARCHAR(20) NOT NULL,
+    "sSubject" VARCHAR(200) NOT NULL,
+    "sUserName" VARCHAR(200) NOT NULL,
+    "sRoles" VARCHAR(200) NOT NULL,
+    "sGroups" TEXT,
+    "sAddress" VARCHAR(100) NOT NULL,
+    "dtCreated" DATETIME NOT NULL,
+    "dtUsed" DATETIME NOT NULL,
+    "dtChecked" DATETIME NOT NULL,
+    "sSealedToken" TEXT,
+    CONSTRAINT "PK_tblConsoleSession" PRIMARY KEY ("sSessionHash")
+);
+
+CREATE INDEX "IX_tblConsoleSession_dtCreated" ON "tblConsoleSession" ("dtCreated");
+
+CREATE INDEX "IX_tblConsoleSession_sSubject" ON "tblConsoleSession" ("sSubject");
+
+CREATE TABLE "tblConsoleTicket" (
+    "sTicketHash" VARCHAR(64) NOT NULL,
+    "sKind" VARCHAR(20) NOT NULL,
+    "sDetail" TEXT NOT NULL,
+    "dtExpires" DATETIME NOT NULL,
+    CONSTRAINT "PK_tblConsoleTicket" PRIMARY KEY ("sTicketHash")
+);
+
+CREATE INDEX "IX_tblConsoleTicket_dtExpires" ON "tblConsoleTicket" ("dtExpires");
+
+CREATE TABLE "tblConsoleUser" (
+    "nUserID" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "sUserName" VARCHAR(200) NOT NULL,
+    "sPasswordHash" VARCHAR(400) NOT NULL,
+    "sRoles" VARCHAR(200) NOT NULL,
+    "sGroups" TEXT,
+    "dtCreated" DATETIME NOT NULL,
+    "dtPasswordChanged" DATETIME NOT NULL,
+    CONSTRAINT "UQ_tblConsoleUser_sUserName" UNIQUE ("sUserName")
+);
+
+CREATE TABLE "tblConsoleToken" (
+    "nTokenID" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "nUserID" BIGINT NOT NULL,
+    "sTokenHash" VARCHAR(64) NOT NULL,
+    "sTokenName" VARCHAR(100) NOT NULL,
+    "dtCreated" DATETIME NOT NULL,
+    "dtExpires" DATETIME NOT NULL,
+    CONSTRAINT "FK_tblConsoleToken_nUserID" FOREIGN KEY("nUserID") REFERENCES "tblConsoleUser" ("nUserID") ON DELETE CASCADE,
+    CONSTRAINT "UQ_tblConsoleToken_sTokenHash" UNIQUE ("sTokenHash")
+);
+
+CREATE INDEX "IX_tblConsoleToken_nUserID" ON "tblConsoleToken" ("nUserID");
+
+ALTER TABLE "tblEmailAccountSettings" ADD COLUMN "sConsoleAccess" TEXT;
+
+UPDATE "tblMailImporterVersion" SET version_num='0015', "sOldestProgram"='0001', "sOldestProgramOf"='0015';
