@@ -4,7 +4,9 @@ import functools
 import json
 import textwrap
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ from phrases import Phrase
 _STEERING: Final = frozenset({"Cc", "Cf", "Cs"})  # control characters, bidirectional marks, broken UTF-16
 _SECOND: Final = Phrase("s")
 _UNITS: Final = ((86400, Phrase("d")), (3600, Phrase("h")), (60, Phrase("min")), (1, _SECOND))
+_HEARD: Final[ContextVar[list[Phrase] | None]] = ContextVar("console.output", default=None)
 _GAP: Final = 2
 _LEAST: Final = 10
 """Columns of text are not made narrower than that."""
@@ -251,9 +254,24 @@ def print_object(facts: Mapping[str, object], name: str, rows: Iterable[Mapping[
     click.echo(f"{end}\n}}")
 
 
+@contextmanager
+def hearing() -> Iterator[list[Phrase]]:
+    """Collect the messages for the user, for a page that shows them, instead of printing them."""
+    heard: list[Phrase] = []
+    token = _HEARD.set(heard)
+    try:
+        yield heard
+    finally:
+        _HEARD.reset(token)
+
+
 def tell(text: Phrase) -> None:
     """Print a message for the user, on standard error, in the chosen language."""
-    click.echo(printable(translated(text)), err=True)
+    heard = _HEARD.get()
+    if heard is not None:
+        heard.append(text)
+    else:
+        click.echo(printable(translated(text)), err=True)
 
 
 def failure(reason: Phrase) -> click.ClickException:

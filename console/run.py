@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import sys
+from contextlib import AsyncExitStack
 
 import click
 
@@ -10,11 +11,12 @@ from console import logs
 from console.invocation import example
 from console.metrics_endpoint import MetricsUnavailable
 from console.output import failure
+from console.settings import Settings
 from console.settings_sources import load_settings
 from console.translation.help import Group
 from console.wiring.process import run_until_signalled
-from console.wiring.roles import ALL, run_roles
-from db.queries.processes import DELIVERY, PROCESSOR, RECEIVER, SUBSCRIPTIONS
+from console.wiring.roles import ALL, ConsoleContext, ConsoleUnavailable, run_roles
+from db.queries.processes import CONSOLE, DELIVERY, PROCESSOR, RECEIVER, SUBSCRIPTIONS
 from phrases import Phrase
 
 
@@ -23,13 +25,13 @@ def run() -> None:
     """Run all roles, or one of them, until stopped.
 
     SIGTERM stops cleanly: no new work is begun, what is in flight is finished or abandoned. SIGHUP makes the receiver
-    read its TLS certificate again. Logs go to standard output.
+    and the web console read their TLS certificates again. Logs go to standard output.
     """
 
 
 @run.command(name="all", epilog=example("mail-importer run all"))
 def run_all() -> None:
-    """Run receiver, processor, subscription manager and delivery in one process."""
+    """Run receiver, processor, subscription manager, delivery and web console in one process."""
     _run(*ALL)
 
 
@@ -57,12 +59,27 @@ def delivery() -> None:
     _run(DELIVERY)
 
 
+@run.command(name="console", epilog=example("mail-importer run console"))
+def web_console() -> None:
+    """Serve the web console, in which operators see mail, problems and failures, and administrators the accounts."""
+    _run(CONSOLE)
+
+
+async def start_console(settings: Settings, context: ConsoleContext, resources: AsyncExitStack) -> int:
+    """Start the web console; it is loaded by processes of this role alone."""
+    from console.web import start  # noqa: PLC0415  # see above
+
+    return await start.start_console(settings, context, resources)
+
+
 def _run(*roles: str) -> None:
     settings = load_settings()
     logs.configure(sys.stdout, settings.log_format)
     reload = asyncio.Event()
     try:
-        run_until_signalled(lambda stop: run_roles(settings, roles, stop, reload=reload), reload=reload)
+        run_until_signalled(
+            lambda stop: run_roles(settings, roles, stop, reload=reload, start_console=start_console), reload=reload
+        )
     except MetricsUnavailable as exc:
         address = f"{settings.metrics_host}:{settings.metrics_port}"
         raise failure(
@@ -72,6 +89,8 @@ def _run(*roles: str) -> None:
                 why=exc,
             )
         ) from exc
+    except ConsoleUnavailable as exc:
+        raise failure(_console_failure(exc.__cause__, settings)) from exc
     except OSError as exc:
         if isinstance(exc, ssl.SSLError) or exc.filename is not None:
             raise failure(Phrase("receiver_tls_cert and receiver_tls_key cannot be used: {why}.", why=exc)) from exc
@@ -79,3 +98,11 @@ def _run(*roles: str) -> None:
         raise failure(
             Phrase("The receiver cannot listen on {address}: {why}.", address=address, why=exc.strerror or exc)
         ) from exc
+
+
+def _console_failure(error: BaseException | None, settings: Settings) -> Phrase:
+    if isinstance(error, ssl.SSLError) or (isinstance(error, OSError) and error.filename is not None):
+        return Phrase("console_tls_cert and console_tls_key cannot be used: {why}.", why=error)
+    why = error.strerror or error if isinstance(error, OSError) else error
+    address = f"{settings.console_host}:{settings.console_port}"
+    return Phrase("The web console cannot listen on {address}: {why}.", address=address, why=why)

@@ -85,13 +85,16 @@ def _key(value: SecretStr) -> SecretStr:
     return value
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """True for the addresses and the name of this host itself."""
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def _origin(*, http_on_loopback: bool) -> Callable[[str], str]:
@@ -107,7 +110,7 @@ def _origin(*, http_on_loopback: bool) -> Callable[[str], str]:
             raise ValueError(Phrase("is not a URL such as https://mail.example.com"))
         if parts.path not in {"", "/"} or parts.query or parts.fragment or parts.username is not None:
             raise ValueError(Phrase("must be scheme, host and port only, without path: https://mail.example.com"))
-        if parts.scheme == "http" and not (http_on_loopback and _is_loopback(parts.hostname)):
+        if parts.scheme == "http" and not (http_on_loopback and is_loopback(parts.hostname)):
             if http_on_loopback:
                 raise ValueError(Phrase("must begin with https://; http is for loopback addresses only"))
             raise ValueError(Phrase("must begin with https://"))

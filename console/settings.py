@@ -3,6 +3,7 @@
 The text below each setting is its meaning for users: `config init` writes it, and docs/settings.md has it.
 """
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from console.setting_values import (
     Text,
     folders_in,
     identifier,
+    is_loopback,
     whole_number,
     yes_or_no,
 )
@@ -50,6 +52,8 @@ _MAX_REPEAT_HOURS: Final = 365 * 24
 _MAX_MEGABYTES: Final = 2_000
 _MAX_CONNECTIONS: Final = 1000
 _MAX_BODY_MEGABYTES: Final = 4
+_MAX_IDLE_MINUTES: Final = 24 * 60
+_MAX_SESSION_HOURS: Final = 7 * 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +177,37 @@ class Settings(BaseModel):
     """Folders below which import rules may save files, separated by `;` or lines, as absolute paths of this host; none:
     nothing is delivered."""
     console_host: Text = "127.0.0.1"
-    """Accepted and not used yet."""
+    """Address on which the web console listens; another one than that of this host itself needs TLS, here or at a
+    proxy."""
     console_port: Port = 8081
-    """Accepted and not used yet."""
+    """Port on which the web console listens; 0: any free one."""
+    console_url: PublicOrigin | None = None
+    """Public address of the web console, without path; plain `http` for loopback only. None: `http://` or `https://`
+    with host and port above."""
+    console_tls_cert: Path | None = None
+    """PEM file of the web console's certificate; without it and the key plain HTTP, for use behind a TLS proxy.
+    Replaced files are loaded within seconds."""
+    console_tls_key: Path | None = None
+    """PEM file of the certificate's key, unencrypted."""
+    console_proxies: Text | None = None
+    """IP addresses of TLS proxies on other hosts, separated by blanks: the browser's address is what they forward."""
+    console_auth: Literal["local", "entra"] = "local"
+    """Sign-in to the web console: `local`, with passwords (`console users add`), or `entra`, with Microsoft Entra
+    ID."""
+    console_tenant_id: Text | None = None
+    """With the next two, for `console_auth = "entra"`: the application at which users sign in."""
+    console_client_id: Text | None = None
+    """Client id of the application at which users sign in."""
+    console_thumbprint: Text | None = None
+    """Certificate of the application at which users sign in, one of the store."""
+    console_local_remote: Annotated[bool, BeforeValidator(yes_or_no)] = False
+    """Accept sign-ins with a password from other hosts too, not from this one alone."""
+    console_idle_minutes: Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=_MAX_IDLE_MINUTES)] = 30
+    """Minutes after the last request at which a session ends, 1,440 at most."""
+    console_session_hours: Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=_MAX_SESSION_HOURS)] = 12
+    """Hours after the sign-in at which a session ends, 168 at most."""
+    console_activity_days: Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=_MAX_TRACE_DAYS)] = 365
+    """Days for which sign-ins and openings of mail are kept, 36,500 at most."""
     certificate_store: Text = "./certificates"
     """Folder of `.pem`, `.pfx`, `.p12`, `.cer`, `.crt`, `.key` files, or `windows:LocalMachine/My`,
     `windows:CurrentUser/My`."""
@@ -253,25 +285,66 @@ class Settings(BaseModel):
             raise ValueError(Phrase("is not set; servicebus_namespace needs it to sign in with a certificate"))
         return value
 
-    @field_validator("receiver_tls_key")
+    @field_validator("receiver_tls_key", "console_tls_key")
     @classmethod
     def _together(cls, key: Path | None, info: ValidationInfo) -> Path | None:
         # A check of the field, not of the model: it reports beside other problems, not after them.
-        if "receiver_tls_cert" in info.data and (info.data["receiver_tls_cert"] is None) != (key is None):
-            given, missing = ("receiver_tls_cert", "key") if key is None else ("receiver_tls_key", "cert")
+        role = (info.field_name or "").removesuffix("_tls_key")
+        cert = f"{role}_tls_cert"
+        if cert in info.data and (info.data[cert] is None) != (key is None):
+            given, missing = (cert, "key") if key is None else (f"{role}_tls_key", "cert")
             raise ValueError(
                 Phrase(
-                    "{given} is set and receiver_tls_{missing} is not; the two go together",
+                    "{given} is set and {role}_tls_{missing} is not; the two go together",
                     given=given,
+                    role=role,
                     missing=missing,
                 )
             )
         return key
 
+    @field_validator("console_tls_cert")
+    @classmethod
+    def _is_encrypted(cls, cert: Path | None, info: ValidationInfo) -> Path | None:
+        host, url = info.data.get("console_host"), info.data.get("console_url")
+        if cert is None and host and not is_loopback(host) and not (url or "").startswith("https://"):
+            raise ValueError(
+                Phrase(
+                    "is not set, and console_host is an address for other hosts. Set console_tls_cert and "
+                    "console_tls_key, or console_url to the https address of a TLS proxy in front of it"
+                )
+            )
+        return cert
+
+    @field_validator("console_proxies")
+    @classmethod
+    def _are_addresses(cls, proxies: str | None) -> str | None:
+        try:
+            for each in (proxies or "").split():
+                ipaddress.ip_address(each)
+        except ValueError as exc:
+            raise ValueError(Phrase("is not a list of IP addresses, separated by blanks")) from exc
+        return proxies
+
+    @field_validator("console_tenant_id", "console_client_id", "console_thumbprint")
+    @classmethod
+    def _users_sign_in(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("console_auth") == "entra":
+            raise ValueError(Phrase("is not set; console_auth 'entra' needs it"))
+        return value
+
     @property
     def delivery_folders(self) -> tuple[str, ...]:
         """The folders of `delivery_roots`."""
         return folders_in(self.delivery_roots or "")
+
+    @property
+    def console_address(self) -> str:
+        """The address at which browsers reach the web console."""
+        if self.console_url is not None:
+            return self.console_url
+        host = f"[{self.console_host}]" if ":" in self.console_host else self.console_host
+        return f"{'http' if self.console_tls_cert is None else 'https'}://{host}:{self.console_port}"
 
     @property
     def database_backend(self) -> str:

@@ -66,6 +66,14 @@ class AccountExists(DatabaseError):
     """Another account has this name."""
 
 
+class UserNotFound(DatabaseError):
+    """No user of the web console has this name."""
+
+
+class UserExists(DatabaseError):
+    """Another user of the web console has this name."""
+
+
 class RuleNotFound(DatabaseError):
     """No import rule has this name."""
 

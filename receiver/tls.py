@@ -1,4 +1,4 @@
-"""The receiver's own certificate: loaded, replaced while the process runs, and monitored for expiry."""
+"""A server's own certificate: loaded, replaced while the process runs, and monitored for expiry."""
 
 import asyncio
 import ssl
@@ -9,8 +9,7 @@ from typing import Final
 
 import structlog
 from cryptography import x509
-
-from receiver.metrics import ReceiverMetrics
+from prometheus_client import Gauge
 
 _POLL_SECONDS: Final = 2.0
 _EARLY: Final = timedelta(days=30)
@@ -23,13 +22,14 @@ _Stamp = tuple[tuple[int, ...], ...]
 
 
 class ServerCertificate:
-    """The certificate that the receiver presents, from two PEM files.
+    """The certificate that the receiver, or the web console, presents, from two PEM files.
 
     Args:
         certificate: the certificate, followed by those of its issuers.
         key: its private key, unencrypted.
         clock: the time now (aware, UTC).
-        metrics: with a gauge of the certificate's end.
+        expires: the gauge of the certificate's end.
+        role: `receiver` or `console`, which begins the names of its settings and log events.
         poll_seconds: between two checks of the files.
 
     Raises:
@@ -42,13 +42,15 @@ class ServerCertificate:
         key: Path,
         *,
         clock: Callable[[], datetime],
-        metrics: ReceiverMetrics,
+        expires: Gauge,
+        role: str = "receiver",
         poll_seconds: float = _POLL_SECONDS,
     ) -> None:
         self._certificate = certificate
         self._key = key
         self._clock = clock
-        self._metrics = metrics
+        self._expires = expires
+        self._role = role
         self._poll_seconds = poll_seconds
         self._due_again: dict[str, datetime] = {}
         self._tried = self._stamp()
@@ -86,14 +88,14 @@ class ServerCertificate:
             self._failed = True
             self._is_due("failed")
             log.error(  # noqa: TRY400  # a traceback does not help an administrator
-                "receiver_certificate_not_reloaded",
+                self._event("not_reloaded"),
                 error=str(exc),
                 files=[str(self._certificate), str(self._key)],
-                detail="The receiver goes on with the certificate it has. Correct receiver_tls_cert and "
-                "receiver_tls_key (a certificate chain and its unencrypted key, PEM); a change is noticed.",
+                detail=f"The certificate of before is presented. Correct {self._role}_tls_cert and "
+                f"{self._role}_tls_key (a certificate chain and its unencrypted key, PEM); a change is noticed.",
             )
             return
-        log.info("receiver_certificate_reloaded", ends=self._end.isoformat())
+        log.info(self._event("reloaded"), ends=self._end.isoformat())
 
     def _load(self) -> None:
         context = tls_context(self._certificate, self._key)
@@ -103,7 +105,7 @@ class ServerCertificate:
         self._begin, self._end = shown.not_valid_before_utc, shown.not_valid_after_utc
         self._failed = False
         self._due_again.clear()
-        self._metrics.certificate_expires.set(self._end.timestamp())
+        self._expires.set(self._end.timestamp())
 
     def _warn_of_end(self) -> None:
         now = self._clock()
@@ -111,11 +113,11 @@ class ServerCertificate:
         if now < self._end - early or not self._is_due("ends"):
             return
         log.warning(
-            "receiver_certificate_ended" if now >= self._end else "receiver_certificate_ends",
+            self._event("ended" if now >= self._end else "ends"),
             ends=self._end.isoformat(),
             files=[str(self._certificate), str(self._key)],
-            detail="Microsoft Graph delivers nothing to an endpoint whose certificate has ended. Replace both files; "
-            "they are read again by themselves.",
+            detail="Browsers refuse a certificate that has ended, and Microsoft Graph delivers nothing to such an "
+            "endpoint. Replace both files; they are read again by themselves.",
         )
 
     def _is_due(self, event: str) -> bool:
@@ -127,6 +129,9 @@ class ServerCertificate:
             return False
         self._due_again[event] = now + _REPEATED_AFTER
         return True
+
+    def _event(self, end: str) -> str:
+        return f"{self._role}_certificate_{end}"
 
     def _stamp(self) -> _Stamp:
         return tuple(_stamp_of(path) for path in (self._certificate, self._key))

@@ -8,7 +8,9 @@ import gettext
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -23,6 +25,7 @@ LANGUAGES: Final = (ENGLISH, "fr")
 FOLDER: Final = Path(__file__).parent / "locale"
 _DOMAIN: Final = "messages"
 _KEY: Final = "console.translation.language"
+_SPOKEN: Final[ContextVar[str | None]] = ContextVar("console.translation.language", default=None)
 _UNWRAPPED: Final = "\b"
 """The mark of a paragraph of a help text whose lines stay as they are."""
 
@@ -55,8 +58,21 @@ def choose(context: click.Context, language: str) -> None:
     os.environ["LANGUAGE"] = language
 
 
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Have `chosen` be this language for what runs in the context: a request of the web console has one of its own."""
+    token = _SPOKEN.set(language)
+    try:
+        yield
+    finally:
+        _SPOKEN.reset(token)
+
+
 def chosen() -> str:
-    """The language of the invocation that is under way; English outside of one."""
+    """The language of the request or the invocation that is under way; English outside of one."""
+    spoken = _SPOKEN.get()
+    if spoken is not None:
+        return spoken
     context = click.get_current_context(silent=True)
     return ENGLISH if context is None else str(context.find_root().meta.get(_KEY, ENGLISH))
 

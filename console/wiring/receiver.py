@@ -40,7 +40,7 @@ async def start_receiver(
     certificate = None
     if settings.receiver_tls_cert is not None and settings.receiver_tls_key is not None:
         certificate = ServerCertificate(
-            settings.receiver_tls_cert, settings.receiver_tls_key, clock=utc_now, metrics=metrics
+            settings.receiver_tls_cert, settings.receiver_tls_key, clock=utc_now, expires=metrics.certificate_expires
         )
     throttled = ThrottledLog(time.monotonic)
     receiver = Receiver(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from random import SystemRandom
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -30,7 +30,7 @@ from console.wiring.queue import open_queue
 from console.wiring.telemetry import telemetry_of
 from db.engine import Database
 from db.heartbeat import Heartbeat
-from db.queries.processes import DELIVERY, PROCESSOR, RECEIVER, SUBSCRIPTIONS, Process
+from db.queries.processes import CONSOLE, DELIVERY, PROCESSOR, RECEIVER, SUBSCRIPTIONS, Process
 from db.schema import revisions
 from graph.client_state import ClientStateKeys
 from graph.slots import LocalSlots, Slots
@@ -50,16 +50,41 @@ MONITOR: Final = "monitor"
 """The work that every process with a processor or a manager does beside its roles."""
 _COUNTING_SECONDS: Final = 8.0
 """Less than half of the monitor's bound of a count."""
-ALL: Final = (RECEIVER, PROCESSOR, SUBSCRIPTIONS, DELIVERY)
+ALL: Final = (RECEIVER, PROCESSOR, SUBSCRIPTIONS, DELIVERY, CONSOLE)
+_WITHOUT_QUEUE: Final = frozenset({DELIVERY, CONSOLE})
+"""Roles that do not use the queue of this wiring: delivery has none, the console one of its own."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
+class ConsoleUnavailable(Exception):
+    """The web console cannot listen as configured. The cause is the system's error."""
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The running roles. `port`: of the receiver; None without that role."""
+    """The running roles. `port`: of the receiver, `console_port`: of the web console; None without that role."""
 
     port: int | None
+    console_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleContext:
+    """What the web console has in common with the other roles of its process."""
+
+    registry: CollectorRegistry
+    readiness: Readiness
+    stop: asyncio.Event
+    reload: asyncio.Event
+
+
+class ConsoleStarter(Protocol):
+    """Starts the web console, which uses the commands and therefore is not wired here: `console.web.start`."""
+
+    async def __call__(self, settings: Settings, context: ConsoleContext, resources: AsyncExitStack) -> int:
+        """Start it, until `resources` are closed; return its port."""
+        ...
 
 
 async def run_roles(
@@ -69,12 +94,16 @@ async def run_roles(
     *,
     reload: asyncio.Event | None = None,
     on_started: Callable[[Started], None] = lambda _started: None,
+    start_console: ConsoleStarter | None = None,
 ) -> None:
     """Run these roles until `stop` is set or one of them fails. `reload` makes the receiver read its certificate anew.
+
+    `start_console`: of the role `console`.
 
     Raises:
         SettingsError, DatabaseError: before anything was started.
         OSError, ssl.SSLError: the receiver cannot listen as configured.
+        ConsoleUnavailable: the web console cannot.
         MetricsUnavailable: the metrics cannot be served at their address.
     """
     async with AsyncExitStack() as resources:
@@ -87,6 +116,9 @@ async def run_roles(
         if RECEIVER in roles:
             port, certificate = await wiring.receive(resources)
         works = await wiring.work(roles, stop, resources)
+        console_port = None
+        if CONSOLE in roles and start_console is not None:
+            console_port = await wiring.start_console(start_console, stop, reload or asyncio.Event(), resources)
         if certificate is not None:
             works.append((RECEIVER, certificate.watch(stop, reload or asyncio.Event())))
         running = {name: asyncio.create_task(work) for name, work in works}
@@ -94,7 +126,7 @@ async def run_roles(
         log.info("roles_started", roles=list(roles), database=shown, queue=settings.queue)
         freeze_gc()
         wiring.readiness.add(STARTING, lambda: None)
-        on_started(Started(port))
+        on_started(Started(port, console_port))
         await _until_stopped(running, stop)
     log.info("roles_stopped", roles=list(roles))
 
@@ -153,7 +185,7 @@ class _Wiring:
             warning = warning_of_modes(engine)
             if warning is not None:
                 log.warning("database_open_to_others", detail=str(warning))
-        if roles == (DELIVERY,):
+        if _WITHOUT_QUEUE.issuperset(roles):
             settings = settings.model_copy(update={"queue": "database"})  # it uses none: no other is connected to
         keys = None if not {RECEIVER, SUBSCRIPTIONS} & set(roles) else await client_state_keys(settings, database)
         opened = open_queue(settings, database, clock=utc_now, counting_seconds=_COUNTING_SECONDS)
@@ -195,7 +227,7 @@ class _Wiring:
             watch_heartbeat(self.readiness, self._heartbeat)
         if self._gateway is not None:
             watch_database(self.readiness, self._gateway)
-        if roles != (DELIVERY,):
+        if not _WITHOUT_QUEUE.issuperset(roles):
             puts = RECEIVER in roles or SUBSCRIPTIONS in roles
             watch_queue(self.readiness, self._queue, puts=puts, receives=PROCESSOR in roles)
         add_process_metrics(
@@ -226,6 +258,16 @@ class _Wiring:
         return await start_receiver(
             self._settings, self._queue, self._keys, self._registry, self.readiness, resources, spans
         )
+
+    async def start_console(
+        self, start: ConsoleStarter, stop: asyncio.Event, reload: asyncio.Event, resources: AsyncExitStack
+    ) -> int:
+        """Start the web console; its port."""
+        context = ConsoleContext(self._registry, self.readiness, stop, reload)
+        try:
+            return await start(self._settings, context, resources)
+        except OSError as exc:
+            raise ConsoleUnavailable(exc) from exc
 
     async def work(
         self, roles: tuple[str, ...], stop: asyncio.Event, resources: AsyncExitStack

@@ -294,7 +294,7 @@ def _served(
     pair: tuple[Path, Path], metrics: ReceiverMetrics | None = None, clock: _Clock | None = None
 ) -> ServerCertificate:
     metrics = metrics or ReceiverMetrics(CollectorRegistry())
-    return ServerCertificate(*pair, clock=clock or _Clock(), metrics=metrics, poll_seconds=0.02)
+    return ServerCertificate(*pair, clock=clock or _Clock(), expires=metrics.certificate_expires, poll_seconds=0.02)
 
 
 @pytest.fixture
@@ -476,7 +476,9 @@ class TestCertificateInUse:
     ) -> None:
         """SIGHUP does so between two checks of the files, too."""
         metrics = ReceiverMetrics(CollectorRegistry())
-        certificate = ServerCertificate(*pair, clock=lambda: NOW, metrics=metrics, poll_seconds=3600)
+        certificate = ServerCertificate(
+            *pair, clock=lambda: NOW, expires=metrics.certificate_expires, poll_seconds=3600
+        )
         endpoint = await endpoints.start(tls=certificate)
         new = _make_pair(tmp_path, "two")
         wanted = _der(new[0])

@@ -1,0 +1,1 @@
+"""Commands of the web console: its users, and the one-time link."""

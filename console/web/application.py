@@ -1,0 +1,159 @@
+"""The application: the routes of all pages behind checks that none of them can leave out.
+
+In this order: the headers of every answer, errors as pages, the name under which the console is addressed, the
+session, the role that the route needs, and the proof that a form is of this session.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from console.translation.language import ENGLISH, LANGUAGES, speaking
+from console.web import notices
+from console.web.bearer import user_of_token
+from console.web.errors import error_answer
+from console.web.metrics import ConsoleMetrics
+from console.web.pages import ROUTES
+from console.web.rendering import STATIC
+from console.web.routes import POST, Route
+from console.web.security import CSRF_FIELD, CSRF_HEADER, add_headers, has_csrf_token
+from console.web.services import Services
+from console.web.tokens import new_id
+from console.web.visit import LANGUAGE_COOKIE, SESSION_COOKIE, VISITOR_COOKIE, Visit
+
+MAX_REQUEST_BYTES: Final = 1024 * 1024
+_VISIT: Final = web.RequestKey("visit", Visit)
+_MAX_COOKIE: Final = 200
+_STATIC_CACHE: Final = "public, max-age=31536000, immutable"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def application_of(services: Services, metrics: ConsoleMetrics, routes: Iterable[Route] = ROUTES) -> web.Application:
+    """The application with these routes."""
+    console = _Console(services, metrics)
+    application = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[console.answer])
+    for each in routes:
+        application.router.add_route(each.method, each.path, console.handler(each), name=None)
+    application.router.add_static("/static", STATIC)
+    return application
+
+
+@dataclass(frozen=True, slots=True)
+class _Console:
+    """The checks around the pages."""
+
+    services: Services
+    metrics: ConsoleMetrics
+
+    def handler(self, route: Route) -> Handler:
+        """The handler of a route, behind its checks."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            visit = request[_VISIT]
+            if route.is_api:
+                visit.user_or_none = await user_of_token(self.services, request, visit.address)
+            self._require_rights(route, visit)
+            if route.method == POST and not route.is_api:
+                await self._require_own_form(visit)
+            return await route.handler(visit)
+
+        return handle
+
+    @web.middleware
+    async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer a request, whatever happens."""
+        began = time.perf_counter()
+        visit = self._visit(request)
+        with speaking(visit.language):
+            try:
+                self._require_own_name(request)
+                await self._recognise(visit)
+                answer = await handler(request)
+            except Exception as exc:  # noqa: BLE001  # every failure becomes an answer, and an unexpected one a log line
+                answer = error_answer(visit, exc)
+        self._finish(visit, answer)
+        self.metrics.observe(request, answer.status, time.perf_counter() - began)
+        return answer
+
+    def _require_own_name(self, request: web.Request) -> None:
+        if not self.services.addresses.is_own(request):
+            raise web.HTTPMisdirectedRequest
+
+    def _visit(self, request: web.Request) -> Visit:
+        browser_id = _cookie(request, SESSION_COOKIE) or _cookie(request, VISITOR_COOKIE)
+        visit = Visit(
+            request,
+            self.services,
+            _language(request),
+            self.services.addresses.client(request),
+            browser_id or new_id(self.services.random),
+            None,
+        )
+        request[_VISIT] = visit
+        return visit
+
+    async def _recognise(self, visit: Visit) -> None:
+        """Find the user of the session, if there is one, and what the last answer left."""
+        path = visit.request.path
+        if path.startswith(("/static/", "/api/")):
+            return
+        session_id = _cookie(visit.request, SESSION_COOKIE)
+        if session_id is not None:
+            visit.user_or_none = await self.services.sessions.find(session_id, address=visit.address)
+        visit.notice = notices.left(visit.request, visit.browser_id)
+
+    def _require_rights(self, route: Route, visit: Visit) -> None:
+        if route.needs is None:
+            return
+        if visit.user_or_none is None:
+            raise web.HTTPUnauthorized
+        visit.require(route.needs)
+
+    async def _require_own_form(self, visit: Visit) -> None:
+        request = visit.request
+        if not self.services.addresses.is_same_origin(request):
+            raise web.HTTPForbidden
+        given = request.headers.get(CSRF_HEADER)
+        if given is None:
+            field = (await request.post()).get(CSRF_FIELD)
+            given = field if isinstance(field, str) else ""
+        if not has_csrf_token(given, visit.browser_id):
+            raise web.HTTPForbidden(reason="The form is not of this session.")
+
+    def _finish(self, visit: Visit, answer: web.StreamResponse) -> None:
+        if answer.prepared:  # a stream, which set its own headers
+            return
+        request = visit.request
+        if request.path.startswith("/static/") and answer.status < 400:  # an error must not be kept
+            answer.headers[hdrs.CACHE_CONTROL] = _STATIC_CACHE
+        is_page = not request.path.startswith(("/static/", "/api/"))
+        if is_page and visit.user_or_none is None and _cookie(request, VISITOR_COOKIE) != visit.browser_id:
+            visit.set_cookie(answer, VISITOR_COOKIE, visit.browser_id)
+        if visit.notice is not None and answer.content_type == "text/html":
+            notices.forget(answer)
+        add_headers(answer, is_secure=self.services.addresses.is_secure or request.secure)
+
+
+def _cookie(request: web.Request, name: str) -> str | None:
+    value = request.cookies.get(name)
+    return value if value and len(value) <= _MAX_COOKIE else None
+
+
+def _language(request: web.Request) -> str:
+    """The language that the user chose, or else the one that the browser prefers."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    if chosen in LANGUAGES:
+        return chosen
+    ranked: list[tuple[float, str]] = []
+    for part in request.headers.get(hdrs.ACCEPT_LANGUAGE, "").split(",")[:20]:
+        name, _, quality = part.strip().partition(";q=")
+        try:
+            ranked.append((-float(quality or 1), name.partition("-")[0].lower()))
+        except ValueError:
+            continue
+    known = [name for weight, name in sorted(ranked, key=lambda each: each[0]) if name in LANGUAGES and weight < 0]
+    return known[0] if known else ENGLISH

@@ -1,0 +1,149 @@
+"""Forms made of the options of commands: the same settings, texts and checks in a page as on the command line."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import click
+from multidict import MultiMapping
+
+from console.invocation import Invocation
+from console.output import hearing
+from console.settings import Settings
+from console.translation.language import reason_of, speaking, translated_help
+from phrases import Phrase
+
+MAX_TEXT: int = 20_000
+"""Characters of a field."""
+
+
+@dataclass(slots=True)
+class Field:
+    """A field, as the template shows it.
+
+    `kind`: text, lines (several entries, a line each), choice, flag. `texts`: what is typed. `error`: why it is wrong.
+    """
+
+    name: str
+    option: str
+    label: str
+    help: str
+    kind: str
+    texts: tuple[str, ...]
+    choices: tuple[str, ...] = ()
+    metavar: str = ""
+    required: bool = False
+    error: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What is typed, as one text."""
+        return "\n".join(self.texts)
+
+    @property
+    def is_on(self) -> bool:
+        """True if the flag is set."""
+        return self.texts == ("on",)
+
+
+@dataclass(slots=True)
+class Form:
+    """A form. `values`: by the names of the options, once `read` found no error. `warnings`: of checks that passed."""
+
+    fields: list[Field]
+    values: dict[str, Any] = field(default_factory=dict)
+    warnings: list[Phrase] = field(default_factory=list)
+    error: str | None = None
+    """Why the fields do not go together."""
+
+    @property
+    def is_valid(self) -> bool:
+        """True if no field is wrong."""
+        return self.error is None and not any(each.error for each in self.fields)
+
+    def named(self, name: str) -> Field:
+        """The field of that name."""
+        return next(each for each in self.fields if each.name == name)
+
+    def fail(self, error: Exception) -> None:
+        """Show why the fields do not go together, as a command would."""
+        self.error = str(error.message) if isinstance(error, click.ClickException) else reason_of(error)
+
+
+def form_of(
+    options: Sequence[click.Option],
+    language: str,
+    *,
+    labels: Mapping[str, Phrase],
+    texts: Mapping[str, Sequence[str]] | None = None,
+) -> Form:
+    """A form with these options' defaults, or with `texts` by the options' names where these are given."""
+    with speaking(language):
+        return Form([_field(each, labels, texts or {}) for each in options])
+
+
+def read_form(
+    options: Sequence[click.Option],
+    given: MultiMapping[Any],
+    language: str,
+    *,
+    labels: Mapping[str, Phrase],
+    settings: Settings,
+    clock: Callable[[], datetime],
+) -> Form:
+    """The form as it was sent, each field checked as its option; empty fields have their option's default."""
+    texts = {each.name or "": _texts(each, given) for each in options}
+    form = form_of(options, language, labels=labels, texts=texts)
+    context = click.Context(click.Command("form", params=list(options)), obj=Invocation(settings, clock=clock))
+    with speaking(language), hearing() as heard:
+        for option, shown in zip(options, form.fields, strict=True):
+            try:
+                form.values[shown.name] = _value(context, option, shown)
+            except click.BadParameter as exc:
+                shown.error = exc.message
+    form.warnings = heard
+    return form
+
+
+def _field(option: click.Option, labels: Mapping[str, Phrase], texts: Mapping[str, Sequence[str]]) -> Field:
+    name = option.name or ""
+    default = () if option.default is None else (str(option.default),)
+    kind = "lines" if option.multiple else "text"
+    if option.is_flag:
+        kind, default = "flag", ("on",) if option.default else ()
+    elif isinstance(option.type, click.Choice):
+        kind = "choice"
+    label = labels.get(name)
+    return Field(
+        name,
+        option.opts[0],
+        option.opts[0] if label is None else translated_help(label),
+        translated_help(option.help or ""),
+        kind,
+        tuple(texts.get(name, default)),
+        tuple(option.type.choices) if isinstance(option.type, click.Choice) else (),
+        option.metavar or "",
+        option.required,
+    )
+
+
+def _texts(option: click.Option, given: MultiMapping[Any]) -> tuple[str, ...]:
+    found = [each[:MAX_TEXT] for each in given.getall(option.name or "", []) if isinstance(each, str)]
+    if option.is_flag:
+        return ("on",) if "on" in found else ()
+    if option.multiple:
+        return tuple(line.strip() for text in found for line in text.splitlines() if line.strip())
+    return tuple(each for each in found if each.strip())
+
+
+def _value(context: click.Context, option: click.Option, shown: Field) -> Any:  # noqa: ANN401  # of the option
+    if option.is_flag:
+        return shown.is_on
+    if option.multiple:
+        return option.process_value(context, list(shown.texts))
+    if not shown.texts:
+        if option.required:
+            raise click.BadParameter(translated_help(Phrase("It is required.")))
+        return option.process_value(context, option.default)
+    return option.process_value(context, shown.texts[0])

@@ -1,0 +1,179 @@
+"""The role `console`: from settings to a listening web console."""
+
+import asyncio
+import secrets
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+import background
+from console.settings import Settings
+from console.web.application import application_of
+from console.web.entra import EntraSignIn
+from console.web.events import Streams
+from console.web.jobs import Jobs
+from console.web.limits import SignInLimits
+from console.web.metrics import ConsoleMetrics
+from console.web.passwords import Passwords
+from console.web.rendering import Templates
+from console.web.security import Addresses, host_in
+from console.web.services import Services
+from console.web.sessions import SessionLimits, Sessions
+from console.web.upkeep import keep_up
+from console.wiring.calls import USUAL, CallContext
+from console.wiring.certificate_store import certificate_store, naming
+from console.wiring.clock import utc_now
+from console.wiring.database import open_engine
+from console.wiring.queue import open_queue
+from console.wiring.roles import ConsoleContext
+from db.engine import Database
+from receiver.tls import ServerCertificate
+
+_POOL: Final = 4
+_STATEMENT_SECONDS: Final = 10
+_LOGIN_SECONDS: Final = 5
+_COUNTING_SECONDS: Final = 1.5
+_FINISH_SECONDS: Final = 3.0
+_KEEPALIVE_SECONDS: Final = 75.0
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+async def start_console(settings: Settings, context: ConsoleContext, resources: AsyncExitStack) -> int:
+    """Start the web console, which `resources` stop; return its port.
+
+    Raises:
+        OSError, ssl.SSLError: it cannot listen as the settings say.
+        SettingsError: the sign-in at Entra cannot be used as configured.
+    """
+    metrics = ConsoleMetrics(context.registry)
+    services = await resources.enter_async_context(opened_services(settings, context.stop))
+    certificate = None
+    if settings.console_tls_cert is not None and settings.console_tls_key is not None:
+        certificate = ServerCertificate(
+            settings.console_tls_cert,
+            settings.console_tls_key,
+            clock=utc_now,
+            expires=metrics.certificate_expires,
+            role="console",
+        )
+        _in_background(certificate.watch(context.stop, context.reload), "console certificate", resources)
+    _in_background(keep_up(services, context.stop), "console upkeep", resources)
+    tls = None if certificate is None else _present(certificate)
+    port = await serve(services, metrics, resources, tls)
+    log.info("console_listening", host=settings.console_host, port=port, url=services.settings.console_address)
+    return port
+
+
+async def serve(
+    services: Services, metrics: ConsoleMetrics, resources: AsyncExitStack, tls: ssl.SSLContext | None = None
+) -> int:
+    """Serve the console's application, which `resources` stop; return its port.
+
+    Raises:
+        OSError
+    """
+    runner = web.AppRunner(
+        application_of(services, metrics),
+        access_log=None,
+        shutdown_timeout=_FINISH_SECONDS,
+        keepalive_timeout=_KEEPALIVE_SECONDS,
+        handler_cancellation=True,
+    )
+    await runner.setup()
+    resources.push_async_callback(runner.cleanup)
+    settings = services.settings
+    await web.TCPSite(runner, settings.console_host, settings.console_port, ssl_context=tls).start()
+    port: int = runner.addresses[0][1]
+    return port
+
+
+@asynccontextmanager
+async def opened_services(
+    settings: Settings, stop: asyncio.Event, *, calls: CallContext = USUAL, passwords: Passwords | None = None
+) -> AsyncIterator[Services]:
+    """The services of one process, on connections of its own, so that no page takes one from an import.
+
+    `calls`: time, chance and bounds of calls of Graph; its clock is that of the console. `passwords`: None is the usual
+    hashing.
+
+    Raises:
+        SettingsError
+    """
+    own = settings.model_copy(
+        update={
+            "database_pool_size": min(_POOL, settings.database_pool_size),
+            "database_statement_timeout": min(_STATEMENT_SECONDS, settings.database_statement_timeout),
+            "database_login_timeout": min(_LOGIN_SECONDS, settings.database_login_timeout),
+        }
+    )
+    clock, random = calls.clock, secrets.token_bytes
+    database = Database(open_engine(own))
+    entra = _user_sign_in(settings, clock) if settings.console_auth == "entra" else None
+    jobs = Jobs(clock=clock, random=random)
+    limits = SessionLimits(
+        timedelta(minutes=settings.console_idle_minutes), timedelta(hours=settings.console_session_hours)
+    )
+    try:
+        async with open_queue(own, database, clock=clock, counting_seconds=_COUNTING_SECONDS) as queue:
+            yield Services(
+                settings=own,
+                database=database,
+                queue=queue,
+                clock=clock,
+                random=random,
+                calls=calls,
+                addresses=_addresses(settings),
+                templates=Templates(),
+                sessions=Sessions(database, limits=limits, clock=clock, random=random, entra=entra),
+                sign_in_limits=SignInLimits(database, clock=clock),
+                passwords=passwords or Passwords(),
+                entra=entra,
+                jobs=jobs,
+                streams=Streams(stop),
+                stop=stop,
+            )
+            await jobs.close()
+    finally:
+        await database.close()
+
+
+def _user_sign_in(settings: Settings, clock: Callable[[], datetime]) -> EntraSignIn:
+    with naming("console_tenant_id, console_client_id, ca_bundle"):
+        return EntraSignIn(
+            certificate_store(settings),
+            authority_url=settings.authority_url,
+            tenant_id=settings.console_tenant_id or "",
+            client_id=settings.console_client_id or "",
+            thumbprint=settings.console_thumbprint or "",
+            ca_bundle=settings.ca_bundle,
+            now=clock,
+        )
+
+
+def _addresses(settings: Settings) -> Addresses:
+    names = {settings.console_host.lower()}
+    if settings.console_url is not None:
+        names.add(host_in(settings.console_url.partition("://")[2]))
+    return Addresses(settings.console_address, frozenset(names), frozenset((settings.console_proxies or "").split()))
+
+
+def _present(certificate: ServerCertificate) -> ssl.SSLContext:
+    """A context that presents the certificate as it is at each handshake: its files may be replaced."""
+    context = certificate.context
+
+    def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = certificate.context
+
+    context.sni_callback = choose
+    return context
+
+
+def _in_background(work: Coroutine[Any, Any, None], name: str, resources: AsyncExitStack) -> None:
+    task = background.start(work, name=name)
+    resources.push_async_callback(lambda: background.cancel(task, within=1.0))
