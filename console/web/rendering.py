@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from console.output import Column, shown, span
 from console.translation.labels import word
-from console.translation.language import LANGUAGES, catalogue
+from console.translation.language import LANGUAGES, catalogue, translated_help
 from console.web.rights import Role
 from console.web.security import CSRF_FIELD
 from phrases import Phrase
@@ -90,6 +90,7 @@ def _tools(visit: "Visit") -> dict[str, Any]:
         "t": translate,
         "n": translate_counted,
         "say": say,
+        "explain": translated_help,
         "word": lambda code: say(word(str(code))),
         "show": lambda value: say(shown(value)),
         "time": time_of,

@@ -24,11 +24,13 @@ from db.engine import Database
 class Services:
     """The parts that pages use.
 
+    `settings`: with the console's own bounds of the database; `given`: as they are given, to be shown.
     `database`: the console's own connections, few, with a short time limit of a statement. `entra`: None where users
     sign in with passwords.
     """
 
     settings: Settings
+    given: Settings
     database: Database
     queue: NotificationQueue
     clock: Callable[[], datetime]

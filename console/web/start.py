@@ -123,6 +123,7 @@ async def opened_services(
         async with open_queue(own, database, clock=clock, counting_seconds=_COUNTING_SECONDS) as queue:
             yield Services(
                 settings=own,
+                given=settings,
                 database=database,
                 queue=queue,
                 clock=clock,

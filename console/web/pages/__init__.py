@@ -2,8 +2,16 @@
 
 from typing import Final
 
-from console.web.pages import jobs, overview, sign_in
+from console.web.pages import about, jobs, me, overview, settings, sign_in, users
 from console.web.routes import Route
 
-ROUTES: Final[tuple[Route, ...]] = (*sign_in.ROUTES, *overview.ROUTES, *jobs.ROUTES)
+ROUTES: Final[tuple[Route, ...]] = (
+    *sign_in.ROUTES,
+    *overview.ROUTES,
+    *jobs.ROUTES,
+    *me.ROUTES,
+    *users.ROUTES,
+    *settings.ROUTES,
+    *about.ROUTES,
+)
 """The routes of all pages."""

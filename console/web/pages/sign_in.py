@@ -217,18 +217,11 @@ async def sign_out(visit: Visit) -> web.StreamResponse:
     if visit.user_or_none is not None:
         await visit.services.sessions.end(visit.user)
         await visit.note(ActivityKind.SIGNED_OUT)
-    return _signed_out(visit)
+    return signed_out(visit)
 
 
-async def sign_out_everywhere(visit: Visit) -> web.StreamResponse:
-    """End all sessions of the user."""
-    if visit.user_or_none is not None:
-        await visit.services.sessions.end_all(visit.user)
-        await visit.note(ActivityKind.SIGNED_OUT_EVERYWHERE)
-    return _signed_out(visit)
-
-
-def _signed_out(visit: Visit) -> web.Response:
+def signed_out(visit: Visit) -> web.Response:
+    """The answer that has the browser forget the session."""
     answer = visit.redirect("/sign-in")
     answer.del_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="Lax")
     answer.headers["Clear-Site-Data"] = '"cache", "storage"'
@@ -252,6 +245,5 @@ ROUTES: Routes = (
     page("/sign-in/link/{ticket}", show_link, needs=None),
     action("/sign-in/link/{ticket}", use_link, needs=None),
     action("/sign-out", sign_out, needs=None),
-    action("/sign-out/everywhere", sign_out_everywhere, needs=None),
     action("/language", choose_language, needs=None),
 )
