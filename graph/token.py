@@ -10,17 +10,14 @@ fails in turn.
 """
 
 import asyncio
-import json
-import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol, TypeVar, TypeVarTuple, Unpack
-from urllib.parse import urlencode
 
 import aiohttp
 import msal  # type: ignore[import-untyped]  # msal ships no types
@@ -41,8 +38,9 @@ from graph.errors import (
     GraphUnavailable,
     SignInRefused,
 )
+from graph.msal_replay import Answer, Exchange, NextRequest, Replay, Request, send
 from graph.responses import retry_after_seconds, sanitize
-from graph.transport import connection_error_of, load_roots, session_for, tls_context
+from graph.transport import connection_fault_of, load_roots, session_for, tls_context
 from phrases import Phrase
 from threads import DaemonThreads
 
@@ -55,8 +53,6 @@ _EARLY_SECONDS: Final = 300.0
 _RETRY_EARLY_SECONDS: Final = 30.0
 _TOO_MANY_REQUESTS: Final = 429
 _USUAL_LIFE_SECONDS: Final = 3599
-_MAX_OF_AN_ANSWER: Final = 1024 * 1024
-"""Bytes read of a response of the sign-in service."""
 _SIGN_INS_OF_A_TENANT: Final = 4
 """Concurrent sign-ins: no tenant's faults occupy more."""
 _SIGN_INS_AT_THE_STORE: Final = 8
@@ -231,7 +227,7 @@ class TokenSource:
             async with self._session() as session, session.head(self._authority_url, allow_redirects=False) as response:
                 status = response.status
         except (aiohttp.ClientError, OSError, ValueError) as reason:
-            raise self._not_reached(*_reason(reason)) from reason
+            raise self._not_reached(*connection_fault_of(reason)) from reason
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:  # also of a gateway between, which sign-ins count as failures
             what = Phrase("it answers with HTTP status {status}", status=status)
             raise self._not_reached(what, Phrase("Check the network, DNS and HTTPS_PROXY."))
@@ -332,12 +328,12 @@ class TokenSource:
 
     async def _sign_in(self, application: Application) -> _Held:
         """Sign in once: msal on a thread, called again with each response; the network in the event loop."""
-        talk = _Exchange()
+        talk = Exchange()
         async with self._of_tenant(application.tenant_id), self._session() as session:
             certificate = await self._on_thread(application, self._usable_certificate, application)
             began = self._monotonic()
             answer = await self._on_thread(application, self._ask, application, certificate, talk)
-            while isinstance(answer, _Request):
+            while isinstance(answer, Request):
                 talk.answers.append(await self._answer(session, application, answer))
                 answer = await self._on_thread(application, self._ask, application, certificate, talk)
         if "access_token" not in answer:
@@ -372,14 +368,9 @@ class TokenSource:
         timeout = aiohttp.ClientTimeout(total=connect + read, sock_connect=connect, sock_read=read)
         return session_for(self._authority_url, self._tls, timeout)
 
-    async def _answer(self, session: aiohttp.ClientSession, application: Application, asked: "_Request") -> "_Answer":
+    async def _answer(self, session: aiohttp.ClientSession, application: Application, asked: Request) -> Answer:
         try:
-            # The sign-in service never redirects; a portal does, and must not get the assertion.
-            async with session.request(
-                asked.method, asked.url, data=asked.body, headers=asked.headers, allow_redirects=False
-            ) as response:
-                text = (await _beginning(response.content)).decode("utf-8", "replace")
-                return _Answer(response.status, text, dict(response.headers))
+            return await send(session, asked)
         # ValueError: the proxy's address is invalid.
         except (aiohttp.ClientError, OSError, ValueError) as reason:
             raise _unreachable(application, self._authority_url, reason) from reason
@@ -396,9 +387,7 @@ class TokenSource:
         check_usable(certificate, now=self._now(), application=application, roots=self._roots or ())
         return certificate
 
-    def _ask(
-        self, application: Application, certificate: Certificate, talk: "_Exchange"
-    ) -> "dict[str, Any] | _Request":
+    def _ask(self, application: Application, certificate: Certificate, talk: Exchange) -> dict[str, Any] | Request:
         """msal's result, an error as a dict included, or the request it needs first; its exceptions are translated."""
         key = certificate.key
         if key is None:
@@ -431,11 +420,11 @@ class TokenSource:
                 application.client_id,
                 client_credential={"client_assertion": assertion},
                 authority=f"{self._authority_url}/{application.tenant_id}",
-                http_client=_Replay(talk.answers),
+                http_client=Replay(talk.answers),
                 instance_discovery=False,
             )
             answer: dict[str, Any] = client.acquire_token_for_client([self._scope]) or {}
-        except _NextRequest as question:
+        except NextRequest as question:
             return question.request
         except CertificateError as error:
             # Raised by the assertion; it is a ValueError, too.
@@ -495,100 +484,8 @@ def _neither_serves(
     return CertificateError(summary, advice=current.advice, fault=current.fault, **current.facts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """A request of msal not yet sent to the sign-in service."""
-
-    method: str
-    url: str
-    body: bytes | None = field(repr=False)
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """A response of the sign-in service, in the form that msal reads (its `Response`)."""
-
-    status_code: int
-    text: str = field(repr=False)
-    headers: Mapping[str, str]
-
-
-class _NextRequest(Exception):
-    """msal reached a request without a response."""
-
-    def __init__(self, request: _Request) -> None:
-        super().__init__(request.url)
-        self.request = request
-
-
-@dataclass(slots=True)
-class _Exchange:
-    """The responses of one sign-in; the assertion is signed once."""
-
-    answers: list[_Answer] = field(default_factory=list)
-    assertion: str | None = field(default=None, repr=False)
-
-    @property
-    def last(self) -> _Answer | None:
-        """The last response; msal may lose its reason."""
-        return self.answers[-1] if self.answers else None
-
-    def last_error(self) -> dict[str, Any]:
-        """The JSON object of the last response; empty when there was none or it was no object."""
-        try:
-            body = json.loads(self.last.text) if self.last is not None else {}
-        except ValueError:
-            return {}
-        return body if isinstance(body, dict) else {}
-
-
-class _Replay:
-    """The HTTP client of msal, without a network: it replays the responses so far, and stops at the next request.
-
-    msal supports only blocking clients, and would hold a thread while the sign-in service does not respond.
-    """
-
-    def __init__(self, answers: Sequence[_Answer]) -> None:
-        self._answers = iter(answers)
-
-    def get(self, url: str, **options: Any) -> _Answer:  # noqa: ANN401  # as msal's HttpClient declares it
-        """The response to the discovery of the tenant."""
-        return self._next("GET", url, options)
-
-    def post(self, url: str, **options: Any) -> _Answer:  # noqa: ANN401  # as msal's HttpClient declares it
-        """The response to the request for a token."""
-        return self._next("POST", url, options)
-
-    def close(self) -> None:
-        """Do nothing: nothing is open."""
-
-    def _next(self, method: str, url: str, options: Mapping[str, Any]) -> _Answer:
-        answer = next(self._answers, None)
-        if answer is not None:
-            return answer
-        headers = dict(options.get("headers") or {})
-        body = None
-        if options.get("data"):
-            body = urlencode(options["data"]).encode("ascii")
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        if options.get("params"):
-            url = f"{url}{'&' if '?' in url else '?'}{urlencode(options['params'])}"
-        raise _NextRequest(_Request(method, url, body, headers))
-
-
-async def _beginning(content: aiohttp.StreamReader) -> bytes:
-    """Read the beginning of a response: those of the sign-in service have a few kilobytes."""
-    pieces = bytearray()
-    async for piece in content.iter_chunked(_MAX_OF_AN_ANSWER):
-        pieces += piece
-        if len(pieces) >= _MAX_OF_AN_ANSWER:
-            break
-    return bytes(pieces[:_MAX_OF_AN_ANSWER])
-
-
 def _refuse(
-    application: Application, answer: Mapping[str, Any], talk: _Exchange, reason: Exception | None = None
+    application: Application, answer: Mapping[str, Any], talk: Exchange, reason: Exception | None = None
 ) -> NoReturn:
     """Raise the error for the sign-in service's refusal."""
     codes = [code for code in answer.get("error_codes") or () if isinstance(code, int)]
@@ -624,7 +521,7 @@ def _refuse(
     ) from reason
 
 
-def _overloaded(application: Application, talk: _Exchange) -> GraphUnavailable:
+def _overloaded(application: Application, talk: Exchange) -> GraphUnavailable:
     status = talk.last.status_code if talk.last is not None else None
     answer = talk.last_error()
     reply = sanitize(answer.get("error_description") or answer.get("error"), 300) or Phrase(
@@ -657,7 +554,7 @@ def _store_silent(application: Application) -> GraphUnavailable:
 
 
 def _unreachable(application: Application, authority_url: str, reason: Exception) -> GraphUnavailable:
-    what, advice = _reason(reason)
+    what, advice = connection_fault_of(reason)
     return GraphUnavailable(
         Phrase(
             "The sign-in service {authority_url} cannot be reached for {mailbox}: {what}. {advice}",
@@ -668,19 +565,3 @@ def _unreachable(application: Application, authority_url: str, reason: Exception
         ),
         why=what,
     )
-
-
-def _reason(reason: Exception) -> tuple[Phrase, Phrase]:
-    """The cause of a connection fault, and the remedy."""
-    # TLS first: an untrusted certificate is a ValueError, too.
-    if isinstance(reason, aiohttp.ClientSSLError | ssl.SSLError):
-        return (
-            Phrase("its TLS certificate is not trusted, or TLS failed"),
-            Phrase("If a proxy inspects TLS, put its root into the setting ca_bundle."),
-        )
-    if isinstance(reason, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError | ValueError):
-        return Phrase("the proxy did not connect"), Phrase("Check HTTPS_PROXY and NO_PROXY.")
-    if isinstance(reason, TimeoutError):
-        return Phrase("it did not answer in time"), Phrase("Check the network and HTTPS_PROXY.")
-    why = connection_error_of(reason)
-    return Phrase("no connection ({why})", why=why), Phrase("Check the network, DNS and HTTPS_PROXY.")

@@ -81,6 +81,22 @@ def connection_error_of(reason: BaseException) -> Phrase:
     return Phrase.verbatim(os.strerror(int(numbers[-1])) if numbers else type(error).__name__)
 
 
+def connection_fault_of(reason: Exception) -> tuple[Phrase, Phrase]:
+    """The cause for which a service was not reached, and the remedy."""
+    # TLS first: an untrusted certificate is a ValueError, too.
+    if isinstance(reason, aiohttp.ClientSSLError | ssl.SSLError):
+        return (
+            Phrase("its TLS certificate is not trusted, or TLS failed"),
+            Phrase("If a proxy inspects TLS, put its root into the setting ca_bundle."),
+        )
+    if isinstance(reason, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError | ValueError):
+        return Phrase("the proxy did not connect"), Phrase("Check HTTPS_PROXY and NO_PROXY.")
+    if isinstance(reason, TimeoutError):
+        return Phrase("it did not answer in time"), Phrase("Check the network and HTTPS_PROXY.")
+    why = connection_error_of(reason)
+    return Phrase("no connection ({why})", why=why), Phrase("Check the network, DNS and HTTPS_PROXY.")
+
+
 def load_roots(ca_bundle: Path | None = None) -> tuple[x509.Certificate, ...]:
     """Load the system's trusted roots and the certificates of `ca_bundle`, for `certificates.check_usable`.
 
