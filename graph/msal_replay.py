@@ -55,7 +55,7 @@ class Exchange:
         """The last response; msal may lose its reason."""
         return self.answers[-1] if self.answers else None
 
-    def last_error(self) -> dict[str, Any]:
+    def last_object(self) -> dict[str, Any]:
         """The JSON object of the last response; empty when there was none or it was no object."""
         try:
             body = json.loads(self.last.text) if self.last is not None else {}

@@ -433,7 +433,7 @@ class TokenSource:
             raise _overloaded(application, talk) from reason
         except (ValueError, KeyError) as reason:
             # Discovery of an unknown tenant ends here (docs/graph.md, section 9), as does a response that is not JSON.
-            _refuse(application, talk.last_error(), talk, reason)
+            _refuse(application, talk.last_object(), talk, reason)
         return answer
 
 
@@ -523,7 +523,7 @@ def _refuse(
 
 def _overloaded(application: Application, talk: Exchange) -> GraphUnavailable:
     status = talk.last.status_code if talk.last is not None else None
-    answer = talk.last_error()
+    answer = talk.last_object()
     reply = sanitize(answer.get("error_description") or answer.get("error"), 300) or Phrase(
         "no JSON; is there a proxy between?"
     )
