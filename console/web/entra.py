@@ -51,9 +51,9 @@ _MAX_UNKNOWN_ROLES: Final = 100
 class Flow:
     """A sign-in that has begun; the caller keeps it on the server, for one use, and redirects to `url`."""
 
-    url: str
-    state: str
-    nonce: str
+    url: str = field(repr=False)
+    state: str = field(repr=False)
+    nonce: str = field(repr=False)
     """The form in which the ID token repeats it."""
     msal_nonce: str = field(repr=False)
     """The value from which msal derives the nonce."""

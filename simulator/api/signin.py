@@ -1,4 +1,4 @@
-"""The Entra sign-in service: discovery, keys, and tokens for an application with a certificate (docs/graph.md, 9).
+"""The Entra sign-in service: discovery, keys, and tokens for applications (docs/graph.md, section 9).
 
 Tokens for Graph and services of Azure are opaque to the application. Those for the API of an application of the tenant
 (scope `api://CLIENT/.default`) are signed, of version 2.0, and name the app roles of the caller:

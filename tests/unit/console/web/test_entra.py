@@ -28,6 +28,7 @@ from console.web.entra_errors import (
     SignInMisconfigured,
     SignInRejected,
     SignInUnavailable,
+    refuse,
 )
 from graph.certificates import Certificate, FolderStore, make_self_signed, write_pair
 from simulator.api.signing import TokenSigner
@@ -180,7 +181,7 @@ async def test_a_person_signs_in_with_roles_and_groups(world: World) -> None:
         refresh_token=user.refresh_token,
     )
     assert user.refresh_token
-    for secret in (user.refresh_token, flow.code_verifier, flow.msal_nonce):
+    for secret in (user.refresh_token, flow.code_verifier, flow.msal_nonce, flow.state):
         assert secret not in repr(user) + repr(flow) + repr(console)
 
 
@@ -480,6 +481,12 @@ async def test_a_service_that_does_not_serve_is_unavailable(world: World, fault:
         await console.refresh(user.refresh_token or "")
     world.sim.faults.clear()
     await console.refresh(user.refresh_token or "")
+
+
+@pytest.mark.parametrize("answer", [{}, {"error": ["x"]}, {"error": "server_error", "error_codes": 7}, {"error": ""}])
+def test_an_answer_that_is_none_of_entras_is_no_refusal(answer: dict[str, Any]) -> None:
+    with pytest.raises(SignInUnavailable):
+        refuse(answer, 200, lambda *_: never())
 
 
 async def test_a_service_that_cannot_be_reached_or_trusted_is_unavailable(world: World) -> None:
