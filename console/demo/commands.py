@@ -126,8 +126,8 @@ def _watched(place: Place, messages: int) -> Iterator[Callable[[DemoProgress], N
 
 
 def _shown(result: DemoResult, messages: int, place: Place) -> Listing:
-    for fault in result.faults[:_FAULTS_SHOWN]:
-        tell(fault)
+    for each in result.faults[:_FAULTS_SHOWN]:
+        tell(each)
     rows = [
         {
             "mailbox": each.mailbox,

@@ -1,6 +1,7 @@
 """A web console that listens on a socket, on a gateway of the test; and browsers that use it without JavaScript."""
 
 import asyncio
+import io
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -67,6 +68,10 @@ class Browser:
         for name, value in {"csrf": self.csrf, **(fields or {})}.items():
             pairs += [(name, str(each)) for each in (value if isinstance(value, list | tuple) else [value])]
         return await self._send("POST", path, headers, aiohttp.FormData(pairs))
+
+    async def post_bytes(self, path: str, body: io.BytesIO) -> Answer:
+        """Send the bytes of a form as they are."""
+        return await self._send("POST", path, {"Content-Type": "application/x-www-form-urlencoded"}, body)
 
     async def follow(self, answer: Answer) -> Answer:
         """Open the page that an answer sends to."""
