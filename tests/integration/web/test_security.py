@@ -70,7 +70,7 @@ async def test_no_form_is_accepted_without_its_token(site: ConsoleSite) -> None:
 )
 async def test_no_form_of_another_site_is_accepted(site: ConsoleSite, headers: dict[str, str]) -> None:
     browser = await site.signed_in(Role.VIEWER)
-    assert (await browser.post("/sign-out", **headers)).status == 403
+    assert (await browser.post("/sign-out", None, **headers)).status == 403
     assert (await browser.get("/")).status == 200
 
 
@@ -177,7 +177,7 @@ async def test_wrong_passwords_are_limited_by_user_and_by_address(gateway: Gatew
         assert (await browser.sign_in("jean")).status == 303
         clock.advance(timedelta(minutes=16))
         assert (await browser.sign_in("marie")).status == 303
-        failed = [each for each in site.read(lambda each: console_activity.latest(each, limit=50))]
+        failed = site.read(lambda each: console_activity.latest(each, limit=50))
         assert sum(each.action == "sign_in_failed" for each in failed) == 10
 
 
