@@ -1,0 +1,1 @@
+"""The web console: pages and an API for operators, in a browser."""
