@@ -21,7 +21,7 @@ from console.web.metrics import ConsoleMetrics
 from console.web.passwords import Passwords
 from console.web.rights import Role
 from console.web.services import Services
-from console.web.start import opened_services, serve
+from console.web.start import opened_services, serve, start_background
 from console.web.visit import SESSION_COOKIE
 from console.wiring.calls import CallContext
 from db.engine import run_reading, run_writing
@@ -177,6 +177,7 @@ async def console_site(
         services = await resources.enter_async_context(
             opened_services(made, stop, calls=calls or CallContext(clock=clock), passwords=Passwords(_CHEAP))
         )
+        start_background(services, resources)
         port = await serve(services, ConsoleMetrics(CollectorRegistry()), resources)
         resources.callback(stop.set)
         session = await resources.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -66,7 +67,7 @@ async def tenant(tmp_path: Path, gateway: Gateway, certificate: Certificate) -> 
         application.redirect_uris = (HOST + ENTRA_ANSWER, HOST + "/sign-in")
         sim.register_certificate(application.tenant_id, application.client_id, certificate.public_pem.encode())
         user = sim.add_user("marie@riviere.example", "Marie Rivière", roles=("Operator",), groups=("g1",))
-        settings = {
+        settings: dict[str, Any] = {
             "console_auth": "entra",
             "console_url": HOST,
             "console_tenant_id": application.tenant_id,
