@@ -23,7 +23,7 @@ class _Transport:
 
 def _request(peer: str = "127.0.0.1", **headers: str) -> web.Request:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return make_mocked_request("GET", "/", headers=named, transport=_Transport(peer))  # type: ignore[arg-type]  # all that is asked of it
+    return make_mocked_request("GET", "/", headers=named, transport=_Transport(peer))
 
 
 @pytest.mark.parametrize(
