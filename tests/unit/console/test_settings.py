@@ -66,6 +66,19 @@ def test_defaults_are_those_of_the_contract() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ('console_auth = "entra"', "console_tenant_id: is not set; console_auth 'entra' needs it"),
+        ('console_host = "0.0.0.0"', "console_tls_cert: is not set, and console_host is an address for other hosts"),
+        ('console_tls_cert = "a.pem"', "console_tls_cert is set and console_tls_key is not"),
+    ],
+)
+def test_settings_of_the_console_that_do_not_go_together_are_refused(line: str, text: str) -> None:
+    FILE.write_text(line)
+    assert text in refused()
+
+
+@pytest.mark.parametrize(
     ("lines", "address"),
     [
         ("", "http://127.0.0.1:8081"),
@@ -190,9 +203,6 @@ def test_variables_of_tests_and_empty_ones_are_no_settings(monkeypatch: pytest.M
         ("console_port = 65536", "console_port"),
         ('console_url = "http://mail.example.com"', "console_url"),
         ('console_auth = "ldap"', "console_auth"),
-        ('console_auth = "entra"', "console_tenant_id"),
-        ('console_host = "0.0.0.0"', "console_tls_cert"),
-        ('console_tls_cert = "a.pem"', "console_tls_key"),
         ('console_proxies = "10.0.0.1 proxy"', "console_proxies"),
         ("console_idle_minutes = 0", "console_idle_minutes"),
         ("sweep_interval = -1", "sweep_interval"),
