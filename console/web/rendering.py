@@ -53,7 +53,7 @@ class Templates:
             auto_reload=False,
         )
         self._stamps = {each.name: _stamp(each) for each in STATIC.iterdir() if each.is_file()}
-        self._environment.globals.update(Role=Role, static=self.static, languages=LANGUAGES, tint=tint)
+        self._environment.globals.update(Role=Role, static=self.static, languages=LANGUAGES, tint=tint, zip=zip)
         self._environment.filters.update(query=query_of, path=_path)
 
     def static(self, name: str) -> str:

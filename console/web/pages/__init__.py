@@ -2,8 +2,15 @@
 
 from typing import Final
 
-from console.web.pages import jobs, overview, sign_in
+from console.web.pages import jobs, message, message_content, messages, overview, sign_in
 from console.web.routes import Route
 
-ROUTES: Final[tuple[Route, ...]] = (*sign_in.ROUTES, *overview.ROUTES, *jobs.ROUTES)
+ROUTES: Final[tuple[Route, ...]] = (
+    *sign_in.ROUTES,
+    *overview.ROUTES,
+    *messages.ROUTES,
+    *message.ROUTES,
+    *message_content.ROUTES,
+    *jobs.ROUTES,
+)
 """The routes of all pages."""
