@@ -82,6 +82,11 @@ def latest(
     return list(map(_received, rows))
 
 
+def received(connection: Connection, number: int) -> list[ReceivedMessage]:
+    """The message of that number, if it is there."""
+    return list(map(_received, connection.execute(_messages(()).where(_row.nMessageID == number))))
+
+
 def _messages(without: Collection[int]) -> Select[Any]:
     statement = select(_row.nMessageID, _row.dtReceived, _row.sRuleState, _row.nRulesMatched)
     if without:

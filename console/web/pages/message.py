@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from console.messages.importing import ImportRequest, failure_of, run_import
 from console.messages.traced import TracedMail, failure_facts, gathered, person
 from console.output import hearing
+from console.rules.apply import applied_to_message, sentences
 from console.session import opened_mailbox
 from console.translation.labels import FILE_COLOURS, RULE_COLOURS, word
 from console.web.jobs import Job, JobState
@@ -210,6 +211,28 @@ async def _import(visit: Visit, request: ImportRequest, job: Job) -> Phrase:
     return _outcome(tally)
 
 
+async def apply_rules(visit: Visit) -> web.StreamResponse:
+    """Apply the enabled rules to the e-mail."""
+    mail = await imported_mail(visit)
+    again = await visit.text("again") == "on"
+    number = mail.found.message_id
+    job = visit.services.jobs.start(
+        visit.user, Phrase("Apply rules"), partial(_apply, visit, number, again), back=f"/messages/{number}"
+    )
+    return visit.redirect(f"/jobs/{job.job_id}")
+
+
+async def _apply(visit: Visit, number: int, again: bool, job: Job) -> Phrase:  # of the form
+    services = visit.services
+    with hearing() as heard:
+        numbers = await applied_to_message(
+            services.settings, services.database, number, again=again, clock=services.clock, author=visit.author
+        )
+    for line in heard:
+        job.add(line)
+    return Phrase.joined(*sentences(numbers))
+
+
 def _outcome(tally: Tally) -> Phrase:
     if tally.replaced:
         return Phrase("The e-mail was imported again.")
@@ -228,5 +251,6 @@ def _outcome(tally: Tally) -> Phrase:
 ROUTES: Routes = (
     page("/messages/{message}", show),
     page("/messages/of/{account}", show_unimported),
+    action("/messages/{message}/rules", apply_rules, Role.OPERATOR),
     action("/messages/of/{account}/import", import_again, Role.OPERATOR),
 )

@@ -56,7 +56,7 @@ _MORE: Final = Phrase("Only the newest 100,000 e-mails are in this file. Filter 
 
 async def show(visit: Visit) -> web.StreamResponse:
     """A page of the log."""
-    form, found, count, suggested = _form(visit), None, None, ((), ())
+    form, found, count = _form(visit), None, None
     hidden = await visit.hidden_accounts()
     if form.is_valid:
         try:
