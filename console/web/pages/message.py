@@ -154,6 +154,7 @@ def _facts(traced: TracedMail, account: str, content: _Content | None) -> list[t
             (Phrase("Importance"), facts["importance"]),
             (Phrase("Categories"), ", ".join(map(str, facts["categories"])) or None),
             (Phrase("Size"), facts["size"]),
+            (Phrase("Rules matched"), facts["rules"]["matched"]),
             (Phrase("Message number"), facts["message_id"]),
         ]
     found += [

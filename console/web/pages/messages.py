@@ -81,7 +81,6 @@ async def show(visit: Visit) -> web.StreamResponse:
         rules=suggested[1],
         address_of=address_of,
         rule_colours=RULE_COLOURS,
-        max_exported=MAX_EXPORTED,
     )
 
 

@@ -1,20 +1,24 @@
 """An e-mail in the console: what each role sees of it, what is recorded of openings, and how it is imported again."""
 
+import hashlib
 import json
 import re
 from collections.abc import AsyncIterator
 from html import unescape
 
+import aiohttp
 import pytest
-from playwright.async_api import BrowserContext, expect
+from playwright.async_api import BrowserContext, Request, expect
 from sqlalchemy import Connection, select
 
 from console.web.jobs import JobState
+from console.web.pages import message_content
 from console.web.rights import Role
 from console.web.visit import SESSION_COOKIE
 from db.queries import audit, console_activity, trace
+from db.queries.contents import ContentDiffers
 from db.queries.trace import TraceRow
-from db.tables import email_file, message
+from db.tables import email_file, message, original
 from simulator.content.mail import Mail, Person, file_attachment
 from tests.databases import Gateway
 from tests.doubles.chromium import Chromium
@@ -181,6 +185,50 @@ async def test_mail_that_is_not_imported_has_a_page_by_its_account_and_graph_id(
         assert (await browser.get(path)).status == 404, path
 
 
+async def test_a_download_that_breaks_midway_is_not_taken_for_the_whole(
+    site: ConsoleSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = site.write(add_report)
+    [part, _] = site.read(lambda connection: attachment_numbers(connection, number))
+
+    async def pieces(*_given: object, **_more: object) -> AsyncIterator[bytes]:
+        yield b"<script>"
+        raise ContentDiffers("purged meanwhile")
+
+    monkeypatch.setattr(message_content, "content_pieces", pieces)
+    browser = await site.signed_in(Role.VIEWER, Role.READER)
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await browser.get(f"/messages/{number}/attachments/{part}")
+    assert (await browser.get(f"/messages/{number}")).status == 200
+
+
+async def test_the_original_is_sent_byte_for_byte(world: World, live: ConsoleSite) -> None:
+    mailbox, account = await world.account_of("Nord")
+    (delivered,) = await world.deliver(mailbox, 1, Mail(subject="Result", body="Hello"))
+    await world.notify(account, [delivered])
+    await world.import_all(keep_mime=True)
+    [number] = live.read(lambda connection: list(connection.scalars(select(message.c.nMessageID))))
+    browser = await live.signed_in(Role.VIEWER, Role.READER)
+    answer = await browser.get(f"/messages/{number}/original")
+    assert answer.status == 200
+    assert hashlib.sha256(answer.raw).hexdigest() == live.read(
+        lambda connection: connection.scalar(select(original.c.sSHA256))
+    )
+    assert f'filename="message-{number}.eml"' in answer.headers["Content-Disposition"]
+
+
+async def test_a_name_cannot_be_turned_around(site: ConsoleSite) -> None:
+    """Marks of direction would show an extension that the file does not have."""
+    site.write(add_account)
+    turned = "report\u202efdp.exe"
+    number = site.write(lambda c: add_mail(c, "turned", sSubject=turned, files=[(turned, b"x")]))
+    browser = await site.signed_in(Role.VIEWER)
+    for path in ("/messages", f"/messages/{number}"):
+        text = (await browser.get(path)).text
+        assert "\u202e" not in text
+        assert "report\ufffdfdp.exe" in text
+
+
 # Actions.
 
 
@@ -267,12 +315,18 @@ async def signed_in_context(
     site: ConsoleSite, chromium: Chromium, browser: Browser, **options: object
 ) -> BrowserContext:
     context = await chromium.new_context(**options)  # type: ignore[arg-type]  # of Playwright
-    cookie = {
-        "name": SESSION_COOKIE,
-        "value": browser.cookies[SESSION_COOKIE],
-        "url": site.url.replace("http:", "https:"),
-    }
-    await context.add_cookies([{**cookie, "secure": True, "httpOnly": True}])  # type: ignore[list-item]  # a mapping
+    # For Chromium a cookie of this name is of an https address; it sends it to this host by http as well.
+    await context.add_cookies(
+        [
+            {
+                "name": SESSION_COOKIE,
+                "value": browser.cookies[SESSION_COOKIE],
+                "url": site.url.replace("http:", "https:"),
+                "secure": True,
+                "httpOnly": True,
+            }
+        ]
+    )
     return context
 
 
@@ -281,11 +335,15 @@ async def test_the_body_is_opened_on_request_in_a_frame_that_cannot_reach_the_pa
 ) -> None:
     number = site.write(add_report)
     browser = await site.signed_in(Role.OPERATOR, Role.READER)
+    requests: list[str] = []
+
+    def note(request: Request) -> None:
+        requests.append(request.url)
+
     for javascript in (True, False):
         context = await signed_in_context(site, chromium, browser, java_script_enabled=javascript)
         page = await context.new_page()
-        requests: list[str] = []
-        page.on("request", lambda request, seen=requests: seen.append(request.url))
+        page.on("request", note)
         before = len(activities(site))
         await page.goto(f"{site.url}/messages/{number}")
         assert len(activities(site)) == before

@@ -17,8 +17,8 @@ from tests.doubles.rule_files import add_account
 from tests.integration.web.console_site import Browser, ConsoleSite
 from tests.integration.web.mail_rows import DAY, MINUTE, add_every_state, add_hidden, add_mail
 
-_ROW = re.compile(r'<tr class="(\w*)">(.*?)</tr>', re.DOTALL)
-_LINK = re.compile(r'<td><a href="([^"]+)">([^<]*)</a></td>')
+_ROW = re.compile(r'<tr class="(\w*)" role="row">(.*?)</tr>', re.DOTALL)
+_LINK = re.compile(r'<td[^>]*><a href="([^"]+)">([^<]*)</a></td>')
 
 
 async def rows(browser: Browser, path: str = "/messages") -> list[tuple[str, str, str]]:
