@@ -2,7 +2,18 @@
 
 from typing import Final
 
-from console.web.pages import about, jobs, me, overview, settings, sign_in, users
+from console.web.pages import (
+    about,
+    jobs,
+    me,
+    message,
+    message_content,
+    messages,
+    overview,
+    settings,
+    sign_in,
+    users,
+)
 from console.web.routes import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -13,5 +24,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *users.ROUTES,
     *settings.ROUTES,
     *about.ROUTES,
+    *messages.ROUTES,
+    *message.ROUTES,
+    *message_content.ROUTES,
 )
 """The routes of all pages."""
