@@ -65,11 +65,12 @@ def changes(connection: Connection) -> list[Change]:
     """All changes, oldest first."""
     statement = select(email_rule_change).order_by(_row.nRuleID, _row.nChangeID)
     found = history.changes_in((row.nRuleID, row) for row in connection.execute(statement))
-    return [each if each.action == Action.MOVED else _in_its_place(each) for each in found]
+    return [in_its_place(each) for each in found]
 
 
-def _in_its_place(change: Change) -> Change:
-    if change.before is None or PLACE not in change.after:
+def in_its_place(change: Change) -> Change:
+    """The change without the difference of the place, unless the rule itself was moved."""
+    if change.action == Action.MOVED or change.before is None or PLACE not in change.after:
         return change
     return replace(change, before={**change.before, PLACE: change.after[PLACE]})
 

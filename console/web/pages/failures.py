@@ -17,6 +17,7 @@ from console.queue.groups import FailedMessage, FailedMessages, Groups, Wanted
 from console.queue.maintenance import BatchProgress, QueueMaintenance
 from console.queue.selection import Criteria
 from console.queue.session import on_record
+from console.web import links
 from console.web.forms import Form, form_of, read_form
 from console.web.jobs import Job
 from console.web.rights import Role
@@ -142,7 +143,7 @@ def _row(each: FailedMessage, names: Mapping[int, str], hidden: frozenset[int]) 
         "next": None if each.message.dead_lettered is not None else each.message.visible,
         "subject": failure.subject if failure is not None and is_shown else None,
         "sender": (failure.from_name or failure.from_address) if failure is not None and is_shown else None,
-        "mail": None if each.key is None else f"/messages/of/{each.key[0]}?{urlencode({'graph_id': each.key[1]})}",
+        "mail": None if each.key is None else links.mail(*each.key),
     }
 
 
