@@ -2,8 +2,15 @@
 
 from typing import Final
 
-from console.web.pages import activity, failures, jobs, overview, sign_in
+from console.web.pages import activity, failures, files, jobs, overview, sign_in
 from console.web.routes import Route
 
-ROUTES: Final[tuple[Route, ...]] = (*sign_in.ROUTES, *overview.ROUTES, *failures.ROUTES, *activity.ROUTES, *jobs.ROUTES)
+ROUTES: Final[tuple[Route, ...]] = (
+    *sign_in.ROUTES,
+    *overview.ROUTES,
+    *failures.ROUTES,
+    *files.ROUTES,
+    *activity.ROUTES,
+    *jobs.ROUTES,
+)
 """The routes of all pages."""

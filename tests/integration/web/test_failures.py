@@ -1,6 +1,5 @@
 """The page of failures, on a real queue: groups, replay, purge, and what each role may do."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +16,8 @@ from db.queries import accounts, audit, failures
 from db.queries.failures import Failure
 from db.tables import account_settings
 from tests.doubles.chromium import Chromium
-from tests.integration.web.console_site import PASSWORD, Answer, Browser, ConsoleSite
+from tests.integration.web.console_site import PASSWORD, ConsoleSite
+from tests.integration.web.forms_and_jobs import finished, next_page, value_of
 
 SUBJECT = "Findings of <b>Mr. Miller</b>"
 
@@ -61,15 +61,6 @@ async def fail(site: ConsoleSite, account_id: int, graph_id: str, *, reason: str
 
 def notification(account_id: int, graph_id: str) -> Message:
     return Notification(account_id, "s", "created", graph_id, None, datetime.now(UTC), "c").to_message()
-
-
-async def finished(browser: Browser, answer: Answer) -> str:
-    """The page of the job, once it has ended."""
-    async with asyncio.timeout(20):
-        while True:
-            page = await browser.follow(answer)
-            if "Back</a>" in page.text:
-                return page.text
 
 
 async def dead(site: ConsoleSite) -> list[str]:
@@ -184,10 +175,6 @@ async def test_purge_tells_the_number_first_and_spares_what_came_since(site: Con
     assert audited(site)[0][:4] == ("purge", "operator", "reason ItemCorrupt, account laboratory", 2)
 
 
-def value_of(page: str, name: str) -> str:
-    return page.partition(f'name="{name}" value="')[2].partition('"')[0].replace("&#43;", "+")
-
-
 @pytest.mark.parametrize("path", ["/failures/dry-run", "/failures/replay", "/failures/purge"])
 async def test_a_viewer_changes_nothing(site: ConsoleSite, filled: int, path: str) -> None:
     browser = await site.signed_in(Role.VIEWER)
@@ -227,8 +214,7 @@ async def test_a_long_list_has_pages(site: ConsoleSite, filled: int) -> None:
     browser = await site.signed_in(Role.VIEWER)
     first = (await browser.get(f"/failures/list?kind=dead&account={filled}&reason=Many")).text
     assert first.count("graph_id=many-") == 50
-    older = first.partition('rel="next"')[0].rpartition('href="')[2].partition('"')[0].replace("&amp;", "&")
-    second = (await browser.get(older)).text
+    second = (await browser.get(next_page(first))).text
     assert second.count("graph_id=many-") == 10
     assert 'rel="next"' not in second
 
