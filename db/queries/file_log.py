@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Row,
@@ -200,7 +201,9 @@ def _conditions_on_accounts(criteria: FileCriteria) -> Iterator[ColumnElement[bo
         yield _is_of(_row.nAccountID == criteria.account_id)
     if criteria.but_accounts:
         # Written into the statement: they may be more than SQL Server allows parameters.
-        hidden = bindparam(None, sorted(criteria.but_accounts), expanding=True, literal_execute=True)
+        hidden: BindParameter[Any] = bindparam(
+            None, sorted(criteria.but_accounts), expanding=True, literal_execute=True
+        )
         yield not_(_is_of(_row.nAccountID.in_(hidden)))
 
 

@@ -2,7 +2,19 @@
 
 from typing import Final
 
-from console.web.pages import activity, failures, files, jobs, overview, sign_in
+from console.web.pages import (
+    about,
+    activity,
+    failures,
+    files,
+    jobs,
+    me,
+    overview,
+    problems,
+    settings,
+    sign_in,
+    users,
+)
 from console.web.routes import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -10,7 +22,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     *overview.ROUTES,
     *failures.ROUTES,
     *files.ROUTES,
+    *problems.ROUTES,
     *activity.ROUTES,
     *jobs.ROUTES,
+    *me.ROUTES,
+    *users.ROUTES,
+    *settings.ROUTES,
+    *about.ROUTES,
 )
 """The routes of all pages."""

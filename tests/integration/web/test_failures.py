@@ -230,6 +230,7 @@ async def test_replay_in_a_browser_by_the_keyboard(
     await page.get_by_label("User name").fill("marie")
     await page.get_by_label("Password").fill(PASSWORD)
     await page.keyboard.press("Enter")
+    await expect(page.locator("input[name=entry]")).to_have_count(2)
     if has_scripts:
         await page.get_by_label("Select all of this page").focus()
         await page.keyboard.press("Space")
