@@ -46,12 +46,12 @@ async def audited(
 ) -> AsyncIterator[None]:
     """Record the operation in `tblQueueAudit`, even if it fails or is aborted; see `db.queries.audit.begin`.
 
-    `done`: the messages done so far. `by`: None is the user of this command.
+    `done`: the messages done so far. `by`: its author; None is the user of this command.
 
     Raises:
         DatabaseUnavailable: nothing was begun.
     """
-    operator = author() if by is None else by
+    operator = by or author()
     number = await database.write(
         lambda connection: audit.begin(
             connection,

@@ -13,6 +13,7 @@ from aiohttp import web
 
 import background
 from console.settings import Settings
+from console.web.alert_targets import AlertTargets
 from console.web.application import application_of
 from console.web.entra import EntraSignIn
 from console.web.events import Streams
@@ -147,6 +148,7 @@ async def opened_services(
                 jobs=jobs,
                 streams=Streams(stop),
                 overview=OverviewCache(OverviewReader(settings, database, queue, clock=clock).snapshot, clock=clock),
+                alert_targets=AlertTargets(settings),
                 stop=stop,
             )
             await jobs.close()

@@ -8,7 +8,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, literal_column, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+)
 
 from db.errors import RuleNotFound
 from db.keys import in_queries, rounded
@@ -27,7 +41,8 @@ class FileCriteria:
     """A selection of files: those that match all given criteria. `since`: the time at which the rule matched.
 
     `states`: None is all. `failing`: only those that failed, and those that wait after a failed attempt; with
-    `given_up`, those that were given up as well.
+    `given_up`, those that were given up as well. `before`: only those numbered below. `but_accounts`: none of the mail
+    of these.
     """
 
     file_ids: Collection[int] | None = None
@@ -39,6 +54,8 @@ class FileCriteria:
     since: datetime | None = None
     failing: bool = False
     given_up: bool = False
+    before: int | None = None
+    but_accounts: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +191,25 @@ def _conditions(criteria: FileCriteria) -> Iterator[ColumnElement[bool]]:
         yield _file.sFolderKey.in_(sorted(keys))
     if criteria.since is not None:
         yield _file.dtCreated >= criteria.since
+    if criteria.before is not None:
+        yield _file.nFileID < criteria.before
+    yield from _conditions_on_accounts(criteria)
+
+
+def _conditions_on_accounts(criteria: FileCriteria) -> Iterator[ColumnElement[bool]]:
     if criteria.account_id is not None:
-        mine = and_(_row.nMessageID == _file.nMessageID, _row.nAccountID == criteria.account_id)
-        yield exists(select(_ONE).select_from(message).where(mine).correlate(email_file))
+        yield _is_of(_row.nAccountID == criteria.account_id)
+    if criteria.but_accounts:
+        # Written into the statement: they may be more than SQL Server allows parameters.
+        hidden: BindParameter[Any] = bindparam(
+            None, sorted(criteria.but_accounts), expanding=True, literal_execute=True
+        )
+        yield not_(_is_of(_row.nAccountID.in_(hidden)))
+
+
+def _is_of(accounts: ColumnElement[bool]) -> ColumnElement[bool]:
+    mine = and_(_row.nMessageID == _file.nMessageID, accounts)
+    return exists(select(_ONE).select_from(message).where(mine).correlate(email_file))
 
 
 def _is_in(states: Collection[FileState]) -> ColumnElement[bool]:
