@@ -46,18 +46,18 @@ async def audited(
 ) -> AsyncIterator[None]:
     """Record the operation in `tblQueueAudit`, even if it fails or is aborted; see `db.queries.audit.begin`.
 
-    `done`: the messages done so far. `by`: None is the user of this command.
+    `done`: the messages done so far. `by`: its author; None is the user of this command.
 
     Raises:
         DatabaseUnavailable: nothing was begun.
     """
-    of = by or author()
+    operator = by or author()
     number = await database.write(
         lambda connection: audit.begin(
             connection,
             action=action,
-            who=of.who,
-            host=of.host,
+            who=operator.who,
+            host=operator.host,
             queue=queue,
             selection=selection,
             why=why,

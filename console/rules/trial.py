@@ -178,9 +178,10 @@ def failed_shown(failed: str | None) -> Phrase:
 
 def files_shown(files: Sequence[dict[str, Any]]) -> Phrase:
     """Format files, a line each."""
-    return Phrase.joined(*map(_file_shown, files), by="\n")
+    return Phrase.joined(*map(file_shown, files), by="\n")
 
 
-def _file_shown(file: dict[str, Any]) -> Phrase:
+def file_shown(file: dict[str, Any]) -> Phrase:
+    """Format a file."""
     note = file["problem"] or _FILES.get(file["state"])
     return Phrase.verbatim(file["path"]) if note is None else Phrase("{path}: {note}", path=file["path"], note=note)

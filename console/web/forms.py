@@ -8,6 +8,7 @@ from typing import Any
 import click
 from multidict import MultiMapping
 
+from console.bulk_entries import defaults_of
 from console.invocation import Invocation
 from console.output import hearing
 from console.settings import Settings
@@ -22,7 +23,8 @@ MAX_TEXT: int = 20_000
 class Field:
     """A field, as the template shows it.
 
-    `kind`: text, lines (several entries, a line each), choice, flag. `texts`: what is typed. `error`: why it is wrong.
+    `kind`: text, lines (several entries, a line each), choice, choices (several of them), flag. `texts`: what is typed.
+    `hints`: values that a text may have, among others. `error`: why it is wrong.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Field:
     kind: str
     texts: tuple[str, ...]
     choices: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
     metavar: str = ""
     required: bool = False
     error: str | None = None
@@ -66,6 +69,14 @@ class Form:
         """The field of that name."""
         return next(each for each in self.fields if each.name == name)
 
+    def mark(self, name: str, error: str) -> None:
+        """Show why that field is wrong, after what is said of it already."""
+        for each in self.fields:
+            if each.name == name:
+                each.error = error if each.error is None else f"{each.error} {error}"
+                return
+        self.error = error if self.error is None else f"{self.error} {error}"
+
     def fail(self, error: Exception) -> None:
         """Show why the fields do not go together, as a command would."""
         self.error = str(error.message) if isinstance(error, click.ClickException) else reason_of(error)
@@ -79,8 +90,9 @@ def form_of(
     texts: Mapping[str, Sequence[str]] | None = None,
 ) -> Form:
     """A form with these options' defaults, or with `texts` by the options' names where these are given."""
+    defaults = defaults_of(options)
     with speaking(language):
-        return Form([_field(each, labels, texts or {}) for each in options])
+        return Form([_field(each, defaults, labels, texts or {}) for each in options])
 
 
 def read_form(
@@ -96,24 +108,30 @@ def read_form(
     texts = {each.name or "": _texts(each, given) for each in options}
     form = form_of(options, language, labels=labels, texts=texts)
     context = click.Context(click.Command("form", params=list(options)), obj=Invocation(settings, clock=clock))
+    defaults = defaults_of(options)
     with speaking(language), hearing() as heard:
         for option, shown in zip(options, form.fields, strict=True):
             try:
-                form.values[shown.name] = _value(context, option, shown)
+                form.values[shown.name] = _value(context, option, shown, defaults[shown.name])
             except click.BadParameter as exc:
                 shown.error = exc.message
     form.warnings = heard
     return form
 
 
-def _field(option: click.Option, labels: Mapping[str, Phrase], texts: Mapping[str, Sequence[str]]) -> Field:
+def _field(
+    option: click.Option,
+    defaults: Mapping[str, Any],
+    labels: Mapping[str, Phrase],
+    texts: Mapping[str, Sequence[str]],
+) -> Field:
     name = option.name or ""
-    default = () if option.default is None else (str(option.default),)
+    default = () if defaults[name] in {None, ()} else (str(defaults[name]),)
     kind = "lines" if option.multiple else "text"
     if option.is_flag:
-        kind, default = "flag", ("on",) if option.default else ()
+        kind, default = "flag", ("on",) if defaults[name] else ()
     elif isinstance(option.type, click.Choice):
-        kind = "choice"
+        kind = "choices" if option.multiple else "choice"
     label = labels.get(name)
     return Field(
         name,
@@ -123,8 +141,8 @@ def _field(option: click.Option, labels: Mapping[str, Phrase], texts: Mapping[st
         kind,
         tuple(texts.get(name, default)),
         tuple(option.type.choices) if isinstance(option.type, click.Choice) else (),
-        option.metavar or "",
-        option.required,
+        metavar=option.metavar or "",
+        required=option.required,
     )
 
 
@@ -137,7 +155,7 @@ def _texts(option: click.Option, given: MultiMapping[Any]) -> tuple[str, ...]:
     return tuple(each for each in found if each.strip())
 
 
-def _value(context: click.Context, option: click.Option, shown: Field) -> Any:  # noqa: ANN401  # of the option
+def _value(context: click.Context, option: click.Option, shown: Field, default: Any) -> Any:  # noqa: ANN401  # of the option
     if option.is_flag:
         return shown.is_on
     if option.multiple:
@@ -145,5 +163,5 @@ def _value(context: click.Context, option: click.Option, shown: Field) -> Any:  
     if not shown.texts:
         if option.required:
             raise click.BadParameter(translated_help(Phrase("It is required.")))
-        return option.process_value(context, option.default)
+        return default
     return option.process_value(context, shown.texts[0])

@@ -42,4 +42,6 @@ class Services:
     entra: EntraSignIn | None
     jobs: Jobs
     streams: Streams
+    trials: asyncio.Semaphore
+    """Turns of trials of rules, which take processor time."""
     stop: asyncio.Event
