@@ -1,6 +1,6 @@
 """The entries of a file of accounts or rules: each value is checked by the option that it stands for."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ class EntryCheck:
         self._options = options
         self._same = same
         self._context = click.Context(click.Command("add"), parent=click.get_current_context(silent=True))
-        self._defaults = defaults_of(options.values())
+        self._defaults = _defaults(options)
         self._problems: list[Phrase] = []
 
     def of(self, entries: Sequence[Entry]) -> list[DesiredEntry]:
@@ -117,9 +117,9 @@ def nothing_changed(problems: Sequence[Phrase]) -> click.ClickException:
     return failure(Phrase.joined(Phrase("Nothing was changed."), *problems, by="\n  "))
 
 
-def defaults_of(options: Iterable[click.Option]) -> dict[str, Any]:
+def _defaults(options: Mapping[str, click.Option]) -> dict[str, Any]:
     """The values of options that are not given."""
-    command = click.Command("add", params=list(options))
+    command = click.Command("add", params=list(options.values()))
     # Resilient parsing accepts missing required options.
     with command.make_context("add", [], resilient_parsing=True) as context:
         return dict(context.params)
@@ -132,4 +132,4 @@ def missing_options(options: Mapping[str, click.Option], given: Mapping[str, Any
 
 def with_defaults(options: Mapping[str, click.Option], given: Mapping[str, Any]) -> dict[str, Any]:
     """All options of a new entry."""
-    return defaults_of(options.values()) | dict(given)
+    return _defaults(options) | dict(given)

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 import click
 from multidict import MultiMapping
 
-from console.bulk_entries import defaults_of
 from console.invocation import Invocation
 from console.output import hearing
 from console.settings import Settings
@@ -90,9 +90,8 @@ def form_of(
     texts: Mapping[str, Sequence[str]] | None = None,
 ) -> Form:
     """A form with these options' defaults, or with `texts` by the options' names where these are given."""
-    defaults = defaults_of(options)
     with speaking(language):
-        return Form([_field(each, defaults, labels, texts or {}) for each in options])
+        return Form([_field(each, labels, texts or {}) for each in options])
 
 
 def read_form(
@@ -108,28 +107,23 @@ def read_form(
     texts = {each.name or "": _texts(each, given) for each in options}
     form = form_of(options, language, labels=labels, texts=texts)
     context = click.Context(click.Command("form", params=list(options)), obj=Invocation(settings, clock=clock))
-    defaults = defaults_of(options)
     with speaking(language), hearing() as heard:
         for option, shown in zip(options, form.fields, strict=True):
             try:
-                form.values[shown.name] = _value(context, option, shown, defaults[shown.name])
+                form.values[shown.name] = _value(context, option, shown)
             except click.BadParameter as exc:
                 shown.error = exc.message
     form.warnings = heard
     return form
 
 
-def _field(
-    option: click.Option,
-    defaults: Mapping[str, Any],
-    labels: Mapping[str, Phrase],
-    texts: Mapping[str, Sequence[str]],
-) -> Field:
+def _field(option: click.Option, labels: Mapping[str, Phrase], texts: Mapping[str, Sequence[str]]) -> Field:
     name = option.name or ""
-    default = () if defaults[name] in {None, ()} else (str(defaults[name]),)
+    value = _default(option)
+    default = () if value is None else (str(value),)
     kind = "lines" if option.multiple else "text"
     if option.is_flag:
-        kind, default = "flag", ("on",) if defaults[name] else ()
+        kind, default = "flag", ("on",) if value else ()
     elif isinstance(option.type, click.Choice):
         kind = "choices" if option.multiple else "choice"
     label = labels.get(name)
@@ -146,6 +140,11 @@ def _field(
     )
 
 
+def _default(option: click.Option) -> Any:  # noqa: ANN401  # of the option
+    """The option's default; None: it has none, for which click has a mark of its own."""
+    return None if isinstance(option.default, Enum) else option.default
+
+
 def _texts(option: click.Option, given: MultiMapping[Any]) -> tuple[str, ...]:
     found = [each[:MAX_TEXT] for each in given.getall(option.name or "", []) if isinstance(each, str)]
     if option.is_flag:
@@ -155,7 +154,7 @@ def _texts(option: click.Option, given: MultiMapping[Any]) -> tuple[str, ...]:
     return tuple(each for each in found if each.strip())
 
 
-def _value(context: click.Context, option: click.Option, shown: Field, default: Any) -> Any:  # noqa: ANN401  # of the option
+def _value(context: click.Context, option: click.Option, shown: Field) -> Any:  # noqa: ANN401  # of the option
     if option.is_flag:
         return shown.is_on
     if option.multiple:
@@ -163,5 +162,5 @@ def _value(context: click.Context, option: click.Option, shown: Field, default: 
     if not shown.texts:
         if option.required:
             raise click.BadParameter(translated_help(Phrase("It is required.")))
-        return default
+        return option.process_value(context, _default(option))
     return option.process_value(context, shown.texts[0])

@@ -68,6 +68,10 @@ class Browser:
             pairs += [(name, str(each)) for each in (value if isinstance(value, list | tuple) else [value])]
         return await self._send("POST", path, headers, aiohttp.FormData(pairs))
 
+    async def send(self, path: str, form: aiohttp.FormData) -> Answer:
+        """Send a form as it is, such as one with a file."""
+        return await self._send("POST", path, {}, form)
+
     async def follow(self, answer: Answer) -> Answer:
         """Open the page that an answer sends to."""
         assert answer.status == 303, (answer.status, answer.text[:2000])

@@ -8,9 +8,10 @@ from datetime import timedelta
 import aiohttp
 import pytest
 from playwright.async_api import Page, expect
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from console.web.rights import Role
+from console.web.visit import SESSION_COOKIE
 from db.queries import rules as table
 from db.queries.messages import MessageStore
 from db.records import MessageRecord
@@ -19,7 +20,7 @@ from rules.rule import Rule
 from tests.doubles.chromium import Chromium
 from tests.doubles.rule_files import add_account, add_file, add_message, add_rule, saved, waiting
 from tests.doubles.rule_mail import attached, mail
-from tests.integration.web.console_site import Browser, ConsoleSite
+from tests.integration.web.console_site import Answer, Browser, ConsoleSite
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 TYPED = {"name": "results", "folder": "/srv/import/results", "save_attachments": "on", "has_attachments": "any"}
@@ -42,6 +43,13 @@ async def imported(site: ConsoleSite, *records: MessageRecord) -> None:
     await store.close()
 
 
+def first(pattern: str, text: str) -> str:
+    """What the group of the pattern finds first."""
+    found = re.search(pattern, text)
+    assert found is not None, text
+    return found[1]
+
+
 async def ended(browser: Browser, path: str) -> str:
     """The page of a job, once it has ended."""
     async with asyncio.timeout(10):
@@ -52,33 +60,30 @@ async def ended(browser: Browser, path: str) -> str:
             await asyncio.sleep(0.02)
 
 
-async def shown(site: ConsoleSite, chromium: Chromium, browser: Browser, **options: object) -> Page:
+async def shown(site: ConsoleSite, chromium: Chromium, browser: Browser, *, scripts: bool = True) -> Page:
     """A page of the browser's user in Chromium."""
-    context = await chromium.new_context(**options)  # type: ignore[arg-type]  # those of Playwright
-    cookie = {
-        "name": "__Host-session",
-        "value": browser.cookies["__Host-session"],
-        "url": site.url.replace("http:", "https:"),
-    }
-    await context.add_cookies([{**cookie, "secure": True, "httpOnly": True}])  # type: ignore[list-item]  # as above
+    context = await chromium.new_context(java_script_enabled=scripts)
+    context.set_default_timeout(10_000)
+    url, value = site.url.replace("http:", "https:"), browser.cookies[SESSION_COOKIE]
+    await context.add_cookies([{"name": SESSION_COOKIE, "value": value, "url": url, "secure": True, "httpOnly": True}])
     return await context.new_page()
 
 
 async def test_a_rule_is_added_and_changed_without_javascript(site: ConsoleSite, chromium: Chromium) -> None:
     site.write(add_account)
-    page = await shown(site, chromium, await site.signed_in(Role.ADMINISTRATOR), java_script_enabled=False)
+    page = await shown(site, chromium, await site.signed_in(Role.ADMINISTRATOR), scripts=False)
     await page.goto(f"{site.url}/rules")
     await page.get_by_role("link", name="Add a rule").click()
     await page.get_by_label("Name (required)").fill("results")
     await page.get_by_label("Import folder").fill("/srv/import/results")
     await page.get_by_label("Account").fill("laboratory")
     await page.get_by_label("Senders").fill("lab@example.com\nexample.org")
-    await page.get_by_label("Unpack").get_by_label("zip").check()
+    await page.get_by_role("group", name="Unpack").get_by_label("zip").check()
     await page.get_by_role("button", name="Save", exact=True).click()
     await expect(page.locator("h1")).to_have_text("Rule results")
     await expect(page.get_by_role("status")).to_contain_text("Rule 'results' is added and enabled.")
     await page.get_by_role("link", name="Edit").click()
-    await expect(page.get_by_label("Unpack").get_by_label("zip")).to_be_checked()
+    await expect(page.get_by_role("group", name="Unpack").get_by_label("zip")).to_be_checked()
     await page.get_by_label("File types").fill("*.csv")
     await page.get_by_label("Account").fill("")
     await page.get_by_role("button", name="Save", exact=True).click()
@@ -165,7 +170,7 @@ async def test_a_change_made_meanwhile_is_not_overwritten(site: ConsoleSite) -> 
     path = f"/rules/{number}/edit"
 
     def version(text: str) -> str:
-        return re.findall(r'name="version" value="([0-9a-f]+)"', text)[0]
+        return first(r'name="version" value="([0-9a-f]+)"', text)
 
     seen = version((await browser.get(path)).text)
     site.write(lambda c: c.execute(update(email_rule).values(sSubject="lead", sSubjectKind="contains")))
@@ -200,8 +205,7 @@ async def test_a_copy_begins_with_all_of_a_rule_but_its_name(site: ConsoleSite) 
 
 
 async def test_rules_are_moved_by_the_keyboard(site: ConsoleSite, chromium: Chromium) -> None:
-    for place, name in enumerate(("a", "b", "c"), start=1):
-        site.write(lambda c, name=name, place=place: add_rule(c, name, nPosition=place))
+    site.write(lambda c: [add_rule(c, name, nPosition=place) for place, name in enumerate("abc", start=1)])
     page = await shown(site, chromium, await site.signed_in(Role.ADMINISTRATOR))
     await page.goto(f"{site.url}/rules")
     await page.get_by_role("button", name="Move c up").focus()
@@ -241,12 +245,12 @@ async def test_a_rule_shows_its_files_folder_and_history(site: ConsoleSite) -> N
     now = site.services.clock()
     number = site.write(lambda c: add_rule(c, "results", sSenders="lab.example"))
 
-    def files(connection: object) -> None:
-        one, two = add_message(connection, "m1"), add_message(connection, "m2", nAccountID=hidden)  # type: ignore[arg-type]  # a connection
-        add_file(connection, one, nRuleID=number, **saved(now))  # type: ignore[arg-type]  # as above
+    def files(connection: Connection) -> None:
+        one, two = add_message(connection, "m1"), add_message(connection, "m2", nAccountID=hidden)
+        add_file(connection, one, nRuleID=number, **saved(now))
         secret = saved(now) | {"sTargetPath": "/srv/import/results/secret.csv"}
-        add_file(connection, two, nRuleID=number, **secret)  # type: ignore[arg-type]  # as above
-        add_file(connection, one, "b.csv", nRuleID=number, **waiting(now))  # type: ignore[arg-type]  # as above
+        add_file(connection, two, nRuleID=number, **secret)
+        add_file(connection, one, "b.csv", nRuleID=number, **waiting(now))
 
     site.write(files)
     browser = await site.signed_in(Role.VIEWER)
@@ -291,7 +295,7 @@ async def test_a_rule_is_applied_to_earlier_mail_after_a_dry_run(site: ConsoleSi
     assert "Save 1 file of 1 messages?" in page
     assert "Mail of 1 account that you may not see is left out." in page
     assert site.read(lambda c: c.execute(select(email_file)).all()) == []
-    since = re.findall(r'name="since" value="([^"]+)"', page)[0]
+    since = first(r'name="since" value="([^"]+)"', page)
     job = await browser.post(f"/rules/{number}/apply", {"do": "apply", "since": since.replace("&#43;", "+")})
     assert "a running delivery role saves them" in await ended(browser, job.location)
     assert [row.sFileName for row in site.read(lambda c: c.execute(select(email_file)).all())] == ["lead.csv"]
@@ -311,22 +315,23 @@ async def test_rules_are_exported_and_imported_after_a_preview(site: ConsoleSite
     assert preview.status == 200
     assert "lab.example → other.example" in preview.text
     assert stored(site)[0].senders == ("lab.example",)
-    digest = re.findall(r'name="shown" value="([0-9a-f]+)"', preview.text)[0]
+    digest = first(r'name="shown" value="([0-9a-f]+)"', preview.text)
     site.write(lambda c: c.execute(update(email_rule).values(sSenders="new.example")))
     refused = await browser.post("/rules/import", {"text": text, "shown": digest})
     assert "The rules were changed meanwhile." in refused.text
     assert stored(site)[0].senders == ("new.example",)
-    digest = re.findall(r'name="shown" value="([0-9a-f]+)"', refused.text)[0]
+    digest = first(r'name="shown" value="([0-9a-f]+)"', refused.text)
     page = await browser.follow(await browser.post("/rules/import", {"text": text, "shown": digest}))
     assert "1 rule was added or changed." in page.text
     assert stored(site)[0].senders == ("other.example",)
 
 
-async def uploaded(browser: Browser, text: str) -> object:
+async def uploaded(browser: Browser, text: str) -> Answer:
+    """The answer to a file."""
     form = aiohttp.FormData()
     form.add_field("csrf", browser.csrf)
     form.add_field("file", text.encode(), filename="rules.toml", content_type="application/toml")
-    return await browser._send("POST", "/rules/import/preview", {}, form)
+    return await browser.send("/rules/import/preview", form)
 
 
 async def test_a_file_that_is_wrong_changes_nothing(site: ConsoleSite) -> None:
@@ -355,11 +360,12 @@ ADMINISTERED: Sequence[str] = (
 async def test_only_administrators_change_rules(site: ConsoleSite, role: Role) -> None:
     site.write(lambda c: add_rule(c, "results"))
     browser = await site.signed_in(role, Role.READER)
+    page = await browser.get("/rules/results")
+    assert ("/apply" in page.text) is (role is Role.OPERATOR)
     for path in VIEWED:
         page = await browser.get(path)
         assert page.status == 200
         assert not re.search(r'action="/rules|/edit"|/remove"|/rules/add', page.text)
-    assert ("/apply" in page.text) is (role is Role.OPERATOR)
     for path in ADMINISTERED:
         assert (await browser.get(path)).status == 403
     for path in (
