@@ -15,8 +15,8 @@ from console.settings import Settings
 from console.translation.language import reason_of, speaking, translated_help
 from phrases import Phrase
 
-MAX_TEXT: int = 20_000
-"""Characters of a field."""
+MAX_TEXT: int = 200_000
+"""Characters of a field. What is longer is wrong, and never cut."""
 
 
 @dataclass(slots=True)
@@ -146,7 +146,7 @@ def _default(option: click.Option) -> Any:  # noqa: ANN401  # of the option
 
 
 def _texts(option: click.Option, given: MultiMapping[Any]) -> tuple[str, ...]:
-    found = [each[:MAX_TEXT] for each in given.getall(option.name or "", []) if isinstance(each, str)]
+    found = [each for each in given.getall(option.name or "", []) if isinstance(each, str)]
     if option.is_flag:
         return ("on",) if "on" in found else ()
     if option.multiple:
@@ -157,6 +157,9 @@ def _texts(option: click.Option, given: MultiMapping[Any]) -> tuple[str, ...]:
 def _value(context: click.Context, option: click.Option, shown: Field) -> Any:  # noqa: ANN401  # of the option
     if option.is_flag:
         return shown.is_on
+    if len(shown.text) > MAX_TEXT:
+        too_long = Phrase("It has {count} characters; {longest} is the most.", count=len(shown.text), longest=MAX_TEXT)
+        raise click.BadParameter(translated_help(too_long))
     if option.multiple:
         return option.process_value(context, list(shown.texts))
     if not shown.texts:

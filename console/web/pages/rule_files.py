@@ -121,6 +121,7 @@ def _require_same(importing: RuleImport, shown: str) -> None:
 ROUTES: Routes = (
     page("/rules/export", export, needs=Role.ADMINISTRATOR),
     page("/rules/import", ask, needs=Role.ADMINISTRATOR),
+    page("/rules/import/preview", ask, needs=Role.ADMINISTRATOR),
     action("/rules/import/preview", preview, needs=Role.ADMINISTRATOR),
     action("/rules/import", import_, needs=Role.ADMINISTRATOR),
 )

@@ -15,7 +15,7 @@ from console.rules import editing
 from console.rules.options import name_option, rule_options
 from console.rules.recent import RecentTrial, TrialLimits, try_recent
 from console.rules.reports import added_sentence, changed_sentence, folder_sentences, rule_sentences
-from console.rules.settings import NOTHING, AccountNames, changed, exported, problems_of
+from console.rules.settings import NOTHING, SUBJECTS, AccountNames, changed, exported, problems_of
 from console.rules.trial import failed_shown, file_shown
 from console.translation.language import reason_of, speaking, translated
 from console.web import forms
@@ -172,7 +172,9 @@ def _rule(form: Form, known: _Known, roots: Sequence[str]) -> Rule | None:
         form.mark("account", reason_of(exc))
         return None
     except click.UsageError as exc:
-        form.fail(exc)
+        for name in SUBJECTS.values():  # of which one alone may be given
+            if form.named(name).texts:
+                form.mark(name, exc.message)
         return None
     problems = problems_of(rule, roots)
     for name, reason in problems:
@@ -339,7 +341,13 @@ async def _in_turn(visit: Visit, rule: Rule, limits: TrialLimits, hidden: frozen
         services.trials.release()
 
 
+async def to_form(visit: Visit) -> web.StreamResponse:
+    """The form, where only the address of a trial is known, as after a change of the language."""
+    return visit.redirect("/rules/add")
+
+
 ROUTES: Routes = (
+    page("/rules/try", to_form, needs=Role.ADMINISTRATOR),
     page("/rules/add", add, needs=Role.ADMINISTRATOR),
     action("/rules/add", save_new, needs=Role.ADMINISTRATOR),
     action("/rules/try", try_out, needs=Role.ADMINISTRATOR),

@@ -10,13 +10,14 @@ import pytest
 from playwright.async_api import Page, expect
 from sqlalchemy import Connection, select, update
 
+from console.rules.recent import TrialLimits, try_recent
 from console.web.rights import Role
 from console.web.visit import SESSION_COOKIE
 from db.queries import rules as table
 from db.queries.messages import MessageStore
 from db.records import MessageRecord
 from db.tables import console_activity, email_file, email_rule, email_rule_change, message, queue_audit
-from rules.rule import Rule
+from rules.rule import Container, Rule, SavedBody, SubjectKind
 from tests.doubles.chromium import Chromium
 from tests.doubles.rule_files import add_account, add_file, add_message, add_rule, saved, waiting
 from tests.doubles.rule_mail import attached, mail
@@ -96,6 +97,74 @@ async def test_a_rule_is_added_and_changed_without_javascript(site: ConsoleSite,
     )
     [*_, by] = [row.sWho for row in site.read(lambda c: c.execute(select(email_rule_change)).all())]
     assert by == "administrator"
+
+
+async def test_saving_a_form_as_it_is_changes_nothing(site: ConsoleSite, chromium: Chromium) -> None:
+    account = site.write(add_account)
+    everything = Rule(
+        "everything",
+        "D:\\imports",
+        account_id=account,
+        senders=tuple(f"sender{number}@example.com" for number in range(2000)),
+        recipients=("x+*@y.example",),
+        subject_kind=SubjectKind.MATCHES,
+        subjects=("^Results", "(?i)lead|copper"),
+        body_words=('"well 7" lead',),
+        attachment_names=("*.csv",),
+        size_least=1024,
+        size_most=10_485_760,
+        has_attachments=True,
+        file_name="{received:%Y%m%d}_{name}",
+        save_attachments=False,
+        unpack=frozenset({Container.ZIP, Container.ITEM}),
+        save_body=SavedBody.BOTH,
+        save_original=True,
+        save_metadata=True,
+    )
+    now = site.services.clock()
+
+    def add(connection: Connection) -> None:
+        with table.editing(connection, now=now) as editor:
+            editor.add(everything)
+
+    site.write(add)
+    before = stored(site)
+    page = await shown(site, chromium, await site.signed_in(Role.ADMINISTRATOR))
+    await page.goto(f"{site.url}/rules/everything/edit")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_role("status")).to_contain_text("is changed")
+    assert stored(site) == before
+
+
+async def test_a_field_that_is_too_long_is_refused_and_not_cut(site: ConsoleSite) -> None:
+    browser = await site.signed_in(Role.ADMINISTRATOR)
+    await browser.get("/rules/add")
+    page = await browser.post("/rules/add", {**TYPED, "senders": "sender@example.com\n" * 11_000})
+    assert page.status == 400
+    assert "200000 is the most." in page.text
+    assert stored(site) == []
+
+
+async def test_one_comparison_of_the_subject_is_allowed(site: ConsoleSite) -> None:
+    browser = await site.signed_in(Role.ADMINISTRATOR)
+    await browser.get("/rules/add")
+    page = await browser.post("/rules/try", {**TYPED, "subjects": "a", "subject_is": "b"})
+    assert re.findall(r'class="error" id="([a-z_]+)-error"', page.text) == ["subjects", "subject_is"]
+    assert (await browser.follow(await browser.get("/rules/try"))).status == 200
+
+
+async def test_a_trial_ends_when_its_time_is_over(site: ConsoleSite) -> None:
+    site.write(add_account)
+    await imported(site, *(mail(f"m{number}") for number in range(30)))
+    times = iter([0.0, 0.0, 5.0])
+    found = await try_recent(
+        site.settings,
+        site.services.database,
+        Rule("all", "/srv/import"),
+        TrialLimits(messages=500, seconds=3),
+        monotonic=lambda: next(times),
+    )
+    assert (found.messages, found.matched, found.is_cut) == (20, 20, True)
 
 
 async def test_a_trial_shows_what_a_rule_would_match_and_save(site: ConsoleSite) -> None:
