@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 from aiohttp import web
 from sqlalchemy import Connection
 
-from console.changes import who_of
+from console.changes import Changes, who_of
 from console.output import shown
 from console.rules import editing
 from console.rules.options import name_option, rule_options
@@ -29,6 +29,8 @@ from db.queries import rule_history, rules
 from db.queries.rules import RuleEditor, StoredRule
 from phrases import Phrase
 from rules.rule import Rule
+
+T = TypeVar("T")
 
 _TRY: Final = TrialLimits(messages=500, seconds=10)
 _TRY_LIVE: Final = TrialLimits(messages=100, seconds=3)
@@ -229,9 +231,7 @@ async def save_new(visit: Visit) -> web.StreamResponse:
         return editing.added(editor, names, name, values, enabled=not is_disabled, roots=roots)
 
     stored = await _saved(visit, form, work)
-    if stored is None:
-        return _page(visit, form, known)
-    return _to_rule(visit, stored.rule, added_sentence(stored.rule))
+    return _page(visit, form, known) if stored is None else _to_rule(visit, stored.rule, added_sentence(stored.rule))
 
 
 async def edit(visit: Visit) -> web.StreamResponse:
@@ -250,28 +250,32 @@ async def save(visit: Visit) -> web.StreamResponse:
         return _page(visit, form, known, version)
     given = _given(form)
 
-    def work(editor: RuleEditor, names: AccountNames) -> StoredRule:
+    def work(editor: RuleEditor, names: AccountNames) -> tuple[StoredRule, Changes]:
         stored = editing.numbered(editor.every(), number)
         if editing.version_of(stored.rule) != version:
             raise RuleChanged
-        return editing.updated(editor, names, stored.rule.name, given, roots=roots)[0]
+        return editing.updated(editor, names, stored.rule.name, given, roots=roots)
 
     try:
-        stored = await _saved(visit, form, work)
+        saved = await _saved(visit, form, work)
     except RuleChanged:
         form.error = translated(await _conflict(visit, number))
         now = await _known(visit, str(number))
         return _page(visit, form, now, editing.version_of(now.rule))
-    if stored is None:
+    if saved is None:
         return _page(visit, form, known, version)
-    return _to_rule(visit, stored.rule, changed_sentence(stored.rule), stored.unreadable_because)
+    stored, changes = saved
+    sentence = changed_sentence(stored.rule)
+    if not changes and not given["position"]:
+        sentence = Phrase("Rule {name!r} is as it was.", name=stored.rule.name)
+    return _to_rule(visit, stored.rule, sentence, stored.unreadable_because)
 
 
-async def _saved(visit: Visit, form: Form, work: editing.Edit[StoredRule]) -> StoredRule | None:
-    """The rule, once it is saved; None: the form shows why it is not."""
+async def _saved(visit: Visit, form: Form, work: editing.Edit[T]) -> T | None:
+    """What the work returns, once it is saved; None: the form shows why it is not."""
     language = visit.language
 
-    def spoken(editor: RuleEditor, names: AccountNames) -> StoredRule:
+    def spoken(editor: RuleEditor, names: AccountNames) -> T:
         with speaking(language):  # it runs on a thread of the database
             return work(editor, names)
 

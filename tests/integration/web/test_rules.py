@@ -18,6 +18,7 @@ from db.queries.messages import MessageStore
 from db.records import MessageRecord
 from db.tables import console_activity, email_file, email_rule, email_rule_change, message, queue_audit
 from rules.rule import Container, Rule, SavedBody, SubjectKind
+from tests.databases import on_every_database
 from tests.doubles.chromium import Chromium
 from tests.doubles.rule_files import add_account, add_file, add_message, add_rule, saved, waiting
 from tests.doubles.rule_mail import attached, mail
@@ -132,7 +133,7 @@ async def test_saving_a_form_as_it_is_changes_nothing(site: ConsoleSite, chromiu
     page = await shown(site, chromium, await site.signed_in(Role.ADMINISTRATOR))
     await page.goto(f"{site.url}/rules/everything/edit")
     await page.get_by_role("button", name="Save", exact=True).click()
-    await expect(page.get_by_role("status")).to_contain_text("is changed")
+    await expect(page.get_by_role("status")).to_contain_text("is as it was.")
     assert stored(site) == before
 
 
@@ -167,6 +168,7 @@ async def test_a_trial_ends_when_its_time_is_over(site: ConsoleSite) -> None:
     assert (found.messages, found.matched, found.is_cut) == (20, 20, True)
 
 
+@on_every_database
 async def test_a_trial_shows_what_a_rule_would_match_and_save(site: ConsoleSite) -> None:
     site.write(add_account)
     hidden = site.write(lambda c: add_account(c, "board", sConsoleAccess="board"))
@@ -308,6 +310,7 @@ async def test_a_rule_is_disabled_enabled_and_removed(site: ConsoleSite) -> None
     assert "administrator@console 127.0.0.1" in history
 
 
+@on_every_database
 async def test_a_rule_shows_its_files_folder_and_history(site: ConsoleSite) -> None:
     site.write(add_account)
     hidden = site.write(lambda c: add_account(c, "board", sConsoleAccess="board"))
@@ -340,6 +343,7 @@ async def test_a_rule_shows_its_files_folder_and_history(site: ConsoleSite) -> N
     assert "1 file waits for this folder. The import folder /srv/import/results does not exist." in page
 
 
+@on_every_database
 async def test_a_rule_is_applied_to_earlier_mail_after_a_dry_run(site: ConsoleSite) -> None:
     site.write(add_account)
     hidden = site.write(lambda c: add_account(c, "board", sConsoleAccess="board"))

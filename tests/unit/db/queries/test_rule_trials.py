@@ -15,6 +15,7 @@ from db.queries.messages import MessageStore
 from db.queries.rule_matches import FileToSave, Matches
 from db.queries.rule_trials import KnownFile, ReceivedMessage
 from db.tables import message
+from tests.databases import on_every_database
 from tests.doubles.clock import SettableClock
 from tests.doubles.rule_mail import mail
 
@@ -56,6 +57,7 @@ def test_pages_have_each_message_once_by_time(database: Database, limit: int) ->
     assert [each.message_id for page in pages(database.engine, 1, limit) for each in page] == [2, 3]
 
 
+@on_every_database
 @pytest.mark.usefixtures("messages")
 def test_the_latest_come_page_by_page_without_those_of_some_accounts(database: Database) -> None:
     def latest(**criteria: Any) -> list[int]:  # noqa: ANN401  # any criterion
