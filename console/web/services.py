@@ -48,4 +48,6 @@ class Services:
     streams: Streams
     overview: OverviewCache
     alert_targets: AlertTargets
+    trials: asyncio.Semaphore
+    """Turns of trials of rules, which take processor time."""
     stop: asyncio.Event

@@ -40,6 +40,7 @@ _POOL: Final = 4
 _STATEMENT_SECONDS: Final = 10
 _LOGIN_SECONDS: Final = 5
 _COUNTING_SECONDS: Final = 1.5
+_TRIALS: Final = 2
 _FINISH_SECONDS: Final = 3.0
 _KEEPALIVE_SECONDS: Final = 75.0
 
@@ -149,6 +150,7 @@ async def opened_services(
                 streams=Streams(stop),
                 overview=OverviewCache(OverviewReader(settings, database, queue, clock=clock).snapshot, clock=clock),
                 alert_targets=AlertTargets(settings),
+                trials=asyncio.Semaphore(_TRIALS),
                 stop=stop,
             )
             await jobs.close()

@@ -25,12 +25,13 @@ from sqlalchemy import (
 )
 
 from db.errors import RuleNotFound
-from db.keys import in_queries, rounded
+from db.keys import in_queries, many, rounded
 from db.outcomes import FileState
 from db.queries import rules
 from db.queries.rule_matches import folder_key
 from db.tables import account_settings, email_file, email_rule, message
 from phrases.storage import from_json
+from rules.rule import Rule
 
 _ONE: Final[ColumnElement[int]] = literal_column("1")
 _file, _row = email_file.c, message.c
@@ -113,6 +114,35 @@ def page(connection: Connection, criteria: FileCriteria, *, limit: int) -> list[
         rows = _query().where(_file.nFileID.in_(rounded(list(chunk)))).order_by(_file.nFileID.desc())
         found += [_logged(row) for row in connection.execute(rows)]
     return found
+
+
+def saved_counts(connection: Connection, since: datetime, *, limit: int) -> dict[int, int]:
+    """By rule, its files among the last saved ones, `limit` at most, and those since then."""
+    last = select(_file.nRuleID).where(_file.dtSaved > since).order_by(_file.dtSaved.desc()).limit(limit).subquery()
+    rows = connection.execute(select(last.c.nRuleID, func.count().label("nFiles")).group_by(last.c.nRuleID))
+    return {row.nRuleID: row.nFiles for row in rows}
+
+
+def saved_lately(
+    connection: Connection,
+    rule: Rule,
+    since: datetime,
+    *,
+    limit: int,
+    without: Collection[int] = (),
+) -> list[LoggedFile]:
+    """Up to `limit` files that the rule saved since then into the folder that it has now, the last ones first.
+
+    `without`: accounts whose files are left out.
+    """
+    newest = (
+        _query()
+        .where(_file.dtSaved > since, _file.sFolderKey == folder_key(rule.folder), _file.nRuleID == rule.rule_id)
+        .order_by(_file.dtSaved.desc(), _file.nFileID.desc())
+    )
+    if without:
+        newest = newest.where(_row.nAccountID.not_in(many("without", without)))
+    return [_logged(row) for row in connection.execute(newest.limit(limit))]
 
 
 def numbers(connection: Connection, criteria: FileCriteria) -> list[int]:

@@ -4,16 +4,20 @@ from typing import Final
 
 from console.web.pages import (
     about,
+    activity,
+    failures,
+    files,
     jobs,
     me,
     message,
     message_content,
     messages,
     overview,
-    activity,
-    failures,
-    files,
     problems,
+    rule_apply,
+    rule_files,
+    rule_form,
+    rules,
     settings,
     sign_in,
     users,
@@ -35,5 +39,10 @@ ROUTES: Final[tuple[Route, ...]] = (
     *messages.ROUTES,
     *message.ROUTES,
     *message_content.ROUTES,
+    # In this order: a rule may be named as a page.
+    *rule_form.ROUTES,
+    *rule_files.ROUTES,
+    *rules.ROUTES,
+    *rule_apply.ROUTES,
 )
 """The routes of all pages."""

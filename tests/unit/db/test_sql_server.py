@@ -355,6 +355,10 @@ async def rule(database: Database) -> None:
         rule_history.changes,
         lambda c: rule_trials.received_since(c, NOW, after=None, limit=5),
         lambda c: rule_trials.received_since(c, NOW, after=last, limit=5),
+        lambda c: rule_trials.received_since(c, NOW, after=last, limit=5, without=[2, 3]),
+        lambda c: rule_trials.latest(c, account_id=None, before=None, limit=5, without=[2, 3]),
+        lambda c: rule_trials.latest(c, account_id=1, before=last, limit=5),
+        lambda c: rule_history.changes(c, 1),
         lambda c: rule_trials.find(c, "AAMk", limit=5),
         lambda c: rule_trials.known_files(c, [1, 2]),
     ]
@@ -408,7 +412,10 @@ async def deliver(database: Database) -> None:
         lambda c: [files.body_of(c, number, part) for part in (FilePart.TEXT, FilePart.HTML)],
         lambda c: file_log.page(c, criteria, limit=5),
         lambda c: file_log.page(c, FileCriteria(), limit=5),
+        lambda c: file_log.saved_counts(c, NOW, limit=5),
+        lambda c: file_log.saved_lately(c, Rule("one", "/imports", 1), NOW, limit=5, without=[2]),
         lambda c: deliveries.read(c, now=NOW),
+        lambda c: deliveries.folder_of(c, "/imports", now=NOW),
     ]
     for call in calls:
         run_writing(database.engine, call)
