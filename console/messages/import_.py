@@ -1,48 +1,34 @@
 """`mail-importer import`: fetch now what a mailbox holds and the database lacks."""
 
-import shlex
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any, Final
 
 import click
-from prometheus_client import CollectorRegistry
 
-from console.audit import audited
+from console.audit import author
 from console.confirmation import confirm
 from console.invocation import Invocation, account_names, as_stored, example, pass_invocation, past_moment
 from console.loop import run_async
+from console.messages.importing import ImportRequest, OnProgress, failure_of, known_of, run_import
 from console.output import (
     Column,
     Record,
     failure,
     print_object,
     printable,
-    tell,
     wrong_usage,
     wrong_value,
 )
 from console.progress import counting_of
-from console.session import OpenedAccount, opened_account
+from console.session import opened_account
 from console.translation.help import Command
 from console.translation.labels import word
 from console.translation.language import translated
-from console.wiring.host import host_name
-from console.wiring.processor import ImportOptions, importer_of
-from db.keys import MessageKey
-from db.queries import rules
 from db.queries.accounts import Account
 from db.tables import GRAPH_ID_LENGTH
 from phrases import Phrase
-from processor.accounts import mail_filter_of
-from processor.importer import Importer, worker_processes
-from processor.message_trace import TraceWriter
-from processor.metrics import ProcessorMetrics
-from processor.on_demand import MessageSelector, OnDemandImport, Selection, Tally
-
-OnProgress = Callable[[int, int], None]
+from processor.on_demand import Selection, Tally
 
 _MAX_INTERNET_ID: Final = 998
 _COLUMNS: Final = (
@@ -58,27 +44,6 @@ _COLUMNS: Final = (
     Column("scanning", Phrase("Waiting")),
     Column("failed", Phrase("Failed")),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """The operator's request."""
-
-    name: str
-    selection: Selection
-    force: bool
-
-    def __str__(self) -> str:
-        """The request as typed, for the audit."""
-        chosen = self.selection
-        words = [self.name]
-        for message_id in chosen.ids:
-            words += ["--id", message_id]
-        if chosen.internet_message_id is not None:
-            words += ["--internet-message-id", chosen.internet_message_id]
-        if chosen.since is not None:
-            words += ["--since", chosen.since.astimezone(UTC).isoformat()]
-        return shlex.join([*words, "--force"] if self.force else words)
 
 
 def _ids(context: click.Context, parameter: click.Parameter, ids: tuple[str, ...]) -> tuple[str, ...]:
@@ -163,18 +128,18 @@ def import_(
     """
     if (bool(ids), internet_message_id is not None, since is not None).count(True) > 1:
         raise wrong_usage(Phrase("Select messages: by --id, --internet-message-id or --since."))
-    request = _Request(name, Selection(ids, internet_message_id, since), force)
+    request = ImportRequest(name, Selection(ids, internet_message_id, since), force)
     if force and not yes and len(set(ids)) != 1:
         _ask(invocation, request)
     with counting_of(Phrase("Importing")) as on_progress:
         account, tally = run_async(_imported(invocation, request, on_progress))
     _print(account, tally, in_json=in_json)
-    reason = _failure(account, request, tally)
+    reason = failure_of(account, request, tally)
     if reason is not None:
         raise failure(reason)
 
 
-def _ask(invocation: Invocation, request: _Request) -> None:
+def _ask(invocation: Invocation, request: ImportRequest) -> None:
     """Request confirmation before more than one message is replaced."""
     count = run_async(_known(invocation, request))
     if count > 1:
@@ -188,75 +153,24 @@ def _ask(invocation: Invocation, request: _Request) -> None:
         )
 
 
-async def _known(invocation: Invocation, request: _Request) -> int:
+async def _known(invocation: Invocation, request: ImportRequest) -> int:
     """Count the messages of the request that are imported already."""
-    async with _importing(invocation, request.name) as (opened, importer, selector):
-        account, found = opened.account, set[MessageKey]()
-        selection = _without_purged(request.selection, account)
-        async for ids in selector.pages(opened.mailbox, account.settings.folder, selection):
-            keys = [(account.account_id, each) for each in ids]
-            found |= await importer.store.known(keys, include_filtered=False)
-        return len(found)
+    async with opened_account(invocation, request.name) as opened:
+        return await known_of(opened, request, invocation.settings, invocation.calls, clock=invocation.clock)
 
 
-@asynccontextmanager
-async def _importing(
-    invocation: Invocation, name: str
-) -> AsyncIterator[tuple[OpenedAccount, Importer, MessageSelector]]:
-    async with opened_account(invocation, name) as opened, worker_processes() as processes:
-        options = ImportOptions.of_settings(invocation.settings)
-        wanting = await opened.database.read(rules.needs_original)
-        importer = importer_of(
-            opened.reader,
-            opened.database,
-            replace(options, keep_mime=options.keep_mime or bool(wanting & {opened.account.account_id, None})),
+async def _imported(invocation: Invocation, request: ImportRequest, on_progress: OnProgress) -> tuple[Account, Tally]:
+    async with opened_account(invocation, request.name) as opened:
+        tally = await run_import(
+            opened,
+            request,
+            invocation.settings,
+            invocation.calls,
             clock=invocation.clock,
-            processes=processes,
-            sleep=invocation.calls.sleep,
+            author=author(),
+            on_progress=on_progress,
         )
-        try:
-            yield opened, importer, MessageSelector(opened.reader, importer.store, opened.folders)
-        finally:
-            await importer.store.close()
-
-
-async def _imported(invocation: Invocation, request: _Request, on_progress: OnProgress) -> tuple[Account, Tally]:
-    clock, tally = invocation.clock, Tally()
-    async with _importing(invocation, request.name) as (opened, importer, selector), AsyncExitStack() as resources:
-        account, database = opened.account, opened.database
-        if not account.enabled:
-            tell(Phrase("The account {name!r} is disabled. This imports anyway.", name=request.name))
-        trace = TraceWriter(database, host=host_name(), clock=clock, metrics=ProcessorMetrics(CollectorRegistry()))
-        trace.start()
-        resources.push_async_callback(trace.close)
-        work = OnDemandImport(selector, importer.store, importer, trace, clock=clock, on_progress=on_progress)
-        selection = _without_purged(request.selection, account)
-        if selection != request.selection:
-            tell(
-                Phrase(
-                    "Mail received before {since:%Y-%m-%d %H:%M:%S} UTC was purged, and is left out; --since brings it "
-                    "back.",
-                    since=selection.since,
-                )
-            )
-        async with audited(database, action="import", selection=str(request), done=lambda: tally.written, clock=clock):
-            await work.run(
-                opened.mailbox,
-                account.settings.folder,
-                selection,
-                tally,
-                force=request.force,
-                mail_filter=mail_filter_of(account.settings),
-                then=account.settings.after_import,
-            )
-        return account, tally
-
-
-def _without_purged(selection: Selection, account: Account) -> Selection:
-    """Exclude purged mail from an empty selection; a message, or a time, that is named stays."""
-    if selection != Selection() or account.purged_before is None:
-        return selection
-    return Selection(since=account.purged_before)
+        return opened.account, tally
 
 
 # Output.
@@ -275,28 +189,3 @@ def _print(account: Account, tally: Tally, *, in_json: bool) -> None:
         why = translated(Phrase.joined(Phrase.of(each.reason or ""), Phrase.of(each.detail or ""), by=": "))
         outcome = translated(word(each.outcome))
         click.echo(("" if number else "\n") + printable(f"{outcome:<6}  {each.message_id}  {why}".rstrip()))
-
-
-def _failure(account: Account, request: _Request, tally: Tally) -> Phrase | None:
-    if tally.stopped is not None:
-        left = tally.selected - tally.done
-        not_tried = Phrase.counted("{n} message was not tried.", "{n} messages were not tried.", n=left)
-        return Phrase.joined(Phrase.of(tally.stopped), not_tried if left else Phrase(""))
-    if tally.failed:
-        return Phrase(
-            "{failed} of {selected} messages could not be imported.", failed=tally.failed, selected=tally.selected
-        )
-    if request.force and tally.gone:
-        return Phrase.counted(
-            "{n} message is not in the mailbox any more; what is stored of it stays as it is.",
-            "{n} messages are not in the mailbox any more; what is stored of them is unchanged.",
-            n=tally.gone,
-        )
-    if request.selection.internet_message_id is not None and not tally.selected:
-        return Phrase(
-            "The folder {folder!r} of account {name!r} has no message with that internet message id. One that was "
-            "moved to another folder can be imported by its Graph id (--id).",
-            folder=account.settings.folder,
-            name=request.name,
-        )
-    return None

@@ -1,11 +1,7 @@
 """`mail-importer messages list`: the log of messages, newest first."""
 
-import base64
-import binascii
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import click
 from sqlalchemy import Connection
@@ -20,18 +16,14 @@ from console.invocation import (
     rule_names,
     search_text,
 )
-from console.output import Column, Listing, prints_data, shown, tell, wrong_value
+from console.messages.log import COLUMNS, DETAILS, NOTHING, criteria_of, cursor_of, position_of, row_of
+from console.output import Listing, prints_data, tell, wrong_value
 from console.translation.help import Command, Group
-from console.translation.labels import RULE_COLOURS, word
 from db.engine import run_reading
 from db.outcomes import MessageState, RuleState
-from db.queries import accounts, message_log
-from db.queries.file_log import rule_number
-from db.queries.message_log import LogCriteria, LoggedAttachment, LoggedMessage, Page, Position
+from db.queries import message_log
+from db.queries.message_log import LoggedAttachment, Page, Position
 from phrases import Phrase
-
-_MAX_NUMBER: Final = 2**63 - 1
-_COLOURS: Final = {MessageState.FAILED: "red", MessageState.WAITING: "yellow"}
 
 
 @click.group(cls=Group, epilog=example("mail-importer messages list --since today"))
@@ -42,18 +34,10 @@ def messages() -> None:
 def _position(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Position | None:
     if text is None:
         return None
-    try:
-        time, source, number = base64.urlsafe_b64decode(text.encode("ascii")).decode("ascii").split()
-        place = Position(datetime.fromisoformat(time), int(source), int(number))
-    except (ValueError, binascii.Error):
-        place = None
-    if place is None or place.time.tzinfo is not UTC or max(map(abs, (place.source, place.number))) > _MAX_NUMBER:
+    place = position_of(text)
+    if place is None:
         raise wrong_value(Phrase("It is no CURSOR that this command printed."))
     return place
-
-
-def _cursor(place: Position) -> str:
-    return base64.urlsafe_b64encode(f"{place.time.isoformat()} {place.source} {place.number}".encode()).decode()
 
 
 @messages.command(
@@ -150,14 +134,7 @@ def list_(
     """
 
     def read(connection: Connection) -> tuple[Page, dict[int, list[LoggedAttachment]]]:
-        account_id = None if name is None else accounts.with_removed(connection, name).account_id
-        criteria = LogCriteria(
-            account_id=account_id,
-            states=[MessageState(each) for each in states] or None,
-            rule_states=[RuleState(each) for each in rule_states] or None,
-            rule_id=None if rule is None else rule_number(connection, rule),
-            **texts,
-        )
+        criteria = criteria_of(connection, name=name, states=states, rule_states=rule_states, rule=rule, **texts)
         found = message_log.page(connection, criteria, limit=limit, after=after)
         numbers = {each.message_id for each in found.messages if each.message_id is not None} if named else set()
         return found, message_log.attachments_of(connection, numbers)
@@ -165,67 +142,7 @@ def list_(
     with invocation.gateway() as engine:
         found, attachments = run_reading(engine, read)
     if found.next is not None:
-        more = Phrase("There are more: add --after {cursor}", cursor=_cursor(found.next))
+        more = Phrase("There are more: add --after {cursor}", cursor=cursor_of(found.next))
         click.get_current_context().call_on_close(lambda: tell(more))  # below the list
-    columns = [
-        Column("time", Phrase("Received (UTC)"), _short, whole=True),
-        Column("account", Phrase("Account"), priority=2),
-        Column("sender", Phrase("Sender"), priority=3),
-        Column("subject", Phrase("Subject"), priority=4),
-        Column("attachment_count", Phrase("Files"), right=True, priority=1),
-        Column("state", Phrase("State"), word, priority=6, colour=lambda row: _COLOURS.get(row["state"])),
-        Column("rules_matched", Phrase("Rules"), right=True),
-        Column(
-            "rule_state",
-            Phrase("Rule state"),
-            lambda state: shown(None) if state is None else word(state),
-            priority=5,
-            colour=lambda row: RULE_COLOURS.get(row["rule_state"]),
-        ),
-    ]
-    details = [
-        Column("next_attempt", Phrase("Next attempt"), _where_known),
-        Column("reason", Phrase("Reason"), _where_known),
-        Column("detail", Phrase("Cause"), _where_known),
-    ]
-    rows = [_row(each, attachments if named else None) for each in found.messages]
-    return Listing(columns, rows, empty=Phrase("No message fits."), details=details)
-
-
-def _where_known(value: object) -> str:
-    return "" if value is None else shown(value)
-
-
-def _short(time: datetime | None) -> str:
-    return shown(None) if time is None else time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _row(found: LoggedMessage, attachments: dict[int, list[LoggedAttachment]] | None) -> dict[str, Any]:
-    listed = attachments.get(found.message_id, []) if attachments is not None and found.message_id is not None else None
-    return {
-        "time": found.time,
-        "state": found.state,
-        "account_id": found.account_id,
-        "account": found.account or str(found.account_id),
-        "graph_id": found.graph_id,
-        "message_id": found.message_id,
-        "internet_message_id": found.internet_message_id,
-        "sender": found.from_address or found.from_name,
-        "from": {"name": found.from_name, "address": found.from_address},
-        "subject": found.subject,
-        "recipient_count": found.recipients,
-        "attachment_count": found.attachments,
-        "rules_matched": found.rules_matched,
-        "rule_state": found.rule_state,
-        "attachments": None if listed is None else [asdict(each) for each in listed],
-        "received": found.received,
-        "imported": found.imported,
-        "noted": found.noted,
-        "attempts": found.attempts,
-        "first_failed": found.first_failed,
-        "last_failed": found.last_failed,
-        "next_attempt": found.next_attempt,
-        "reason": found.reason,
-        "detail": found.detail,
-        "cursor": _cursor(found.position),
-    }
+    rows = [row_of(each, attachments.get(each.message_id or 0)) for each in found.messages]
+    return Listing(COLUMNS, rows, empty=NOTHING, details=DETAILS)
