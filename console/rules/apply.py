@@ -2,23 +2,26 @@
 
 import asyncio
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import click
 
-from console.audit import audited
+from console.audit import audited, author
 from console.confirmation import confirm
 from console.invocation import Invocation, as_stored_each, example, pass_invocation, past_moment, rule_names
 from console.loop import run_async
 from console.output import Report, prints_data, shown
 from console.rules import trial
+from console.settings import Settings
 from console.translation.help import Command
 from console.wiring.delivery import archive_lists_of
 from db.engine import Database
 from db.queries import rule_matches
+from db.queries.history import Author
 from db.queries.rule_trials import ReceivedMessage
 from delivery.checking import ArchiveLists, Checked, check
 from phrases import Phrase
@@ -27,7 +30,7 @@ from rules.rule import Rule
 
 
 @dataclass(slots=True)
-class _Numbers:
+class ApplyNumbers:
     """Numbers of messages and files. `unchecked`: messages that were left out, which the delivery has yet to check."""
 
     messages: int = 0
@@ -37,12 +40,13 @@ class _Numbers:
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
-    """The options of an operator."""
+class ApplyRequest:
+    """The options of an operator. `without`: accounts whose mail is left out."""
 
     since: datetime
     names: Sequence[str]
     again: bool
+    without: Collection[int] = ()
 
 
 @click.command(
@@ -81,67 +85,90 @@ def apply(
     Prompts first, with the number of files; a running delivery role saves them. What a rule saved of a message before
     is not saved again, unless --again. Messages that the delivery has yet to check are left out: it checks them.
     """
-    request = _Request(since, names, again)
-    planned = run_async(_counted(invocation, request))
+    request = ApplyRequest(since, names, again)
+    planned = run_async(_opened(invocation, partial(counted, request=request)))
     if dry_run:
-        return _report(planned, "planned", [Phrase("Nothing was changed: this was a dry run."), *_sentences(planned)])
+        return _report(planned, "planned", [Phrase("Nothing was changed: this was a dry run."), *sentences(planned)])
     if planned.files:
-        confirm(
-            Phrase.counted(
-                "Save {n} file of {messages} messages?",
-                "Save {n} files of {messages} messages?",
-                n=planned.files,
-                messages=planned.matched,
-            ),
-            yes=yes,
-        )
-        planned = run_async(_applied(invocation, request))
-    return _report(planned, "applied", _sentences(planned))
+        confirm(question(planned), yes=yes)
+        work = partial(applied, request=request, clock=invocation.clock, author=author())
+        planned = run_async(_opened(invocation, work))
+    return _report(planned, "applied", sentences(planned))
 
 
-async def _counted(invocation: Invocation, request: _Request) -> _Numbers:
-    """The numbers of what would be done."""
-    numbers = _Numbers()
+async def _opened(
+    invocation: Invocation, work: Callable[[Settings, Database], Coroutine[Any, Any, ApplyNumbers]]
+) -> ApplyNumbers:
     async with invocation.database() as database:
-        rules, lists = await _prepared(invocation, database, request)
-        async for page in trial.messages_since(database, request.since):
-            known = {} if request.again else await trial.known_files(database, [each.message_id for each in page])
-            for each in await _checked(database, rules, lists, page, numbers):
-                files = each.matches.files
-                new = [file for file in files if (each.facts.message_id, file.rule_id, file.key) not in known]
-                numbers.matched += bool(new)
-                numbers.files += len(new)
+        return await work(invocation.settings, database)
+
+
+def question(planned: ApplyNumbers) -> Phrase:
+    """The question before files are saved."""
+    return Phrase.counted(
+        "Save {n} file of {messages} messages?",
+        "Save {n} files of {messages} messages?",
+        n=planned.files,
+        messages=planned.matched,
+    )
+
+
+def _unheard(_messages: int) -> None:
+    """Report no progress."""
+
+
+async def counted(
+    settings: Settings, database: Database, request: ApplyRequest, *, progress: Callable[[int], None] = _unheard
+) -> ApplyNumbers:
+    """The numbers of what would be done. `progress`: is told the number of messages so far."""
+    numbers = ApplyNumbers()
+    rules, lists = await _prepared(settings, database, request)
+    async for page in trial.messages_since(database, request.since, without=request.without):
+        known = {} if request.again else await trial.known_files(database, [each.message_id for each in page])
+        for each in await _checked(database, rules, lists, page, numbers):
+            files = each.matches.files
+            new = [file for file in files if (each.facts.message_id, file.rule_id, file.key) not in known]
+            numbers.matched += bool(new)
+            numbers.files += len(new)
+        progress(numbers.messages)
     return numbers
 
 
-async def _applied(invocation: Invocation, request: _Request) -> _Numbers:
+async def applied(
+    settings: Settings,
+    database: Database,
+    request: ApplyRequest,
+    *,
+    clock: Callable[[], datetime],
+    author: Author,
+    progress: Callable[[int], None] = _unheard,
+) -> ApplyNumbers:
     """Record the files; the numbers of what was done."""
-    numbers = _Numbers()
-    async with invocation.database() as database:
-        rules, lists = await _prepared(invocation, database, request)
-        async with audited(
-            database,
-            action="rules apply",
-            selection=_selection(request),
-            done=lambda: numbers.matched,
-            clock=invocation.clock,
-        ):
-            async for page in trial.messages_since(database, request.since):
-                for each in await _checked(database, rules, lists, page, numbers):
-                    record = partial(
-                        rule_matches.apply, found=each.matches, now=invocation.clock(), again=request.again
-                    )
-                    added = await database.write(record)
-                    numbers.matched += bool(added)
-                    numbers.files += added
+    numbers = ApplyNumbers()
+    rules, lists = await _prepared(settings, database, request)
+    async with audited(
+        database,
+        action="rules apply",
+        selection=selection(request),
+        done=lambda: numbers.matched,
+        clock=clock,
+        by=author,
+    ):
+        async for page in trial.messages_since(database, request.since, without=request.without):
+            for each in await _checked(database, rules, lists, page, numbers):
+                record = partial(rule_matches.apply, found=each.matches, now=clock(), again=request.again)
+                added = await database.write(record)
+                numbers.matched += bool(added)
+                numbers.files += added
+            progress(numbers.messages)
     return numbers
 
 
 async def _prepared(
-    invocation: Invocation, database: Database, request: _Request
+    settings: Settings, database: Database, request: ApplyRequest
 ) -> tuple[CompiledRules, ArchiveLists]:
     rules: list[Rule] = await trial.chosen_rules(database, request.names, enabled=True)
-    return trial.compiled(rules), archive_lists_of(invocation.settings, database)
+    return trial.compiled(rules), archive_lists_of(settings, database)
 
 
 async def _checked(
@@ -149,7 +176,7 @@ async def _checked(
     rules: CompiledRules,
     lists: ArchiveLists,
     page: Sequence[ReceivedMessage],
-    numbers: _Numbers,
+    numbers: ApplyNumbers,
 ) -> list[Checked]:
     """The results for those messages of the page that match, and are the delivery's no more."""
     chosen = [each.message_id for each in page if each.is_checked]
@@ -162,13 +189,15 @@ async def _checked(
     return [each for each in found if each.files]
 
 
-def _selection(request: _Request) -> str:
+def selection(request: ApplyRequest) -> str:
+    """The options of the request."""
     words = ["--since", shown(request.since), *(word for name in request.names for word in ("--rule", name))]
     return shlex.join([*words, *(["--again"] if request.again else [])])
 
 
-def _sentences(numbers: _Numbers) -> list[Phrase]:
-    sentences = [
+def sentences(numbers: ApplyNumbers) -> list[Phrase]:
+    """What is, or would be, done."""
+    found = [
         Phrase.counted("{n} message was checked.", "{n} messages were checked.", n=numbers.messages),
         Phrase.counted(
             "{n} file is to be saved by a running delivery role.",
@@ -178,17 +207,17 @@ def _sentences(numbers: _Numbers) -> list[Phrase]:
         ),
     ]
     if numbers.unchecked:
-        sentences.append(
+        found.append(
             Phrase.counted(
                 "{n} message was left out: the delivery has yet to check it.",
                 "{n} messages were left out: the delivery has yet to check them.",
                 n=numbers.unchecked,
             )
         )
-    return sentences
+    return found
 
 
-def _report(numbers: _Numbers, action: str, sentences: list[Phrase]) -> Report:
+def _report(numbers: ApplyNumbers, action: str, told: list[Phrase]) -> Report:
     facts = {
         "action": action,
         "messages": numbers.messages,
@@ -196,4 +225,4 @@ def _report(numbers: _Numbers, action: str, sentences: list[Phrase]) -> Report:
         "files": numbers.files,
         "unchecked": numbers.unchecked,
     }
-    return Report(facts, sentences)
+    return Report(facts, told)

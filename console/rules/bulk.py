@@ -5,6 +5,8 @@ Each value of a file is checked by the option of `rules add` that it stands for.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -13,7 +15,7 @@ from sqlalchemy import Connection
 
 from console.audit import author
 from console.bulk_entries import DesiredEntry, EntryCheck, missing_options, nothing_changed, with_defaults
-from console.bulk_files import Entry, UnreadableFile, as_toml, from_toml, text_of
+from console.bulk_files import UnreadableFile, as_toml, from_toml, text_of
 from console.changes import Changes, changes_between, import_columns
 from console.files import written
 from console.invocation import Invocation, as_stored_each, example, pass_invocation, rule_names
@@ -27,6 +29,7 @@ from db.engine import run_reading, run_writing
 from db.errors import AccountNotFound
 from db.queries import rules as table
 from db.queries.dry_run import rolled_back
+from db.queries.history import Author
 from db.queries.rules import RuleEditor, StoredRule
 from phrases import Phrase
 from rules.rule import Rule
@@ -52,24 +55,39 @@ def export(invocation: Invocation, names: tuple[str, ...], output: Path | None, 
     NAMES are the rules; without any, all of them. Rules whose row cannot be used are left out and named.
     """
 
-    def read(connection: Connection) -> tuple[list[StoredRule], AccountNames]:
-        every = table.every(connection)
-        chosen = [table.named(every, name) for name in dict.fromkeys(names)] if names else every
-        return chosen, AccountNames(connection)
-
     with invocation.gateway() as engine:
-        found, accounts = run_reading(engine, read)
-    usable = [each.rule for each in found if not each.unreadable]
-    text = as_toml([exported(each, accounts.name_of) for each in usable], _TABLE)
+        found = run_reading(engine, partial(exported_rules, names=names))
     if output is None:
-        click.echo(text.encode(), nl=False)
+        click.echo(found.text.encode(), nl=False)
     else:
         with written(output, force=force) as file:
-            file.write(text.encode())
-        tell(Phrase.counted("{n} rule is in {path}.", "{n} rules are in {path}.", n=len(usable), path=output))
-    unusable = [each.unreadable_because for each in found if each.unreadable_because is not None]
-    if unusable:
-        raise failure(Phrase.joined(Phrase("Not all rules were written."), *unusable, by="\n  "))
+            file.write(found.text.encode())
+        tell(Phrase.counted("{n} rule is in {path}.", "{n} rules are in {path}.", n=found.rules, path=output))
+    if found.left_out:
+        raise failure(Phrase.joined(Phrase("Not all rules were written."), *found.left_out, by="\n  "))
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedRules:
+    """The text of a file of rules, and their number. `left_out`: why others cannot be written."""
+
+    text: str
+    rules: int
+    left_out: Sequence[Phrase]
+
+
+def exported_rules(connection: Connection, names: Sequence[str] = ()) -> ExportedRules:
+    """The rules of these names as a file, or all of them.
+
+    Raises:
+        RuleNotFound
+    """
+    every, accounts = table.every(connection), AccountNames(connection)
+    found = [table.named(every, name) for name in dict.fromkeys(names)] if names else every
+    usable = [each.rule for each in found if not each.unreadable]
+    text = as_toml([exported(each, accounts.name_of) for each in usable], _TABLE)
+    left_out = [each.unreadable_because for each in found if each.unreadable_because is not None]
+    return ExportedRules(text, len(usable), left_out)
 
 
 # --- Import ---
@@ -92,24 +110,32 @@ def import_(invocation: Invocation, file: BinaryIO, dry_run: bool) -> Listing:
     A rule of that name, in any letter case, is changed, any other is added at the end of the list, or at its position.
     Parts that the file does not name stay as they are; an empty text or list removes a part that a rule can do without.
     """
-    importing = _Import(EntryCheck(_options(), same=comparable).of(_read(file)), invocation)
-
+    settings = invocation.settings
+    importing = RuleImport(
+        desired_rules(file.read(), file.name), settings.delivery_folders, now=invocation.clock(), author=author()
+    )
     with invocation.gateway() as engine:
         if dry_run:
             rolled_back(engine, importing.work)
             tell(Phrase("Nothing was changed: this was a dry run."))
         else:
             run_writing(engine, importing.work)
-    for sentence in folder_sentences(invocation.settings):
+    for sentence in folder_sentences(settings):
         tell(sentence)
     return importing.listing()
 
 
-def _read(file: BinaryIO) -> list[Entry]:
+def desired_rules(content: bytes, name: str) -> list[DesiredEntry]:
+    """The rules of a file of that name, each value checked.
+
+    Raises:
+        click.ClickException: with all that is wrong.
+    """
     try:
-        return from_toml(text_of(file.read()), _TABLE, place=_place)
+        entries = from_toml(text_of(content), _TABLE, place=_place)
     except UnreadableFile as exc:
-        raise failure(Phrase("{path}: {reason}", path=file.name, reason=exc.args[0])) from exc
+        raise failure(Phrase("{path}: {reason}", path=name, reason=exc.args[0])) from exc
+    return EntryCheck(_options(), same=comparable).of(entries)
 
 
 def _place(number: int, name: object) -> Phrase:
@@ -143,14 +169,15 @@ class _Row:
         return "added" if not self.before else "changed" if self.changes else "unchanged"
 
 
-class _Import:
-    """The import of the rules of a file, in a transaction that may be repeated."""
+class RuleImport:
+    """The import of the rules of a file, in a transaction that may be repeated. `roots`: as in `problems_of`."""
 
-    def __init__(self, desired: Sequence[DesiredEntry], invocation: Invocation) -> None:
+    def __init__(self, desired: Sequence[DesiredEntry], roots: Sequence[str], *, now: datetime, author: Author) -> None:
         self._desired = desired
-        self._invocation = invocation
+        self._now = now
+        self._author = author
         self._options = _options()
-        self._roots = invocation.settings.delivery_folders
+        self._roots = roots
         self._rows: list[_Row] = []
 
     def work(self, connection: Connection) -> None:
@@ -162,7 +189,7 @@ class _Import:
         names = AccountNames(connection)
         self._rows = []
         problems: list[Phrase] = []
-        with table.editing(connection, now=self._invocation.clock(), author=author()) as editor:
+        with table.editing(connection, now=self._now, author=self._author) as editor:
             places = _places(editor)
             for desired in self._desired:
                 problems += self._carry_out(editor, desired, names, places)

@@ -1,14 +1,13 @@
 """`mail-importer rules`: the import rules."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import click
 from sqlalchemy import Connection
 
 from console.audit import author
-from console.changes import Changes, changes_between
 from console.confirmation import confirm
 from console.invocation import Invocation, as_stored, as_stored_each, example, pass_invocation, rule_names
 from console.option_checks import pasted_text
@@ -16,15 +15,23 @@ from console.output import Listing, Record, Report, prints_data, tell, wrong_usa
 from console.rules import views
 from console.rules.apply import apply
 from console.rules.bulk import export, import_
+from console.rules.editing import Edit, added, edited, moved, updated
 from console.rules.history import show_history
 from console.rules.options import name_option, rule_options
-from console.rules.reports import folder_sentences, rule_sentences
-from console.rules.settings import CONDITIONS, AccountNames, changed, exported, require_valid
+from console.rules.reports import (
+    added_sentence,
+    changed_sentence,
+    enabled_sentence,
+    folder_sentences,
+    moved_sentence,
+    removed_sentence,
+    rule_sentences,
+)
+from console.rules.settings import CONDITIONS, AccountNames
 from console.rules.test import test
 from console.translation.help import Group
 from db.engine import run_reading, run_writing
 from db.queries import rules as table
-from db.queries.rules import RuleEditor, StoredRule
 from phrases import Phrase
 from rules.rule import Rule
 
@@ -67,28 +74,17 @@ def add(
     All conditions must hold; of the entries of one option, one must. A rule without any fits all mail.
     """
 
-    def work(editor: RuleEditor, names: AccountNames) -> StoredRule:
-        rule = replace(changed(Rule(name, ""), given, names), enabled=not disabled)
-        require_valid(rule, invocation.settings.delivery_folders)
-        return editor.add(rule, position=given["position"])
-
-    rule = _edited(invocation, work).rule
-    sentence = (
-        Phrase("Rule {name!r} is added, but not enabled.", name=name)
-        if disabled
-        else Phrase("Rule {name!r} is added and enabled.", name=name)
-    )
-    return Report(_facts(rule, "added"), [sentence, *rule_sentences(rule), *folder_sentences(invocation.settings)])
+    roots = invocation.settings.delivery_folders
+    rule = _edited(
+        invocation, lambda editor, names: added(editor, names, name, given, enabled=not disabled, roots=roots)
+    ).rule
+    sentences = [added_sentence(rule), *rule_sentences(rule), *folder_sentences(invocation.settings)]
+    return Report(_facts(rule, "added"), sentences)
 
 
-def _edited(invocation: Invocation, work: Callable[[RuleEditor, AccountNames], T]) -> T:
+def _edited(invocation: Invocation, work: Edit[T]) -> T:
     """Change rules in one transaction."""
-
-    def transaction(connection: Connection) -> T:
-        names = AccountNames(connection)
-        with table.editing(connection, now=invocation.clock(), author=author()) as editor:
-            return work(editor, names)
-
+    transaction = partial(edited, work=work, now=invocation.clock(), author=author())
     with invocation.gateway() as engine:
         return run_writing(engine, transaction)
 
@@ -134,27 +130,13 @@ def update(
         given = {**CONDITIONS, **given}
     if not given:
         raise wrong_usage(Phrase("Name the parts to change. See: mail-importer rules update --help"))
-
-    def work(editor: RuleEditor, names: AccountNames) -> tuple[StoredRule, Changes]:
-        before = editor.by_name(name)
-        rule = changed(before.rule, given, names)
-        require_valid(rule, invocation.settings.delivery_folders)
-        after = editor.change(name, rule)
-        if given.get("position"):
-            editor.move({after.rule.name: given["position"]})
-        return after, changes_between(exported(before.rule, names.name_of), exported(after.rule, names.name_of))
-
-    after, changes = _edited(invocation, work)
+    roots = invocation.settings.delivery_folders
+    after, changes = _edited(invocation, lambda editor, names: updated(editor, names, name, given, roots=roots))
     if after.unreadable_because is not None:
         tell(after.unreadable_because)
-    sentence = Phrase(
-        "Rule {name!r} is changed. A running delivery role applies it within seconds.", name=after.rule.name
-    )
     facts = _facts(after.rule, "changed" if changes else "unchanged", changes=changes)
-    return Report(
-        facts,
-        [sentence, *rule_sentences(after.rule), *(folder_sentences(invocation.settings) if "folder" in given else [])],
-    )
+    folder = folder_sentences(invocation.settings) if "folder" in given else []
+    return Report(facts, [changed_sentence(after.rule), *rule_sentences(after.rule), *folder])
 
 
 def _refuse_both(given: Mapping[str, Any], **emptied: bool) -> None:
@@ -182,12 +164,8 @@ def list_rules(invocation: Invocation) -> Listing:
     All enabled rules are checked; the order is that of the list alone.
     """
 
-    def read(connection: Connection) -> list[dict[str, Any]]:
-        names = AccountNames(connection)
-        return [views.row(each, names) for each in table.every(connection)]
-
     with invocation.gateway() as engine:
-        rows = run_reading(engine, read)
+        rows = run_reading(engine, views.rows)
     empty = Phrase("There are no rules. Add one: mail-importer rules add --help")
     return Listing(views.LIST_COLUMNS, rows, empty=empty, details=views.LIST_DETAILS)
 
@@ -216,7 +194,7 @@ def enable(invocation: Invocation, names: tuple[str, ...]) -> Report:
     """
     found = _edited(invocation, lambda editor, _: [editor.set_enabled(name, True) for name in names])
     problems = [each for each in map(views.problem_of, found) if each is not None]
-    sentences = [Phrase("Rule {name!r} is enabled.", name=each.rule.name) for each in found]
+    sentences = [enabled_sentence(each.rule) for each in found]
     return Report([_facts(each.rule, "enabled") for each in found], [*sentences, *problems])
 
 
@@ -230,7 +208,7 @@ def disable(invocation: Invocation, names: tuple[str, ...]) -> Report:
     Mail is no longer checked against them. Files that they selected before are still saved.
     """
     found = _edited(invocation, lambda editor, _: [editor.set_enabled(name, False) for name in names])
-    sentences = [Phrase("Rule {name!r} is disabled.", name=each.rule.name) for each in found]
+    sentences = [enabled_sentence(each.rule) for each in found]
     return Report([_facts(each.rule, "disabled") for each in found], sentences)
 
 
@@ -259,7 +237,7 @@ def remove(invocation: Invocation, names: tuple[str, ...], yes: bool) -> Report:
         yes=yes,
     )
     found = _edited(invocation, lambda editor, _: [editor.remove(name) for name in exact])
-    sentences = [Phrase("Rule {name!r} is removed.", name=each.rule.name) for each in found]
+    sentences = [removed_sentence(each.rule) for each in found]
     return Report([_facts(each.rule, "removed") for each in found], sentences)
 
 
@@ -270,15 +248,8 @@ def remove(invocation: Invocation, names: tuple[str, ...], yes: bool) -> Report:
 @pass_invocation
 def move(invocation: Invocation, name: str, position: int) -> Report:
     """Move a rule to another place of the list, from 1; beyond the end, to the end."""
-
-    def work(editor: RuleEditor, _names: AccountNames) -> tuple[Rule, int]:
-        rule = editor.by_name(name).rule
-        editor.move({rule.name: position})
-        return rule, 1 + [each.rule.rule_id for each in editor.every()].index(rule.rule_id)
-
-    rule, place = _edited(invocation, work)
-    sentence = Phrase("Rule {name!r} is at position {place}.", name=rule.name, place=place)
-    return Report(_facts(rule, "moved", position=place), [sentence])
+    rule, place = _edited(invocation, lambda editor, _: moved(editor, name, position))
+    return Report(_facts(rule, "moved", position=place), [moved_sentence(rule, place)])
 
 
 rules_group.add_command(test)

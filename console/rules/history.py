@@ -1,6 +1,6 @@
 """`mail-importer rules history`: changes of rules, with author, time and values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -69,8 +69,13 @@ def show_history(invocation: Invocation, name: str | None) -> Listing:
     if name is not None:
         numbers = {each.number for each in found if _is_named(each, name)}
         found = [each for each in found if each.number in numbers]
+    return listing(found, empty=_nothing_of(name))
+
+
+def listing(found: Sequence[Change], *, empty: Phrase) -> Listing:
+    """The changes."""
     columns = history_columns(Column("rule", Phrase("Rule"), priority=2))
-    return Listing(columns, [_history_row(each) for each in found], empty=_nothing_of(name))
+    return Listing(columns, [_history_row(each) for each in found], empty=empty)
 
 
 def _nothing_of(name: str | None) -> Phrase:

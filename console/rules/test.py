@@ -143,15 +143,8 @@ def _tell_numbers(result: _Result) -> None:
 
 
 async def _tried(invocation: Invocation, database: Database, rules: Sequence[Rule], numbers: Sequence[int]) -> _Result:
-    lists = archive_lists_of(invocation.settings, database)
-    compiled, stored = trial.compiled(rules), _by_number(rules)
-    known = await trial.known_files(database, numbers)
-    result = _Result()
-    for facts in await trial.facts_of(database, numbers):
-        result.messages += 1
-        found = await trial.in_thread(compiled, facts, partial(lists.members, facts.message_id))
-        result.rows += [trial.row(each, stored[each.verdict.rule.rule.rule_id], known) for each in found]
-    return result
+    found = await trial.tried(database, archive_lists_of(invocation.settings, database), rules, numbers)
+    return _Result([row for _, rows in found for row in rows], messages=len(found))
 
 
 async def _on_file(invocation: Invocation, names: Sequence[str], content: bytes) -> _Result:

@@ -1,7 +1,7 @@
 """Rules against mail, as the delivery checks it: the verdicts, and the files that would be saved."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -14,7 +14,7 @@ from db.queries import rule_mail, rule_trials
 from db.queries import rules as table
 from db.queries.rule_trials import KnownFile, ReceivedMessage
 from db.queries.rules import StoredRule
-from delivery.checking import Members, with_lists
+from delivery.checking import ArchiveLists, Members, with_lists
 from phrases import Phrase
 from rules.compiled import CompiledRule, CompiledRules, Verdict
 from rules.mail import MailFacts
@@ -93,11 +93,14 @@ def trials(rules: CompiledRules, facts: MailFacts, members: Members) -> list[Tri
     return [Trial(facts, each, files_of(each.rule, facts) if each.matches else ()) for each in verdicts]
 
 
-async def messages_since(database: Database, since: datetime) -> AsyncIterator[list[ReceivedMessage]]:
-    """The messages received since then, some at a time."""
+async def messages_since(
+    database: Database, since: datetime, *, without: Collection[int] = ()
+) -> AsyncIterator[list[ReceivedMessage]]:
+    """The messages received since then, but those of the accounts `without`, some at a time."""
     last: ReceivedMessage | None = None
     while True:
-        page = await database.read(partial(rule_trials.received_since, since=since, after=last, limit=_BATCH))
+        read = partial(rule_trials.received_since, since=since, after=last, limit=_BATCH, without=without)
+        page = await database.read(read)
         if not page:
             return
         yield page
@@ -147,6 +150,19 @@ def _file(wanted: WantedFile, rule: Rule, known: KnownFile | None) -> dict[str, 
         "reason": wanted.reason,
         "problem": wanted.problem,
     }
+
+
+async def tried(
+    database: Database, lists: ArchiveLists, rules: Sequence[Rule], numbers: Sequence[int]
+) -> list[tuple[MailFacts, list[dict[str, Any]]]]:
+    """The messages of these numbers, each with a row for each rule."""
+    made, stored = compiled(rules), {each.rule_id: each for each in rules}
+    known = await known_files(database, numbers)
+    result = []
+    for facts in await facts_of(database, numbers):
+        found = await in_thread(made, facts, partial(lists.members, facts.message_id))
+        result.append((facts, [row(each, stored[each.verdict.rule.rule.rule_id], known) for each in found]))
+    return result
 
 
 def joined(folder: str, name: str) -> str:

@@ -2,11 +2,20 @@
 
 from typing import Any, Final
 
+from sqlalchemy import Connection
+
 from console.output import Column, shown
 from console.rules.settings import AccountNames, conditions_of, conditions_shown, problems_of
+from db.queries import rules as table
 from db.queries.rules import StoredRule
 from phrases import Phrase
 from rules.rule import CONTAINERS
+
+
+def rows(connection: Connection) -> list[dict[str, Any]]:
+    """Return all facts of all rules, in their order."""
+    names = AccountNames(connection)
+    return [row(each, names) for each in table.every(connection)]
 
 
 def row(stored: StoredRule, names: AccountNames) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def read(connection: Connection, *, now: datetime) -> Deliveries:
         unchecked=unchecked,
         unchecked_since=_unchecked_since(connection) if unchecked else None,
         folders=_folders(connection, now=now),
-        failed=_failed(connection),
+        failed=failed(connection),
     )
 
 
@@ -188,8 +188,8 @@ def _described(connection: Connection, folder: WaitingFolder, *, late: datetime)
     return folder
 
 
-def _failed(connection: Connection) -> list[FailedFiles]:
-    """Of each rule, the most first."""
+def failed(connection: Connection) -> list[FailedFiles]:
+    """The files of each rule that failed, the most first."""
     some = (
         select(_file.nRuleID, _file.nFileID).where(_file.sState == FileState.FAILED.value).limit(MAX_COUNTED).subquery()
     )

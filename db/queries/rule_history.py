@@ -61,9 +61,11 @@ def note_others(connection: Connection, rules: Mapping[int, Mapping[str, Any]], 
     note(connection, [*found, *gone], now=now)
 
 
-def changes(connection: Connection) -> list[Change]:
-    """All changes, oldest first."""
+def changes(connection: Connection, rule_id: int | None = None) -> list[Change]:
+    """All changes, or those of a rule, oldest first."""
     statement = select(email_rule_change).order_by(_row.nRuleID, _row.nChangeID)
+    if rule_id is not None:
+        statement = statement.where(_row.nRuleID == rule_id)
     found = history.changes_in((row.nRuleID, row) for row in connection.execute(statement))
     return [each if each.action == Action.MOVED else _in_its_place(each) for each in found]
 

@@ -6,8 +6,9 @@ Every function takes the connection of a transaction; see `db.engine`.
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import BindParameter, Connection, Row, Select, and_, bindparam, or_, select
 
 from db.keys import in_queries
 from db.outcomes import RuleState
@@ -35,10 +36,18 @@ class KnownFile:
 
 
 def received_since(
-    connection: Connection, since: datetime, *, after: ReceivedMessage | None, limit: int
+    connection: Connection,
+    since: datetime,
+    *,
+    after: ReceivedMessage | None,
+    limit: int,
+    without: Collection[int] = (),
 ) -> list[ReceivedMessage]:
-    """Up to `limit` messages received since then, in the order of receipt, those behind `after`."""
-    statement = select(_row.nMessageID, _row.dtReceived, _row.sRuleState, _row.nRulesMatched)
+    """Up to `limit` messages received since then, in the order of receipt, those behind `after`.
+
+    `without`: accounts whose messages are left out.
+    """
+    statement = _messages(without)
     if after is None:
         statement = statement.where(_row.dtReceived >= since)
     else:
@@ -48,7 +57,43 @@ def received_since(
         )
         statement = statement.where(_row.dtReceived >= after.received, is_behind)
     rows = connection.execute(statement.order_by(_row.dtReceived, _row.nMessageID).limit(limit))
-    return [ReceivedMessage(row[0], row[1], is_checked=row[2] != RuleState.WHITE or row[3] is not None) for row in rows]
+    return list(map(_received, rows))
+
+
+def latest(
+    connection: Connection,
+    *,
+    account_id: int | None,
+    before: ReceivedMessage | None,
+    limit: int,
+    without: Collection[int] = (),
+) -> list[ReceivedMessage]:
+    """Up to `limit` messages, the latest first, those behind `before`.
+
+    `account_id`: of it alone. `without`: accounts whose messages are left out.
+    """
+    statement = _messages(without).where(_row.dtReceived.is_not(None))
+    if account_id is not None:
+        statement = statement.where(_row.nAccountID == account_id)
+    if before is not None:
+        is_behind = or_(_row.dtReceived < before.received, _row.nMessageID < before.message_id)
+        statement = statement.where(_row.dtReceived <= before.received, is_behind)
+    rows = connection.execute(statement.order_by(_row.dtReceived.desc(), _row.nMessageID.desc()).limit(limit))
+    return list(map(_received, rows))
+
+
+def _messages(without: Collection[int]) -> Select[Any]:
+    statement = select(_row.nMessageID, _row.dtReceived, _row.sRuleState, _row.nRulesMatched)
+    if without:
+        # Numbers in the text: there may be more accounts than a statement has parameters.
+        numbers: BindParameter[Any] = bindparam("without", sorted(without), expanding=True, literal_execute=True)
+        statement = statement.where(_row.nAccountID.not_in(numbers))
+    return statement
+
+
+def _received(row: Row[Any]) -> ReceivedMessage:
+    is_checked = row.sRuleState != RuleState.WHITE or row.nRulesMatched is not None
+    return ReceivedMessage(row.nMessageID, row.dtReceived, is_checked=is_checked)
 
 
 def find(connection: Connection, text: str, *, limit: int) -> list[int]:
