@@ -26,6 +26,20 @@ def may_see(connection: Connection, account_id: int, groups: Collection[str]) ->
     return text is None or _admits(text, {each.casefold() for each in groups})
 
 
+def visible_accounts(connection: Connection, hidden: Collection[int]) -> list[int] | None:
+    """The numbers of all accounts but the hidden ones, removed accounts included; None: none is hidden."""
+    if not hidden:
+        return None
+    return [number for number in connection.scalars(select(_settings.nAccountID)) if number not in hidden]
+
+
+def visible_names(connection: Connection, hidden: Collection[int], *, limit: int) -> list[str]:
+    """Up to `limit` names of accounts that are not removed, in their order, without the hidden ones."""
+    named = select(_settings.nAccountID, _settings.sAccountName).where(_settings.dtRemoved.is_(None))
+    rows = connection.execute(named.order_by(_settings.sAccountName).limit(limit + len(hidden)))
+    return [str(name) for number, name in rows if number not in hidden][:limit]
+
+
 def _admits(text: object, groups: set[str]) -> bool:
     # Of a value that another program wrote, and that is no text, nothing is admitted. A text without an entry limits
     # nothing, as null.

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, case, select
+from sqlalchemy import ColumnElement, Connection, Row, case, func, select
 
 from db.keys import spellings
 from db.outcomes import ContentState
@@ -15,6 +15,7 @@ from db.queries import duplicates
 from db.tables import attachment, email_file, header, message, original, recipient
 
 _row = message.c
+_BODY: Final = frozenset({_row.sBody, _row.sBodyText})
 _LARGEST_NUMBER: Final = 2**63 - 1
 _RECIPIENT_KINDS: Final = ("to", "cc", "bcc", "replyTo")
 
@@ -68,6 +69,28 @@ def find(connection: Connection, account_id: int, text: str, *, limit: int) -> l
     return []
 
 
+def located(connection: Connection, message_id: int) -> tuple[int, Found] | None:
+    """The message of that number, with the number of its account."""
+    row = connection.execute(
+        select(_row.nAccountID, _row.nMessageID, _row.sGraphMessageID).where(_row.nMessageID == message_id)
+    ).one_or_none()
+    return None if row is None else (row[0], Found(row[1], row[2]))
+
+
+def body_of(connection: Connection, message_id: int, *, limit: int) -> tuple[str | None, str | None]:
+    """The type of the body, and up to that many characters of it."""
+    row = connection.execute(
+        select(_row.sBodyType, func.substring(_row.sBody, 1, limit)).where(_row.nMessageID == message_id)
+    ).one_or_none()
+    return (None, None) if row is None else (row[0], row[1])
+
+
+def body_length(connection: Connection, message_id: int) -> int:
+    """The characters of the body and of its text."""
+    lengths = func.coalesce(func.length(_row.sBody), 0) + func.coalesce(func.length(_row.sBodyText), 0)
+    return connection.scalar(select(lengths).where(_row.nMessageID == message_id)) or 0
+
+
 def original_of(connection: Connection, message_id: int) -> Original | None:
     """The MIME of the message; None: it was not requested at the import."""
     mime = original.c
@@ -84,14 +107,19 @@ def original_of(connection: Connection, message_id: int) -> Original | None:
     return None if row is None else Original(row[0], row[1], row[2], row[3], row[4], there=bool(row[5]))
 
 
-def message_of(connection: Connection, message_id: int) -> dict[str, Any] | None:
-    """Everything but attachments, as exported; None: the message is no longer there."""
-    row = connection.execute(select(message).where(_row.nMessageID == message_id)).one_or_none()
+def message_of(connection: Connection, message_id: int, *, with_body: bool = True) -> dict[str, Any] | None:
+    """Everything but attachments, as exported; None: the message is no longer there.
+
+    `with_body`: false, the body is not read, and not in the result.
+    """
+    columns = [each for each in message.columns if with_body or each not in _BODY]
+    row = connection.execute(select(*columns).where(_row.nMessageID == message_id)).one_or_none()
     if row is None:
         return None
     mime = original_of(connection, message_id)
     return {
         **_facts(row),
+        **({"body": row.sBody, "body_text": row.sBodyText} if with_body else {}),
         "after_import": _after_import(row),
         "rules": {"state": row.sRuleState, "matched": row.nRulesMatched, "files": _files(connection, message_id)},
         "recipients": _recipients(connection, message_id),
@@ -152,8 +180,6 @@ def _facts(row: Row[Any]) -> dict[str, Any]:
         "size": row.nSize,
         "has_attachments": row.bHasAttachments,
         "body_type": row.sBodyType,
-        "body": row.sBody,
-        "body_text": row.sBodyText,
     }
 
 
