@@ -45,6 +45,7 @@ def application_of(services: Services, metrics: ConsoleMetrics, routes: Iterable
     for each in (*routes, *api_routes.routes_of(services)):
         application.router.add_route(each.method, each.path, console.handler(each), name=None)
     application.router.add_static("/static", STATIC)
+    application.on_response_prepare.append(console.prepare)
     return application
 
 
@@ -157,6 +158,9 @@ class _Console:
             visit.set_cookie(answer, VISITOR_COOKIE, visit.browser_id)
         if visit.notice is not None and answer.content_type == "text/html":
             notices.forget(answer)
+
+    async def prepare(self, request: web.Request, answer: web.StreamResponse) -> None:
+        """Complete the headers of an answer, of a stream as well."""
         add_headers(answer, is_secure=self.services.addresses.is_secure or request.secure)
 
 

@@ -17,6 +17,7 @@ from console.web.security import Addresses
 from console.web.sessions import Sessions
 from console.web.tokens import RandomBytes
 from console.wiring.calls import CallContext
+from console.wiring.overview import OverviewCache
 from db.engine import Database
 
 
@@ -44,4 +45,5 @@ class Services:
     entra: EntraSignIn | None
     jobs: Jobs
     streams: Streams
+    overview: OverviewCache
     stop: asyncio.Event

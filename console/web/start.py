@@ -29,6 +29,7 @@ from console.wiring.calls import USUAL, CallContext
 from console.wiring.certificate_store import certificate_store, naming
 from console.wiring.clock import utc_now
 from console.wiring.database import open_engine
+from console.wiring.overview import OverviewCache, OverviewReader
 from console.wiring.queue import open_queue
 from console.wiring.roles import ConsoleContext
 from db.engine import Database
@@ -63,11 +64,19 @@ async def start_console(settings: Settings, context: ConsoleContext, resources: 
             role="console",
         )
         _in_background(certificate.watch(context.stop, context.reload), "console certificate", resources)
-    _in_background(keep_up(services, context.stop), "console upkeep", resources)
+    start_background(services, resources)
     tls = None if certificate is None else _present(certificate)
     port = await serve(services, metrics, resources, tls)
     log.info("console_listening", host=settings.console_host, port=port, url=services.settings.console_address)
     return port
+
+
+def start_background(services: Services, resources: AsyncExitStack) -> None:
+    """Start the tasks that pages rely on, which `resources` stop."""
+    stop = services.stop
+    _in_background(keep_up(services, stop), "console upkeep", resources)
+    overview = background.restarted(lambda: services.overview.run(stop), name="console overview")
+    _in_background(overview, "console overview", resources)
 
 
 async def serve(
@@ -137,6 +146,7 @@ async def opened_services(
                 entra=entra,
                 jobs=jobs,
                 streams=Streams(stop),
+                overview=OverviewCache(OverviewReader(settings, database, queue, clock=clock).snapshot, clock=clock),
                 stop=stop,
             )
             await jobs.close()

@@ -7,8 +7,8 @@ from aiohttp import web
 from sqlalchemy import Connection
 
 from console.web.bearer import new_token
-from console.web.passwords import WeakPassword, require_strong
 from console.web.pages.sign_in import signed_out
+from console.web.passwords import WeakPassword, require_strong
 from console.web.rights import Role
 from console.web.routes import Routes, action, page
 from console.web.tokens import key_of
@@ -84,11 +84,13 @@ async def add_token(visit: Visit) -> web.StreamResponse:
     """Make a token; it is shown once."""
     user_id, name, life = _local_id(visit), (await visit.text("name")).strip(), await visit.text("life")
     if not name or len(name) > _MAX_NAME or not name.isprintable():
-        return await _page(visit, error=Phrase("Give the token a name of at most {most} characters.", most=_MAX_NAME), status=400)  # fmt: skip
+        wrong = Phrase("Give the token a name of at most {most} characters.", most=_MAX_NAME)
+        return await _page(visit, error=wrong, status=400)
     if life not in map(str, _LIVES):
         raise web.HTTPBadRequest
     if len(await visit.read(lambda connection: console_users.tokens(connection, user_id))) >= _MAX_TOKENS:
-        return await _page(visit, error=Phrase("There are {most} tokens already. Remove one first.", most=_MAX_TOKENS), status=400)  # fmt: skip
+        wrong = Phrase("There are {most} tokens already. Remove one first.", most=_MAX_TOKENS)
+        return await _page(visit, error=wrong, status=400)
     token, now = new_token(visit.services.random), visit.now
     await visit.write(
         lambda connection: console_users.add_token(
