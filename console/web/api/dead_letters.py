@@ -41,7 +41,10 @@ from phrases import Phrase
 _MAX_IDS: Final = 500
 _WAYS: Final = ("ids", "account", "reason", "since", "until")
 _ENTRY: Final = r"^[1-9][0-9]{0,18}$"
-_Entry = Annotated[str, StringConstraints(pattern=_ENTRY)]
+_Entries = Annotated[
+    list[Annotated[str, StringConstraints(pattern=_ENTRY)]],
+    Field(min_length=1, max_length=_MAX_IDS, description="Values of `entry`."),
+]
 _Reason = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\u0000]+$")]
 
 
@@ -64,9 +67,7 @@ class ReplayRequest(Given):
     )
 
     all: Annotated[Literal[True] | None, OPTIONAL] = None
-    ids: Annotated[
-        list[_Entry] | None, OPTIONAL, Field(min_length=1, max_length=_MAX_IDS, description="Values of `entry`.")
-    ] = None
+    ids: Annotated[_Entries | None, OPTIONAL] = None
     account: Annotated[Name | None, OPTIONAL] = None
     reason: Annotated[_Reason | None, OPTIONAL] = None
     since: Annotated[Time | None, OPTIONAL] = None

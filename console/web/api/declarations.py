@@ -79,11 +79,11 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"
 """A name. No database stores the character NUL."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\u0000]+$")]
 """A text to search for, or to keep."""
-Number = Annotated[int, BeforeValidator(_number), Field(ge=1, le=LARGEST_NUMBER)]
+Number = Annotated[int, Field(ge=1, le=LARGEST_NUMBER), BeforeValidator(_number)]
 """The number of an object."""
 Flag = Annotated[bool, BeforeValidator(_flag)]
 """A parameter that is true or false."""
-Limit = Annotated[int, BeforeValidator(_number), Field(ge=1, le=MAX_LIMIT, description="At most so many.")]
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="At most so many."), BeforeValidator(_number)]
 Cursor = Annotated[
     str,
     StringConstraints(min_length=1, max_length=500, pattern=r"^[^\u0000]+$"),
