@@ -35,6 +35,10 @@ class Given(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Nullable(Given):
+    """The base of bodies whose members may be null, as they are in the answers."""
+
+
 class Nothing(Given):
     """No parameters, or no body."""
 

@@ -1,17 +1,18 @@
 """The OpenAPI document, made of the declarations by which requests are checked (OpenAPI 3.1)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
 from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from pydantic.json_schema import models_json_schema
 
 from console.web.api import models
-from console.web.api.declarations import ROOT, AnyOperation
+from console.web.api.declarations import ROOT, AnyOperation, Nullable
 from console.web.rights import Role
 
 _SCHEMAS: Final = "#/components/schemas/"
+_REFERENCE: Final = _SCHEMAS + "{model}"
 _TEXTS: Final = {
     HTTPStatus.UNAUTHORIZED: "No valid token was given",
     HTTPStatus.FORBIDDEN: "The roles of the caller do not allow it",
@@ -99,7 +100,7 @@ def _of_all(operation: AnyOperation) -> Iterable[HTTPStatus]:
 
 
 def _parameters(operation: AnyOperation) -> Iterable[dict[str, Any]]:
-    schema = _without_null(operation.parameters.model_json_schema(ref_template=_SCHEMAS + "{model}"))
+    schema = _without_null(operation.parameters.model_json_schema(ref_template=_REFERENCE))
     for name, each in schema.get("properties", {}).items():
         in_path = name in operation.path_names
         description = each.pop("description", None)
@@ -146,23 +147,23 @@ def _name(status: HTTPStatus) -> str:
 
 
 def _schemas(operations: Sequence[AnyOperation]) -> dict[str, Any]:
-    answers: list[tuple[type[BaseModel], JsonSchemaMode]] = [(models.Problem, "validation")]
-    asked: list[tuple[type[BaseModel], JsonSchemaMode]] = []
+    answers = {each.answer.model for each in operations if each.answer.model is not None}
+    found = _defined({models.Problem, *answers})
     for each in operations:
-        if each.answer.model is not None:
-            answers.append((each.answer.model, "validation"))
         if each.body is not None:
-            asked.append((each.body, "validation"))
-        asked.append((each.parameters, "validation"))
-    wanted = {each.body.__name__ for each in operations if each.body is not None}
-    parameters = {each.parameters.__name__ for each in operations}
-    found: dict[str, Any] = models_json_schema(list(dict.fromkeys(answers)), ref_template=_SCHEMAS + "{model}")[1][
+            given = _defined({each.body})
+            found |= given if issubclass(each.body, Nullable) else _without_null(given)
+        # Those of parameters stand in place, but for what they refer to.
+        found |= _without_null(each.parameters.model_json_schema(ref_template=_REFERENCE).get("$defs", {}))
+    return found
+
+
+def _defined(wanted: Collection[type[BaseModel]]) -> dict[str, Any]:
+    """The schemas of models, and of all that they refer to."""
+    in_order = sorted(wanted, key=lambda each: each.__name__)
+    found: dict[str, Any] = models_json_schema([(each, "validation") for each in in_order], ref_template=_REFERENCE)[1][
         "$defs"
     ]
-    given = models_json_schema(list(dict.fromkeys(asked)), ref_template=_SCHEMAS + "{model}")[1]["$defs"]
-    for name, schema in given.items():
-        if name in wanted or name not in parameters:
-            found.setdefault(name, _without_null(schema))
     return found
 
 

@@ -209,6 +209,31 @@ async def test_changes_are_made_under_the_name_of_the_user(site: ConsoleSite) ->
     assert is_problem(await administrator.call("POST", "/accounts/unknown/enable"), 404)
 
 
+async def test_a_rule_is_put_as_it_is_shown(site: ConsoleSite) -> None:
+    fill(site)
+    administrator = program(site, Role.ADMINISTRATOR)
+    conditions = {"senders": ["lab.example"], "subject_is": ["Results"], "size_most": 5000, "has_attachments": True}
+    rule = {"folder": "/srv/import/new", "account": "laboratory", "conditions": conditions, "unpack": ["zip"]}
+    put = await administrator.call("PUT", "/rules/New%2Fone", {**rule, "save_body": "text", "enabled": False})
+    assert (put.status, put.json["action"]) == (200, "added"), put.raw
+    shown = (await administrator.get("/rules/new%2fONE")).json
+    assert (shown["name"], shown["enabled"], shown["account"]) == ("New/one", False, "laboratory")
+    assert {name: value for name, value in shown["conditions"].items() if value not in ([], None)} == conditions
+    assert (shown["unpack"], shown["save_body"], shown["save_original"]) == (["zip"], "text", False)
+    put = await administrator.call("PUT", "/rules/new%2Fone", {"folder": "/srv/import/new"})
+    assert put.json == {"rule_id": shown["rule_id"], "name": "New/one", "action": "changed"}
+    shown = (await administrator.get("/rules/New%2Fone")).json
+    assert (shown["enabled"], shown["account"], shown["save_body"]) == (False, None, None)
+    assert not any(shown["conditions"].values())
+    answer = await administrator.call("PUT", "/rules/Other", {"folder": "relative", "conditions": {"size_least": -1}})
+    assert is_problem(answer, 422)
+    assert [each["pointer"] for each in answer.json["errors"]] == ["/conditions/size_least"]
+    answer = await administrator.call("PUT", "/rules/Other", {"folder": "relative"})
+    assert is_problem(answer, 422)
+    assert "relative" in answer.json["errors"][0]["detail"]
+    assert is_problem(await administrator.get("/rules/Other"), 404)
+
+
 # Replay.
 
 
