@@ -51,7 +51,7 @@ async def audited(
     Raises:
         DatabaseUnavailable: nothing was begun.
     """
-    operator = by or author()
+    operator = author() if by is None else by
     number = await database.write(
         lambda connection: audit.begin(
             connection,

@@ -36,6 +36,7 @@ _SETTINGS: Final = {
     "bFilterHasAttachments": "has_attachments",
     "nFilterSizeLeast": "size_least",
     "nFilterSizeMost": "size_most",
+    "sConsoleAccess": "console_access",
 }
 """The setting's name, as options and files have it, by column."""
 

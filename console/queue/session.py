@@ -43,15 +43,8 @@ def maintained(
         if criteria.account is not None:
             name = criteria.account
             account_id = (await database.read(lambda connection: accounts.with_removed(connection, name))).account_id
-        selection = Selection(
-            entries=[str(each) for each in criteria.entries] or None,
-            account_id=account_id,
-            reason=criteria.reason,
-            since=criteria.since,
-            until=criteria.until,
-        )
         maintenance = QueueMaintenance(queue, database, author=author(), clock=invocation.clock)
-        return await work(maintenance, selection)
+        return await work(maintenance, criteria.selection(account_id))
 
     return at_queue(invocation, run)
 

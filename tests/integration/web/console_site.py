@@ -72,6 +72,7 @@ class Browser:
     async def post_bytes(self, path: str, body: io.BytesIO) -> Answer:
         """Send the bytes of a form as they are."""
         return await self._send("POST", path, {"Content-Type": "application/x-www-form-urlencoded"}, body)
+
     async def send(self, path: str, form: aiohttp.FormData) -> Answer:
         """Send a form as it is, such as one with a file."""
         return await self._send("POST", path, {}, form)
