@@ -8,18 +8,14 @@ import pytest
 from playwright.async_api import expect
 from sqlalchemy import Connection, update
 
-from bus.notification import Notification
-from bus.queue import Message
 from console.web.rights import Role
 from db.outcomes import FailureState
 from db.queries import accounts, audit, failures
-from db.queries.failures import Failure
 from db.tables import account_settings
 from tests.doubles.chromium import Chromium
 from tests.integration.web.console_site import PASSWORD, ConsoleSite
+from tests.integration.web.failing_mail import fail, notification
 from tests.integration.web.forms_and_jobs import finished, next_page, value_of
-
-SUBJECT = "Findings of <b>Mr. Miller</b>"
 
 
 @pytest.fixture
@@ -35,32 +31,6 @@ async def filled(site: ConsoleSite) -> int:
     await fail(site, number, "other", reason="Other")
     await fail(site, number, "later", reason="MailboxBusy", later=True)
     return number
-
-
-async def fail(site: ConsoleSite, account_id: int, graph_id: str, *, reason: str, later: bool = False) -> None:
-    queue, now = site.services.queue, datetime.now(UTC)
-    await queue.put([notification(account_id, graph_id)])
-    [delivery] = await queue.receive(1, wait=timedelta(seconds=5))
-    if later:
-        await queue.abandon(delivery, delay=timedelta(hours=1))
-    else:
-        await queue.dead_letter(delivery, reason=reason, description="It cannot be read.")
-    failure = Failure(
-        account_id=account_id,
-        graph_id=graph_id,
-        attempts=3,
-        failed=now,
-        next_attempt=now + timedelta(hours=1) if later else None,
-        reason=reason,
-        detail="It cannot be read.",
-        subject=SUBJECT,
-        from_name="Doctor Who",
-    )
-    site.write(lambda connection: failures.settle(connection, {failure.key: failure}))
-
-
-def notification(account_id: int, graph_id: str) -> Message:
-    return Notification(account_id, "s", "created", graph_id, None, datetime.now(UTC), "c").to_message()
 
 
 async def dead(site: ConsoleSite) -> list[str]:
