@@ -270,6 +270,8 @@ message = Table(
     _one_of("sRuleState", *RuleState),
     Index("IX_tblEmailMessage_nAccountID_dtReceived", "nAccountID", "dtReceived"),
     Index("IX_tblEmailMessage_dtReceived", "dtReceived"),
+    # Counts those of an hour.
+    Index("IX_tblEmailMessage_dtImported", "dtImported"),
     # Also counts those of each account that are pending or failed, without reading the rows.
     Index("IX_tblEmailMessage_sAfterImportState", "sAfterImportState", "dtAfterImportDue", "nAccountID"),
     # Finds those that no rule was checked against, and counts the others.
@@ -402,6 +404,7 @@ seen = Table(
     Column("dtSeen", UtcDateTime, nullable=False, doc="Time of the decision."),
     UniqueConstraint("nAccountID", "sGraphMessageID"),
     Index("IX_tblEmailSeen_nAccountID_dtReceived", "nAccountID", "dtReceived"),
+    Index("IX_tblEmailSeen_dtReceived", "dtReceived"),
     sqlite_autoincrement=True,
     info={"doc": "Messages that the filters of their account left out: checked, and not imported."},
 )
@@ -1194,6 +1197,8 @@ message_trace = Table(
     _phrase_of("sDetail"),
     Index("IX_tblMessageTrace_nAccountID_sGraphMessageID", "nAccountID", "sGraphMessageID"),
     Index("IX_tblMessageTrace_dtEnded", "dtEnded"),
+    # Lists those of an outcome, by time.
+    Index("IX_tblMessageTrace_sOutcome_dtEnded", "sOutcome", "dtEnded"),
     sqlite_autoincrement=True,
     info={"doc": "Attempts at a message, and operations of an operator on it, one row each; kept for trace_days."},
 )

@@ -27,7 +27,7 @@ from db.engine import run_reading
 from db.outcomes import MessageState, RuleState
 from db.queries import accounts, message_log
 from db.queries.file_log import rule_number
-from db.queries.message_log import LogCriteria, LoggedAttachment, LoggedMessage, Position
+from db.queries.message_log import LogCriteria, LoggedAttachment, LoggedMessage, Page, Position
 from phrases import Phrase
 
 _MAX_NUMBER: Final = 2**63 - 1
@@ -149,7 +149,7 @@ def list_(
     waits in the queue is not listed: see queue status.
     """
 
-    def read(connection: Connection) -> tuple[list[LoggedMessage], dict[int, list[LoggedAttachment]]]:
+    def read(connection: Connection) -> tuple[Page, dict[int, list[LoggedAttachment]]]:
         account_id = None if name is None else accounts.with_removed(connection, name).account_id
         criteria = LogCriteria(
             account_id=account_id,
@@ -158,15 +158,14 @@ def list_(
             rule_id=None if rule is None else rule_number(connection, rule),
             **texts,
         )
-        found = message_log.page(connection, criteria, limit=limit + 1, after=after)
-        numbers = {each.message_id for each in found if each.message_id is not None} if named else set()
+        found = message_log.page(connection, criteria, limit=limit, after=after)
+        numbers = {each.message_id for each in found.messages if each.message_id is not None} if named else set()
         return found, message_log.attachments_of(connection, numbers)
 
     with invocation.gateway() as engine:
         found, attachments = run_reading(engine, read)
-    if len(found) > limit:
-        del found[limit:]
-        more = Phrase("There are more: add --after {cursor}", cursor=_cursor(found[-1].position))
+    if found.next is not None:
+        more = Phrase("There are more: add --after {cursor}", cursor=_cursor(found.next))
         click.get_current_context().call_on_close(lambda: tell(more))  # below the list
     columns = [
         Column("time", Phrase("Received (UTC)"), _short, whole=True),
@@ -189,7 +188,7 @@ def list_(
         Column("reason", Phrase("Reason"), _where_known),
         Column("detail", Phrase("Cause"), _where_known),
     ]
-    rows = [_row(each, attachments if named else None) for each in found]
+    rows = [_row(each, attachments if named else None) for each in found.messages]
     return Listing(columns, rows, empty=Phrase("No message fits."), details=details)
 
 

@@ -1,19 +1,38 @@
 """The log of messages: imported, waiting, failed, filtered, duplicates and removed ones, newest first, page by page.
 
 A page is read from each table that has such messages, by an index on the time where there is one, and merged. The next
-page begins behind a position, so that a late page costs what the first does. Only the first source may be large without
-a bound: the times of its page bound what is read of the others.
+page begins behind a position, so that a late page costs what the first does. The times of what is found bound what is
+read of the next table.
+
+No index finds a part of a text. Such a search, and any other that may read many rows for one that matches, goes back in
+slices of time, each of a bounded number of rows; with a bound of its time, the page tells how far it came, and the next
+one continues there.
 
 Every function takes the connection of a transaction; see `db.engine`.
 """
 
+import math
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, literal_column, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.sql.selectable import FromClause
 
 from db.keys import in_queries, rounded
@@ -35,6 +54,19 @@ from db.tables import (
 NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 """The position of a message without a time: behind all others."""
 
+MAX_COUNTED: Final = 10_000
+"""Messages are counted up to this number."""
+
+_FIRST_SLICE: Final = 2048
+_MIN_SLICE: Final = 256
+_MAX_SLICE: Final = 65_536
+"""Rows of a slice: powers of two, so that a server sees few statements."""
+_FAST_SECONDS: Final = 0.01
+_SLOW_SECONDS: Final = 0.03
+_MAX_PARAMETERS: Final = 1024
+"""Accounts that are named by parameters; SQL Server allows 2,100 of them."""
+_FEW_ACCOUNTS: Final = 16
+
 _ADDRESSED: Final = ("to", "cc", "bcc")
 _ONE: Final[ColumnElement[int]] = literal_column("1")
 
@@ -49,7 +81,8 @@ class LogCriteria:
 
     `sender`, `recipient`, `subject`, `attachment`: parts of the text, in any letter case, of names and addresses and of
     file names. `since` (included) and `until` are of the time of receipt, see `LoggedMessage`. `states`, `rule_states`:
-    None is all. `rule_id`: of a rule that selected a file of the message.
+    None is all. `rule_id`: of a rule that selected a file of the message. `account_ids`: of these accounts, any number;
+    None is all.
     """
 
     account_id: int | None = None
@@ -62,6 +95,7 @@ class LogCriteria:
     states: Collection[MessageState] | None = None
     rule_states: Collection[RuleState] | None = None
     rule_id: int | None = None
+    account_ids: Collection[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,23 +175,67 @@ class LoggedRecipient:
     address: str | None = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some messages, the newest first. `next`: the position behind which the next page begins; None: this is the last.
+
+    `searched_to`: set where the time was over before all was searched or enough was found: all messages of this time or
+    later were searched.
+    """
+
+    messages: Sequence[LoggedMessage]
+    next: Position | None = None
+    searched_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number of messages. `is_exact`: False if there may be more."""
+
+    number: int
+    is_exact: bool
+
+
 def page(
-    connection: Connection, criteria: LogCriteria, *, limit: int, after: Position | None = None
-) -> list[LoggedMessage]:
-    """Up to `limit` messages, the newest first, behind that position."""
+    connection: Connection,
+    criteria: LogCriteria,
+    *,
+    limit: int,
+    after: Position | None = None,
+    seconds: float = math.inf,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Page:
+    """Up to `limit` messages behind that position; fewer, or none, where a search is not over after `seconds`."""
     found: list[LoggedMessage] = []
-    oldest: datetime | None = None
-    for source in _SOURCES:
-        if criteria.states is not None and not source.states & set(criteria.states):
-            continue
-        conditions = source.conditions(criteria)
-        if conditions is None:
-            continue
-        found += source.read(connection, conditions, criteria, _Window(limit, after, oldest))
-        found.sort(key=lambda each: each.position.order, reverse=True)
-        del found[limit:]
-        oldest = found[-1].position.time if len(found) == limit else None
-    return _counted(connection, found)
+    for part in _slices(connection, criteria, after, seconds, monotonic):
+        found += part.newest(limit + 1 - len(found))
+        if len(found) > limit:
+            break
+        if (time_reached := part.cut_off_at()) is not None:
+            is_full = len(found) == limit
+            return Page(_counted(connection, found), _end_of(time_reached), None if is_full else time_reached)
+    rest = len(found) > limit
+    del found[limit:]
+    return Page(_counted(connection, found), found[-1].position if rest else None)
+
+
+def count(
+    connection: Connection,
+    criteria: LogCriteria,
+    *,
+    limit: int = MAX_COUNTED,
+    seconds: float = math.inf,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Count:
+    """The number of messages, up to `limit`; of a search that is not over after `seconds`, what was found by then."""
+    number = 0
+    for part in _slices(connection, criteria, None, seconds, monotonic):
+        number += part.count(limit + 1 - number)
+        if number > limit:
+            return Count(limit, is_exact=False)
+        if part.cut_off_at() is not None:
+            return Count(number, is_exact=False)
+    return Count(number, is_exact=True)
 
 
 def attachments_of(connection: Connection, message_ids: Collection[int]) -> dict[int, list[LoggedAttachment]]:
@@ -230,8 +308,136 @@ def _is_in(states: Collection[RuleState]) -> ColumnElement[bool]:
     return (_message.sRuleState + "").in_(words)
 
 
+def _state_by_state(criteria: LogCriteria) -> list[LogCriteria]:
+    """The criteria, for each state of the rules where an index has the messages of one."""
+    if criteria.rule_states is None or len(criteria.rule_states) <= 1 or _is_searched(criteria):
+        return [criteria]
+    return [replace(criteria, rule_states=[each]) for each in sorted(set(criteria.rule_states))]
+
+
 def _rule_state(word: object) -> RuleState | None:
     return next((each for each in RuleState if each == word), None)
+
+
+# Slices.
+
+
+def _narrowed(criteria: LogCriteria) -> LogCriteria | None:
+    """The criteria with one account or many, not both; None: no message can match."""
+    visible = criteria.account_ids
+    if visible is None:
+        return criteria
+    if criteria.account_id is not None:
+        return replace(criteria, account_ids=None) if criteria.account_id in visible else None
+    distinct = sorted(set(visible))
+    if len(distinct) == 1:
+        return replace(criteria, account_id=distinct[0], account_ids=None)
+    return replace(criteria, account_ids=distinct) if distinct else None
+
+
+def _is_searched(criteria: LogCriteria) -> bool:
+    """True if many rows may have to be read for one that matches: no index has them in order."""
+    texts = (criteria.sender, criteria.recipient, criteria.subject, criteria.attachment)
+    return (
+        any(each is not None for each in texts)
+        or criteria.rule_id is not None
+        or criteria.account_ids is not None
+        or (criteria.account_id is not None and criteria.rule_states is not None)
+    )
+
+
+def _end_of(low: datetime) -> Position:
+    """The position behind all messages of that time."""
+    return Position(low, len(_SOURCES), 0)
+
+
+def _slices(
+    connection: Connection,
+    criteria: LogCriteria,
+    after: Position | None,
+    seconds: float,
+    monotonic: Callable[[], float],
+) -> Iterator["_Slice"]:
+    """What is to be read behind the position, one slice after the other, as long as there is time."""
+    narrowed = _narrowed(criteria)
+    if narrowed is None:
+        return
+    sources = list(_in_question(narrowed))
+    is_searched, size, ends = _is_searched(narrowed), _FIRST_SLICE, monotonic() + seconds
+    while True:
+        began = monotonic()
+        low = _low(connection, sources, narrowed, after, size) if is_searched else None
+        part = _Slice(connection, sources, narrowed, after, low, lambda: monotonic() >= ends)
+        yield part
+        if low is None:
+            return
+        after = _end_of(low)
+        size = _next_size(size, monotonic() - began)
+
+
+def _in_question(criteria: LogCriteria) -> Iterator[tuple["_Source", list[ColumnElement[bool]]]]:
+    """The sources in which a row can match, each with its conditions."""
+    for source in _SOURCES:
+        if criteria.states is not None and not source.states & set(criteria.states):
+            continue
+        conditions = source.conditions(criteria)
+        if conditions is not None:
+            yield source, conditions
+
+
+def _low(
+    connection: Connection,
+    sources: Sequence[tuple["_Source", list[ColumnElement[bool]]]],
+    criteria: LogCriteria,
+    after: Position | None,
+    size: int,
+) -> datetime | None:
+    """The oldest time of the next `size` rows; None: there are fewer."""
+    found = [source.low(connection, criteria, after, size) for source, _ in sources if source.is_large]
+    return max((each for each in found if each is not None), default=None)
+
+
+def _next_size(size: int, seconds: float) -> int:
+    if seconds < _FAST_SECONDS:
+        return min(2 * size, _MAX_SLICE)
+    return max(size // 2, _MIN_SLICE) if seconds > _SLOW_SECONDS else size
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """The messages behind a position, down to the time `low`; None: all of them."""
+
+    connection: Connection
+    sources: Sequence[tuple["_Source", list[ColumnElement[bool]]]]
+    criteria: LogCriteria
+    after: Position | None
+    low: datetime | None
+    is_late: Callable[[], bool]
+
+    def cut_off_at(self) -> datetime | None:
+        """The end of the slice, if there is more and no time for it."""
+        return self.low if self.is_late() else None
+
+    def newest(self, limit: int) -> list[LoggedMessage]:
+        """The newest messages of the slice."""
+        found: list[LoggedMessage] = []
+        oldest = self.low
+        for source, conditions in self.sources:
+            found += source.read(self.connection, conditions, self.criteria, _Window(limit, self.after, oldest))
+            found.sort(key=lambda each: each.position.order, reverse=True)
+            del found[limit:]
+            if len(found) == limit:
+                oldest = found[-1].position.time
+        return found
+
+    def count(self, limit: int) -> int:
+        """The number of messages of the slice, up to the limit."""
+        number = 0
+        for source, conditions in self.sources:
+            window = _Window(limit - number, self.after, self.low)
+            if window.limit > 0:
+                number += source.count(self.connection, conditions, self.criteria, window)
+        return number
 
 
 # The sources.
@@ -255,6 +461,8 @@ class _Source(ABC):
     time: ClassVar[ColumnElement[Any]]
     is_timed: ClassVar[bool] = False
     """True if no row lacks the time."""
+    is_large: ClassVar[bool] = False
+    """True if it may have many rows, which an index has by time, and by account and time."""
 
     @abstractmethod
     def query(self) -> Select[Any]:
@@ -268,9 +476,14 @@ class _Source(ABC):
     def made(self, row: Row[Any], place: Position) -> LoggedMessage:
         """The message of a row, which has the columns of `read` as well."""
 
-    def is_of(self, account_id: int) -> ColumnElement[bool]:
-        """The condition of the account."""
-        return self.account_id == account_id
+    def is_of(self, criteria: LogCriteria) -> Iterator[ColumnElement[bool]]:
+        """The condition of the accounts."""
+        if criteria.account_id is not None:
+            yield self.account_id == criteria.account_id
+        if criteria.account_ids is not None:
+            # Of many an expression, for no index: that of the account would have the rows of all of them sorted.
+            number = self.account_id if len(criteria.account_ids) <= _FEW_ACCOUNTS else self.account_id + 0
+            yield _is_among(number, list(criteria.account_ids))
 
     def read(
         self, connection: Connection, conditions: list[ColumnElement[bool]], criteria: LogCriteria, window: _Window
@@ -279,9 +492,8 @@ class _Source(ABC):
         source = _SOURCES.index(self)
         name = account_settings.c.sAccountName
         query = self.query().add_columns(name.label("account"), self.number.label("number"), self.time.label("time"))
-        query = query.outerjoin(account_settings, account_settings.c.nAccountID == self.account_id).where(*conditions)
-        if criteria.account_id is not None:
-            query = query.where(self.is_of(criteria.account_id))
+        query = query.outerjoin(account_settings, account_settings.c.nAccountID == self.account_id)
+        query = query.where(*conditions, *self.is_of(criteria))
         timed = query.where(*self._times(criteria, window, source)).order_by(self.time.desc(), self.number.desc())
         after = window.after
         found: list[LoggedMessage] = []
@@ -300,6 +512,33 @@ class _Source(ABC):
             elif after.source == source:
                 take(timeless.where(self.number < after.number))
         return found
+
+    def count(
+        self, connection: Connection, conditions: list[ColumnElement[bool]], criteria: LogCriteria, window: _Window
+    ) -> int:
+        """The number of messages within the window, which begins at no message."""
+        query = self.query().with_only_columns(_ONE.label("one")).where(*conditions, *self.is_of(criteria))
+
+        def counted(rows: Select[Any], limit: int) -> int:
+            return connection.scalar(select(func.count()).select_from(rows.limit(limit).subquery())) or 0
+
+        number = counted(query.where(*self._times(criteria, window, _SOURCES.index(self))), window.limit)
+        if number < window.limit and not self.is_timed and _may_be_timeless(criteria, window):
+            number += counted(query.where(self.time.is_(None)), window.limit - number)
+        return number
+
+    def low(self, connection: Connection, criteria: LogCriteria, after: Position | None, size: int) -> datetime | None:
+        """The oldest time of the next `size` rows, by an index alone; None: there are fewer."""
+        if after is not None and after.time == NEVER:
+            return None
+        window = _Window(size, after, None)
+        rows = select(self.time.label("time")).where(*self._times(criteria, window, _SOURCES.index(self)))
+        if criteria.account_id is not None:
+            rows = rows.where(*self.is_of(criteria))
+        # The others of that time are of the same slice.
+        newest = rows.order_by(self.time.desc()).limit(size).subquery()
+        number, oldest = connection.execute(select(func.count(), func.min(newest.c.time))).one()
+        return oldest if number == size else None
 
     def _times(self, criteria: LogCriteria, window: _Window, source: int) -> Iterator[ColumnElement[bool]]:
         after = window.after
@@ -326,11 +565,19 @@ def _may_be_timeless(criteria: LogCriteria, window: _Window) -> bool:
     return criteria.since is None and criteria.until is None and window.oldest in {None, NEVER}
 
 
+def _is_among(number: ColumnElement[Any], account_ids: list[int]) -> ColumnElement[bool]:
+    """True for these accounts."""
+    if len(account_ids) <= _MAX_PARAMETERS:
+        return number.in_(rounded(account_ids))
+    return number.in_(bindparam("accounts", account_ids, expanding=True, literal_execute=True, type_=BigInteger()))
+
+
 class _Imported(_Source):
     states = frozenset({MessageState.IMPORTED})
     number = _message.nMessageID
     account_id = _message.nAccountID
     time = _message.dtReceived
+    is_large = True
 
     def query(self) -> Select[Any]:
         return select(
@@ -375,6 +622,28 @@ class _Imported(_Source):
             )
         return found
 
+    def read(
+        self, connection: Connection, conditions: list[ColumnElement[bool]], criteria: LogCriteria, window: _Window
+    ) -> list[LoggedMessage]:
+        """As that of the base; of several states of the rules one after the other, each by the index."""
+        found: list[LoggedMessage] = []
+        for each in _state_by_state(criteria):
+            here = conditions if each is criteria else self.conditions(each) or []
+            found += super().read(connection, here, each, window)
+        found.sort(key=lambda one: one.position.order, reverse=True)
+        return found[: window.limit]
+
+    def count(
+        self, connection: Connection, conditions: list[ColumnElement[bool]], criteria: LogCriteria, window: _Window
+    ) -> int:
+        """As `read`."""
+        number = 0
+        for each in _state_by_state(criteria):
+            here = conditions if each is criteria else self.conditions(each) or []
+            rest = replace(window, limit=window.limit - number)
+            number += super().count(connection, here, each, rest) if rest.limit > 0 else 0
+        return number
+
     def made(self, row: Row[Any], place: Position) -> LoggedMessage:
         return self.of_mail(
             row,
@@ -407,6 +676,7 @@ class _Duplicate(_Imported):
     """A copy has sender, subject and time of receipt of the message that it equals."""
 
     states = frozenset({MessageState.DUPLICATE})
+    is_large = False
     number = _duplicate.nDuplicateID
     account_id = _duplicate.nAccountID
 
@@ -485,6 +755,7 @@ class _Filtered(_Source):
     number = _seen.nSeenID
     account_id = _seen.nAccountID
     time = _seen.dtReceived
+    is_large = True
 
     def query(self) -> Select[Any]:
         return select(
@@ -502,9 +773,6 @@ class _Filtered(_Source):
         if any(each is not None for each in given) or _is_of_rules(criteria):
             return None
         found: list[ColumnElement[bool]] = []
-        if criteria.account_id is None:
-            # For the index, which begins with the account: a range of it for each.
-            found.append(_seen.nAccountID.in_(select(account_settings.c.nAccountID)))
         if criteria.sender is not None:
             found.append(contains(_seen.sFromAddress, criteria.sender))
         return found
@@ -534,9 +802,13 @@ class _Removed(_Source):
     time = _trace.dtEnded
     is_timed = True
 
-    def is_of(self, account_id: int) -> ColumnElement[bool]:
+    def is_of(self, criteria: LogCriteria) -> Iterator[ColumnElement[bool]]:
         # An expression, for no index: that of the account would read its whole trace, that of the time reads a part.
-        return _trace.nAccountID + 0 == account_id
+        number = _trace.nAccountID + 0
+        if criteria.account_id is not None:
+            yield number == criteria.account_id
+        if criteria.account_ids is not None:
+            yield _is_among(number, list(criteria.account_ids))
 
     def query(self) -> Select[Any]:
         return select(

@@ -1,6 +1,6 @@
 """The log of messages: all of them, newest first, each on one page, found by what an operator knows of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, insert
 from db.outcomes import MessageState, RuleState
 from db.queries import failures, message_log, trace
 from db.queries.failures import Failure
-from db.queries.message_log import LogCriteria, LoggedMessage, LoggedRecipient
+from db.queries.message_log import LogCriteria, LoggedMessage, LoggedRecipient, Position
 from db.queries.trace import TraceRow
 from db.tables import account_settings, attachment, duplicate, message, recipient, seen
 from tests.doubles.clock import SettableClock
@@ -58,12 +58,12 @@ def gone(connection: Connection, graph_id: str, ended: datetime, **changes: Any)
     trace.add(connection, [TraceRow(1, graph_id, "host", ended, ended, "gone", **changes)])
 
 
-def ids(found: list[LoggedMessage]) -> list[str]:
+def ids(found: Sequence[LoggedMessage]) -> list[str]:
     return [each.graph_id for each in found]
 
 
 def listed(connection: Connection, **criteria: Any) -> list[str]:  # noqa: ANN401  # any criterion
-    return ids(message_log.page(connection, LogCriteria(**criteria), limit=100))
+    return ids(message_log.page(connection, LogCriteria(**criteria), limit=100).messages)
 
 
 @pytest.fixture
@@ -91,16 +91,20 @@ def everything(connection: Connection) -> list[str]:
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 100])
 def test_pages_together_have_every_message_once(connection: Connection, everything: list[str], limit: int) -> None:
     found: list[LoggedMessage] = []
-    while page := message_log.page(connection, LogCriteria(), limit=limit, after=found[-1].position if found else None):
-        found += page
+    after: Position | None = None
+    while (page := message_log.page(connection, LogCriteria(), limit=limit, after=after)).next is not None:
+        assert len(page.messages) == limit
+        found += page.messages
+        after = page.next
+    found += page.messages
     assert ids(found) == everything
 
 
 def test_mail_that_comes_meanwhile_moves_no_page(connection: Connection, everything: list[str]) -> None:
     first = message_log.page(connection, LogCriteria(), limit=3)
     imported(connection, "new", NOW)
-    second = message_log.page(connection, LogCriteria(), limit=3, after=first[-1].position)
-    assert ids(first + second) == everything[:6]
+    second = message_log.page(connection, LogCriteria(), limit=3, after=first.next)
+    assert ids([*first.messages, *second.messages]) == everything[:6]
 
 
 @pytest.mark.parametrize("state", MessageState)
@@ -115,7 +119,7 @@ def test_a_state_alone(connection: Connection, everything: list[str], state: Mes
         MessageState.REMOVED: ["gone"],
     }
     assert listed(connection, states=[state]) == expected[state]
-    found = message_log.page(connection, LogCriteria(states=[state]), limit=100)
+    found = message_log.page(connection, LogCriteria(states=[state]), limit=100).messages
     assert {each.state for each in found} == {state}
     assert sorted(name for names in expected.values() for name in names) == sorted(everything)
 
@@ -151,7 +155,7 @@ def test_every_fact_of_an_imported_message(connection: Connection) -> None:
             {**part, "nPosition": 2, "sFileName": names[2], "sState": "too_large", "nParentPosition": 0},
         ],
     )
-    [found, copy] = message_log.page(connection, LogCriteria(), limit=5)
+    [found, copy] = message_log.page(connection, LogCriteria(), limit=5).messages
     assert (found.message_id, found.account, found.subject) == (number, "account 1", "Results")
     assert (found.from_name, found.from_address) == ("Labor", "labor@example.com")
     assert (found.received, found.imported, found.time) == (NOW, NOW, NOW)
@@ -218,7 +222,7 @@ def test_a_message_has_one_place(connection: Connection) -> None:
     failed(connection, "retried", NOW - MINUTE)
     failed(connection, "late", NOW)
     imported(connection, "late", NOW)
-    found = message_log.page(connection, LogCriteria(), limit=9)
+    found = message_log.page(connection, LogCriteria(), limit=9).messages
     assert [(each.graph_id, each.state) for each in found] == [
         ("late", "imported"),
         ("back", "imported"),
@@ -229,7 +233,7 @@ def test_a_message_has_one_place(connection: Connection) -> None:
 
 def test_mail_of_a_removed_account_is_listed(connection: Connection) -> None:
     imported(connection, "a", NOW, nAccountID=7)
-    [found] = message_log.page(connection, LogCriteria(), limit=9)
+    [found] = message_log.page(connection, LogCriteria(), limit=9).messages
     assert (found.account_id, found.account) == (7, None)
 
 
@@ -257,7 +261,7 @@ def test_a_state_of_the_rules_selects_imported_and_failed_messages(connection: C
         "red without time",
     ]
     assert listed(connection, rule_states=[RuleState.RED], states=[MessageState.WAITING]) == []
-    found = {each.graph_id: each for each in message_log.page(connection, LogCriteria(), limit=100)}
+    found = {each.graph_id: each for each in message_log.page(connection, LogCriteria(), limit=100).messages}
     assert (found["green"].rule_state, found["green"].rules_matched) == (RuleState.GREEN, 2)
     assert (found["dead"].rule_state, found["dead"].rules_matched) == (RuleState.RED, None)
     assert [found[each].rule_state for each in ("older than rules", "copy", "filtered", "gone")] == [None] * 4
