@@ -20,27 +20,29 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
 from sqlalchemy import (
-    BigInteger,
+    Boolean,
     ColumnElement,
     Connection,
     Row,
     Select,
     and_,
-    bindparam,
     exists,
     func,
     literal_column,
     or_,
     select,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.sql.selectable import FromClause
 
 from db.keys import in_queries, rounded
 from db.outcomes import FailureState, MessageState, Outcome, RuleState
-from db.queries import failures
+from db.queries import failures, installation
 from db.search import contains
 from db.tables import (
-    account_settings,
     attachment,
     duplicate,
     email_file,
@@ -57,7 +59,7 @@ NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 MAX_COUNTED: Final = 10_000
 """Messages are counted up to this number."""
 
-_FIRST_SLICE: Final = 2048
+_FIRST_SLICE: Final = 1024
 _MIN_SLICE: Final = 256
 _MAX_SLICE: Final = 65_536
 """Rows of a slice: powers of two, so that a server sees few statements."""
@@ -66,6 +68,7 @@ _SLOW_SECONDS: Final = 0.03
 _MAX_PARAMETERS: Final = 1024
 """Accounts that are named by parameters; SQL Server allows 2,100 of them."""
 _FEW_ACCOUNTS: Final = 16
+"""Accounts that are read one after the other, each by the index of account and time."""
 
 _ADDRESSED: Final = ("to", "cc", "bcc")
 _ONE: Final[ColumnElement[int]] = literal_column("1")
@@ -213,10 +216,10 @@ def page(
             break
         if (time_reached := part.cut_off_at()) is not None:
             is_full = len(found) == limit
-            return Page(_counted(connection, found), _end_of(time_reached), None if is_full else time_reached)
+            return Page(_completed(connection, found), _end_of(time_reached), None if is_full else time_reached)
     rest = len(found) > limit
     del found[limit:]
-    return Page(_counted(connection, found), found[-1].position if rest else None)
+    return Page(_completed(connection, found), found[-1].position if rest else None)
 
 
 def count(
@@ -308,13 +311,6 @@ def _is_in(states: Collection[RuleState]) -> ColumnElement[bool]:
     return (_message.sRuleState + "").in_(words)
 
 
-def _state_by_state(criteria: LogCriteria) -> list[LogCriteria]:
-    """The criteria, for each state of the rules where an index has the messages of one."""
-    if criteria.rule_states is None or len(criteria.rule_states) <= 1 or _is_searched(criteria):
-        return [criteria]
-    return [replace(criteria, rule_states=[each]) for each in sorted(set(criteria.rule_states))]
-
-
 def _rule_state(word: object) -> RuleState | None:
     return next((each for each in RuleState if each == word), None)
 
@@ -338,12 +334,26 @@ def _narrowed(criteria: LogCriteria) -> LogCriteria | None:
 def _is_searched(criteria: LogCriteria) -> bool:
     """True if many rows may have to be read for one that matches: no index has them in order."""
     texts = (criteria.sender, criteria.recipient, criteria.subject, criteria.attachment)
+    is_of_accounts = criteria.account_id is not None or criteria.account_ids is not None
     return (
         any(each is not None for each in texts)
         or criteria.rule_id is not None
-        or criteria.account_ids is not None
-        or (criteria.account_id is not None and criteria.rule_states is not None)
+        or (is_of_accounts and criteria.rule_states is not None)
+        or len(criteria.account_ids or ()) > _FEW_ACCOUNTS
+        # Most of them may have come back.
+        or (criteria.states is not None and set(criteria.states) == {MessageState.REMOVED})
     )
+
+
+def _one_by_one(criteria: LogCriteria) -> list[LogCriteria]:
+    """The criteria, for each account and each state of the rules for which an index has the messages in order."""
+    parts = [criteria]
+    if criteria.account_ids is not None and len(criteria.account_ids) <= _FEW_ACCOUNTS:
+        parts = [replace(criteria, account_id=each, account_ids=None) for each in criteria.account_ids]
+    if criteria.rule_states is not None and not _is_searched(criteria):
+        states = sorted(set(criteria.rule_states))
+        parts = [replace(part, rule_states=[each]) for part in parts for each in states]
+    return parts
 
 
 def _end_of(low: datetime) -> Position:
@@ -393,7 +403,15 @@ def _low(
     size: int,
 ) -> datetime | None:
     """The oldest time of the next `size` rows; None: there are fewer."""
-    found = [source.low(connection, criteria, after, size) for source, _ in sources if source.is_large]
+    parts = [criteria]
+    if criteria.account_ids is not None and len(criteria.account_ids) <= _FEW_ACCOUNTS:
+        parts = [replace(criteria, account_id=each, account_ids=None) for each in criteria.account_ids]
+    found = [
+        source.low(connection, part, after, max(size // len(parts), 1))
+        for source, _ in sources
+        if source.is_large
+        for part in parts
+    ]
     return max((each for each in found if each is not None), default=None)
 
 
@@ -481,18 +499,15 @@ class _Source(ABC):
         if criteria.account_id is not None:
             yield self.account_id == criteria.account_id
         if criteria.account_ids is not None:
-            # Of many an expression, for no index: that of the account would have the rows of all of them sorted.
-            number = self.account_id if len(criteria.account_ids) <= _FEW_ACCOUNTS else self.account_id + 0
-            yield _is_among(number, list(criteria.account_ids))
+            # An expression, for no index: that of the account would have the rows of all of them sorted.
+            yield _is_among(self.account_id + 0, list(criteria.account_ids))
 
     def read(
         self, connection: Connection, conditions: list[ColumnElement[bool]], criteria: LogCriteria, window: _Window
     ) -> list[LoggedMessage]:
         """The newest messages of the source within the window."""
         source = _SOURCES.index(self)
-        name = account_settings.c.sAccountName
-        query = self.query().add_columns(name.label("account"), self.number.label("number"), self.time.label("time"))
-        query = query.outerjoin(account_settings, account_settings.c.nAccountID == self.account_id)
+        query = self.query().add_columns(self.number.label("number"), self.time.label("time"))
         query = query.where(*conditions, *self.is_of(criteria))
         timed = query.where(*self._times(criteria, window, source)).order_by(self.time.desc(), self.number.desc())
         after = window.after
@@ -531,14 +546,18 @@ class _Source(ABC):
         """The oldest time of the next `size` rows, by an index alone; None: there are fewer."""
         if after is not None and after.time == NEVER:
             return None
-        window = _Window(size, after, None)
-        rows = select(self.time.label("time")).where(*self._times(criteria, window, _SOURCES.index(self)))
-        if criteria.account_id is not None:
-            rows = rows.where(*self.is_of(criteria))
+        rows = select(self.time.label("time")).where(
+            *self._times(criteria, _Window(size, after, None), _SOURCES.index(self)), *self.in_index(criteria)
+        )
         # The others of that time are of the same slice.
         newest = rows.order_by(self.time.desc()).limit(size).subquery()
         number, oldest = connection.execute(select(func.count(), func.min(newest.c.time))).one()
         return oldest if number == size else None
+
+    def in_index(self, criteria: LogCriteria) -> Iterator[ColumnElement[bool]]:
+        """The condition of the index by which `low` finds the times."""
+        if criteria.account_id is not None:
+            yield self.account_id == criteria.account_id
 
     def _times(self, criteria: LogCriteria, window: _Window, source: int) -> Iterator[ColumnElement[bool]]:
         after = window.after
@@ -569,7 +588,34 @@ def _is_among(number: ColumnElement[Any], account_ids: list[int]) -> ColumnEleme
     """True for these accounts."""
     if len(account_ids) <= _MAX_PARAMETERS:
         return number.in_(rounded(account_ids))
-    return number.in_(bindparam("accounts", account_ids, expanding=True, literal_execute=True, type_=BigInteger()))
+    return _is_one_of(number, account_ids)
+
+
+class _is_one_of(FunctionElement[bool]):  # noqa: N801  # reads as a function of SQL, as SQLAlchemy's own
+    """True for one of many numbers, which stand in the text of the statement."""
+
+    inherit_cache = False
+    type = Boolean()
+
+    def __init__(self, number: ColumnElement[Any], numbers: Collection[int]) -> None:
+        super().__init__(number)
+        self.numbers = ", ".join(str(int(each)) for each in numbers)
+
+    def self_group(self, against: OperatorType | None = None) -> "_is_one_of":  # noqa: ARG002  # the signature is SQLAlchemy's
+        """Return itself: it is a condition, not a value that is compared with 1."""
+        return self
+
+
+@compiles(_is_one_of)
+def _listed(element: _is_one_of, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401  # the signature is SQLAlchemy's
+    return f"({compiler.process(element.clauses, **options)}) IN ({element.numbers})"
+
+
+@compiles(_is_one_of, "postgresql")
+def _unnested(element: _is_one_of, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401  # the signature is SQLAlchemy's
+    """As rows: PostgreSQL estimates each element of a list, in each place of the plan."""
+    number = compiler.process(element.clauses, **options)
+    return f"({number}) IN (SELECT unnest(CAST('{{{element.numbers}}}' AS bigint[])))"
 
 
 class _Imported(_Source):
@@ -625,9 +671,9 @@ class _Imported(_Source):
     def read(
         self, connection: Connection, conditions: list[ColumnElement[bool]], criteria: LogCriteria, window: _Window
     ) -> list[LoggedMessage]:
-        """As that of the base; of several states of the rules one after the other, each by the index."""
+        """As that of the base, one after the other where an index has each in order."""
         found: list[LoggedMessage] = []
-        for each in _state_by_state(criteria):
+        for each in _one_by_one(criteria):
             here = conditions if each is criteria else self.conditions(each) or []
             found += super().read(connection, here, each, window)
         found.sort(key=lambda one: one.position.order, reverse=True)
@@ -638,7 +684,7 @@ class _Imported(_Source):
     ) -> int:
         """As `read`."""
         number = 0
-        for each in _state_by_state(criteria):
+        for each in _one_by_one(criteria):
             here = conditions if each is criteria else self.conditions(each) or []
             rest = replace(window, limit=window.limit - number)
             number += super().count(connection, here, each, rest) if rest.limit > 0 else 0
@@ -661,7 +707,7 @@ class _Imported(_Source):
             place,
             state,
             row.nAccountID,
-            row.account,
+            None,
             row.sGraphMessageID,
             internet_message_id=row.sInternetMessageID,
             subject=row.sSubject,
@@ -733,7 +779,7 @@ class _Failed(_Source):
             place,
             state,
             found.account_id,
-            row.account,
+            None,
             found.graph_id,
             internet_message_id=found.internet_message_id,
             subject=found.subject,
@@ -782,7 +828,7 @@ class _Filtered(_Source):
             place,
             MessageState.FILTERED,
             row.nAccountID,
-            row.account,
+            None,
             row.sGraphMessageID,
             internet_message_id=row.sInternetMessageID,
             from_address=row.sFromAddress,
@@ -801,6 +847,7 @@ class _Removed(_Source):
     account_id = _trace.nAccountID
     time = _trace.dtEnded
     is_timed = True
+    is_large = True
 
     def is_of(self, criteria: LogCriteria) -> Iterator[ColumnElement[bool]]:
         # An expression, for no index: that of the account would read its whole trace, that of the time reads a part.
@@ -809,6 +856,9 @@ class _Removed(_Source):
             yield number == criteria.account_id
         if criteria.account_ids is not None:
             yield _is_among(number, list(criteria.account_ids))
+
+    def in_index(self, criteria: LogCriteria) -> Iterator[ColumnElement[bool]]:  # noqa: ARG002  # the signature is the base's
+        yield _trace.sOutcome == Outcome.GONE
 
     def query(self) -> Select[Any]:
         return select(
@@ -838,7 +888,7 @@ class _Removed(_Source):
             place,
             MessageState.REMOVED,
             row.nAccountID,
-            row.account,
+            None,
             row.sGraphMessageID,
             internet_message_id=row.sInternetMessageID,
             subject=row.sSubject,
@@ -855,8 +905,12 @@ def _has_row(table: FromClause, *conditions: ColumnElement[bool]) -> ColumnEleme
 _SOURCES: Final[Sequence[_Source]] = (_Imported(), _Failed(), _Duplicate(), _Filtered(), _Removed())
 
 
-def _counted(connection: Connection, found: list[LoggedMessage]) -> list[LoggedMessage]:
-    """The messages with the numbers of their recipients and attachments, in two queries for all."""
+def _completed(connection: Connection, found: list[LoggedMessage]) -> list[LoggedMessage]:
+    """The messages with the names of their accounts and the numbers of their recipients and attachments.
+
+    In three queries for all: a join would have a server sort what it joined.
+    """
+    names = installation.names(connection, {each.account_id for each in found})
     numbers = sorted({each.message_id for each in found if each.message_id is not None})
     row, part = recipient.c, attachment.c
     recipients: dict[int, int] = {}
@@ -869,9 +923,10 @@ def _counted(connection: Connection, found: list[LoggedMessage]) -> list[LoggedM
             part.nMessageID.in_(mine), part.nParentPosition.is_(None), ~part.bInline
         )
         attached.update((each[0], each[1]) for each in connection.execute(listed.group_by(part.nMessageID)))
+    named = [replace(each, account=names.get(each.account_id)) for each in found]
     return [
         each
         if each.message_id is None
         else replace(each, recipients=recipients.get(each.message_id, 0), attachments=attached.get(each.message_id, 0))
-        for each in found
+        for each in named
     ]
