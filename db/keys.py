@@ -3,7 +3,11 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import BindParameter, Column, ColumnElement, Connection, Table, bindparam, select
+from sqlalchemy import BindParameter, Boolean, Column, ColumnElement, Connection, Table, bindparam, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.operators import OperatorType
 
 T = TypeVar("T")
 
@@ -75,3 +79,37 @@ def spellings(internet_message_id: str) -> list[str]:
     """The id with and without angle brackets: Exchange writes them, users omit them."""
     bare = internet_message_id.removeprefix("<").removesuffix(">")
     return [bare, f"<{bare}>"]
+
+
+def is_among(number: ColumnElement[Any], numbers: Collection[int]) -> ColumnElement[bool]:
+    """True for one of these numbers, which may be more than a statement has parameters."""
+    if len(numbers) <= _MAX_IN_A_LIST:
+        return number.in_(rounded(list(numbers)))
+    return _is_one_of(number, numbers)
+
+
+class _is_one_of(FunctionElement[bool]):  # noqa: N801  # reads as a function of SQL, as SQLAlchemy's own
+    """True for one of many numbers, which stand in the text of the statement."""
+
+    inherit_cache = False
+    type = Boolean()
+
+    def __init__(self, number: ColumnElement[Any], numbers: Collection[int]) -> None:
+        super().__init__(number)
+        self.numbers = ", ".join(str(int(each)) for each in numbers)
+
+    def self_group(self, against: OperatorType | None = None) -> "_is_one_of":  # noqa: ARG002  # the signature is SQLAlchemy's
+        """Return itself: it is a condition, not a value that is compared with 1."""
+        return self
+
+
+@compiles(_is_one_of)
+def _listed(element: _is_one_of, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401  # the signature is SQLAlchemy's
+    return f"({compiler.process(element.clauses, **options)}) IN ({element.numbers})"
+
+
+@compiles(_is_one_of, "postgresql")
+def _unnested(element: _is_one_of, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401  # the signature is SQLAlchemy's
+    """As rows: PostgreSQL estimates each element of a list, in each place of the plan."""
+    number = compiler.process(element.clauses, **options)
+    return f"({number}) IN (SELECT unnest(CAST('{{{element.numbers}}}' AS bigint[])))"

@@ -1,7 +1,7 @@
 """The state of the whole installation at one moment: what `status` shows, in the form that other programs rely on."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -9,7 +9,7 @@ from typing import Any, Final
 from availability import Service
 from bus.queue import AccountStatus
 from db.leases import age
-from db.queries.installation import AccountState
+from db.queries.installation import AccountState, AccountTotals
 from db.queries.problems import Problem, ProblemKind, Severity, StoredProblem
 from db.queries.processes import DELIVERY, PROCESSOR, SUBSCRIPTIONS
 from monitoring.evaluation import is_replaced
@@ -57,7 +57,7 @@ class DeadLetterReason:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Overview:
-    """All of it. `problems`: the oldest first, those that only a monitor knows included.
+    """All of it. `problems`: the oldest first, those that only a monitor knows included. `accounts` may be left out.
 
     It has no `repr`: Python makes that of a task with its result as a loop ends, which takes 0.1 s of 10,000 accounts.
     """
@@ -69,6 +69,9 @@ class Overview:
     schema: Mapping[str, str | None]
     """`current`: the revision of the database; `head`: that of this program."""
     dead_letter_reasons: Sequence[DeadLetterReason]
+    totals: AccountTotals = field(default_factory=AccountTotals)
+    last_imported: datetime | None = None
+    """The time of the last import."""
 
     @property
     def verdict(self) -> Verdict:
@@ -78,9 +81,9 @@ class Overview:
         return Verdict.DOWN if any(each.kind in _STOPS_MAIL for each in self.problems) else Verdict.DEGRADED
 
     @property
-    def last_imported(self) -> datetime | None:
-        """The time of the last import."""
-        return max((each.last_imported for each in self.accounts if each.last_imported is not None), default=None)
+    def names(self) -> dict[int, str]:
+        """The names of the accounts that are listed, or that any fact is about."""
+        return {**self.facts.stored.names, **{each.account_id: each.name for each in self.accounts}}
 
     @property
     def replaced(self) -> set[str]:
@@ -91,7 +94,7 @@ class Overview:
 
     def data(self) -> dict[str, Any]:
         """The object of `status --json`."""
-        names = {each.account_id: each.name for each in self.accounts}
+        names = self.names
         queues = {} if self.facts.queue is None else {each.account_id: each for each in self.facts.queue.accounts}
         return {
             "verdict": self.verdict.value,
@@ -142,7 +145,7 @@ class Overview:
 
     def queue_data(self) -> dict[str, Any]:
         """The part of `data` that is of the queue."""
-        names = {each.account_id: each.name for each in self.accounts}
+        names = self.names
         queue = self.facts.queue
         oldest = None if queue is None else queue.oldest
         return {

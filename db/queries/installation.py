@@ -5,12 +5,12 @@ Every function takes the connection of a transaction; see `db.engine`.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, func, null, select
+from sqlalchemy import Connection, Select, func, null, select
 
-from db.keys import in_queries
+from db.keys import in_queries, is_among
 from db.queries.accounts import EVERYTHING, SERVED, clear_condition
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS
 from db.tables import (
@@ -68,11 +68,43 @@ class AccountState(NamedTuple):
     last_imported: datetime | None
 
 
+class AccountTotals(NamedTuple):
+    """Numbers of accounts that are not removed. `enabled`: those that are served."""
+
+    in_use: int = 0
+    enabled: int = 0
+
+
+class ImportedInHour(NamedTuple):
+    """The number of messages that were imported in the hour that begins then."""
+
+    begin: datetime
+    messages: int
+
+
 def account_states(connection: Connection, *, with_addresses: bool = True) -> list[AccountState]:
     """The states of all accounts that are not removed, by name; of messages one search of an index for each.
 
     `with_addresses`: a processor may not read them.
     """
+    return _states(connection, _state_rows(with_addresses=with_addresses))
+
+
+def account_page(
+    connection: Connection, *, limit: int, after: str | None = None, account_ids: Collection[int] | None = None
+) -> list[AccountState]:
+    """As `account_states`, of `limit` accounts behind that name; `account_ids`: of these accounts alone."""
+    rows = _state_rows(with_addresses=True).limit(limit)
+    if after is not None:
+        rows = rows.where(_settings.sAccountName > after)
+    if account_ids is not None:
+        if not account_ids:
+            return []
+        rows = rows.where(is_among(_settings.nAccountID, account_ids))
+    return _states(connection, rows)
+
+
+def _state_rows(*, with_addresses: bool) -> Select[Any]:
     imported = (
         select(_message.dtImported)
         .where(_message.nAccountID == _settings.nAccountID, _message.dtReceived.is_not(None))
@@ -102,7 +134,10 @@ def account_states(connection: Connection, *, with_addresses: bool = True) -> li
     if with_addresses:
         of_mailbox = (address.nAccountID == _settings.nAccountID) & (address.sUserID == _settings.sUserID)
         found = found.outerjoin(mailbox_address, of_mailbox)
-    rows = connection.execute(found).all()
+    return found
+
+
+def _states(connection: Connection, rows: Select[Any]) -> list[AccountState]:
     return [
         AccountState(
             account_id=number,
@@ -116,8 +151,34 @@ def account_states(connection: Connection, *, with_addresses: bool = True) -> li
             last_swept=swept,
             last_imported=last_imported,
         )
-        for number, name, enabled, user_id, known, state, expires, swept, last_imported in rows
+        for number, name, enabled, user_id, known, state, expires, swept, last_imported in connection.execute(rows)
     ]
+
+
+def account_totals(connection: Connection) -> AccountTotals:
+    """The numbers of accounts."""
+    in_use = select(func.count()).select_from(account_settings).where(_settings.dtRemoved.is_(None))
+    return AccountTotals(connection.scalar(in_use) or 0, enabled_accounts(connection))
+
+
+def last_imported(connection: Connection) -> datetime | None:
+    """The time of the last import of all; None: there was none."""
+    found: datetime | None = connection.scalar(select(func.max(_message.dtImported)))
+    return found
+
+
+def imported_by_hour(connection: Connection, *, now: datetime, hours: int = 24) -> list[ImportedInHour]:
+    """The numbers of imported messages of the last hours, the present one included, the oldest first; by an index."""
+    present = now.replace(minute=0, second=0, microsecond=0)
+    begins = [present - timedelta(hours=back) for back in reversed(range(hours))]
+    counted = [
+        select(func.count())
+        .select_from(message)
+        .where(_message.dtImported >= begin, _message.dtImported < begin + timedelta(hours=1))
+        .scalar_subquery()
+        for begin in begins
+    ]
+    return [ImportedInHour(*each) for each in zip(begins, connection.execute(select(*counted)).one(), strict=True)]
 
 
 def enabled_accounts(connection: Connection) -> int:

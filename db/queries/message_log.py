@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
     Connection,
     Row,
@@ -32,13 +31,9 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.sql.selectable import FromClause
 
-from db.keys import in_queries, rounded
+from db.keys import in_queries, is_among, rounded
 from db.outcomes import FailureState, MessageState, Outcome, RuleState
 from db.queries import failures, installation
 from db.search import contains
@@ -65,8 +60,6 @@ _MAX_SLICE: Final = 65_536
 """Rows of a slice: powers of two, so that a server sees few statements."""
 _FAST_SECONDS: Final = 0.01
 _SLOW_SECONDS: Final = 0.03
-_MAX_PARAMETERS: Final = 1024
-"""Accounts that are named by parameters; SQL Server allows 2,100 of them."""
 _FEW_ACCOUNTS: Final = 16
 """Accounts that are read one after the other, each by the index of account and time."""
 
@@ -500,7 +493,7 @@ class _Source(ABC):
             yield self.account_id == criteria.account_id
         if criteria.account_ids is not None:
             # An expression, for no index: that of the account would have the rows of all of them sorted.
-            yield _is_among(self.account_id + 0, list(criteria.account_ids))
+            yield is_among(self.account_id + 0, list(criteria.account_ids))
 
     def read(
         self, connection: Connection, conditions: list[ColumnElement[bool]], criteria: LogCriteria, window: _Window
@@ -582,40 +575,6 @@ class _Source(ABC):
 
 def _may_be_timeless(criteria: LogCriteria, window: _Window) -> bool:
     return criteria.since is None and criteria.until is None and window.oldest in {None, NEVER}
-
-
-def _is_among(number: ColumnElement[Any], account_ids: list[int]) -> ColumnElement[bool]:
-    """True for these accounts."""
-    if len(account_ids) <= _MAX_PARAMETERS:
-        return number.in_(rounded(account_ids))
-    return _is_one_of(number, account_ids)
-
-
-class _is_one_of(FunctionElement[bool]):  # noqa: N801  # reads as a function of SQL, as SQLAlchemy's own
-    """True for one of many numbers, which stand in the text of the statement."""
-
-    inherit_cache = False
-    type = Boolean()
-
-    def __init__(self, number: ColumnElement[Any], numbers: Collection[int]) -> None:
-        super().__init__(number)
-        self.numbers = ", ".join(str(int(each)) for each in numbers)
-
-    def self_group(self, against: OperatorType | None = None) -> "_is_one_of":  # noqa: ARG002  # the signature is SQLAlchemy's
-        """Return itself: it is a condition, not a value that is compared with 1."""
-        return self
-
-
-@compiles(_is_one_of)
-def _listed(element: _is_one_of, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401  # the signature is SQLAlchemy's
-    return f"({compiler.process(element.clauses, **options)}) IN ({element.numbers})"
-
-
-@compiles(_is_one_of, "postgresql")
-def _unnested(element: _is_one_of, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401  # the signature is SQLAlchemy's
-    """As rows: PostgreSQL estimates each element of a list, in each place of the plan."""
-    number = compiler.process(element.clauses, **options)
-    return f"({number}) IN (SELECT unnest(CAST('{{{element.numbers}}}' AS bigint[])))"
 
 
 class _Imported(_Source):
@@ -855,7 +814,7 @@ class _Removed(_Source):
         if criteria.account_id is not None:
             yield number == criteria.account_id
         if criteria.account_ids is not None:
-            yield _is_among(number, list(criteria.account_ids))
+            yield is_among(number, list(criteria.account_ids))
 
     def in_index(self, criteria: LogCriteria) -> Iterator[ColumnElement[bool]]:  # noqa: ARG002  # the signature is the base's
         yield _trace.sOutcome == Outcome.GONE
