@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, insert, or_, select
 
 from db.keys import in_queries, spellings
-from db.queries.message_log import has_attachment, is_sent_by
+from db.queries.log_sources import has_attachment, is_sent_by
 from db.search import contains
 from db.tables import (
     GRAPH_ID_LENGTH,
