@@ -20,7 +20,7 @@ from bus.database.adapter import DatabaseQueue
 from bus.database.statements import put_unknown
 from bus.queue import Delivery, Message, MessageId, Selection
 from db.engine import Database, run_reading, run_writing
-from db.outcomes import ActionState, FilePart, FileState, MessageState
+from db.outcomes import ActionState, FilePart, FileState, MessageState, RuleState
 from db.queries import (
     accounts,
     after_import,
@@ -35,6 +35,7 @@ from db.queries import (
     files,
     filtered,
     folders,
+    installation,
     message_log,
     missed,
     problems,
@@ -284,6 +285,10 @@ async def administer(database: Database) -> None:
         lambda c: failures.of_ids(c, [(1, "id")]),
         failures.counts,
         lambda connection: failures.failing_again(connection, now=NOW),
+        lambda c: installation.imported_by_hour(c, now=NOW, hours=2),
+        installation.last_imported,
+        installation.account_totals,
+        lambda c: installation.account_page(c, limit=5, after="name", account_ids=[1]),
         failures.reasons,
         lambda c: failures.requeue(c, [(1, "other")], now=NOW, anew=True),
         lambda c: failures.requeue(c, [(1, "other")], now=NOW, anew=False),
@@ -295,6 +300,11 @@ async def administer(database: Database) -> None:
         lambda c: message_log.page(c, EVERY_CRITERION, limit=5, after=Position(NOW, 2, 1)),
         lambda c: message_log.page(c, replace(EVERY_CRITERION, recipient=None, attachment=None), limit=5),
         lambda c: message_log.page(c, LogCriteria(), limit=5, after=Position(message_log.NEVER, 2, 1)),
+        lambda c: message_log.page(c, LogCriteria(account_ids=[1, 2], rule_states=[*RuleState]), limit=5),
+        lambda c: message_log.page(c, LogCriteria(account_ids=range(20)), limit=5),
+        lambda c: message_log.page(c, LogCriteria(states=[MessageState.REMOVED]), limit=5),
+        lambda c: message_log.count(c, LogCriteria()),
+        lambda c: message_log.count(c, EVERY_CRITERION),
         lambda c: message_log.attachments_of(c, [1]),
         lambda c: message_log.recipients_of(c, [1]),
         lambda c: audit.end(
