@@ -41,17 +41,10 @@ class Watched:
 
 @asynccontextmanager
 async def _watched(site: ConsoleSite, context: BrowserContext, cookies: dict[str, str]) -> AsyncIterator[Watched]:
+    address = site.url.replace("http:", "https:")  # Playwright wants it for a cookie of __Host-
     await context.add_cookies(
         [
-            {
-                "name": name,
-                "value": value,
-                "domain": "127.0.0.1",
-                "path": "/",
-                "secure": True,
-                "httpOnly": True,
-                "sameSite": "Lax",
-            }
+            {"name": name, "value": value, "url": address, "secure": True, "httpOnly": True}
             for name, value in cookies.items()
         ]
     )
