@@ -1,5 +1,6 @@
 """Failures: dead letters and what is tried again later, by account and reason; replay and purge of them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,7 +28,7 @@ from db.keys import in_queries
 from db.queries import accounts
 from phrases import Phrase
 
-_GROUPED: Final = 2000
+_GROUPED: Final = 1000
 """Messages that are counted by account and reason."""
 _ON_PAGE: Final = 50
 _MAX_ENTRIES: Final = 500
@@ -37,7 +38,7 @@ _MAX_DIGITS: Final = 18
 _MAX_REASON: Final = 100
 _DEAD: Final = "dead"
 _SCHEDULED: Final = "scheduled"
-_LABELS: Final = {"rate": Phrase("At most so many a second"), "why": Phrase("Why")}
+_LABELS: Final = {"rate": Phrase("Rate"), "why": Phrase("Why")}
 _NOTHING: Final = Phrase("Nothing was selected.")
 
 
@@ -67,8 +68,9 @@ class Order:
 async def show(visit: Visit) -> web.StreamResponse:
     """All groups."""
     failed = FailedMessages(visit.services.queue, visit.services.database, clock=visit.services.clock)
-    dead = await failed.groups(scheduled=False, limit=_GROUPED)
-    later = await failed.groups(scheduled=True, limit=_GROUPED)
+    dead, later = await asyncio.gather(
+        failed.groups(scheduled=False, limit=_GROUPED), failed.groups(scheduled=True, limit=_GROUPED)
+    )
     names = await _names(visit, {account for found in (dead, later) for account, _ in found.counts})
     return visit.page(
         "failures.html",
