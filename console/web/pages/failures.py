@@ -34,6 +34,7 @@ _ON_PAGE: Final = 50
 _MAX_ENTRIES: Final = 500
 _MAX_COUNTED: Final = 50_000
 """Messages that are counted before they are purged."""
+_LARGEST_ENTRY: Final = 2**63 - 1
 _MAX_DIGITS: Final = 18
 _MAX_REASON: Final = 100
 _DEAD: Final = "dead"
@@ -307,7 +308,9 @@ def _wanted(fields: Mapping[str, str]) -> Wanted:
 
 
 def _entry(text: str | None) -> str | None:
-    return text if text and text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS else None
+    """An entry of the queue; those of Service Bus have up to 19 digits."""
+    is_entry = text is not None and text.isascii() and text.isdecimal() and len(text) <= len(str(_LARGEST_ENTRY))
+    return text if text is not None and is_entry and int(text) <= _LARGEST_ENTRY else None
 
 
 def _moment(text: str) -> datetime | None:
