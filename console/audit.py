@@ -42,20 +42,22 @@ async def audited(
     clock: Callable[[], datetime],
     queue: str = "",
     why: str | None = None,
+    by: Author | None = None,
 ) -> AsyncIterator[None]:
     """Record the operation in `tblQueueAudit`, even if it fails or is aborted; see `db.queries.audit.begin`.
 
-    `done`: the messages done so far.
+    `done`: the messages done so far. `by`: its author; None is the user of this command.
 
     Raises:
         DatabaseUnavailable: nothing was begun.
     """
+    operator = by or author()
     number = await database.write(
         lambda connection: audit.begin(
             connection,
             action=action,
-            who=who(),
-            host=host_name(),
+            who=operator.who,
+            host=operator.host,
             queue=queue,
             selection=selection,
             why=why,
