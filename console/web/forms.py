@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 import click
@@ -83,6 +84,11 @@ def form_of(
         return Form([_field(each, labels, texts or {}) for each in options])
 
 
+def typed(options: Sequence[click.Option], given: MultiMapping[Any]) -> dict[str, tuple[str, ...]]:
+    """The texts of the fields as they were sent, by the options' names."""
+    return {each.name or "": _texts(each, given) for each in options}
+
+
 def read_form(
     options: Sequence[click.Option],
     given: MultiMapping[Any],
@@ -93,8 +99,7 @@ def read_form(
     clock: Callable[[], datetime],
 ) -> Form:
     """The form as it was sent, each field checked as its option; empty fields have their option's default."""
-    texts = {each.name or "": _texts(each, given) for each in options}
-    form = form_of(options, language, labels=labels, texts=texts)
+    form = form_of(options, language, labels=labels, texts=typed(options, given))
     context = click.Context(click.Command("form", params=list(options)), obj=Invocation(settings, clock=clock))
     with speaking(language), hearing() as heard:
         for option, shown in zip(options, form.fields, strict=True):
@@ -108,10 +113,11 @@ def read_form(
 
 def _field(option: click.Option, labels: Mapping[str, Phrase], texts: Mapping[str, Sequence[str]]) -> Field:
     name = option.name or ""
-    default = () if option.default is None else (str(option.default),)
+    value = _default(option)
+    default = () if value is None else (str(value),)
     kind = "lines" if option.multiple else "text"
     if option.is_flag:
-        kind, default = "flag", ("on",) if option.default else ()
+        kind, default = "flag", ("on",) if value else ()
     elif isinstance(option.type, click.Choice):
         kind = "choice"
     label = labels.get(name)
@@ -126,6 +132,11 @@ def _field(option: click.Option, labels: Mapping[str, Phrase], texts: Mapping[st
         option.metavar or "",
         option.required,
     )
+
+
+def _default(option: click.Option) -> Any:  # noqa: ANN401  # of the option
+    """The option's default; None: it has none, for which click has a mark of its own."""
+    return None if isinstance(option.default, Enum) else option.default
 
 
 def _texts(option: click.Option, given: MultiMapping[Any]) -> tuple[str, ...]:
@@ -145,5 +156,5 @@ def _value(context: click.Context, option: click.Option, shown: Field) -> Any:  
     if not shown.texts:
         if option.required:
             raise click.BadParameter(translated_help(Phrase("It is required.")))
-        return option.process_value(context, option.default)
+        return option.process_value(context, _default(option))
     return option.process_value(context, shown.texts[0])
