@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import BindParameter, Boolean, Column, ColumnElement, Connection, Table, bindparam, select
+from sqlalchemy import BindParameter, Boolean, Column, ColumnElement, Connection, Select, Table, bindparam, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -91,6 +91,11 @@ def is_among(number: ColumnElement[Any], numbers: Collection[int]) -> ColumnElem
     if len(numbers) <= _MAX_IN_A_LIST:
         return number.in_(rounded(list(numbers)))
     return _is_one_of(number, numbers)
+
+
+def of_accounts(statement: Select[Any], number: ColumnElement[Any], numbers: Collection[int] | None) -> Select[Any]:
+    """The statement for these accounts only; None: for all."""
+    return statement if numbers is None else statement.where(is_among(number, numbers))
 
 
 class _is_one_of(FunctionElement[bool]):  # noqa: N801  # reads as a function of SQL, as SQLAlchemy's own

@@ -1,20 +1,28 @@
 """`mail-importer accounts`: the mailboxes and their state."""
 
-import functools
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any
 
 import click
 from click.core import ParameterSource
 from sqlalchemy import Connection
 
 from console.accounts import views
+from console.accounts.actions import (
+    missing_certificates,
+    removal,
+    removal_question,
+    removed_sentence,
+    retried,
+    retried_sentences,
+    switched_sentence,
+)
 from console.accounts.bulk import changes_of, export, import_
 from console.accounts.folders import folders
 from console.accounts.history import show_history
 from console.accounts.options import account_options, name_option
 from console.accounts.settings import added, change, settings_of
-from console.audit import audited, author
+from console.audit import author
 from console.changes import Changes
 from console.checks.command import require_passed, test
 from console.confirmation import confirm
@@ -22,16 +30,11 @@ from console.installation import overview_of
 from console.invocation import Invocation, account_names, all_account_names, as_stored, example, pass_invocation
 from console.loop import run_async
 from console.output import Listing, Record, Report, prints_data, tell, wrong_usage
-from console.settings import SettingsError
 from console.translation.help import Group
-from console.wiring.certificate_store import certificate_store
 from db.engine import run_reading, run_writing
 from db.queries import accounts as table
-from db.queries import after_import
 from db.queries.filters import Filters
 from phrases import Phrase
-
-_RETRIED_AT_ONCE: Final = 500
 
 
 @click.group(cls=Group, epilog=example("mail-importer accounts list"))
@@ -179,21 +182,8 @@ def _changes(
 
 
 def _warn_of_missing_certificates(invocation: Invocation, settings: table.AccountSettings) -> None:
-    try:
-        entries = certificate_store(invocation.settings).list()
-    except SettingsError:
-        return  # a store this version cannot read; the role that must read it reports this
-    there = {entry.certificate.thumbprint for entry in entries if entry.certificate is not None}
-    for thumbprint in filter(None, (settings.thumbprint, settings.next_thumbprint)):
-        if thumbprint not in there:
-            tell(
-                Phrase(
-                    "Warning: the certificate store of this host, {certificate_store}, holds no certificate "
-                    "{thumbprint}. See: mail-importer certificates list",
-                    certificate_store=invocation.settings.certificate_store,
-                    thumbprint=thumbprint,
-                )
-            )
+    for each in missing_certificates(invocation.settings, settings):
+        tell(each)
 
 
 @accounts.command("list", epilog=example("mail-importer accounts list", "mail-importer accounts list --json"))
@@ -204,7 +194,9 @@ def list_accounts(invocation: Invocation, removed: bool) -> Listing:
     """List the accounts and their state."""
     if removed:
         with invocation.gateway() as engine:
-            rows = run_reading(engine, views.removed_rows)
+            rows = run_reading(
+                engine, lambda connection: views.removed_rows(connection, table.every_removed(connection))
+            )
         return Listing(views.removed_columns(), rows, empty=Phrase("No account was removed."))
     settings, overview = invocation.settings, overview_of(invocation)
     with invocation.gateway() as engine:
@@ -256,53 +248,14 @@ def retry_actions(invocation: Invocation, name: str, even_incomplete: bool) -> R
     Messages of which something is not in the database are left alone in the mailbox, which may still have it: import
     them again (mail-importer import NAME --id ID --force), and the action follows.
     """
-    done, incomplete = run_async(_retried(invocation, name, even_incomplete))
-    sentences = [
-        Phrase.counted(
-            "{n} action of account {name!r} is due again. A running processor takes it up within seconds.",
-            "{n} actions of account {name!r} are due again. A running processor performs them within seconds.",
-            n=done,
-            name=name,
-        )
-    ]
-    if incomplete:
-        sentences.append(
-            Phrase.counted(
-                "{n} message is not all in the database and was left out. Import it anew, or add --even-incomplete.",
-                "{n} messages are not all in the database and were left out. Import them again, or add "
-                "--even-incomplete.",
-                n=incomplete,
-            )
-        )
+
+    async def work() -> tuple[int, int]:
+        async with invocation.database() as database:
+            return await retried(database, name, even_incomplete=even_incomplete, clock=invocation.clock, by=author())
+
+    done, incomplete = run_async(work())
     facts = {"name": name, "action": "retry-actions", "actions": done, "incomplete": incomplete}
-    return Report(facts, sentences)
-
-
-async def _retried(invocation: Invocation, name: str, even_incomplete: bool) -> tuple[int, int]:
-    """Return the number of actions that are due again, and of those left out because their messages are incomplete."""
-    now = invocation.clock()
-    retried, last = 0, 0
-    async with invocation.database() as database:
-        account_id = (await database.read(lambda connection: table.by_name(connection, name))).account_id
-        selection = f"{name} --even-incomplete" if even_incomplete else name
-        async with audited(
-            database, action="retry-actions", selection=selection, done=lambda: retried, clock=invocation.clock
-        ):
-            while True:
-                again = functools.partial(
-                    after_import.retry_failed,
-                    account_id=account_id,
-                    after=last,
-                    now=now,
-                    limit=_RETRIED_AT_ONCE,
-                    even_incomplete=even_incomplete,
-                )
-                numbers = await database.write(again)
-                if not numbers:
-                    break
-                retried, last = retried + len(numbers), numbers[-1]
-        incomplete = await database.read(lambda connection: after_import.count_incomplete(connection, account_id))
-    return retried, incomplete
+    return Report(facts, retried_sentences(name, done, incomplete))
 
 
 @accounts.command(epilog=example("mail-importer accounts enable laboratory"))
@@ -314,7 +267,7 @@ def enable(invocation: Invocation, name: str) -> Report:
 
     The running subscription manager creates its subscription at once.
     """
-    return _switched(invocation, name, True, Phrase("Account {name!r} is enabled.", name=name))
+    return _switched(invocation, name, enabled=True)
 
 
 @accounts.command(epilog=example("mail-importer accounts disable laboratory"))
@@ -326,17 +279,19 @@ def disable(invocation: Invocation, name: str) -> Report:
 
     The running subscription manager deletes its subscription; its settings and messages stay.
     """
-    return _switched(invocation, name, False, Phrase("Account {name!r} is disabled.", name=name))
+    return _switched(invocation, name, enabled=False)
 
 
-def _switched(invocation: Invocation, name: str, enabled: bool, sentence: Phrase) -> Report:
+def _switched(invocation: Invocation, name: str, *, enabled: bool) -> Report:
     def work(connection: Connection) -> table.Account:
         table.set_enabled(connection, name, enabled, now=invocation.clock(), author=author())
         return table.by_name(connection, name)
 
     with invocation.gateway() as engine:
         account = run_writing(engine, work)
-    return _done(account.account_id, name, "enabled" if enabled else "disabled", sentence)
+    return _done(
+        account.account_id, name, "enabled" if enabled else "disabled", switched_sentence(name, enabled=enabled)
+    )
 
 
 @accounts.command(epilog=example("mail-importer accounts remove laboratory"))
@@ -357,37 +312,12 @@ def remove(invocation: Invocation, name: str, yes: bool) -> Report:
 
     with invocation.gateway() as engine:
         account, messages = run_reading(engine, read)
-        confirm(Phrase.joined(*_removal(account, messages), by="\n"), yes=yes)
+        confirm(Phrase.joined(*removal(messages), removal_question(account), by="\n"), yes=yes)
         present = run_writing(
             engine, lambda connection: table.mark_removed(connection, name, now=invocation.clock(), author=author())
         )
-    sentence = Phrase.counted(
-        "Account {name!r} is removed; it is called {present!r} now. The {n} message that it imported stays in the "
-        "database.",
-        "Account {name!r} is removed; it is called {present!r} now. The {n} messages that it imported stay in the "
-        "database.",
-        n=messages,
-        name=name,
-        present=present,
-    )
+    sentence = removed_sentence(name, present, messages)
     return _done(account.account_id, name, "removed", sentence, present_name=present, messages=messages)
-
-
-def _removal(account: table.Account, messages: int) -> list[Phrase]:
-    """The effects of the removal, a line each, and the question."""
-    return [
-        Phrase("Its subscription at Microsoft Graph is deleted, and its mail is no longer imported."),
-        Phrase("What of it waits in the queue is dropped; its dead letters stay, and are no problem any more."),
-        Phrase.counted(
-            "The {n} message that it imported stays in the database, and so do the files saved of it.",
-            "The {n} messages that it imported stay in the database, and so do the files saved of them.",
-            n=messages,
-        ),
-        Phrase("Its row stays, marked as removed: adding the same mailbox and folder again takes it up."),
-        Phrase(
-            "Remove the account {name!r} ({user_id})?", name=account.settings.name, user_id=account.settings.user_id
-        ),
-    ]
 
 
 accounts.add_command(test)

@@ -10,9 +10,15 @@ from console.invocation import Invocation, account_names, as_stored, example, pa
 from console.loop import run_async
 from console.output import printable
 from console.session import opened_account
+from console.settings import Settings
 from console.translation.help import Command
 from console.translation.language import translated
-from graph.folders import FolderEntry
+from console.wiring.calls import CallContext
+from console.wiring.graph import open_graph
+from db.queries.accounts import AccountSettings
+from graph.folders import FolderEntry, MailFolders
+from graph.mailbox import Mailbox
+from graph.messages import MailReader
 from phrases import Phrase
 
 
@@ -45,6 +51,22 @@ def folders(invocation: Invocation, name: str, in_json: bool) -> None:
 async def _listed(invocation: Invocation, name: str) -> list[FolderEntry]:
     async with opened_account(invocation, name) as opened:
         return [each async for each in opened.folders.tree(opened.mailbox)]
+
+
+async def tree_of(settings: Settings, account: AccountSettings, *, calls: CallContext, limit: int) -> list[FolderEntry]:
+    """Up to `limit` folders of the mailbox that these settings open, parents before children.
+
+    Raises:
+        GraphError, SettingsError
+    """
+    found: list[FolderEntry] = []
+    async with open_graph(settings, context=calls) as graph:
+        folders = MailFolders(graph.client, MailReader(graph.client), clock=calls.clock)
+        async for each in folders.tree(Mailbox.of(0, account)):
+            found.append(each)
+            if len(found) >= limit:
+                break
+    return found
 
 
 def _counts(entry: FolderEntry) -> str:

@@ -1,5 +1,6 @@
 """`mail-importer accounts history`: changes of account settings, with author, time and values."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
@@ -66,8 +67,13 @@ def show_history(invocation: Invocation, name: str | None) -> Listing:
     if name is not None:
         numbers = {each.number for each in found if name in _names(each)}
         found = [each for each in found if each.number in numbers]
+    return history_listing(found, _nothing_of(name))
+
+
+def history_listing(changes: Sequence[Change], empty: Phrase) -> Listing:
+    """The view of these changes; `empty`: where there are none."""
     columns = history_columns(Column("account", Phrase("Account"), priority=2))
-    return Listing(columns, [history_row(each) for each in found], empty=_nothing_of(name))
+    return Listing(columns, [history_row(each) for each in changes], empty=empty)
 
 
 def _nothing_of(name: str | None) -> Phrase:

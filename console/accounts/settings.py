@@ -102,6 +102,21 @@ def change(
     """
     account = table.by_name(connection, name)
     before = account.settings
+    after = changed(before, given, now)
+    if after == before:
+        return before
+    table.change(connection, name, after, now=now, author=author)
+    if after.import_since and before.import_since and after.import_since < before.import_since:
+        folders.start_anew(connection, account.account_id, now=now)
+    return after
+
+
+def changed(before: table.AccountSettings, given: dict[str, Any], now: datetime) -> table.AccountSettings:
+    """The settings with `given`, by option name, in place of what they were.
+
+    Raises:
+        click.UsageError: they do not go together.
+    """
     changes = dict(given)
     changes["filters"] = _filters(changes, before.filters)
     if "rename" in changes:
@@ -116,11 +131,6 @@ def change(
         changes.setdefault("next_thumbprint", None)  # it is the current one now
     after = replace(before, **changes)
     _check(after)
-    if after == before:
-        return before
-    table.change(connection, name, after, now=now, author=author)
-    if after.import_since and before.import_since and after.import_since < before.import_since:
-        folders.start_anew(connection, account.account_id, now=now)
     return after
 
 

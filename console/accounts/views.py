@@ -18,6 +18,8 @@ from monitoring.overview import Overview
 from phrases import Phrase
 from subscriptions.sweep_schedule import SweepSchedule
 
+_FEW: Final = 200
+"""Accounts of which only their own rows are read."""
 _NOTHING_QUEUED: Final = AccountStatus(None)
 
 
@@ -104,9 +106,10 @@ def removed_columns() -> list[Column]:
     ]
 
 
-def removed_rows(connection: Connection) -> list[dict[str, Any]]:
-    """Return the removed accounts, with the numbers of their messages."""
-    counts = table.imported_counts(connection)
+def removed_rows(connection: Connection, found: list[table.Account]) -> list[dict[str, Any]]:
+    """Return these removed accounts, with the numbers of their messages."""
+    numbers = [each.account_id for each in found]
+    counts = table.imported_counts(connection, numbers if len(numbers) <= _FEW else None)
     return [
         {
             "account_id": each.account_id,
@@ -117,7 +120,7 @@ def removed_rows(connection: Connection) -> list[dict[str, Any]]:
             "removed": each.removed_at,
             "imported": counts.get(each.account_id, 0),
         }
-        for each in table.every_removed(connection)
+        for each in found
     ]
 
 
@@ -131,19 +134,26 @@ def rows(
     connection: Connection, found: list[table.Account], settings: Settings, overview: Overview
 ) -> list[dict[str, Any]]:
     """Return all facts of these accounts."""
-    addresses = {each.account_id: each.address for each in overview.accounts}
+    numbers = [each.account_id for each in found]
+    few = numbers if len(numbers) <= _FEW else None
+    addresses = table.addresses(connection, few)
     queue = overview.facts.queue
     queued = {} if queue is None else {each.account_id: each for each in queue.accounts}
     problems = _problems(overview)
-    held = subscriptions.held(connection)
-    counts = table.imported_counts(connection)
-    left_out = filtered.counts(connection)
-    scanning = scans.counts(connection)
-    swept = folders.swept(connection)
-    silence = missed.summaries(connection)
-    actions = after_import.counts(connection)
+    held = subscriptions.held(connection, few)
+    counts = table.imported_counts(connection, few)
+    left_out = filtered.counts(connection, few)
+    scanning = scans.counts(connection, few)
+    swept = folders.swept(connection, few)
+    silence = missed.summaries(connection, few)
+    actions = after_import.counts(connection, few)
+
+    def address_of(account: table.Account) -> str | None:
+        user_id = account.settings.user_id
+        return addresses.get(account.account_id) or (user_id if "@" in user_id else None)
+
     troubles: dict[int, list[dict[str, Any]]] = {}
-    for each in table.conditions(connection):
+    for each in table.conditions(connection, account_ids=few):
         troubles.setdefault(each.account_id, []).append(
             {
                 "role": each.role,
@@ -163,8 +173,8 @@ def rows(
             "tenant_id": account.settings.tenant_id,
             "client_id": account.settings.client_id,
             "user_id": account.settings.user_id,
-            "address": addresses.get(account.account_id),
-            "mailbox": addresses.get(account.account_id) or account.settings.user_id,
+            "address": address_of(account),
+            "mailbox": address_of(account) or account.settings.user_id,
             "thumbprint": account.settings.thumbprint,
             "secure_certificate_access": account.settings.secure_certificate_access,
             "folder": account.settings.folder,

@@ -26,6 +26,12 @@ def colour(row: Mapping[str, Any]) -> str | None:
     return "yellow" if row["days_left"] is not None and row["days_left"] < EARLY.days else None
 
 
+LIST_COLUMNS: Final = (
+    Column("thumbprint", Phrase("Thumbprint"), whole=True),
+    Column("name", Phrase("Subject"), priority=1),
+    Column("days_left", Phrase("Days"), right=True),
+    Column("state", Phrase("State"), priority=2, colour=colour),
+)
 COLUMNS: Final = (
     Column("thumbprint", Phrase("SHA-1 thumbprint")),
     Column("thumbprint_sha256", Phrase("SHA-256 thumbprint")),

@@ -1,5 +1,6 @@
 """The whole test of an account: its checks, their order and dependencies."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -16,25 +17,31 @@ from console.checks.connection import ConnectionChecks
 from console.checks.folders import ImportFolderChecks
 from console.checks.mailbox import MailboxChecks
 from console.checks.notification import NotificationChecks
-from console.checks.runner import Check
+from console.checks.runner import Check, Step
 from console.checks.settings import settings_check
 from console.checks.storage import StorageChecks
 from console.settings import Settings
 from console.wiring.calls import CallContext
 from console.wiring.certificate_store import naming
+from console.wiring.database import open_engine
 from console.wiring.graph import open_graph
 from db.engine import Database
 from db.outcomes import ActionKind
 from db.queries import dry_run
 from db.queries.accounts import AccountSettings
+from db.schema import revisions
 from graph.certificates import Certificate
+from graph.errors import update_command
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from graph.subscriptions import SubscriptionClient
 from graph.transport import tls_context
+from phrases import Phrase
 
 _HURRIED: Final = CallContext(connect_seconds=5.0, sign_in_seconds=12.0, read_seconds=12.0, call_seconds=12.0)
+_DATABASE_SECONDS: Final = 10
+"""Limit of a test's waits for the database; a role may wait longer."""
 _USUAL_FOLDER: Final = Path("certificates")
 """Default folder of certificates."""
 
@@ -64,6 +71,41 @@ class AccountTest:
     def claims(self) -> Mapping[str, Any]:
         """The claims of the token."""
         return self._mailboxes.claims
+
+
+def for_candidate(step: Step, candidate: Candidate) -> Step:
+    """The step as it is shown: before the account is saved, a remedy names the option to give, not a command."""
+    if candidate.account_id is not None:
+        return step
+    remedy = step.finding.remedy.exchanged(update_command(candidate.settings.name), Phrase("the option"))
+    return replace(step, finding=replace(step.finding, remedy=remedy))
+
+
+@asynccontextmanager
+async def brief_test(
+    settings: Settings,
+    candidate: Candidate,
+    *,
+    denied: Sequence[str],
+    allow_shared: bool,
+    clock: Callable[[], datetime],
+) -> AsyncIterator[AccountTest]:
+    """As `opened_test`, with connections of its own to the gateway database, which wait briefly.
+
+    Raises:
+        DatabaseError, SettingsError
+    """
+    waits = {"database_statement_timeout": _DATABASE_SECONDS, "database_login_timeout": _DATABASE_SECONDS}
+    brief = settings.model_copy(update={name: min(limit, getattr(settings, name)) for name, limit in waits.items()})
+    engine = open_engine(brief)
+    try:
+        await asyncio.to_thread(revisions.require_current, engine)
+        async with opened_test(
+            brief, engine, candidate, denied=denied, allow_shared=allow_shared, clock=clock
+        ) as opened:
+            yield opened
+    finally:
+        engine.dispose()
 
 
 @asynccontextmanager

@@ -1,32 +1,23 @@
 """`mail-importer accounts test`: the administrator's "test settings"."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import click
 
 from console.checks import report, view
-from console.checks.account import Candidate, opened_test
+from console.checks.account import Candidate, brief_test, for_candidate
 from console.checks.runner import Result, Step, count, run_checks
 from console.invocation import Invocation, account_names, as_stored, example, pass_invocation
 from console.loop import run_async
 from console.output import as_json, failure, tell
 from console.translation.help import Command
-from console.wiring.database import open_engine
 from db.engine import run_reading
 from db.queries import accounts
 from db.queries.accounts import AccountSettings
-from db.schema import revisions
-from graph.errors import update_command
 from phrases import Phrase
-
-_DATABASE_SECONDS: Final = 10
-"""Limit of a test's waits for the database; a role may wait longer."""
 
 
 @click.command(
@@ -106,30 +97,21 @@ def _run(
 ) -> list[Step]:
     settings = invocation.settings
     started = invocation.clock()
-    waits = {"database_statement_timeout": _DATABASE_SECONDS, "database_login_timeout": _DATABASE_SECONDS}
-    brief = settings.model_copy(update={name: min(limit, getattr(settings, name)) for name, limit in waits.items()})
 
     async def work() -> list[Step]:
-        engine = open_engine(brief)
-        try:
-            await asyncio.to_thread(revisions.require_current, engine)
-            async with opened_test(
-                brief, engine, candidate, denied=denied, allow_shared=allow_shared, clock=invocation.clock
-            ) as opened:
-                steps = await run_checks(
-                    opened.checks,
-                    on_begin=(lambda _check: nullcontext()) if in_json else view.begun,
-                    on_end=(lambda _step: None) if in_json else view.ended,
-                )
-                if report_file is not None:
-                    report.write(report.bundle(settings, candidate, opened, steps, started=started), report_file)
-                return steps
-        finally:
-            engine.dispose()
+        async with brief_test(
+            settings, candidate, denied=denied, allow_shared=allow_shared, clock=invocation.clock
+        ) as opened:
+            steps = await run_checks(
+                opened.checks,
+                on_begin=(lambda _check: nullcontext()) if in_json else view.begun,
+                on_end=(lambda _step: None) if in_json else view.ended,
+            )
+            if report_file is not None:
+                report.write(report.bundle(settings, candidate, opened, steps, started=started), report_file)
+            return steps
 
-    steps = run_async(work())
-    if candidate.account_id is None:
-        steps = [_before_it_is_saved(each, candidate.settings.name) for each in steps]
+    steps = [for_candidate(each, candidate) for each in run_async(work())]
     if in_json:
         click.echo(json.dumps(report.outcome(candidate, steps, started=started), indent=2, default=as_json))
     else:
@@ -138,9 +120,3 @@ def _run(
     if report_file is not None:
         tell(Phrase("{file} holds all that support needs, and no secrets.", file=report_file))
     return steps
-
-
-def _before_it_is_saved(step: Step, name: str) -> Step:
-    """The step with a remedy that names the option to give: there is no account to update yet."""
-    remedy = step.finding.remedy.exchanged(update_command(name), Phrase("the option"))
-    return replace(step, finding=replace(step.finding, remedy=remedy))

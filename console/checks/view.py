@@ -17,13 +17,14 @@ from phrases import Phrase
 _WIDEST: Final = 100
 _MARK_WIDTH: Final = 10
 _INDENT: Final = " " * (_MARK_WIDTH + 2)
-_MARKS: Final = {
+MARKS: Final = {
     Result.PASSED: (Phrase("passed"), "green"),
     Result.WARNED: (Phrase("warning"), "yellow"),
     Result.FAILED: (Phrase("FAILED"), "red"),
     Result.NOT_TRIED: (Phrase("not tried"), None),
     Result.NOT_NEEDED: (Phrase("not needed"), None),
 }
+"""The word and the colour of each result."""
 
 
 def begun(check: Check) -> AbstractContextManager[object]:
@@ -76,7 +77,7 @@ def _named(step: Step) -> Phrase:
 
 
 def _mark(result: Result) -> str:
-    word, colour = _MARKS[result]
+    word, colour = MARKS[result]
     return click.style(f"{printable(translated(word)):<{_MARK_WIDTH}}", fg=colour, bold=result is Result.FAILED)
 
 

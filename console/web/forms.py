@@ -94,6 +94,11 @@ def form_of(
         return Form([_field(each, labels, texts or {}) for each in options])
 
 
+def typed(options: Sequence[click.Option], given: MultiMapping[Any]) -> dict[str, tuple[str, ...]]:
+    """The texts of the fields as they were sent, by the options' names."""
+    return {each.name or "": _texts(each, given) for each in options}
+
+
 def read_form(
     options: Sequence[click.Option],
     given: MultiMapping[Any],
@@ -104,8 +109,7 @@ def read_form(
     clock: Callable[[], datetime],
 ) -> Form:
     """The form as it was sent, each field checked as its option; empty fields have their option's default."""
-    texts = {each.name or "": _texts(each, given) for each in options}
-    form = form_of(options, language, labels=labels, texts=texts)
+    form = form_of(options, language, labels=labels, texts=typed(options, given))
     context = click.Context(click.Command("form", params=list(options)), obj=Invocation(settings, clock=clock))
     with speaking(language), hearing() as heard:
         for option, shown in zip(options, form.fields, strict=True):

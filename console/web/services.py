@@ -20,6 +20,7 @@ from console.web.tokens import RandomBytes
 from console.wiring.calls import CallContext
 from console.wiring.overview import OverviewCache
 from db.engine import Database
+from threads import DaemonThreads
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Services:
 
     `settings`: with the console's own bounds of the database; `given`: as they are given, to be shown.
     `database`: the console's own connections, few, with a short time limit of a statement. `entra`: None where users
-    sign in with passwords.
+    sign in with passwords. `threads`: for blocking calls, as of a certificate store.
     """
 
     settings: Settings
@@ -50,4 +51,5 @@ class Services:
     alert_targets: AlertTargets
     trials: asyncio.Semaphore
     """Turns of trials of rules, which take processor time."""
+    threads: DaemonThreads
     stop: asyncio.Event

@@ -35,12 +35,14 @@ from console.wiring.queue import open_queue
 from console.wiring.roles import ConsoleContext
 from db.engine import Database
 from receiver.tls import ServerCertificate
+from threads import DaemonThreads
 
 _POOL: Final = 4
 _STATEMENT_SECONDS: Final = 10
 _LOGIN_SECONDS: Final = 5
 _COUNTING_SECONDS: Final = 1.5
 _TRIALS: Final = 2
+_BLOCKING_CALLS: Final = 4
 _FINISH_SECONDS: Final = 3.0
 _KEEPALIVE_SECONDS: Final = 75.0
 
@@ -151,6 +153,7 @@ async def opened_services(
                 overview=OverviewCache(OverviewReader(settings, database, queue, clock=clock).snapshot, clock=clock),
                 alert_targets=AlertTargets(settings),
                 trials=asyncio.Semaphore(_TRIALS),
+                threads=DaemonThreads("console call", limit=_BLOCKING_CALLS),
                 stop=stop,
             )
             await jobs.close()

@@ -1,5 +1,6 @@
 """A request with all that its page needs: user, language, services, and the ways to answer."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,6 +94,18 @@ class Visit:
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Write to the gateway database, on the console's own connections."""
         return await self.services.database.write(work)
+
+    async def blocking(self, work: Callable[[], T], *, seconds: float) -> T:
+        """Run a call that may block, in a thread of its own kind.
+
+        Raises:
+            HTTPServiceUnavailable: it takes longer; it is left alone then.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.get_running_loop().run_in_executor(self.services.threads, work)
+        except TimeoutError as exc:
+            raise web.HTTPServiceUnavailable from exc
 
     async def note(self, action: ActivityKind, **facts: Any) -> None:  # noqa: ANN401  # those of `console_activity.note`
         """Record what the user did."""

@@ -4,7 +4,7 @@ Every function takes the connection of a transaction; see `db.engine`.
 """
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -29,12 +29,14 @@ from sqlalchemy import (
 
 from db.columns import UnreadableTime, code_by_code
 from db.errors import AccountExists, AccountNotFound, AccountRemoved, AccountUnreadable
+from db.keys import of_accounts
 from db.outcomes import ActionKind
 from db.queries import entry_lists, filtered, filters, folders, history, scans
 from db.queries.filters import Filters
 from db.queries.history import Action, Author
 from db.queries.rows import RowReader
 from db.queries.schedule import SUBSCRIPTIONS, ApplicationKey
+from db.search import contains
 from db.tables import (
     account_condition,
     account_settings,
@@ -193,6 +195,40 @@ def every_removed(connection: Connection) -> list[Account]:
     """All accounts that were removed, by name."""
     rows = connection.execute(_select().where(_settings.dtRemoved.is_not(None)).order_by(_settings.sAccountName))
     return [_account(row) for row in rows]
+
+
+def page(
+    connection: Connection, *, limit: int, after: str | None = None, search: str | None = None, removed: bool = False
+) -> list[Account]:
+    """Up to `limit` accounts behind that name, by name: those in use, or the removed ones.
+
+    `search`: only those with this in their name, their user ID, or the address of their mailbox.
+    """
+    row = _settings
+    in_use = row.dtRemoved.is_not(None) if removed else row.dtRemoved.is_(None)
+    statement = _select().where(in_use).order_by(row.sAccountName).limit(limit)
+    if after is not None:
+        statement = statement.where(row.sAccountName > after)
+    if search:
+        address = select(literal(1)).where(_address.nAccountID == row.nAccountID, contains(_address.sAddress, search))
+        statement = statement.where(
+            or_(contains(row.sAccountName, search), contains(row.sUserID, search), exists(address))
+        )
+    return [_account(each) for each in connection.execute(statement)]
+
+
+def addresses(connection: Connection, account_ids: Collection[int] | None = None) -> dict[int, str]:
+    """The known addresses of the mailboxes of these accounts (None: of all)."""
+    known = select(_address.nAccountID, _address.sAddress).join(
+        account_settings, (_settings.nAccountID == _address.nAccountID) & (_settings.sUserID == _address.sUserID)
+    )
+    return {row[0]: row[1] for row in connection.execute(of_accounts(known, _address.nAccountID, account_ids))}
+
+
+def lock(connection: Connection, name: str) -> None:
+    """Lock the row of that account until the transaction ends; nothing where there is none."""
+    own = update(account_settings).where(_settings.sAccountName == name)
+    connection.execute(own.values(sAccountName=_settings.sAccountName))
 
 
 def by_name(connection: Connection, name: str) -> Account:
@@ -593,15 +629,18 @@ def clear_expired_condition(connection: Connection, account_id: int, role: str, 
     )
 
 
-def conditions(connection: Connection, role: str | None = None) -> list[Condition]:
-    """All conditions, or those of a role, by account; not those of removed accounts."""
+def conditions(
+    connection: Connection, role: str | None = None, account_ids: Collection[int] | None = None
+) -> list[Condition]:
+    """The conditions of a role (None: of any) and these accounts (None: of all), by account; none of removed ones."""
     removed = exists(
         select(literal(1))
         .select_from(account_settings)
         .where(_settings.nAccountID == _condition.nAccountID, _settings.dtRemoved.is_not(None))
     )
     statement = select(account_condition).where(~removed).order_by(_condition.nAccountID, _condition.sRole)
-    rows = connection.execute(statement if role is None else statement.where(_condition.sRole == role))
+    statement = statement if role is None else statement.where(_condition.sRole == role)
+    rows = connection.execute(of_accounts(statement, _condition.nAccountID, account_ids))
     return [
         # Other programs may write here, too, and SQLite accepts any type.
         Condition(
@@ -621,9 +660,10 @@ def imported_count(connection: Connection, account_id: int) -> int:
     return connection.scalar(select(func.count()).select_from(message).where(message.c.nAccountID == account_id)) or 0
 
 
-def imported_counts(connection: Connection) -> dict[int, int]:
-    """The number of messages of each account in the database."""
-    rows = connection.execute(select(message.c.nAccountID, func.count()).group_by(message.c.nAccountID))
+def imported_counts(connection: Connection, account_ids: Collection[int] | None = None) -> dict[int, int]:
+    """The number of messages of each account (None: of all) in the database."""
+    statement = select(message.c.nAccountID, func.count()).group_by(message.c.nAccountID)
+    rows = connection.execute(of_accounts(statement, message.c.nAccountID, account_ids))
     return {row[0]: row[1] for row in rows}
 
 

@@ -8,7 +8,7 @@ that part: its action is `failed` from the start, until it is imported again or 
 Every function takes the connection of a transaction; see `db.engine`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -28,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 
+from db.keys import of_accounts
 from db.leases import over
 from db.locking import by_row, skipping_locked
 from db.outcomes import WHOLE, ActionKind, ActionState
@@ -223,13 +224,14 @@ def _again(now: datetime) -> dict[str, Any]:
     }
 
 
-def counts(connection: Connection) -> dict[int, Counts]:
-    """Pending and failed actions, by account; by the index alone."""
+def counts(connection: Connection, account_ids: Collection[int] | None = None) -> dict[int, Counts]:
+    """Pending and failed actions, by account (None: all); by the index alone."""
     found: dict[int, dict[str, int]] = {}
-    for row in connection.execute(
+    statement = (
         select(_row.nAccountID, _row.sAfterImportState, func.count())
         .where(_row.sAfterImportState.in_([ActionState.PENDING.value, ActionState.FAILED.value]))
         .group_by(_row.nAccountID, _row.sAfterImportState)
-    ):
+    )
+    for row in connection.execute(of_accounts(statement, _row.nAccountID, account_ids)):
         found.setdefault(row[0], {})[row[1]] = row[2]
     return {account_id: Counts(**each) for account_id, each in found.items()}

@@ -34,6 +34,7 @@ class ActivityKind(StrEnum):
     RULES_APPLIED = "rules_applied"
     ACCOUNT_TESTED = "account_tested"
     ALERT_TESTED = "alert_tested"
+    CERTIFICATE_MADE = "certificate_made"
     USER_ADDED = "user_added"
     USER_CHANGED = "user_changed"
     USER_REMOVED = "user_removed"

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select
 
-from db.keys import are_among, graph_ids, in_queries, named
+from db.keys import are_among, graph_ids, in_queries, named, of_accounts
 from db.locking import by_row
 from db.tables import seen
 
@@ -76,9 +76,10 @@ def ids_of_account(connection: Connection, account_id: int, *, after: str, limit
     return graph_ids(connection, seen, account_id, after=after, limit=limit)
 
 
-def counts(connection: Connection) -> dict[int, int]:
-    """The number of messages of each account that were left out."""
-    rows = connection.execute(select(_row.nAccountID, func.count()).group_by(_row.nAccountID))
+def counts(connection: Connection, account_ids: Collection[int] | None = None) -> dict[int, int]:
+    """The number of messages of each account (None: of all) that were left out."""
+    statement = select(_row.nAccountID, func.count()).group_by(_row.nAccountID)
+    rows = connection.execute(of_accounts(statement, _row.nAccountID, account_ids))
     return {row[0]: row[1] for row in rows}
 
 

@@ -1,11 +1,13 @@
 """Progress of catch-up in the folder of each account (`tblFolderSync`); for due times see `db.queries.schedule`."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, or_, select, update
 
+from db.keys import of_accounts
 from db.queries.schedule import FOLDERS, Lease
 from db.tables import folder_sync
 
@@ -37,9 +39,10 @@ def state(connection: Connection, account_id: int, *, resource: str) -> FolderSt
     return FolderState(link=row.sLink, full_pass=row.bFullPass, gap=row.bGap, swept=row.dtSwept)
 
 
-def swept(connection: Connection) -> dict[int, datetime | None]:
-    """The time of the last complete pass through each account's folder."""
-    return {row.nAccountID: row.dtSwept for row in connection.execute(select(_row.nAccountID, _row.dtSwept))}
+def swept(connection: Connection, account_ids: Collection[int] | None = None) -> dict[int, datetime | None]:
+    """The time of the last complete pass through the folder of each account (None: of all)."""
+    statement = of_accounts(select(_row.nAccountID, _row.dtSwept), _row.nAccountID, account_ids)
+    return {row.nAccountID: row.dtSwept for row in connection.execute(statement)}
 
 
 def advance(

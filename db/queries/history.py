@@ -113,6 +113,16 @@ def changes(connection: Connection) -> list[Change]:
     return changes_in((row.nAccountID, row) for row in connection.execute(statement))
 
 
+def latest_changes(connection: Connection, account_id: int, *, limit: int) -> list[Change]:
+    """The newest changes of one account, newest first."""
+    newest = (
+        select(account_change).where(_row.nAccountID == account_id).order_by(_row.nChangeID.desc()).limit(limit + 1)
+    )
+    # One more than are wanted: a change is the difference to the one before it.
+    rows = connection.execute(newest).all()[::-1]
+    return changes_in((row.nAccountID, row) for row in rows)[::-1][:limit]
+
+
 def changes_in(rows: Iterable[tuple[int, Row[Any]]]) -> list[Change]:
     """The changes, oldest first, of rows with their keys that are in the order of both."""
     found: list[Change] = []

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, literal, select, update
 
-from db.keys import MessageKey, are_among, in_queries, named
+from db.keys import MessageKey, are_among, in_queries, named, of_accounts
 from db.tables import missed_notification
 
 _row = missed_notification.c
@@ -86,11 +86,12 @@ def forget(connection: Connection, account_id: int, *, before: datetime) -> None
     connection.execute(delete(missed_notification).where(_row.nAccountID == account_id, _row.dtFound < before))
 
 
-def summaries(connection: Connection) -> dict[int, MissedSummary]:
-    """Missed notifications that were reported, by account."""
-    rows = connection.execute(
+def summaries(connection: Connection, account_ids: Collection[int] | None = None) -> dict[int, MissedSummary]:
+    """Missed notifications that were reported, by account (None: all)."""
+    statement = (
         select(_row.nAccountID, func.count(), func.max(_row.dtReceived))
         .where(_row.dtTold.is_not(None))
         .group_by(_row.nAccountID)
     )
+    rows = connection.execute(of_accounts(statement, _row.nAccountID, account_ids))
     return {row[0]: MissedSummary(row[1], row[2]) for row in rows}

@@ -16,7 +16,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, literal, select, true, update
 
-from db.keys import are_among, in_queries, listed, named, rounded
+from db.keys import are_among, in_queries, listed, named, of_accounts, rounded
 from db.leases import age, over
 from db.locking import by_row, locking
 from db.tables import account_settings, scan
@@ -120,10 +120,10 @@ def waiting(connection: Connection, account_id: int, *, now: datetime) -> list[s
     return list(connection.scalars(select(_row.sGraphMessageID).where(waits)))
 
 
-def counts(connection: Connection) -> dict[int, int]:
-    """The number of messages that wait for their files, by account."""
+def counts(connection: Connection, account_ids: Collection[int] | None = None) -> dict[int, int]:
+    """The number of messages that wait for their files, by account (None: all)."""
     waits = select(_row.nAccountID, func.count()).where(_row.nMessageID.is_(None)).group_by(_row.nAccountID)
-    return {row[0]: row[1] for row in connection.execute(waits)}
+    return {row[0]: row[1] for row in connection.execute(of_accounts(waits, _row.nAccountID, account_ids))}
 
 
 def incomplete(connection: Connection, keys: Collection[tuple[int, str]]) -> set[tuple[int, str]]:

@@ -1,11 +1,12 @@
 """The stored subscriptions (`tblGraphSubscription`), and the requests for them beside their regular renewal."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
+from db.keys import of_accounts
 from db.queries.accounts import fingerprint_of
 from db.queries.folders import note_gap
 from db.queries.schedule import SUBSCRIPTIONS, ApplicationKey, Lease
@@ -111,11 +112,9 @@ def _change(connection: Connection, account_id: int, **values: object) -> None:
     connection.execute(update(subscription_schedule).where(_schedule.nAccountID == account_id).values(**values))
 
 
-def held(connection: Connection, account_ids: Sequence[int] | None = None) -> dict[int, HeldSubscription]:
+def held(connection: Connection, account_ids: Collection[int] | None = None) -> dict[int, HeldSubscription]:
     """The subscriptions of these accounts (None: of all), by account."""
-    statement = select(graph_subscription)
-    if account_ids is not None:
-        statement = statement.where(_held.nAccountID.in_(account_ids))
+    statement = of_accounts(select(graph_subscription), _held.nAccountID, account_ids)
     return {
         row.nAccountID: HeldSubscription(
             subscription_id=row.sSubscriptionID,

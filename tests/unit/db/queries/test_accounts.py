@@ -75,6 +75,35 @@ def test_accounts_are_listed_by_name(connection: Connection) -> None:
     assert [each.settings.name for each in accounts.every(connection)] == ["a", "b", "c"]
 
 
+def test_a_page_of_accounts_begins_behind_a_name_and_has_those_searched_for(connection: Connection) -> None:
+    for each in ("c", "a", "b", "100%"):
+        accounts.add(connection, settings(each), now=NOW)
+    found = accounts.by_name(connection, "b")
+    mailbox_addresses.note(connection, found, "Labor_1@riviere.example", now=NOW)
+    accounts.mark_removed(connection, "c", now=NOW)
+
+    def names(**wanted: Any) -> list[str]:  # noqa: ANN401  # passed through
+        return [each.settings.name for each in accounts.page(connection, limit=2, **wanted)]
+
+    assert names() == ["100%", "a"]
+    assert names(after="100%") == ["a", "b"]
+    assert names(after="b") == []
+    assert names(search="LABOR_1@") == ["b"]
+    assert names(search="A@example") == ["a"]
+    assert names(search="0%") == ["100%"]
+    assert names(search="laborX1") == []
+    assert names(removed=True) == ["c (removed, 1)"]
+    assert accounts.addresses(connection, [found.account_id, 99]) == {found.account_id: "Labor_1@riviere.example"}
+
+
+def test_groups_of_the_web_console_are_kept_with_the_settings(connection: Connection) -> None:
+    accounts.add(connection, settings("a", console_access=("Laboratory", "IT")), now=NOW)
+    assert accounts.by_name(connection, "a").settings.console_access == ("Laboratory", "IT")
+    accounts.change(connection, "a", settings("a"), now=NOW)
+    assert accounts.by_name(connection, "a").settings.console_access == ()
+    assert connection.scalar(select(account_settings.c.sConsoleAccess)) is None
+
+
 def test_name_is_taken_once(connection: Connection) -> None:
     """A second account of a name is refused, and the first stays as it is."""
     accounts.add(connection, settings("a"), now=NOW)

@@ -34,6 +34,8 @@ def test_each_change_is_kept_with_who_made_it(database_engine: Engine) -> None:
         accounts.set_enabled(connection, "laboratory", False, now=LATER, author=ANNA)
         accounts.mark_removed(connection, "laboratory", now=LATER, author=ANNA)
         found = history.changes(connection)
+        newest = [history.latest_changes(connection, found[0].number, limit=limit) for limit in (2, 9)]
+    assert newest == [found[:1:-1], found[::-1]]
     assert short(found) == [
         (Action.ADDED, ANNA, NOW),
         (Action.CHANGED, ANNA, LATER),
