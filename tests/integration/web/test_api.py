@@ -14,6 +14,7 @@ from console.web.gate import AT_ONCE_OF_ADDRESS, Gate, TooManyRequests
 from console.web.rights import Role
 from db.queries import accounts, audit, console_activity, history
 from db.queries.console_activity import ActivityKind
+from tests.databases import on_every_database
 from tests.integration.web.api_site import CONTENT, Contents, Program, add_dead_letters, fill, program
 from tests.integration.web.console_site import ConsoleSite
 
@@ -105,6 +106,7 @@ def is_model(kind: object) -> bool:
 # Pages.
 
 
+@on_every_database
 async def test_pages_together_have_everything_once(site: ConsoleSite) -> None:
     fill(site)
     await add_dead_letters(site, 4)
@@ -126,6 +128,7 @@ async def test_a_cursor_of_another_list_is_refused_or_ends_it(site: ConsoleSite)
             assert answer.status == 200 or is_problem(answer, 422)
 
 
+@on_every_database
 async def test_messages_are_found_by_the_criteria_of_the_command(site: ConsoleSite) -> None:
     fill(site)
     viewer = program(site, Role.VIEWER)
@@ -323,7 +326,10 @@ async def test_errors_are_problem_details(site: ConsoleSite) -> None:
     operator = program(site, Role.OPERATOR)
     assert is_problem(await operator.get("/nothing"), 404)
     assert is_problem(await operator.get("/messages/99999"), 404)
-    assert is_problem(await operator.get("/messages/99999999999999999999"), 422)
+    assert is_problem(await operator.get("/messages/99999999999999999999"), 404)
+    assert is_problem(await operator.get("/messages/one"), 404)
+    assert is_problem(await operator.get("/messages/1?body=maybe"), 422)
+    assert is_problem(await operator.get("/accounts/%00"), 404)
     answer = await operator.call("PUT", "/accounts")
     assert is_problem(answer, 405)
     assert answer.headers["Allow"] == "GET"
