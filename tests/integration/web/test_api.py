@@ -3,17 +3,21 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
+from bus.errors import QueueUnavailable
+from console.web import gate
 from console.web.api import models
 from console.web.api.routes import operations_of
-from console.web.gate import AT_ONCE_OF_ADDRESS, Gate, TooManyRequests
+from console.web.gate import AT_ONCE, AT_ONCE_OF_ADDRESS, Gate, TooManyRequests
 from console.web.rights import Role
 from db.queries import accounts, audit, console_activity, history
 from db.queries.console_activity import ActivityKind
+from phrases import Phrase
 from tests.databases import on_every_database
 from tests.integration.web.api_site import CONTENT, Contents, Program, add_dead_letters, fill, program
 from tests.integration.web.console_site import ConsoleSite
@@ -341,6 +345,27 @@ async def test_errors_are_problem_details(site: ConsoleSite) -> None:
     assert is_problem(await program(site, Role.ADMINISTRATOR).call("POST", "/accounts/a/enable", {}), 422)
 
 
+async def test_what_does_not_answer_is_a_503_and_too_many_requests_are_a_429(
+    site: ConsoleSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = program(site, Role.VIEWER)
+
+    async def fail(**_: object) -> None:
+        raise QueueUnavailable(Phrase("The queue does not answer."))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site.services.queue, "peek", fail)
+        answer = await viewer.get("/dead-letters")
+        assert is_problem(answer, 503)
+        assert (answer.json["detail"], int(answer.headers["Retry-After"]) > 0) == ("The queue does not answer.", True)
+    with monkeypatch.context() as patch:
+        patch.setattr(gate, "AT_ONCE_OF_ADDRESS", 0)
+        answer = await viewer.get("/dead-letters")
+        assert is_problem(answer, 429)
+        assert answer.headers["Retry-After"] == "1"
+    assert (await viewer.get("/dead-letters")).status == 200
+
+
 async def test_invalid_tokens_are_limited_by_address_and_valid_ones_are_not(site: ConsoleSite) -> None:
     viewer, guess = program(site, Role.VIEWER), Program(site, "mip_guess")
     statuses = [(await guess.get("/rules")).status for _ in range(51)]
@@ -352,12 +377,15 @@ async def test_invalid_tokens_are_limited_by_address_and_valid_ones_are_not(site
 
 
 async def test_the_requests_at_a_time_are_limited() -> None:
-    gate = Gate()
-    with gate.passed("a"), gate.passed("a"), gate.passed("a"), gate.passed("a"):
-        assert AT_ONCE_OF_ADDRESS == 4
-        with pytest.raises(TooManyRequests), gate.passed("a"):
+    requests = Gate()
+    with ExitStack() as in_progress:
+        for _ in range(AT_ONCE_OF_ADDRESS):
+            in_progress.enter_context(requests.passed("a"))
+        with pytest.raises(TooManyRequests), requests.passed("a"):
             pass
-        with gate.passed("b"):
+        for _ in range(AT_ONCE - AT_ONCE_OF_ADDRESS):
+            in_progress.enter_context(requests.passed("b"))
+        with pytest.raises(TooManyRequests), requests.passed("c"):
             pass
-    with gate.passed("a"):
+    with requests.passed("a"):
         pass
