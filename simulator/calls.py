@@ -18,6 +18,9 @@ class Operation(StrEnum):
 
     DISCOVERY = "discovery"
     TOKEN = "token"  # noqa: S105 - the name of an operation
+    AUTHORIZE = "authorize"
+    SIGN_OUT = "sign_out"
+    SIGNING_KEYS = "signing_keys"
     GET_FOLDER = "get_folder"
     LIST_FOLDERS = "list_folders"
     CREATE_FOLDER = "create_folder"

@@ -27,6 +27,7 @@ from simulator.state.mail_server import MailServer
 from simulator.state.mailboxes import Mailbox, MailboxState
 from simulator.state.subscriptions import Subscription, Subscriptions
 from simulator.state.tenants import DEFAULT_ROLES, Application
+from simulator.state.users import User, Users
 from simulator.traffic import Traffic, TrafficPlan
 
 _Handler = Callable[[dict[str, Any], str], Awaitable[object]]
@@ -44,6 +45,8 @@ class Control:
         faults: Faults,
         traffic: Traffic,
         tokens: AccessTokens,
+        users: Users,
+        add_user: Callable[..., User],
         statistics: Callable[[], dict[str, Any]],
     ) -> None:
         self._mail_server = mail_server
@@ -52,6 +55,8 @@ class Control:
         self._faults = faults
         self._traffic = traffic
         self._tokens = tokens
+        self._users = users
+        self._make_user = add_user
         self._statistics = statistics
         self._handlers: dict[tuple[str, str], _Handler] = {
             ("POST", "applications"): self._add_application,
@@ -74,6 +79,10 @@ class Control:
             ("POST", "mail"): self._deliver_mail,
             ("POST", "messages"): self._act_on_message,
             ("DELETE", "tokens"): self._revoke_tokens,
+            ("GET", "users"): self._list_users,
+            ("POST", "users"): self._add_user,
+            ("PATCH", "users"): self._change_user,
+            ("DELETE", "users"): self._remove_user,
         }
 
     async def answer(self, call: Call) -> Answer:
@@ -109,6 +118,11 @@ class Control:
             application.roles = tuple(body["roles"])
         if "scoped" in body:
             application.scoped = {self._mailbox(user).user_id: tuple(roles) for user, roles in body["scoped"].items()}
+        if "redirect_uris" in body:
+            application.redirect_uris = tuple(body["redirect_uris"])
+        if "api_roles" in body:
+            application.api_roles = {client_id: tuple(roles) for client_id, roles in body["api_roles"].items()}
+        application.assignment_required = bool(body.get("assignment_required", application.assignment_required))
         return {"client_id": application.client_id, "roles": application.roles, "scoped": application.scoped}
 
     async def _register_certificate(self, body: dict[str, Any], _name: str) -> object:
@@ -238,6 +252,41 @@ class Control:
         self._tokens.revoke_all()
         return {}
 
+    async def _list_users(self, _body: dict[str, Any], _name: str) -> object:
+        tenants = self._mail_server.tenants
+        everyone = [user for tenant_id in tenants.all() for user in self._users.of_tenant(tenant_id)]
+        return {"users": [_user_json(user) for user in everyone]}
+
+    async def _add_user(self, body: dict[str, Any], _name: str) -> object:
+        user = self._make_user(
+            _text(body, "username"),
+            body.get("name") or _text(body, "username").partition("@")[0],
+            body.get("tenant_id"),
+            roles=tuple(body.get("roles", ())),
+            groups=tuple(body.get("groups", ())),
+        )
+        return _user_json(user)
+
+    async def _change_user(self, body: dict[str, Any], name: str) -> object:
+        user = self._user(body, name)
+        user.roles = tuple(body.get("roles", user.roles))
+        user.groups = tuple(body.get("groups", user.groups))
+        user.enabled = bool(body.get("enabled", user.enabled))
+        user.sessions += bool(body.get("revoked"))
+        return _user_json(user)
+
+    async def _remove_user(self, body: dict[str, Any], name: str) -> object:
+        self._users.remove(self._user(body, name))
+        return {}
+
+    def _user(self, body: dict[str, Any], name: str) -> User:
+        tenant_id = body.get("tenant_id") or self._mail_server.first_tenant()
+        user = self._users.find(tenant_id, name)
+        if user is None:
+            msg = f"no user {name} in tenant {tenant_id}"
+            raise LookupError(msg)
+        return user
+
     def _mailbox(self, name: str) -> Mailbox:
         mailbox = self._mail_server.mailboxes.named(name)
         if mailbox is None:
@@ -289,6 +338,18 @@ def _mailbox_json(mailbox: Mailbox) -> dict[str, str]:
         "user_id": mailbox.user_id,
         "state": str(mailbox.state),
         "purpose": mailbox.purpose,
+    }
+
+
+def _user_json(user: User) -> dict[str, Any]:
+    return {
+        "tenant_id": user.tenant_id,
+        "object_id": user.object_id,
+        "username": user.username,
+        "name": user.name,
+        "roles": user.roles,
+        "groups": user.groups,
+        "enabled": user.enabled,
     }
 
 

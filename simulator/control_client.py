@@ -70,6 +70,59 @@ class SimulatorControl:
         body = {"tenant_id": tenant_id, "roles": roles, "scoped": scoped}
         await self._call("PATCH", f"applications/{client_id}", _given(body))
 
+    async def set_sign_in(
+        self,
+        tenant_id: str,
+        client_id: str,
+        *,
+        redirect_uris: tuple[str, ...] | None = None,
+        assignment_required: bool | None = None,
+        api_roles: dict[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        """Change what `tenants.Application` says of people's sign-in, and of roles in the APIs of others."""
+        body = {
+            "tenant_id": tenant_id,
+            "redirect_uris": redirect_uris,
+            "assignment_required": assignment_required,
+            "api_roles": api_roles,
+        }
+        await self._call("PATCH", f"applications/{client_id}", _given(body))
+
+    async def users(self) -> list[dict[str, Any]]:
+        """Return all users: `tenant_id`, `object_id`, `username`, `name`, `roles`, `groups`, `enabled`."""
+        return list((await self._call("GET", "users"))["users"])
+
+    async def add_user(
+        self,
+        username: str,
+        name: str | None = None,
+        tenant_id: str | None = None,
+        *,
+        roles: tuple[str, ...] = (),
+        groups: tuple[str, ...] = (),
+    ) -> dict[str, Any]:
+        """Make a user who can sign in; returns it as `users` does."""
+        body = {"username": username, "name": name, "tenant_id": tenant_id, "roles": roles, "groups": groups}
+        return await self._call("POST", "users", _given(body))
+
+    async def change_user(
+        self,
+        user: str,
+        tenant_id: str | None = None,
+        *,
+        roles: tuple[str, ...] | None = None,
+        groups: tuple[str, ...] | None = None,
+        enabled: bool | None = None,
+        revoked: bool = False,
+    ) -> None:
+        """Change a user (user name or object id); `revoked` ends all sessions so far."""
+        body = {"tenant_id": tenant_id, "roles": roles, "groups": groups, "enabled": enabled, "revoked": revoked}
+        await self._call("PATCH", f"users/{user}", _given(body))
+
+    async def remove_user(self, user: str, tenant_id: str | None = None) -> None:
+        """Delete a user (user name or object id)."""
+        await self._call("DELETE", f"users/{user}", _given({"tenant_id": tenant_id}))
+
     async def register_certificate(self, tenant_id: str, client_id: str, pem: str) -> str:
         """Upload a certificate's public part; returns its SHA-1 thumbprint."""
         body = {"tenant_id": tenant_id, "client_id": client_id, "certificate": pem}

@@ -15,7 +15,8 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
 from simulator.api.graph import Graph
-from simulator.api.signin import SignIn, SignInError
+from simulator.api.signin import SignIn
+from simulator.api.signin_errors import SignInError
 from simulator.calls import JSON_TYPE, Answer, Call, GraphError, Operation, error_body
 from simulator.control import Control
 from simulator.faults import Fault, FaultKind, Faults, Subject
@@ -52,6 +53,13 @@ class Listener:
         self.statuses: Counter[int] = Counter()
         self._graph = graph
         self._sign_in = sign_in
+        self._sign_in_handlers: dict[Operation, Callable[[str, Call], Answer]] = {
+            Operation.DISCOVERY: sign_in.discovery,
+            Operation.TOKEN: sign_in.token,
+            Operation.SIGNING_KEYS: sign_in.keys,
+            Operation.AUTHORIZE: sign_in.people.authorize,
+            Operation.SIGN_OUT: sign_in.people.sign_out,
+        }
         self._control = control
         self._faults = faults
         self._identifiers = identifiers
@@ -128,10 +136,8 @@ class Listener:
         if refused:
             error = SignInError(refused.code, "Refused by a fault that was switched on.")
             answer = self._sign_in.refusal(error, call)
-        elif operation is Operation.TOKEN:
-            answer = self._sign_in.token(tenant_id, call)
         else:
-            answer = self._sign_in.discovery(tenant_id, call)
+            answer = self._sign_in_handlers[operation](tenant_id, call)
         return await self._send(request, answer, self._faults.strike_call(subject, _IN_BODY))
 
     async def _inject_fault(self, request: web.BaseRequest, subject: Subject) -> None:
@@ -225,6 +231,12 @@ def _sign_in_operation(call: Call) -> tuple[Operation | None, str]:
             return Operation.DISCOVERY, tenant_id
         case "POST", [tenant_id, "oauth2", "v2.0", "token"]:
             return Operation.TOKEN, tenant_id
+        case "GET", [tenant_id, "oauth2", "v2.0", "authorize"]:
+            return Operation.AUTHORIZE, tenant_id
+        case "GET", [tenant_id, "oauth2", "v2.0", "logout"]:
+            return Operation.SIGN_OUT, tenant_id
+        case "GET", [tenant_id, "discovery", "v2.0", "keys"]:
+            return Operation.SIGNING_KEYS, tenant_id
     return None, ""
 
 

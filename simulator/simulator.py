@@ -16,9 +16,11 @@ from simulator.api.handshake import Handshake
 from simulator.api.mail_calls import MailCalls
 from simulator.api.notifications import LifecycleEvent
 from simulator.api.signin import SignIn
+from simulator.api.signing import TokenSigner
 from simulator.api.subscription_calls import SubscriptionCalls
 from simulator.api.throttling import Limits, Throttle
 from simulator.api.tokens import AccessTokens
+from simulator.api.user_signin import UserSignIn
 from simulator.authority import Authority, IssuedCertificate
 from simulator.content.contents import GeneratedContent
 from simulator.content.mail import Mail
@@ -32,6 +34,7 @@ from simulator.state.mail_server import DeliveredMessage, LedgerEntry, MailServe
 from simulator.state.mailboxes import Change, Mailbox, Mailboxes
 from simulator.state.subscriptions import Subscription, SubscriptionRules, Subscriptions
 from simulator.state.tenants import DEFAULT_ROLES, Application, Tenants
+from simulator.state.users import User, Users
 from simulator.traffic import Traffic, TrafficPlan
 
 
@@ -66,6 +69,8 @@ class Simulator:
         self.url = ""
         self.ca_file = directory / "ca.pem"
         self.tenants = Tenants()
+        self.users = Users()
+        self.signer = TokenSigner()
         self.mailboxes = Mailboxes()
         # Ids must not depend on how many faults or forms of notification were drawn before.
         self.faults = Faults(Random(f"{seed} faults"))
@@ -219,6 +224,25 @@ class Simulator:
         """Make a user with a mailbox; without a tenant id in the first tenant."""
         return self.mail_server.add_mailbox(address, display_name, tenant_id)
 
+    def add_user(
+        self,
+        username: str,
+        name: str,
+        tenant_id: str | None = None,
+        *,
+        roles: tuple[str, ...] = (),
+        groups: tuple[str, ...] = (),
+    ) -> User:
+        """Make a user who can sign in; without a tenant id in the first tenant.
+
+        Raises:
+            ValueError: the tenant has one with this name.
+        """
+        tenant_id = tenant_id or self.mail_server.first_tenant()
+        user = User(tenant_id, self._identifiers.guid(), username, name, roles, groups)
+        self.users.add(user)
+        return user
+
     async def deliver(
         self,
         mailbox: Mailbox,
@@ -339,11 +363,14 @@ class Simulator:
             faults=self.faults,
             traffic=self.traffic,
             tokens=self.tokens,
+            users=self.users,
+            add_user=self.add_user,
             statistics=self.statistics,
         )
+        people = UserSignIn(self.tenants, self.users, self.signer, self._clock)
         return Listener(
             graph=graph,
-            sign_in=SignIn(self.tenants, self.tokens, self._identifiers, self._clock),
+            sign_in=SignIn(self.tenants, self.tokens, self.signer, people, self._identifiers, self._clock),
             control=control,
             faults=self.faults,
             identifiers=self._identifiers,

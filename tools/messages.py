@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Final
 
 import click
+import jinja2
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from jinja2 import nodes
 
 from console.config.meanings import meanings
 from console.main import COMMANDS, cli
@@ -90,6 +92,24 @@ def _literal(call: ast.Call, place: int) -> str:
     return template.value
 
 
+def phrases_in_template(source: str) -> Iterator[MessageId]:
+    """The texts of a template of the web console: those of `t("…")` and `n("…", "…", n=…)`.
+
+    Raises:
+        TypeError: one is no literal, and could not be translated.
+    """
+    for call in jinja2.Environment(autoescape=True).parse(source).find_all(nodes.Call):
+        if isinstance(call.node, nodes.Name) and call.node.name in {"t", "n"}:
+            texts = [_literal_of_template(each, call.lineno) for each in call.args]
+            yield texts[0] if call.node.name == "t" else (texts[0], texts[1])
+
+
+def _literal_of_template(node: nodes.Expr, line: int) -> str:
+    if not isinstance(node, nodes.Const) or not isinstance(node.value, str):
+        raise TypeError(f"Line {line}: the text of a template is a literal, not {node}")
+    return node.value
+
+
 def help_texts(command: click.Command = cli) -> Iterator[str]:
     """The help texts of a command and of all below it, except the epilog, which is a phrase."""
     if command.help:
@@ -112,6 +132,8 @@ def extracted() -> Catalog:
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
             found.update(phrases_in(path.read_text("utf-8")))
+    for path in (ROOT / "console" / "web" / "templates").glob("*.html"):
+        found.update(phrases_in_template(path.read_text("utf-8")))
     found.update(help_texts())
     found.update(meanings().values())
     template = Catalog(domain="messages", fuzzy=False)

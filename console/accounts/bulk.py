@@ -175,10 +175,14 @@ def _carry_out(connection: Connection, desired: DesiredEntry, account: table.Acc
         if account is None:
             settings = settings_of(_with_defaults({"name": name, **desired.given}), now)
             _, taken_up = added(
-                connection, settings, since_given=desired.given.get("import_since") is not None, now=now
+                connection,
+                settings,
+                since_given=desired.given.get("import_since") is not None,
+                now=now,
+                author=author(),
             )
         else:
-            change(connection, name, desired.given, now)
+            change(connection, name, desired.given, now=now, author=author())
         if desired.enabled is not None and desired.enabled != (account is None or account.enabled):
             table.set_enabled(connection, name, desired.enabled, now=now, author=author())
     except (AccountExists, click.UsageError) as exc:

@@ -82,7 +82,11 @@ def add(
         number, taken_up = run_writing(
             engine,
             lambda connection: added(
-                connection, settings, since_given=source is not ParameterSource.DEFAULT, now=invocation.clock()
+                connection,
+                settings,
+                since_given=source is not ParameterSource.DEFAULT,
+                now=invocation.clock(),
+                author=author(),
             ),
         )
     _warn_of_missing_certificates(invocation, settings)
@@ -118,6 +122,7 @@ def _done(account_id: int, name: str, action: str, sentence: Phrase, **facts: ob
 @click.argument("name", callback=as_stored, shell_complete=account_names)
 @click.option("--no-next-thumbprint", is_flag=True, help="Remove the next certificate.")
 @click.option("--no-filters", is_flag=True, help="Of the filters, only those given here are in force.")
+@click.option("--no-console-access", is_flag=True, help="Show the mail to all users of the web console.")
 @prints_data
 @pass_invocation
 def update(
@@ -126,6 +131,7 @@ def update(
     name: str,
     no_next_thumbprint: bool,
     no_filters: bool,
+    no_console_access: bool,
     **given: Any,  # noqa: ANN401  # see `add`
 ) -> Report:
     """Change settings of an account; those not given stay.
@@ -133,19 +139,11 @@ def update(
     The running subscription manager and processors apply them within seconds. Filters apply to mail that is processed
     from then on; `mail-importer import` applies them again to what they left out before.
     """
-    given = {key: value for key, value in given.items() if value not in {None, ()}}
-    if no_next_thumbprint and "next_thumbprint" in given:
-        raise wrong_usage(Phrase("--next-thumbprint and --no-next-thumbprint exclude each other."))
-    if not given and not no_next_thumbprint and not no_filters:
-        raise wrong_usage(Phrase("Name the settings to change. See: mail-importer accounts update --help"))
-    if no_next_thumbprint:
-        given["next_thumbprint"] = None
-    if no_filters:
-        given = {each.name: each.default for each in fields(Filters)} | given
+    changes = _changes(given, no_next_thumbprint, no_filters, no_console_access)
 
     def work(connection: Connection) -> tuple[table.AccountSettings, Changes, table.Account]:
         before = table.by_name(connection, name)
-        settings = change(connection, name, given, invocation.clock())
+        settings = change(connection, name, changes, now=invocation.clock(), author=author())
         account = table.by_name(connection, settings.name)
         return settings, changes_of(before, account), account
 
@@ -158,6 +156,26 @@ def update(
         "Account {name!r} is changed. A running subscription manager applies it within seconds.", name=settings.name
     )
     return _done(account.account_id, settings.name, "changed" if changes else "unchanged", sentence, changes=changes)
+
+
+def _changes(
+    given: dict[str, Any], no_next_thumbprint: bool, no_filters: bool, no_console_access: bool
+) -> dict[str, Any]:
+    """The settings to change, of the options that are given."""
+    found = {key: value for key, value in given.items() if value not in {None, ()}}
+    if no_next_thumbprint and "next_thumbprint" in found:
+        raise wrong_usage(Phrase("--next-thumbprint and --no-next-thumbprint exclude each other."))
+    if no_console_access and "console_access" in found:
+        raise wrong_usage(Phrase("--console-access and --no-console-access exclude each other."))
+    if not found and not (no_next_thumbprint or no_filters or no_console_access):
+        raise wrong_usage(Phrase("Name the settings to change. See: mail-importer accounts update --help"))
+    if no_next_thumbprint:
+        found["next_thumbprint"] = None
+    if no_console_access:
+        found["console_access"] = ()
+    if no_filters:
+        found = {each.name: each.default for each in fields(Filters)} | found
+    return found
 
 
 def _warn_of_missing_certificates(invocation: Invocation, settings: table.AccountSettings) -> None:

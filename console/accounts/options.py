@@ -17,6 +17,7 @@ from db.queries.filters import Filters
 from phrases import Phrase
 from processor.filters import BadFilter, MailFilter
 
+_MAX_GROUP: Final = 200
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -79,6 +80,14 @@ def account_options(*, adding: bool) -> list[click.Option]:
             **default("now"),
         ),
         *_filter_options(),
+        click.Option(
+            ["--console-access"],
+            metavar="GROUP",
+            multiple=True,
+            callback=_groups,
+            help="Show the mail in the web console to members of this group only: the object id of a group in Entra, "
+            "or a group of 'console users'; may be repeated. Without any, all its users see it.",
+        ),
     ]
 
 
@@ -157,6 +166,16 @@ def _user(context: click.Context, parameter: click.Parameter, text: str | None) 
         )
     )
     return bare
+
+
+def _groups(_context: click.Context, _parameter: click.Parameter, entries: tuple[str, ...]) -> tuple[str, ...]:
+    bare = tuple(map(visible, entries))
+    longest = max(map(len, bare), default=0)
+    if longest > _MAX_GROUP:
+        raise wrong_value(
+            Phrase("It has {count} characters; {longest} is the most.", count=longest, longest=_MAX_GROUP)
+        )
+    return tuple({each.casefold(): each for each in reversed(bare)}.values())[::-1]
 
 
 def _since(_context: click.Context, _parameter: click.Parameter, text: str | None) -> datetime | str | None:

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from console.audit import author
 from console.option_checks import has_attachments_word, without_words
 from console.output import wrong_usage
 from db.outcomes import ActionKind
 from db.queries import accounts as table
 from db.queries import folders
 from db.queries.filters import Filters
+from db.queries.history import Author
 from phrases import Phrase
 from processor.filters import BadFilter, MailFilter
 
@@ -72,7 +72,7 @@ class TakenUp:
 
 
 def added(
-    connection: Connection, settings: table.AccountSettings, *, since_given: bool, now: datetime
+    connection: Connection, settings: table.AccountSettings, *, since_given: bool, now: datetime, author: Author
 ) -> tuple[int, TakenUp | None]:
     """Add the account; return its number, and the removed one that it takes up, if any.
 
@@ -84,14 +84,16 @@ def added(
     removed = table.removed_like(connection, settings)
     if removed is not None and not since_given:
         settings = replace(settings, import_since=None)
-    number = table.add(connection, settings, now=now, author=author())
+    number = table.add(connection, settings, now=now, author=author)
     if removed is None:
         return number, None
     since = table.by_name(connection, settings.name).settings.import_since
     return number, TakenUp(removed.settings.name, table.imported_count(connection, number), since)
 
 
-def change(connection: Connection, name: str, given: dict[str, Any], now: datetime) -> table.AccountSettings:
+def change(
+    connection: Connection, name: str, given: dict[str, Any], *, now: datetime, author: Author
+) -> table.AccountSettings:
     """Apply `given`, by option name, to the account of that name, and keep the rest; return its settings.
 
     Raises:
@@ -116,7 +118,7 @@ def change(connection: Connection, name: str, given: dict[str, Any], now: dateti
     _check(after)
     if after == before:
         return before
-    table.change(connection, name, after, now=now, author=author())
+    table.change(connection, name, after, now=now, author=author)
     if after.import_since and before.import_since and after.import_since < before.import_since:
         folders.start_anew(connection, account.account_id, now=now)
     return after

@@ -72,6 +72,7 @@ def record_columns(settings: Settings, now: datetime) -> list[Column]:
         Column("next_thumbprint", Phrase("Next certificate")),
         Column("import_since", Phrase("Imports since"), _import_since_shown),
         Column("filters", Phrase("Imports only"), filters_shown),
+        Column("console_access", Phrase("Console access"), _groups),
         Column(
             "webhook",
             Phrase("Webhook"),
@@ -172,6 +173,7 @@ def rows(
             "next_thumbprint": account.settings.next_thumbprint,
             "import_since": account.settings.import_since,
             "filters": asdict(account.settings.filters),
+            "console_access": account.settings.console_access,
             "webhook": _webhook(held.get(account.account_id), settings),
             "subscription": _held(held.get(account.account_id)),
             "sweep_seconds": _sweep_seconds(settings),
@@ -286,6 +288,10 @@ def _import_since_shown(since: datetime | None) -> str:
     if since is None:
         return Phrase("not decided yet: a subscription manager does it")
     return Phrase("always") if since == table.EVERYTHING else shown(since)
+
+
+def _groups(groups: tuple[str, ...]) -> str:
+    return ", ".join(groups) if groups else Phrase("all users")
 
 
 def _ago(time: datetime | None, now: datetime) -> Phrase:

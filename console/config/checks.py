@@ -21,15 +21,16 @@ from phrases import Phrase
 from receiver.tls import tls_context
 from threads import DaemonThreads
 
-_LISTENERS: Final = ("receiver", "metrics")
+_LISTENERS: Final = ("receiver", "metrics", "console")
 """The prefixes of `_host` and `_port`."""
+_WITH_TLS: Final = ("receiver", "console")
 _FOLDER_SECONDS: Final = 5.0
 _ANY: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  # compared, not bound
 
 
 def problems(settings: Settings) -> Iterator[Phrase]:
     """Find everything on this host that keeps the settings from working."""
-    for check in (_certificates, _roots, _tls, _database, _queue, _alerts, _import_folders, _ports):
+    for check in (_certificates, _roots, _tls, _console_sign_in, _database, _queue, _alerts, _import_folders, _ports):
         try:
             yield from check(settings)
         except SettingsError as exc:
@@ -55,14 +56,22 @@ def _roots(settings: Settings) -> Iterator[Phrase]:
 
 
 def _tls(settings: Settings) -> Iterator[Phrase]:
-    certificate, key = settings.receiver_tls_cert, settings.receiver_tls_key
-    if certificate is None or key is None:
-        return
-    try:
-        tls_context(certificate, key)
-    except OSError as exc:  # ssl.SSLError is one, too
-        why = exc if isinstance(exc, ssl.SSLError) else f"{exc.filename}: {exc.strerror}"
-        yield Phrase("receiver_tls_cert and receiver_tls_key cannot be used: {why}.", why=why)
+    for role in _WITH_TLS:
+        certificate, key = getattr(settings, f"{role}_tls_cert"), getattr(settings, f"{role}_tls_key")
+        if certificate is None or key is None:
+            continue
+        try:
+            tls_context(certificate, key)
+        except OSError as exc:  # ssl.SSLError is one, too
+            why = exc if isinstance(exc, ssl.SSLError) else f"{exc.filename}: {exc.strerror}"
+            yield Phrase("{role}_tls_cert and {role}_tls_key cannot be used: {why}.", role=role, why=why)
+
+
+def _console_sign_in(settings: Settings) -> Iterator[Phrase]:
+    if settings.console_auth == "entra" and settings.console_thumbprint is not None:
+        with naming("console_thumbprint"):
+            certificate_store(settings).find(settings.console_thumbprint)
+    yield from ()
 
 
 def _database(settings: Settings) -> Iterator[Phrase]:

@@ -31,7 +31,11 @@ def show() -> Listing:
     shown.
     """
     sources = Sources()
-    settings = sources.settings()
+    return settings_listing(sources.settings(), sources)
+
+
+def settings_listing(settings: Settings, sources: Sources) -> Listing:
+    """The settings, a row each, with the sources of their values."""
     columns = [
         Column("setting", Phrase("Setting"), whole=True, priority=2),
         Column("value", Phrase("Value"), _value, priority=1),

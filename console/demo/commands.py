@@ -1,5 +1,8 @@
 """`demo`: the whole pipeline at work."""
 
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -7,12 +10,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from console import logs
 from console.demo.demo import DemoFailed, DemoProgress, DemoResult, Place, demonstrate
-from console.invocation import example
+from console.invocation import Invocation, example
 from console.loop import run_async
-from console.output import Column, Listing, failure, prints_data, shown, tell
+from console.output import Column, Listing, Report, failure, json_is_printed, prints_data, shown, tell, wrong_usage
+from console.settings import Settings
 from console.terminal import error_console
 from console.translation.help import Command
 from console.translation.language import translated
+from console.wiring.process import run_until_signalled
+from db.engine import run_writing
 from phrases import Phrase
 
 _QUERY = """\
@@ -32,8 +38,9 @@ _FAULTS_SHOWN = 10
     show_default=True,
     help="Where its database, certificate and logs are; an earlier demo's are replaced.",
 )
+@click.option("--keep", is_flag=True, help="Keep it running, and print a link to its web console, until Ctrl-C.")
 @prints_data
-def demo(messages: int, mailboxes: int, directory: Path) -> Listing:
+def demo(messages: int, mailboxes: int, directory: Path, keep: bool) -> Listing | Report:
     """Show the whole pipeline at work on this machine.
 
     Starts a simulator of Microsoft Graph, creates a certificate, adds accounts, creates subscriptions, lets mail arrive
@@ -41,17 +48,65 @@ def demo(messages: int, mailboxes: int, directory: Path) -> Listing:
     folder. Exit status 0 only when every message is in the database exactly once, and every table in the folder.
     """
     place = Place(directory.absolute())
+    if keep and json_is_printed():
+        raise wrong_usage(Phrase("--keep and --json exclude each other."))
     try:
         place.prepare()
+        if keep:
+            _run_on(place, messages, mailboxes)
+            return Report({})
         result = _run(place, messages, mailboxes)
     except DemoFailed as exc:
         raise failure(Phrase.of(exc)) from exc
-    for fault in result.faults[:_FAULTS_SHOWN]:
-        tell(fault)
     return _shown(result, messages, place)
 
 
 def _run(place: Place, messages: int, mailboxes: int) -> DemoResult:
+    with _watched(place, messages) as show:
+        return run_async(demonstrate(place, messages=messages, mailboxes=mailboxes, on_progress=show))
+
+
+def _run_on(place: Place, messages: int, mailboxes: int) -> None:
+    """Run the demo until it is signalled to stop."""
+    with ExitStack() as progress:
+        show = progress.enter_context(_watched(place, messages))
+
+        async def keep(result: DemoResult, settings: Settings) -> None:
+            progress.close()
+            logs.configure(progress.enter_context(place.log.open("a", encoding="utf-8")), "json")
+            _shown(result, messages, place).print()
+            tell(Phrase("The web console, with the imported mail, is at: {link}", link=_link(settings)))
+            tell(Phrase("The link works once, within 15 minutes, in a browser on this host. Ctrl-C ends everything."))
+            await asyncio.Event().wait()
+
+        async def work(stop: asyncio.Event) -> None:
+            running = asyncio.create_task(
+                demonstrate(place, messages=messages, mailboxes=mailboxes, on_progress=show, keep=keep)
+            )
+            stopping = asyncio.create_task(stop.wait())
+            try:
+                await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+                if running.done():
+                    running.result()
+            finally:
+                running.cancel()
+                stopping.cancel()
+                await asyncio.gather(running, stopping, return_exceptions=True)
+
+        run_until_signalled(work)
+
+
+def _link(settings: Settings) -> str:
+    from console.users.commands import make_link  # noqa: PLC0415  # of a demo that is kept running alone
+
+    invocation = Invocation(settings)
+    with invocation.gateway() as engine:
+        return run_writing(engine, lambda connection: make_link(connection, invocation))
+
+
+@contextmanager
+def _watched(place: Place, messages: int) -> Iterator[Callable[[DemoProgress], None]]:
+    """Show the progress, and write the logs to a file."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -67,10 +122,12 @@ def _run(place: Place, messages: int, mailboxes: int) -> DemoResult:
 
         with place.log.open("w", encoding="utf-8") as log:
             logs.configure(log, "json")
-            return run_async(demonstrate(place, messages=messages, mailboxes=mailboxes, on_progress=show))
+            yield show
 
 
 def _shown(result: DemoResult, messages: int, place: Place) -> Listing:
+    for each in result.faults[:_FAULTS_SHOWN]:
+        tell(each)
     rows = [
         {
             "mailbox": each.mailbox,
@@ -85,6 +142,7 @@ def _shown(result: DemoResult, messages: int, place: Place) -> Listing:
     ]
     imported = sum(each.imported for each in result.mailboxes)
     arrived = sum(each.arrived for each in result.mailboxes)
+    fault: Phrase | None = None
     if result.faults:
         fault = Phrase.counted(
             "{n} message or file is not there exactly once; the log is {log}.",
@@ -100,7 +158,6 @@ def _shown(result: DemoResult, messages: int, place: Place) -> Listing:
             log=place.log,
         )
     else:
-        fault = None
         tell(Phrase("Every message is in the database exactly once: {database}", database=result.database))
         tell(
             Phrase.counted(

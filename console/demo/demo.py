@@ -11,7 +11,7 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -25,10 +25,11 @@ from sqlalchemy import Connection, func, select
 from console.settings import Settings
 from console.wiring.clock import utc_now
 from console.wiring.database import open_engine
-from console.wiring.roles import ALL, run_roles
+from console.wiring.roles import ALL, ConsoleContext, run_roles
 from db.engine import Database, run_writing
 from db.outcomes import ContentState, RuleState
 from db.queries import accounts, rules, subscriptions
+from db.queries.processes import CONSOLE
 from db.schema import revisions
 from db.tables import attachment, message, queue_message
 from graph.certificates import make_self_signed, write_pair
@@ -36,6 +37,7 @@ from phrases import Phrase
 from rules.rule import Rule
 from simulator.control_client import SimulatorControl
 
+_ROLES: Final = tuple(each for each in ALL if each != CONSOLE)
 _TABLES: Final = ("*.csv", "*.xlsx")
 _MARKER: Final = "made-by-mail-importer-demo"
 _START_SECONDS: Final = 60.0
@@ -137,22 +139,33 @@ class Place:
 
 
 async def demonstrate(
-    place: Place, *, messages: int, mailboxes: int, on_progress: Callable[[DemoProgress], None]
+    place: Place,
+    *,
+    messages: int,
+    mailboxes: int,
+    on_progress: Callable[[DemoProgress], None],
+    keep: Callable[[DemoResult, Settings], Awaitable[None]] | None = None,
 ) -> DemoResult:
     """Run the pipeline, in a prepared place, until every message is imported or there is no more progress.
+
+    `keep`: called with the result and the settings, and everything runs on until it returns, the web console as well.
 
     Raises:
         DemoFailed
     """
     on_progress(DemoProgress(Phrase("Starting the simulator of Microsoft Graph")))
     async with _simulator(place, mailboxes) as ready, SimulatorControl(ready["url"], Path(ready["ca_file"])) as control:
-        settings = _settings(place, ready)
+        settings = _settings(place, ready, console=keep is not None)
         on_progress(DemoProgress(Phrase("Making a certificate, adding accounts")))
         await asyncio.to_thread(_set_up, settings, place, ready)
         certificate = (place.certificates / "demo.cer").read_text("ascii")
         await control.register_certificate(ready["tenant_id"], ready["client_id"], certificate)
         stop = asyncio.Event()
-        roles = asyncio.create_task(run_roles(settings, ALL, stop))
+        roles = asyncio.create_task(
+            run_roles(settings, _ROLES, stop)
+            if keep is None
+            else run_roles(settings, ALL, stop, start_console=_start_console)
+        )
         database = Database(open_engine(settings))
         try:
             await _until_subscribed(database, roles, mailboxes, on_progress)
@@ -160,7 +173,10 @@ async def demonstrate(
             await _until_imported(database, control, roles, messages, on_progress)
             await _until_saved(database, roles, messages, on_progress)
             ledger = await control.ledger()
-            return await database.read(lambda connection: _result(connection, ledger, ready, place))
+            result = await database.read(lambda connection: _result(connection, ledger, ready, place))
+            if keep is not None:
+                await keep(result, settings)
+            return result
         finally:
             stop.set()
             await asyncio.gather(roles, return_exceptions=True)
@@ -191,13 +207,20 @@ async def _simulator(place: Place, mailboxes: int) -> AsyncIterator[Mapping[str,
             await process.wait()
 
 
-def _settings(place: Place, ready: Mapping[str, Any]) -> Settings:
+async def _start_console(settings: Settings, context: ConsoleContext, resources: AsyncExitStack) -> int:
+    from console.web.start import start_console  # noqa: PLC0415  # large, and only of a demo that is kept running
+
+    return await start_console(settings, context, resources)
+
+
+def _settings(place: Place, ready: Mapping[str, Any], *, console: bool) -> Settings:
     port = _free_port()
     return Settings(
         database_url=SecretStr(f"sqlite:///{place.database}"),
         notification_url=f"http://127.0.0.1:{port}",
         receiver_port=port,
         metrics_port=0,
+        console_port=_free_port() if console else 0,
         certificate_store=str(place.certificates),
         graph_url=ready["url"],
         authority_url=ready["url"],

@@ -1,6 +1,5 @@
 """`mail-importer queue`: operation of the queue."""
 
-import json
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -8,11 +7,12 @@ from typing import Any, Final, TypeVar
 import click
 
 from bus.errors import QueueUnavailable
-from bus.queue import AccountStatus, QueuedMessage, QueueStatus
+from bus.queue import AccountStatus, QueueStatus
 from console.invocation import Invocation, all_account_names, as_stored, example, pass_invocation
 from console.loop import run_async
 from console.output import Column, Listing, Record, prints_data, shown, span, tell, wrong_usage
 from console.queue.bulk import purge, replay
+from console.queue.rows import row_of
 from console.queue.selection import Criteria
 from console.queue.session import at_queue, maintained, no_such_reason
 from console.settings import Settings
@@ -170,7 +170,7 @@ def list_messages(
     found = maintained(invocation, criteria, lambda queue, selection: queue.messages(selection, limit, dead_letters))
     names = _account_names(invocation, {each.account_id for each in found if each.account_id is not None})
     now = invocation.clock()
-    rows = [_row(each, names, now) for each in found]
+    rows = [row_of(each, names, now) for each in found]
     if len(rows) == limit:
         tell(Phrase("These are the oldest {limit}; there may be more (--limit).", limit=limit))
     columns = [
@@ -186,32 +186,6 @@ def list_messages(
     empty = Phrase("There are no dead letters.") if dead_letters else Phrase("The queue is empty.")
     failure = None if rows else no_such_reason(invocation, criteria)
     return Listing(columns, rows, empty=Phrase("Nothing fits.") if failure is not None else empty, failure=failure)
-
-
-def _row(message: QueuedMessage, names: dict[int, str], now: datetime) -> dict[str, Any]:
-    state = "dead" if message.dead_lettered else "in work" if message.locked else "waiting"
-    return {
-        "entry": message.entry,
-        "account_id": message.account_id,
-        "account": None if message.account_id is None else names.get(message.account_id, str(message.account_id)),
-        "message_id": message.message_id,
-        "state": "scheduled" if state == "waiting" and message.visible > now else state,
-        "attempts": message.delivery_count,
-        "enqueued": message.enqueued,
-        "visible": message.visible,
-        "dead_lettered": message.dead_lettered,
-        "reason": message.reason,
-        "description": message.description,
-        "body": _body(message.body),
-    }
-
-
-def _body(text: str) -> object:
-    """The document, which holds ids only; the bare text when it is not JSON."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _account_names(invocation: Invocation, account_ids: set[int]) -> dict[int, str]:

@@ -15,6 +15,7 @@ from db.engine import Database
 from db.keys import MessageKey
 from db.outcomes import Outcome
 from db.queries import failures, trace
+from db.queries.history import Author
 from db.queries.messages import known
 from db.queries.trace import TraceRow
 from phrases import Phrase
@@ -42,16 +43,14 @@ class QueueMaintenance:
         queue: NotificationQueue,
         database: Database,
         *,
-        who: str,
-        host: str,
+        author: Author,
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._queue = queue
         self.database = database
-        self._who = who
-        self._host = host
-        self._clock = clock
+        self.author = author
+        self.clock = clock
         self._sleep = sleep
 
     async def messages(self, selection: Selection, limit: int, dead_letters: bool) -> list[QueuedMessage]:
@@ -81,21 +80,23 @@ class QueueMaintenance:
         Raises:
             QueueUnavailable
         """
-        return bool(await self._queue.peek(limit=1, selection=Selection(due_after=self._clock())))
+        return bool(await self._queue.peek(limit=1, selection=Selection(due_after=self.clock())))
 
-    async def count(self, selection: Selection, *, dead_letters: bool) -> BatchProgress:
-        """Count the selection, without changing it.
+    async def count(self, selection: Selection, *, dead_letters: bool, most: int | None = None) -> BatchProgress:
+        """Count the selection, without changing it; about up to `most`.
 
         Raises:
             QueueUnavailable, DatabaseUnavailable
         """
-        return await self._counted(self._pages(selection, dead_letters=dead_letters))
+        return await self._counted(self._pages(selection, dead_letters=dead_letters), most)
 
-    async def _counted(self, pages: AsyncIterator[list[QueuedMessage]]) -> BatchProgress:
+    async def _counted(self, pages: AsyncIterator[list[QueuedMessage]], most: int | None = None) -> BatchProgress:
         found = BatchProgress()
         async for page in pages:
             found.selected += len(page)
             found.known += await self._known(page)
+            if most is not None and found.selected >= most:
+                break
         return found
 
     async def count_replay(self, selection: Selection, *, scheduled: bool) -> BatchProgress:
@@ -173,12 +174,12 @@ class QueueMaintenance:
     async def _scheduled(self, selection: Selection) -> AsyncIterator[list[QueuedMessage]]:
         """Pages of what is scheduled for later. The reasons and times of its failures are those of the database."""
         by_failure = any(each is not None for each in (selection.reason, selection.since, selection.until))
-        scheduled = replace(selection, reason=None, since=None, until=None, due_after=self._clock())
+        scheduled = replace(selection, reason=None, since=None, until=None, due_after=self.clock())
         async for page in self._pages(scheduled, dead_letters=False):
             yield await self._failed(page, selection) if by_failure else page
 
     async def _failed(self, page: Sequence[QueuedMessage], selection: Selection) -> list[QueuedMessage]:
-        keys = {each.entry: key for each in page if (key := _key_of(each)) is not None}
+        keys = {each.entry: key for each in page if (key := key_of(each)) is not None}
         found = await self.database.read(lambda connection: failures.of_ids(connection, set(keys.values())))
 
         def is_selected(message: QueuedMessage) -> bool:
@@ -193,29 +194,29 @@ class QueueMaintenance:
         return [each for each in page if is_selected(each)]
 
     async def _known(self, page: Sequence[QueuedMessage]) -> int:
-        keys = [key for each in page if (key := _key_of(each)) is not None]
+        keys = [key for each in page if (key := key_of(each)) is not None]
         return len(await self.database.read(lambda connection: known(connection, keys)))
 
     async def _note(self, messages: Sequence[QueuedMessage], outcome: Outcome, why: str | None) -> None:
-        now = self._clock()
+        now = self.clock()
         rows = []
         keys = []
         for each in messages:
-            key = _key_of(each)
+            key = key_of(each)
             if key is not None:
                 keys.append(key)
             rows.append(
                 TraceRow(
                     account_id=each.account_id if key is None else key[0],
                     graph_id=None if key is None else key[1],
-                    host=self._host,
+                    host=self.author.host,
                     started=now,
                     ended=now,
                     outcome=outcome,
                     source="operator",
                     queue_message_id=each.message_id,
                     reason=each.reason,
-                    detail=_asked_by(self._who, why),
+                    detail=_asked_by(self.author.who, why),
                 )
             )
 
@@ -235,7 +236,8 @@ def _asked_by(who: str, why: str | None) -> Phrase:
     return Phrase("Requested by {who}: {why}", who=who, why=why)
 
 
-def _key_of(message: QueuedMessage) -> MessageKey | None:
+def key_of(message: QueuedMessage) -> MessageKey | None:
+    """The key of the mail that the message is about; None: of none, or it cannot be read."""
     try:
         notification = Notification.from_json(message.body)
     except UnreadableNotification:

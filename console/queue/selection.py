@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from bus.queue import Selection
 from console.invocation import all_account_names, as_stored, moment
 from console.output import Record, shown, wrong_usage
 from phrases import Phrase
@@ -26,6 +27,16 @@ class Criteria:
     since: datetime | None
     until: datetime | None
     scheduled: bool = False
+
+    def selection(self, account_id: int | None) -> Selection:
+        """The selection of the queue; `account_id`: the number of the account."""
+        return Selection(
+            entries=[str(each) for each in self.entries] or None,
+            account_id=account_id,
+            reason=self.reason,
+            since=self.since,
+            until=self.until,
+        )
 
     def __str__(self) -> str:
         parts = [f"id {each}" for each in self.entries]

@@ -1,16 +1,17 @@
 """The queue opened for one command, alone or with the record of what the operator does to it."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 from bus.queue import NotificationQueue, Selection
-from console.audit import audited, who
+from console.audit import audited, author
 from console.invocation import Invocation
 from console.loop import run_async
 from console.progress import counting
 from console.queue.maintenance import BatchProgress, OnProgress, QueueMaintenance
 from console.queue.selection import Criteria
-from console.wiring.host import host_name
+from console.settings import Settings
 from console.wiring.queue import open_queue
 from db.engine import Database
 from db.queries import accounts
@@ -42,15 +43,8 @@ def maintained(
         if criteria.account is not None:
             name = criteria.account
             account_id = (await database.read(lambda connection: accounts.with_removed(connection, name))).account_id
-        selection = Selection(
-            entries=[str(each) for each in criteria.entries] or None,
-            account_id=account_id,
-            reason=criteria.reason,
-            since=criteria.since,
-            until=criteria.until,
-        )
-        maintenance = QueueMaintenance(queue, database, who=who(), host=host_name(), clock=invocation.clock)
-        return await work(maintenance, selection)
+        maintenance = QueueMaintenance(queue, database, author=author(), clock=invocation.clock)
+        return await work(maintenance, criteria.selection(account_id))
 
     return at_queue(invocation, run)
 
@@ -78,21 +72,32 @@ def maintained_on_record(
     work: Callable[[QueueMaintenance, Selection, OnProgress], Awaitable[None]],
 ) -> None:
     """As `maintained`, with a record in `tblQueueAudit` and a progress bar."""
-    settings = invocation.settings
-    named = settings.servicebus_queue if settings.queue == "servicebus" else settings.queue
 
     async def run(maintenance: QueueMaintenance, selection: Selection) -> None:
-        recorded = audited(
-            maintenance.database,
-            action=action,
-            selection=str(criteria),
-            done=lambda: progress.done,
-            clock=invocation.clock,
-            queue=named,
-            why=why,
-        )
-        async with recorded:
+        record = on_record(maintenance, invocation.settings, action, str(criteria), progress, why)
+        async with record:
             with counting() as show:
                 await work(maintenance, selection, lambda done: show(activity, done))
 
     maintained(invocation, criteria, run)
+
+
+def on_record(
+    maintenance: QueueMaintenance,
+    settings: Settings,
+    action: str,
+    selection: str,
+    progress: BatchProgress,
+    why: str | None,
+) -> AbstractAsyncContextManager[None]:
+    """The record in `tblQueueAudit` of what is done meanwhile, under the name of the author of the maintenance."""
+    return audited(
+        maintenance.database,
+        action=action,
+        selection=selection,
+        done=lambda: progress.done,
+        clock=maintenance.clock,
+        queue=settings.servicebus_queue if settings.queue == "servicebus" else settings.queue,
+        why=why,
+        by=maintenance.author,
+    )

@@ -3,7 +3,7 @@
 Each value of a file is checked by the option of `rules add` that it stands for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from console.audit import author
 from console.bulk_entries import DesiredEntry, EntryCheck, missing_options, nothing_changed, with_defaults
-from console.bulk_files import UnreadableFile, as_toml, from_toml, text_of
+from console.bulk_files import Entry, UnreadableFile, as_toml, from_toml, plain, text_of
 from console.changes import Changes, changes_between, import_columns
 from console.files import written
 from console.invocation import Invocation, as_stored_each, example, pass_invocation, rule_names
@@ -136,6 +136,17 @@ def desired_rules(content: bytes, name: str) -> list[DesiredEntry]:
     except UnreadableFile as exc:
         raise failure(Phrase("{path}: {reason}", path=name, reason=exc.args[0])) from exc
     return EntryCheck(_options(), same=comparable).of(entries)
+
+
+def desired_rule(name: str, values: Mapping[str, object]) -> list[DesiredEntry]:
+    """One rule, its values by the names that a file has, each checked.
+
+    Raises:
+        click.ClickException: with all that is wrong.
+    """
+    texts = {each: plain(value) for each, value in values.items()}
+    entry = Entry(Phrase("rule {name!r}", name=name), {"name": name, **texts})
+    return EntryCheck(_options(), same=comparable).of([entry])
 
 
 def _place(number: int, name: object) -> Phrase:

@@ -1,11 +1,12 @@
 """The overview as one screen, and as one line for a monitoring system."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from console.output import Column, Listing, Record, shown, span
 from console.translation.labels import word
+from db.queries.installation import AccountTotals
 from db.queries.problems import Problem, Severity
 from monitoring.overview import Overview, Verdict
 from phrases import Phrase
@@ -27,19 +28,20 @@ _NAGIOS_WORDS: Final = ("OK", "WARNING", "CRITICAL")
 def screen(overview: Overview) -> Iterator[Record | Listing]:
     """The parts of the screen, from top to bottom."""
     data, now = overview.data(), overview.facts.now
-    yield _summary(data, now)
+    yield summary(data, now)
     if overview.problems:
-        yield _problems(data["problems"], now)
+        yield problems_listing(data["problems"], now)
     if data["roles"]:
-        yield _roles([each for each in data["roles"] if each["process"] not in overview.replaced], now)
+        yield roles_listing([each for each in data["roles"] if each["process"] not in overview.replaced], now)
     named = {each["account"] for each in data["problems"]}
     troubled = [each for each in data["accounts"] if each["failed"] or each["name"] in named]
     if troubled:
         yield _accounts(troubled[:_MAX_ACCOUNTS], now)
 
 
-def _summary(data: dict[str, Any], now: datetime) -> Record:
-    enabled = sum(each["enabled"] for each in data["accounts"])
+def summary(data: dict[str, Any], now: datetime, totals: AccountTotals | None = None) -> Record:
+    """The facts of `Overview.data` in short. `totals`: of the accounts, where these are left out."""
+    counted = totals or AccountTotals(len(data["accounts"]), sum(each["enabled"] for each in data["accounts"]))
     is_known = data["schema"]["current"] is not None
     columns = [
         Column("verdict", Phrase("Verdict"), lambda code: VERDICTS[Verdict(code)], colour=_colour_of_verdict),
@@ -47,7 +49,11 @@ def _summary(data: dict[str, Any], now: datetime) -> Record:
         Column("queue", Phrase("Queue"), _queue),
         Column("delivery", Phrase("Delivery"), lambda found: _delivery(found) if is_known else _NOT_KNOWN),
         Column("last_imported", Phrase("Last import"), lambda time: _ago(time, now)),
-        Column("accounts", Phrase("Accounts"), lambda found: _enabled(len(found), enabled) if is_known else _NOT_KNOWN),
+        Column(
+            "accounts",
+            Phrase("Accounts"),
+            lambda _: _enabled(counted.in_use, counted.enabled) if is_known else _NOT_KNOWN,
+        ),
         Column(
             "certificates", Phrase("Certificates"), lambda found: _certificates(found, now) if is_known else _NOT_KNOWN
         ),
@@ -134,7 +140,8 @@ def _schema(schema: dict[str, Any]) -> Phrase:
     return Phrase.verbatim(schema["current"])
 
 
-def _problems(problems: list[dict[str, Any]], now: datetime) -> Listing:
+def problems_listing(problems: Sequence[Mapping[str, Any]], now: datetime) -> Listing:
+    """The problems of `Overview.data`, each with its cause and its remedy."""
     columns = [
         Column("severity", Phrase("Severity"), word, colour=_colour_of_severity),
         Column("kind", Phrase("Problem"), word, priority=3),
@@ -154,7 +161,8 @@ def _colour_of_verdict(row: Mapping[str, Any]) -> str | None:
     return {Verdict.DOWN: "red", Verdict.DEGRADED: "yellow"}.get(Verdict(row["verdict"]))
 
 
-def _roles(roles: list[dict[str, Any]], now: datetime) -> Listing:
+def roles_listing(roles: list[dict[str, Any]], now: datetime) -> Listing:
+    """The roles of all processes that are known."""
     columns = [
         Column("role", Phrase("Role"), word),
         Column("host", Phrase("Host"), priority=3),

@@ -93,12 +93,21 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     # State of a file that a rule saves.
     "saved": Phrase("saved"),
     "skipped": Phrase("given up"),
+    # Role of a user of the web console, and kind of sign-in.
+    "Viewer": Phrase("viewer"),
+    "Operator": Phrase("operator"),
+    "Administrator": Phrase("administrator"),
+    "Reader": Phrase("reader of mail"),
+    "sign_in_local": Phrase("password"),
+    "sign_in_entra": Phrase("Microsoft Entra ID"),
+    "sign_in_link": Phrase("one-time link"),
     # Source of a condition of an account, or a role.
     "delivery": Phrase("delivery"),
     "row": Phrase("row"),
     "receiver": Phrase("receiver"),
     "processor": Phrase("processor"),
     "subscriptions": Phrase("subscriptions"),
+    "console": Phrase("web console"),
     "sweep": Phrase("sweep"),
     "notifications": Phrase("notifications"),
     "certificate": Phrase("certificate"),

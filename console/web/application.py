@@ -13,32 +13,39 @@ from aiohttp import hdrs, web
 
 from console.translation.language import ENGLISH, LANGUAGES, speaking
 from console.web import notices
+from console.web.api import routes as api_routes
 from console.web.bearer import user_of_token
 from console.web.errors import error_answer
+from console.web.gate import Gate, TooManyRequests
+from console.web.limits import TokenLimits
 from console.web.metrics import ConsoleMetrics
 from console.web.pages import ROUTES
 from console.web.rendering import STATIC
 from console.web.routes import POST, Route
 from console.web.security import CSRF_FIELD, CSRF_HEADER, add_headers, has_csrf_token
 from console.web.services import Services
+from console.web.sessions import User
 from console.web.tokens import new_id
 from console.web.visit import LANGUAGE_COOKIE, SESSION_COOKIE, VISITOR_COOKIE, Visit
 
 MAX_REQUEST_BYTES: Final = 1024 * 1024
 _VISIT: Final = web.RequestKey("visit", Visit)
 _MAX_COOKIE: Final = 200
+_INVALID_TOKEN_SECONDS: Final = 60
+"""When an address with too many invalid tokens is to try again."""
 _STATIC_CACHE: Final = "public, max-age=31536000, immutable"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def application_of(services: Services, metrics: ConsoleMetrics, routes: Iterable[Route] = ROUTES) -> web.Application:
-    """The application with these routes."""
-    console = _Console(services, metrics)
+    """The application with these routes, and the API."""
+    console = _Console(services, metrics, Gate())
     application = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[console.answer])
-    for each in routes:
+    for each in (*routes, *api_routes.routes_of(services)):
         application.router.add_route(each.method, each.path, console.handler(each), name=None)
     application.router.add_static("/static", STATIC)
+    application.on_response_prepare.append(console.prepare)
     return application
 
 
@@ -48,20 +55,36 @@ class _Console:
 
     services: Services
     metrics: ConsoleMetrics
+    gate: Gate
 
     def handler(self, route: Route) -> Handler:
         """The handler of a route, behind its checks."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             visit = request[_VISIT]
-            if route.is_api:
-                visit.user_or_none = await user_of_token(self.services, request, visit.address)
             self._require_rights(route, visit)
-            if route.method == POST and not route.is_api:
+            if route.method == POST:
                 await self._require_own_form(visit)
             return await route.handler(visit)
 
-        return handle
+        async def handle_api(request: web.Request) -> web.StreamResponse:
+            visit = request[_VISIT]
+            with self.gate.passed(visit.address):
+                if route.needs is not None:
+                    visit.user_or_none = await self._caller(visit)
+                self._require_rights(route, visit)
+                return await route.handler(visit)
+
+        return handle_api if route.is_api else handle
+
+    async def _caller(self, visit: Visit) -> User | None:
+        """The user of the token; invalid ones are counted."""
+        user = await user_of_token(self.services, visit.request, visit.address)
+        if user is None and hdrs.AUTHORIZATION in visit.request.headers:
+            limits = TokenLimits(self.services.database, clock=self.services.clock)
+            if await limits.is_over(visit.address):
+                raise TooManyRequests(_INVALID_TOKEN_SECONDS)
+        return user
 
     @web.middleware
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -135,6 +158,9 @@ class _Console:
             visit.set_cookie(answer, VISITOR_COOKIE, visit.browser_id)
         if visit.notice is not None and answer.content_type == "text/html":
             notices.forget(answer)
+
+    async def prepare(self, request: web.Request, answer: web.StreamResponse) -> None:
+        """Complete the headers of an answer, of a stream as well."""
         add_headers(answer, is_secure=self.services.addresses.is_secure or request.secure)
 
 

@@ -1,8 +1,8 @@
 """Sign-in of people to the console through Entra ID, and verification of the tokens of applications that call the API.
 
 OpenID Connect: the authorization code flow with PKCE, the console proving itself by a certificate, as accounts do
-(https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow). `entra_exchange` talks with Entra through
-msal, which verifies no ID token; `entra_tokens` does. docs/console-sign-in.md is the guide for the
+(https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow). `entra_exchange` talks with Entra
+through msal, which verifies no ID token; `entra_tokens` does. docs/console-sign-in.md is the guide for the
 administrator who registers the console.
 """
 
@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import structlog
+from yarl import URL
 
 from console.web.entra_errors import (
     EntraSignInError,
@@ -50,9 +51,9 @@ _MAX_UNKNOWN_ROLES: Final = 100
 class Flow:
     """A sign-in that has begun; the caller keeps it on the server, for one use, and redirects to `url`."""
 
-    url: str
-    state: str
-    nonce: str
+    url: str = field(repr=False)
+    state: str = field(repr=False)
+    nonce: str = field(repr=False)
     """The form in which the ID token repeats it."""
     msal_nonce: str = field(repr=False)
     """The value from which msal derives the nonce."""
@@ -190,13 +191,18 @@ class EntraSignIn:
             SignInMisconfigured, SignInUnavailable: see there.
         """
         begun = await self._exchange.call(
-            lambda client: client.initiate_auth_code_flow([], redirect_uri=redirect_uri, prompt=prompt), _denied
+            lambda client: client.initiate_auth_code_flow(
+                [], redirect_uri=redirect_uri, prompt=prompt, response_mode="form_post"
+            ),
+            _denied,
         )
-        url = str(begun["auth_uri"])
+        # By GET: a browser sends no cookie that is SameSite=Lax with a form from another site. msal warns of anything
+        # but a form, since a code in an address stays in the history; this one is used by then, and needs its verifier.
+        url = URL(str(begun["auth_uri"])).update_query(response_mode="query")
         return Flow(
-            url=url,
+            url=str(url),
             state=str(begun["state"]),
-            nonce=parse_qs(urlsplit(url).query)["nonce"][0],
+            nonce=url.query["nonce"],
             msal_nonce=str(begun["nonce"]),
             code_verifier=str(begun["code_verifier"]),
             redirect_uri=redirect_uri,
@@ -247,7 +253,8 @@ class EntraSignIn:
 
         https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc#send-a-sign-out-request
         """
-        return f"{self._exchange.root}/oauth2/v2.0/logout?{urlencode({'post_logout_redirect_uri': post_logout_redirect_uri})}"
+        query = urlencode({"post_logout_redirect_uri": post_logout_redirect_uri})
+        return f"{self._exchange.root}/oauth2/v2.0/logout?{query}"
 
     async def verify_access_token(self, token: str) -> ApplicationCaller:
         """Return the application that a bearer token of Entra stands for.

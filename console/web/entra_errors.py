@@ -165,9 +165,11 @@ def refuse(
 
     `answer`: with OAuth's `error`; `status`: of HTTP, None for an answer that a browser brought.
     """
-    codes = [code for code in answer.get("error_codes") or () if isinstance(code, int)]
+    listed = answer.get("error_codes")
+    codes = [code for code in listed if isinstance(code, int)] if isinstance(listed, list) else []
     number = codes[0] if codes else _number_in(str(answer.get("error_description") or ""))
     error = answer.get("error")
+    error = error if isinstance(error, str) else None
     crowded = status is not None and (status == _TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR)
     if aadsts.is_transient(codes) or error in _OVERLOADED or crowded or not error:
         raise overloaded(status)
@@ -182,8 +184,12 @@ def refuse(
 
 def overloaded(status: int | None) -> SignInUnavailable:
     """Return the error for an answer that is none of the sign-in service's own, or says that it is overloaded."""
+    if status is None:
+        summary = Phrase("The sign-in service cannot serve at present.")
+    else:
+        summary = Phrase("The sign-in service gave no usable answer (status {status}).", status=status)
     return SignInUnavailable(
-        Phrase("The sign-in service gave no usable answer (status {status}).", status=status),
+        summary,
         advice=Phrase("This passes by itself; if it persists, check for a proxy between."),
     )
 

@@ -112,11 +112,13 @@ class EntraExchange:
 
     async def _in_turn(self, work: Callable[[aiohttp.ClientSession], Awaitable[T]]) -> T:
         try:
-            async with asyncio.timeout(_TOTAL_SECONDS), self._turns:
-                async with session_for(self._authority_url, self._tls, self._timeout) as session:
-                    return await work(session)
+            async with asyncio.timeout(_TOTAL_SECONDS), self._turns, self._session() as session:
+                return await work(session)
         except TimeoutError as reason:
             raise self._unreachable(reason) from reason
+
+    def _session(self) -> aiohttp.ClientSession:
+        return session_for(self._authority_url, self._tls, self._timeout)
 
     async def _talk(
         self, session: aiohttp.ClientSession, ask: Callable[[MsalClient], Any], talk: Exchange

@@ -125,11 +125,11 @@ class TokenVerifier:
 
 
 def _key_id(token: str) -> str:
-    if len(token) > _MAX_TOKEN:
-        raise InvalidToken(RejectionReason.MALFORMED, Phrase("it is too long"))
+    if len(token) > _MAX_TOKEN or not token.isascii():
+        raise _unreadable()
     try:
         header = jwt.get_unverified_header(token)
-    except jwt.InvalidTokenError:
+    except (jwt.InvalidTokenError, RecursionError):  # nested without end
         raise _unreadable() from None
     algorithm, key_id = header.get("alg"), header.get("kid")
     if algorithm != _ALGORITHM:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from bus.errors import QueueError
 from console.web.entra_errors import EntraSignInError
+from console.web.gate import TooManyRequests
 from console.web.jobs import EXPECTED, TooManyJobs
 from console.web.passwords import Busy
 from console.web.sessions import RightsUnknown
@@ -30,6 +31,7 @@ _TEXTS: Final = {
     HTTPStatus.NOT_FOUND: Phrase("Not found."),
     HTTPStatus.METHOD_NOT_ALLOWED: Phrase("Method not allowed."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Phrase("The request is too large."),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: Phrase("The body must be JSON, with Content-Type: application/json."),
     HTTPStatus.MISDIRECTED_REQUEST: Phrase("The console is not known under this address; see the setting console_url."),
     HTTPStatus.TOO_MANY_REQUESTS: Phrase("Too many at once. Try again in a moment."),
 }
@@ -47,12 +49,14 @@ def error_answer(visit: Visit, error: Exception) -> web.StreamResponse:
         log.warning("console_request_failed", route=_route(visit), error=str(error))
     if visit.request.path.startswith("/api/"):
         answer: web.Response = problem(status, visit.translated(text))
+        if isinstance(error, web.HTTPMethodNotAllowed):
+            answer.headers["Allow"] = error.headers["Allow"]
     elif status is HTTPStatus.UNAUTHORIZED:
         answer = _to_sign_in(visit)
     else:
         answer = _page(visit, status, text)
     if status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
-        answer.headers["Retry-After"] = _RETRY_AFTER
+        answer.headers["Retry-After"] = str(error.seconds) if isinstance(error, TooManyRequests) else _RETRY_AFTER
     return answer
 
 
@@ -69,7 +73,7 @@ def _meaning(error: Exception) -> tuple[HTTPStatus, str]:
     if isinstance(error, web.HTTPException):
         status = HTTPStatus(error.status)
         return status, _TEXTS.get(status) or Phrase.verbatim(status.phrase)
-    if isinstance(error, Busy | TooManyJobs):
+    if isinstance(error, Busy | TooManyJobs | TooManyRequests):
         return HTTPStatus.TOO_MANY_REQUESTS, _TEXTS[HTTPStatus.TOO_MANY_REQUESTS]
     if isinstance(error, click.ClickException):
         return HTTPStatus.BAD_REQUEST, error.message

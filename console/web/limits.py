@@ -1,4 +1,4 @@
-"""Limits of sign-ins with a password, by user name and by address, counted in the database for all processes."""
+"""Limits of sign-ins with a password and of tokens, counted in the database for all processes."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -59,6 +59,30 @@ class SignInLimits:
         """Delete counts that are over."""
         before = self._clock() - WINDOW
         await self._database.write(lambda connection: console_users.delete_failures(connection, before=before))
+
+
+class TokenLimits:
+    """Counts the tokens of an address that are not valid. A valid one always passes: it is no guess."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def is_over(self, address: str) -> bool:
+        """Count an invalid token; True if there were too many in the window already, and it is not counted.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        now, key = self._clock(), key_of(f"token of {address}")
+
+        def work(connection: Connection) -> bool:
+            if console_users.failures_since(connection, key, since=now - WINDOW) >= MAX_OF_ADDRESS:
+                return True
+            console_users.note_failure(connection, key, since=now - WINDOW, now=now)
+            return False
+
+        return await self._database.write(work)
 
 
 def _keys(name: str, address: str) -> tuple[str, str]:

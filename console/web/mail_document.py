@@ -25,7 +25,7 @@ body{margin:0;padding:16px}
 main{max-width:60rem;overflow-wrap:anywhere}
 main *{max-width:100%}
 img{height:auto}
-a{color:#0b57d0}
+a{color:inherit}
 .p{margin:1em 0}
 .text{white-space:pre-wrap;unicode-bidi:plaintext;font-family:ui-monospace,monospace}
 .picture{border:1px dashed #767676;padding:0 4px}

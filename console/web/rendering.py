@@ -2,7 +2,8 @@
 
 In a template: `t("text {name}", name=…)` and `n("{n} file", "{n} files", n=…)` translate literals (`make messages`
 finds them); `value|say` translates a phrase; `code|word` shows a code; `time|time`, `time|ago` show a time;
-`listing(view)` and `record(view)` show what commands print as tables.
+`m.listing(view, …)`, `m.record(view, …)`, `m.field(…)` and `m.state(…)`
+are the macros of `macros.html`.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from markupsafe import Markup
 
 from console.output import Column, shown, span
 from console.translation.labels import word
-from console.translation.language import LANGUAGES, catalogue
+from console.translation.language import LANGUAGES, catalogue, translated_help
 from console.web.rights import Role
 from console.web.security import CSRF_FIELD
 from phrases import Phrase
@@ -57,6 +58,8 @@ class Templates:
         )
         self._stamps = {each.name: _stamp(each) for each in STATIC.iterdir() if each.is_file()}
         self._environment.globals.update(Role=Role, static=self.static, languages=LANGUAGES, tint=tint, zip=zip)
+        # A block that is rendered alone has no imports of its template.
+        self._environment.globals["m"] = self._environment.get_template("macros.html").module
         self._environment.filters.update(query=query_of, path=_path, plain=plain)
 
     def static(self, name: str) -> str:
@@ -93,6 +96,7 @@ def _tools(visit: "Visit") -> dict[str, Any]:
         "t": translate,
         "n": translate_counted,
         "say": say,
+        "explain": translated_help,
         "word": lambda code: say(word(str(code))),
         "show": lambda value: say(shown(value)),
         "time": time_of,

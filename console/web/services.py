@@ -7,6 +7,7 @@ from datetime import datetime
 
 from bus.queue import NotificationQueue
 from console.settings import Settings
+from console.web.alert_targets import AlertTargets
 from console.web.entra import EntraSignIn
 from console.web.events import Streams
 from console.web.jobs import Jobs
@@ -17,6 +18,7 @@ from console.web.security import Addresses
 from console.web.sessions import Sessions
 from console.web.tokens import RandomBytes
 from console.wiring.calls import CallContext
+from console.wiring.overview import OverviewCache
 from db.engine import Database
 
 
@@ -24,11 +26,13 @@ from db.engine import Database
 class Services:
     """The parts that pages use.
 
+    `settings`: with the console's own bounds of the database; `given`: as they are given, to be shown.
     `database`: the console's own connections, few, with a short time limit of a statement. `entra`: None where users
     sign in with passwords.
     """
 
     settings: Settings
+    given: Settings
     database: Database
     queue: NotificationQueue
     clock: Callable[[], datetime]
@@ -42,4 +46,8 @@ class Services:
     entra: EntraSignIn | None
     jobs: Jobs
     streams: Streams
+    overview: OverviewCache
+    alert_targets: AlertTargets
+    trials: asyncio.Semaphore
+    """Turns of trials of rules, which take processor time."""
     stop: asyncio.Event

@@ -13,6 +13,7 @@ from aiohttp import web
 
 import background
 from console.settings import Settings
+from console.web.alert_targets import AlertTargets
 from console.web.application import application_of
 from console.web.entra import EntraSignIn
 from console.web.events import Streams
@@ -29,6 +30,7 @@ from console.wiring.calls import USUAL, CallContext
 from console.wiring.certificate_store import certificate_store, naming
 from console.wiring.clock import utc_now
 from console.wiring.database import open_engine
+from console.wiring.overview import OverviewCache, OverviewReader
 from console.wiring.queue import open_queue
 from console.wiring.roles import ConsoleContext
 from db.engine import Database
@@ -38,6 +40,7 @@ _POOL: Final = 4
 _STATEMENT_SECONDS: Final = 10
 _LOGIN_SECONDS: Final = 5
 _COUNTING_SECONDS: Final = 1.5
+_TRIALS: Final = 2
 _FINISH_SECONDS: Final = 3.0
 _KEEPALIVE_SECONDS: Final = 75.0
 
@@ -63,11 +66,19 @@ async def start_console(settings: Settings, context: ConsoleContext, resources: 
             role="console",
         )
         _in_background(certificate.watch(context.stop, context.reload), "console certificate", resources)
-    _in_background(keep_up(services, context.stop), "console upkeep", resources)
+    start_background(services, resources)
     tls = None if certificate is None else _present(certificate)
     port = await serve(services, metrics, resources, tls)
     log.info("console_listening", host=settings.console_host, port=port, url=services.settings.console_address)
     return port
+
+
+def start_background(services: Services, resources: AsyncExitStack) -> None:
+    """Start the tasks that pages rely on, which `resources` stop."""
+    stop = services.stop
+    _in_background(keep_up(services, stop), "console upkeep", resources)
+    overview = background.restarted(lambda: services.overview.run(stop), name="console overview")
+    _in_background(overview, "console overview", resources)
 
 
 async def serve(
@@ -123,6 +134,7 @@ async def opened_services(
         async with open_queue(own, database, clock=clock, counting_seconds=_COUNTING_SECONDS) as queue:
             yield Services(
                 settings=own,
+                given=settings,
                 database=database,
                 queue=queue,
                 clock=clock,
@@ -136,6 +148,9 @@ async def opened_services(
                 entra=entra,
                 jobs=jobs,
                 streams=Streams(stop),
+                overview=OverviewCache(OverviewReader(settings, database, queue, clock=clock).snapshot, clock=clock),
+                alert_targets=AlertTargets(settings),
+                trials=asyncio.Semaphore(_TRIALS),
                 stop=stop,
             )
             await jobs.close()

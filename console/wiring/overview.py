@@ -200,6 +200,12 @@ class OverviewCache:
         self._snapshot: Snapshot | None = None
         self._made = asyncio.Event()
         self._wanted = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    async def changed(self) -> None:
+        """Wait for the next snapshot, and have it made."""
+        self._wanted.set()
+        await self._changed.wait()
 
     async def get(self) -> Snapshot:
         """The last snapshot, at once; only the first viewer of the process may have to wait for it.
@@ -237,6 +243,8 @@ class OverviewCache:
         except DatabaseError as exc:
             self._failed(exc)
         self._made.set()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _failed(self, error: DatabaseError) -> None:
         last = self._snapshot

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from db.columns import UnreadableTime, code_by_code
 from db.errors import AccountExists, AccountNotFound, AccountRemoved, AccountUnreadable
 from db.outcomes import ActionKind
-from db.queries import filtered, filters, folders, history, scans
+from db.queries import entry_lists, filtered, filters, folders, history, scans
 from db.queries.filters import Filters
 from db.queries.history import Action, Author
 from db.queries.rows import RowReader
@@ -88,6 +88,8 @@ class AccountSettings:
     """Mail received earlier is not caught up with (aware, UTC); None: set by the first subscription manager."""
     filters: Filters = filters.NONE
     """Filters of imported mail; may be invalid, see `processor.filters`."""
+    console_access: tuple[str, ...] = ()
+    """Groups whose members may see the mail in the web console; empty: all its users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -638,6 +640,7 @@ def _columns(settings: AccountSettings) -> dict[str, Any]:
         "sAfterImport": settings.after_import,
         "sMoveToFolder": settings.move_to_folder,
         "dtImportSince": settings.import_since,
+        "sConsoleAccess": entry_lists.stored(settings.console_access),
         **filters.columns(settings.filters),
     }
 
@@ -744,6 +747,7 @@ def _account(row: Row[Any]) -> Account:
         next_thumbprint=reading.text_or_none("sNextCertificateThumbprint"),
         import_since=reading.time("dtImportSince"),
         filters=filters.NONE,
+        console_access=entry_lists.lines(reading.text_or_none("sConsoleAccess")),
     )
     for name in filters.TEXTS:
         reading.text_or_none(name)

@@ -85,6 +85,12 @@ def body_of(connection: Connection, message_id: int, *, limit: int) -> tuple[str
     return (None, None) if row is None else (row[0], row[1])
 
 
+def body_length(connection: Connection, message_id: int) -> int:
+    """The characters of the body and of its text."""
+    lengths = func.coalesce(func.length(_row.sBody), 0) + func.coalesce(func.length(_row.sBodyText), 0)
+    return connection.scalar(select(lengths).where(_row.nMessageID == message_id)) or 0
+
+
 def original_of(connection: Connection, message_id: int) -> Original | None:
     """The MIME of the message; None: it was not requested at the import."""
     mime = original.c

@@ -1,4 +1,9 @@
-"""The Entra sign-in service: discovery, and tokens for an application with a certificate (docs/graph.md, section 9)."""
+"""The Entra sign-in service: discovery, keys, and tokens for applications (docs/graph.md, section 9).
+
+Tokens for Graph and services of Azure are opaque to the application. Those for the API of an application of the tenant
+(scope `api://CLIENT/.default`) are signed, of version 2.0, and name the app roles of the caller:
+https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,13 +13,18 @@ from urllib.parse import parse_qs
 
 import jwt
 
+from simulator.api.signin_errors import SignInError
+from simulator.api.signing import TokenSigner
 from simulator.api.tokens import AccessTokens
+from simulator.api.user_signin import UserSignIn
 from simulator.calls import Answer, Call, json_answer, json_bytes
 from simulator.identifiers import Identifiers
 from simulator.state.tenants import Application, Tenants, hex_thumbprint
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _CLOCK_SKEW = timedelta(minutes=5)
+_GRANTS = frozenset({"client_credentials", "authorization_code", "refresh_token"})
+_API_TOKEN_LIFE = timedelta(hours=1)
 _REQUIRED_THUMBPRINT = {"PS256": "x5t#S256", "RS256": "x5t"}
 
 
@@ -29,17 +39,6 @@ _AZURE = frozenset(
 """Services of Azure that an application may sign in to, under the names that Microsoft documents."""
 
 
-class SignInError(Exception):
-    """Sign-in refused: an AADSTS code, the OAuth error word, and the HTTP status."""
-
-    def __init__(self, code: int, text: str, *, error: str = "invalid_client", status: int = 401) -> None:
-        super().__init__(f"AADSTS{code}: {text}")
-        self.code = code
-        self.text = text
-        self.error = error
-        self.status = status
-
-
 @dataclass(frozen=True, slots=True)
 class _Assertion:
     token: str
@@ -49,17 +48,21 @@ class _Assertion:
 
 
 class SignIn:
-    """Answers discovery and token requests."""
+    """Answers discovery and token requests; `people` those of people's sign-in."""
 
     def __init__(
         self,
         tenants: Tenants,
         tokens: AccessTokens,
+        signer: TokenSigner,
+        people: UserSignIn,
         identifiers: Identifiers,
         clock: Callable[[], datetime],
     ) -> None:
         self._tenants = tenants
         self._tokens = tokens
+        self._signer = signer
+        self.people = people
         self._identifiers = identifiers
         self._clock = clock
         self._used: dict[str, float] = {}
@@ -86,25 +89,35 @@ class SignIn:
                 "scopes_supported": ["openid", "profile", "email", "offline_access"],
                 "issuer": f"{root}/v2.0",
                 "authorization_endpoint": f"{root}/oauth2/v2.0/authorize",
+                "end_session_endpoint": f"{root}/oauth2/v2.0/logout",
                 "device_authorization_endpoint": f"{root}/oauth2/v2.0/devicecode",
                 "tenant_region_scope": "EU",
             },
         )
 
+    def keys(self, tenant_id: str, call: Call) -> Answer:
+        """Answer `GET /{tenant}/discovery/v2.0/keys`: the public keys of the tokens' signatures."""
+        try:
+            self._check_tenant(tenant_id, "invalid_tenant")
+        except SignInError as exc:
+            return self.refusal(exc, call)
+        return json_answer(self._signer.key_set())
+
     def token(self, tenant_id: str, call: Call) -> Answer:
         """Answer `POST /{tenant}/oauth2/v2.0/token`: a token, or the error Entra gives."""
         try:
-            application = self._authenticate(tenant_id, call)
+            form = _form(call)
+            application = self._authenticate(tenant_id, call, form)
+            issuer = f"{call.base_url}/{tenant_id}/v2.0"
+            match form["grant_type"]:
+                case "authorization_code":
+                    values = self.people.redeem_code(application, form, issuer)
+                case "refresh_token":
+                    values = self.people.redeem_refresh_token(application, form, issuer)
+                case _:
+                    values = self._application_token(application, form, call, issuer)
         except SignInError as exc:
             return self.refusal(exc, call)
-        audience = self._audience(call)
-        access_token, lifetime = self._tokens.issue(application, audience, for_graph=audience not in _AZURE)
-        values = {
-            "token_type": "Bearer",
-            "expires_in": lifetime,
-            "ext_expires_in": lifetime,
-            "access_token": access_token,
-        }
         answer = json_answer(values)
         answer.headers["Cache-Control"] = "no-store"
         return answer
@@ -126,14 +139,55 @@ class SignIn:
         }
         return Answer(error.status, json_bytes(values), "application/json; charset=utf-8")
 
-    def _authenticate(self, tenant_id: str, call: Call) -> Application:
+    def _application_token(
+        self, application: Application, form: dict[str, str], call: Call, issuer: str
+    ) -> dict[str, Any]:
+        api = self._api(application.tenant_id, form.get("scope", ""))
+        if api is None:
+            audience = self._audience(form, call)
+            access_token, lifetime = self._tokens.issue(application, audience, for_graph=audience not in _AZURE)
+        else:
+            lifetime = int(_API_TOKEN_LIFE.total_seconds())
+            access_token = self._signer.sign(self._api_claims(application, api, issuer))
+        return {
+            "token_type": "Bearer",
+            "expires_in": lifetime,
+            "ext_expires_in": lifetime,
+            "access_token": access_token,
+        }
+
+    def _api(self, tenant_id: str, scope: str) -> Application | None:
+        """Return the application of the tenant whose API the scope names, if it does."""
+        resource = scope.removesuffix("/.default")
+        return None if resource == scope else self._tenants.application(tenant_id, resource.removeprefix("api://"))
+
+    def _api_claims(self, application: Application, api: Application, issuer: str) -> dict[str, Any]:
+        now = int(self._clock().timestamp())
+        claims: dict[str, Any] = {
+            "aud": api.client_id,
+            "iss": issuer,
+            "iat": now,
+            "nbf": now,
+            "exp": now + int(_API_TOKEN_LIFE.total_seconds()),
+            "azp": application.client_id,
+            "azpacr": "2",
+            "oid": application.service_principal_id,
+            "sub": application.service_principal_id,
+            "tid": application.tenant_id,
+            "uti": self._identifiers.guid(),
+            "ver": "2.0",
+        }
+        roles = application.api_roles.get(api.client_id, ())
+        return {**claims, "roles": list(roles)} if roles else claims
+
+    def _authenticate(self, tenant_id: str, call: Call, form: dict[str, str]) -> Application:
         self._check_tenant(tenant_id, "invalid_request")
-        form = _form(call)
-        if form.get("grant_type") != "client_credentials":
+        if form.get("grant_type") not in _GRANTS:
             text = f"The app requested an unsupported grant type '{form.get('grant_type', '')}'."
             raise SignInError(70003, text, error="unsupported_grant_type", status=400)
         application = self._application(tenant_id, form)
-        self._audience(call)
+        if form["grant_type"] == "client_credentials" and self._api(tenant_id, form.get("scope", "")) is None:
+            self._audience(form, call)
         if not form.get("client_assertion") or form.get("client_assertion_type") != ASSERTION_TYPE:
             text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
             raise SignInError(7000218, text)
@@ -166,9 +220,9 @@ class SignIn:
             raise SignInError(7000112, text, error="unauthorized_client", status=400)
         return application
 
-    def _audience(self, call: Call) -> str:
+    def _audience(self, form: dict[str, str], call: Call) -> str:
         """Return the audience of the token: Graph here, or a service of Azure elsewhere."""
-        scope = _form(call).get("scope", "")
+        scope = form.get("scope", "")
         port = call.base_url.rpartition(":")[2]
         if scope in {f"https://{host}:{port}/.default" for host in ("127.0.0.1", "localhost")}:
             return call.base_url

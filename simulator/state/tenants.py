@@ -36,6 +36,9 @@ class Application:
     `roles` are the granted application permissions; they count from the next token on, as in Entra. `scoped` holds by
     user id what RBAC for Applications grants: no token shows it, and it counts at once. `denied` holds the user ids
     an access policy excludes, regardless of Entra. `uploads` is a folder whose certificates count as registered.
+
+    For the sign-in of people: `redirect_uris` are the registered addresses; with `assignment_required` users without a
+    role are refused. `api_roles` holds by client id the app roles that this application has in others' APIs.
     """
 
     tenant_id: str
@@ -47,6 +50,9 @@ class Application:
     scoped: dict[str, tuple[str, ...]] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
     uploads: Path | None = None
+    redirect_uris: tuple[str, ...] = ()
+    assignment_required: bool = False
+    api_roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     certificates: list[RegisteredCertificate] = field(default_factory=list)
 
     def registered_certificates(self) -> list[RegisteredCertificate]:
@@ -80,6 +86,14 @@ class Tenants:
     def application(self, tenant_id: str, client_id: str) -> Application | None:
         """Return the application of that tenant, if there is one."""
         return self._applications.get(tenant_id.lower(), {}).get(client_id.lower())
+
+    def all(self) -> list[str]:
+        """Return the ids of all tenants, in lower case."""
+        return list(self._applications)
+
+    def of_tenant(self, tenant_id: str) -> list[Application]:
+        """Return the applications of that tenant."""
+        return list(self._applications.get(tenant_id.lower(), {}).values())
 
     def register_certificate(self, tenant_id: str, client_id: str, data: bytes) -> str:
         """Upload a certificate's public part (DER or PEM) for the application; returns its SHA-1 thumbprint.

@@ -171,6 +171,14 @@ async def entra_answer(visit: Visit) -> web.StreamResponse:
     return signed_in
 
 
+async def out_of_entra(visit: Visit) -> web.StreamResponse:
+    """End the session at Entra as well: the sign-out of this console leaves that to the user."""
+    entra = visit.services.entra
+    if entra is None:
+        raise web.HTTPNotFound
+    return visit.redirect(entra.sign_out_url(f"{visit.services.settings.console_address}/sign-in"))
+
+
 async def show_link(visit: Visit) -> web.StreamResponse:
     """The page of a one-time link: it is used by the button, so that no preview of it uses it up."""
     key, now = key_of(visit.part("ticket")), visit.now
@@ -217,18 +225,11 @@ async def sign_out(visit: Visit) -> web.StreamResponse:
     if visit.user_or_none is not None:
         await visit.services.sessions.end(visit.user)
         await visit.note(ActivityKind.SIGNED_OUT)
-    return _signed_out(visit)
+    return signed_out(visit)
 
 
-async def sign_out_everywhere(visit: Visit) -> web.StreamResponse:
-    """End all sessions of the user."""
-    if visit.user_or_none is not None:
-        await visit.services.sessions.end_all(visit.user)
-        await visit.note(ActivityKind.SIGNED_OUT_EVERYWHERE)
-    return _signed_out(visit)
-
-
-def _signed_out(visit: Visit) -> web.Response:
+def signed_out(visit: Visit) -> web.Response:
+    """The answer that has the browser forget the session."""
     answer = visit.redirect("/sign-in")
     answer.del_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="Lax")
     answer.headers["Clear-Site-Data"] = '"cache", "storage"'
@@ -249,9 +250,9 @@ ROUTES: Routes = (
     action("/sign-in", with_password, needs=None),
     page("/sign-in/entra", at_entra, needs=None),
     page(ENTRA_ANSWER, entra_answer, needs=None),
+    page("/sign-in/entra/out", out_of_entra, needs=None),
     page("/sign-in/link/{ticket}", show_link, needs=None),
     action("/sign-in/link/{ticket}", use_link, needs=None),
     action("/sign-out", sign_out, needs=None),
-    action("/sign-out/everywhere", sign_out_everywhere, needs=None),
     action("/language", choose_language, needs=None),
 )

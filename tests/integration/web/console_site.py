@@ -1,6 +1,7 @@
 """A web console that listens on a socket, on a gateway of the test; and browsers that use it without JavaScript."""
 
 import asyncio
+import io
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,7 +23,7 @@ from console.web.metrics import ConsoleMetrics
 from console.web.passwords import Passwords
 from console.web.rights import Role
 from console.web.services import Services
-from console.web.start import opened_services, serve
+from console.web.start import opened_services, serve, start_background
 from console.web.visit import SESSION_COOKIE
 from console.wiring.calls import CallContext
 from db.engine import run_reading, run_writing
@@ -69,6 +70,14 @@ class Browser:
         for name, value in {"csrf": self.csrf, **(fields or {})}.items():
             pairs += [(name, str(each)) for each in (value if isinstance(value, list | tuple) else [value])]
         return await self._send("POST", path, headers, aiohttp.FormData(pairs))
+
+    async def post_bytes(self, path: str, body: io.BytesIO) -> Answer:
+        """Send the bytes of a form as they are."""
+        return await self._send("POST", path, {"Content-Type": "application/x-www-form-urlencoded"}, body)
+
+    async def send(self, path: str, form: aiohttp.FormData) -> Answer:
+        """Send a form as it is, such as one with a file."""
+        return await self._send("POST", path, {}, form)
 
     async def follow(self, answer: Answer) -> Answer:
         """Open the page that an answer sends to."""
@@ -174,6 +183,7 @@ async def console_site(
         services = await resources.enter_async_context(
             opened_services(made, stop, calls=calls or CallContext(clock=clock), passwords=Passwords(_CHEAP))
         )
+        start_background(services, resources)
         port = await serve(services, ConsoleMetrics(CollectorRegistry()), resources)
         resources.callback(stop.set)
         session = await resources.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))

@@ -72,7 +72,7 @@ INSERT INTO [tblCallBudget] ([sBudget], [nSlot], [nUsed]) VALUES (:sBudget, :nSl
 GO
 INSERT INTO [tblEmailAccountChange] ([nAccountID], [dtChanged], [sAction], [sWho], [sHost], [sSettings]) VALUES (:nAccountID, :dtChanged, :sAction, :sWho, :sHost, :sSettings)
 GO
-INSERT INTO [tblEmailAccountSettings] ([sAccountName], [sTenantID], [sClientID], [sUserID], [sCertificateThumbprint], [bSecureCertificateAccess], [sFolder], [sAfterImport], [sMoveToFolder], [bEnabled], [sNextCertificateThumbprint], [dtImportSince], [sFilterSendersAllowed], [sFilterSendersDenied], [sFilterSubjectsAllowed], [sFilterSubjectsDenied], [bFilterHasAttachments], [nFilterSizeLeast], [nFilterSizeMost]) VALUES (:sAccountName, :sTenantID, :sClientID, :sUserID, :sCertificateThumbprint, :bSecureCertificateAccess, :sFolder, :sAfterImport, :sMoveToFolder, :bEnabled, :sNextCertificateThumbprint, :dtImportSince, :sFilterSendersAllowed, :sFilterSendersDenied, :sFilterSubjectsAllowed, :sFilterSubjectsDenied, :bFilterHasAttachments, :nFilterSizeLeast, :nFilterSizeMost)
+INSERT INTO [tblEmailAccountSettings] ([sAccountName], [sTenantID], [sClientID], [sUserID], [sCertificateThumbprint], [bSecureCertificateAccess], [sFolder], [sAfterImport], [sMoveToFolder], [bEnabled], [sNextCertificateThumbprint], [dtImportSince], [sFilterSendersAllowed], [sFilterSendersDenied], [sFilterSubjectsAllowed], [sFilterSubjectsDenied], [bFilterHasAttachments], [nFilterSizeLeast], [nFilterSizeMost], [sConsoleAccess]) VALUES (:sAccountName, :sTenantID, :sClientID, :sUserID, :sCertificateThumbprint, :bSecureCertificateAccess, :sFolder, :sAfterImport, :sMoveToFolder, :bEnabled, :sNextCertificateThumbprint, :dtImportSince, :sFilterSendersAllowed, :sFilterSendersDenied, :sFilterSubjectsAllowed, :sFilterSubjectsDenied, :bFilterHasAttachments, :nFilterSizeLeast, :nFilterSizeMost, :sConsoleAccess)
 GO
 INSERT INTO [tblEmailAttachment] ([nAttachmentID], [nMessageID], [nPosition], [sGraphAttachmentID], [sKind], [sFileName], [sContentType], [nSize], [bInline], [sContentID], [sSHA256], [sState], [sStateDetail], [sSafeFileName], [sItemType], [sLink], [sLinkProvider], [sLinkPermission], [sContentLocation], [nParentPosition], [sOrigin], [biContent]) VALUES (:nAttachmentID, :nMessageID, :nPosition, :sGraphAttachmentID, :sKind, :sFileName, :sContentType, :nSize, :bInline, :sContentID, :sSHA256, :sState, :sStateDetail, :sSafeFileName, :sItemType, :sLink, :sLinkProvider, :sLinkPermission, :sContentLocation, :nParentPosition, :sOrigin, :biContent)
 GO
@@ -230,24 +230,24 @@ SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDu
 FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] 
 WHERE [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailDuplicate].[sGraphMessageID] > :sGraphMessageID_2 ORDER BY [tblEmailDuplicate].[sGraphMessageID]
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailDuplicate].[nDuplicateID] AS number, [tblEmailMessage].[dtReceived] AS time 
-FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailDuplicate].[nAccountID] 
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailDuplicate].[nDuplicateID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] 
 WHERE (lower([tblEmailMessage].[sFromName]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailMessage].[sFromAddress]) LIKE :lower_2 ESCAPE '\' OR lower([tblEmailMessage].[sSenderName]) LIKE :lower_3 ESCAPE '\' OR lower([tblEmailMessage].[sSenderAddress]) LIKE :lower_4 ESCAPE '\') AND lower([tblEmailMessage].[sSubject]) LIKE :lower_5 ESCAPE '\' AND (EXISTS (SELECT 1 
 FROM [tblEmailRecipient] 
 WHERE [tblEmailRecipient].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailRecipient].[sKind] IN (__[POSTCOMPILE_sKind_1]) AND (lower([tblEmailRecipient].[sAddress]) LIKE :lower_6 ESCAPE '\' OR lower([tblEmailRecipient].[sName]) LIKE :lower_7 ESCAPE '\'))) AND (EXISTS (SELECT 1 
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND lower([tblEmailAttachment].[sFileName]) LIKE :lower_8 ESCAPE '\')) AND [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_2 AND [tblEmailMessage].[dtReceived] <= :dtReceived_3 AND ([tblEmailMessage].[dtReceived] < :dtReceived_4 OR [tblEmailDuplicate].[nDuplicateID] < :nDuplicateID_1) ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailDuplicate].[nDuplicateID] DESC
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailDuplicate].[nDuplicateID] AS number, [tblEmailMessage].[dtReceived] AS time 
-FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailDuplicate].[nAccountID] 
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailDuplicate].[nDuplicateID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] 
 WHERE (lower([tblEmailMessage].[sFromName]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailMessage].[sFromAddress]) LIKE :lower_2 ESCAPE '\' OR lower([tblEmailMessage].[sSenderName]) LIKE :lower_3 ESCAPE '\' OR lower([tblEmailMessage].[sSenderAddress]) LIKE :lower_4 ESCAPE '\') AND lower([tblEmailMessage].[sSubject]) LIKE :lower_5 ESCAPE '\' AND [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_2 ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailDuplicate].[nDuplicateID] DESC
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailDuplicate].[nDuplicateID] AS number, [tblEmailMessage].[dtReceived] AS time 
-FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailDuplicate].[nAccountID] 
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailDuplicate].[nDuplicateID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] 
 WHERE [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailDuplicate].[nDuplicateID] DESC
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailDuplicate].[nDuplicateID] AS number, [tblEmailMessage].[dtReceived] AS time 
-FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailDuplicate].[nAccountID] 
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailDuplicate].[nDuplicateID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] 
 WHERE [tblEmailMessage].[dtReceived] IS NULL AND [tblEmailDuplicate].[nDuplicateID] < :nDuplicateID_1 ORDER BY [tblEmailDuplicate].[nDuplicateID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID], [tblEmailFailure].[dtLastFailed] 
@@ -280,8 +280,8 @@ SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nFailureID], [tblEmailFail
 FROM [tblEmailFailure] 
 WHERE [tblEmailFailure].[dtLastFailed] < :dtLastFailed_1 AND [tblEmailFailure].[nFailureID] > :nFailureID_1 ORDER BY [tblEmailFailure].[nFailureID]
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nFailureID], [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID], [tblEmailFailure].[sState], [tblEmailFailure].[sInternetMessageID], [tblEmailFailure].[sSubject], [tblEmailFailure].[sFromName], [tblEmailFailure].[sFromAddress], [tblEmailFailure].[dtReceived], [tblEmailFailure].[nAttempts], [tblEmailFailure].[dtFirstFailed], [tblEmailFailure].[dtLastFailed], [tblEmailFailure].[dtNextAttempt], [tblEmailFailure].[sReason], [tblEmailFailure].[sDetail], [tblEmailFailure].[sDetailPhrase], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailFailure].[nFailureID] AS number, coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) AS time 
-FROM [tblEmailFailure] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailFailure].[nAccountID] 
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nFailureID], [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID], [tblEmailFailure].[sState], [tblEmailFailure].[sInternetMessageID], [tblEmailFailure].[sSubject], [tblEmailFailure].[sFromName], [tblEmailFailure].[sFromAddress], [tblEmailFailure].[dtReceived], [tblEmailFailure].[nAttempts], [tblEmailFailure].[dtFirstFailed], [tblEmailFailure].[dtLastFailed], [tblEmailFailure].[dtNextAttempt], [tblEmailFailure].[sReason], [tblEmailFailure].[sDetail], [tblEmailFailure].[sDetailPhrase], [tblEmailFailure].[nFailureID] AS number, coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) AS time 
+FROM [tblEmailFailure] 
 WHERE NOT ((EXISTS (SELECT 1 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
@@ -290,15 +290,15 @@ WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmail
 FROM [tblEmailDuplicate] 
 WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID]))) AND (lower([tblEmailFailure].[sFromName]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailFailure].[sFromAddress]) LIKE :lower_2 ESCAPE '\') AND lower([tblEmailFailure].[sSubject]) LIKE :lower_3 ESCAPE '\' AND [tblEmailFailure].[nAccountID] = :nAccountID_1 AND coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) >= :coalesce_1 AND coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) < :coalesce_2 ORDER BY coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) DESC, [tblEmailFailure].[nFailureID] DESC
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nFailureID], [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID], [tblEmailFailure].[sState], [tblEmailFailure].[sInternetMessageID], [tblEmailFailure].[sSubject], [tblEmailFailure].[sFromName], [tblEmailFailure].[sFromAddress], [tblEmailFailure].[dtReceived], [tblEmailFailure].[nAttempts], [tblEmailFailure].[dtFirstFailed], [tblEmailFailure].[dtLastFailed], [tblEmailFailure].[dtNextAttempt], [tblEmailFailure].[sReason], [tblEmailFailure].[sDetail], [tblEmailFailure].[sDetailPhrase], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailFailure].[nFailureID] AS number, coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) AS time 
-FROM [tblEmailFailure] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailFailure].[nAccountID] 
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nFailureID], [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID], [tblEmailFailure].[sState], [tblEmailFailure].[sInternetMessageID], [tblEmailFailure].[sSubject], [tblEmailFailure].[sFromName], [tblEmailFailure].[sFromAddress], [tblEmailFailure].[dtReceived], [tblEmailFailure].[nAttempts], [tblEmailFailure].[dtFirstFailed], [tblEmailFailure].[dtLastFailed], [tblEmailFailure].[dtNextAttempt], [tblEmailFailure].[sReason], [tblEmailFailure].[sDetail], [tblEmailFailure].[sDetailPhrase], [tblEmailFailure].[nFailureID] AS number, coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) AS time 
+FROM [tblEmailFailure] 
 WHERE NOT ((EXISTS (SELECT 1 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
 FROM [tblEmailSeen] 
 WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
 FROM [tblEmailDuplicate] 
-WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID]))) AND coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) >= :coalesce_1 ORDER BY coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) DESC, [tblEmailFailure].[nFailureID] DESC
+WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID]))) ORDER BY coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) DESC, [tblEmailFailure].[nFailureID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nFileID] 
 FROM [tblEmailFile] 
@@ -345,21 +345,25 @@ WHERE [tblEmailMessage].[sGraphMessageID] = :sGraphMessageID_1 OR [tblEmailMessa
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND lower([tblEmailAttachment].[sFileName]) LIKE :lower_6 ESCAPE '\')) ORDER BY [tblEmailMessage].[dtImported] DESC
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nRulesMatched], [tblEmailMessage].[sRuleState], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
-FROM [tblEmailMessage] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] 
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nRulesMatched], [tblEmailMessage].[sRuleState], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailMessage] 
 WHERE (lower([tblEmailMessage].[sFromName]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailMessage].[sFromAddress]) LIKE :lower_2 ESCAPE '\' OR lower([tblEmailMessage].[sSenderName]) LIKE :lower_3 ESCAPE '\' OR lower([tblEmailMessage].[sSenderAddress]) LIKE :lower_4 ESCAPE '\') AND lower([tblEmailMessage].[sSubject]) LIKE :lower_5 ESCAPE '\' AND (EXISTS (SELECT 1 
 FROM [tblEmailRecipient] 
 WHERE [tblEmailRecipient].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailRecipient].[sKind] IN (__[POSTCOMPILE_sKind_1]) AND (lower([tblEmailRecipient].[sAddress]) LIKE :lower_6 ESCAPE '\' OR lower([tblEmailRecipient].[sName]) LIKE :lower_7 ESCAPE '\'))) AND (EXISTS (SELECT 1 
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND lower([tblEmailAttachment].[sFileName]) LIKE :lower_8 ESCAPE '\')) AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_2 AND [tblEmailMessage].[dtReceived] < :dtReceived_3 ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailMessage].[nMessageID] DESC
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nRulesMatched], [tblEmailMessage].[sRuleState], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
-FROM [tblEmailMessage] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] 
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nRulesMatched], [tblEmailMessage].[sRuleState], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailMessage] 
 WHERE (lower([tblEmailMessage].[sFromName]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailMessage].[sFromAddress]) LIKE :lower_2 ESCAPE '\' OR lower([tblEmailMessage].[sSenderName]) LIKE :lower_3 ESCAPE '\' OR lower([tblEmailMessage].[sSenderAddress]) LIKE :lower_4 ESCAPE '\') AND lower([tblEmailMessage].[sSubject]) LIKE :lower_5 ESCAPE '\' AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_2 ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailMessage].[nMessageID] DESC
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nRulesMatched], [tblEmailMessage].[sRuleState], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
-FROM [tblEmailMessage] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] 
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nRulesMatched], [tblEmailMessage].[sRuleState], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[dtReceived] IS NOT NULL ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailMessage].[nMessageID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nRulesMatched], [tblEmailMessage].[sRuleState], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[dtReceived] IS NULL ORDER BY [tblEmailMessage].[nMessageID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID] 
 FROM [tblEmailMessage] 
@@ -435,15 +439,13 @@ FROM [tblEmailSeen]
 WHERE [tblEmailSeen].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailSeen].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
 FROM [tblEmailAccountSettings])
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[sInternetMessageID], [tblEmailSeen].[sFromAddress], [tblEmailSeen].[sReason], [tblEmailSeen].[sRule], [tblEmailSeen].[dtSeen], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailSeen].[nSeenID] AS number, [tblEmailSeen].[dtReceived] AS time 
-FROM [tblEmailSeen] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailSeen].[nAccountID] 
-WHERE [tblEmailSeen].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
-FROM [tblEmailAccountSettings]) AND [tblEmailSeen].[dtReceived] IS NOT NULL AND [tblEmailSeen].[dtReceived] >= :dtReceived_1 ORDER BY [tblEmailSeen].[dtReceived] DESC, [tblEmailSeen].[nSeenID] DESC
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[sInternetMessageID], [tblEmailSeen].[sFromAddress], [tblEmailSeen].[sReason], [tblEmailSeen].[sRule], [tblEmailSeen].[dtSeen], [tblEmailSeen].[nSeenID] AS number, [tblEmailSeen].[dtReceived] AS time 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[dtReceived] IS NOT NULL AND [tblEmailSeen].[dtReceived] >= :dtReceived_1 ORDER BY [tblEmailSeen].[dtReceived] DESC, [tblEmailSeen].[nSeenID] DESC
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[sInternetMessageID], [tblEmailSeen].[sFromAddress], [tblEmailSeen].[sReason], [tblEmailSeen].[sRule], [tblEmailSeen].[dtSeen], [tblEmailAccountSettings].[sAccountName] AS account, [tblEmailSeen].[nSeenID] AS number, [tblEmailSeen].[dtReceived] AS time 
-FROM [tblEmailSeen] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailSeen].[nAccountID] 
-WHERE [tblEmailSeen].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
-FROM [tblEmailAccountSettings]) AND [tblEmailSeen].[dtReceived] IS NULL ORDER BY [tblEmailSeen].[nSeenID] DESC
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[sInternetMessageID], [tblEmailSeen].[sFromAddress], [tblEmailSeen].[sReason], [tblEmailSeen].[sRule], [tblEmailSeen].[dtSeen], [tblEmailSeen].[nSeenID] AS number, [tblEmailSeen].[dtReceived] AS time 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[dtReceived] IS NULL ORDER BY [tblEmailSeen].[nSeenID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nSeenID] 
 FROM [tblEmailSeen] 
@@ -471,8 +473,8 @@ SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nAccountID], [tblMessageTr
 FROM [tblMessageTrace] 
 WHERE [tblMessageTrace].[sGraphMessageID] = :sGraphMessageID_1 OR [tblMessageTrace].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) OR lower([tblMessageTrace].[sSubject]) LIKE :lower_1 ESCAPE '\' OR [tblMessageTrace].[sCorrelationID] = :sCorrelationID_1 OR [tblMessageTrace].[sQueueMessageID] = :sQueueMessageID_1 GROUP BY [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], CASE WHEN ([tblMessageTrace].[sGraphMessageID] IS NULL) THEN [tblMessageTrace].[sQueueMessageID] END ORDER BY max([tblMessageTrace].[dtEnded]) DESC
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], [tblMessageTrace].[sInternetMessageID], [tblMessageTrace].[sSubject], [tblEmailAccountSettings].[sAccountName] AS account, [tblMessageTrace].[nTraceID] AS number, [tblMessageTrace].[dtEnded] AS time 
-FROM [tblMessageTrace] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblMessageTrace].[nAccountID] 
+SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], [tblMessageTrace].[sInternetMessageID], [tblMessageTrace].[sSubject], [tblMessageTrace].[nTraceID] AS number, [tblMessageTrace].[dtEnded] AS time 
+FROM [tblMessageTrace] 
 WHERE [tblMessageTrace].[sOutcome] = :sOutcome_1 AND [tblMessageTrace].[nAccountID] IS NOT NULL AND [tblMessageTrace].[sGraphMessageID] IS NOT NULL AND NOT (EXISTS (SELECT 1 
 FROM [tblMessageTrace] AS later 
 WHERE later.[nAccountID] = [tblMessageTrace].[nAccountID] AND later.[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID] AND later.[sOutcome] = :sOutcome_2 AND later.[nTraceID] > [tblMessageTrace].[nTraceID])) AND NOT (EXISTS (SELECT 1 
@@ -568,6 +570,10 @@ GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName] 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL AND [tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[sCertificateThumbprint] = :sCertificateThumbprint_1 AND [tblEmailAccountSettings].[sNextCertificateThumbprint] IS NULL AND [tblEmailAccountSettings].[bSecureCertificateAccess] = 1
+GO
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName] 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
 GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], [tblEmailAccountSettings].[sConsoleAccess] 
 FROM [tblEmailAccountSettings] 
@@ -1025,6 +1031,16 @@ SELECT count(*) AS count_1
 FROM [tblEmailSeen] 
 WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1 AND ([tblEmailSeen].[dtReceived] < :dtReceived_1 OR [tblEmailSeen].[dtReceived] IS NULL AND [tblEmailSeen].[dtSeen] < :dtSeen_1)
 GO
+SELECT count(*) AS count_1, min(anon_1.time) AS min_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_2 AND [tblEmailMessage].[dtReceived] < :dtReceived_3 AND [tblEmailMessage].[nAccountID] = :nAccountID_1 ORDER BY [tblEmailMessage].[dtReceived] DESC) AS anon_1
+GO
+SELECT count(*) AS count_1, min(anon_1.time) AS min_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_2 AND [tblEmailMessage].[nAccountID] = :nAccountID_1 ORDER BY [tblEmailMessage].[dtReceived] DESC) AS anon_1
+GO
 SELECT max([tblAlert].[dtEnded]) AS max_1 
 FROM [tblAlert] 
 WHERE [tblAlert].[sTarget] = :sTarget_1 AND [tblAlert].[sState] = :sState_1
@@ -1087,7 +1103,7 @@ UPDATE [tblEmailAccountSettings] SET [dtRemoved]=[tblEmailAccountSettings].[dtRe
 GO
 UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [bEnabled]=:bEnabled, [dtRemoved]=:dtRemoved WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
 GO
-UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [sTenantID]=:sTenantID, [sClientID]=:sClientID, [sUserID]=:sUserID, [sCertificateThumbprint]=:sCertificateThumbprint, [bSecureCertificateAccess]=:bSecureCertificateAccess, [sFolder]=:sFolder, [sAfterImport]=:sAfterImport, [sMoveToFolder]=:sMoveToFolder, [sNextCertificateThumbprint]=:sNextCertificateThumbprint, [dtImportSince]=:dtImportSince, [sFilterSendersAllowed]=:sFilterSendersAllowed, [sFilterSendersDenied]=:sFilterSendersDenied, [sFilterSubjectsAllowed]=:sFilterSubjectsAllowed, [sFilterSubjectsDenied]=:sFilterSubjectsDenied, [bFilterHasAttachments]=:bFilterHasAttachments, [nFilterSizeLeast]=:nFilterSizeLeast, [nFilterSizeMost]=:nFilterSizeMost WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
+UPDATE [tblEmailAccountSettings] SET [sAccountName]=:sAccountName, [sTenantID]=:sTenantID, [sClientID]=:sClientID, [sUserID]=:sUserID, [sCertificateThumbprint]=:sCertificateThumbprint, [bSecureCertificateAccess]=:bSecureCertificateAccess, [sFolder]=:sFolder, [sAfterImport]=:sAfterImport, [sMoveToFolder]=:sMoveToFolder, [sNextCertificateThumbprint]=:sNextCertificateThumbprint, [dtImportSince]=:dtImportSince, [sFilterSendersAllowed]=:sFilterSendersAllowed, [sFilterSendersDenied]=:sFilterSendersDenied, [sFilterSubjectsAllowed]=:sFilterSubjectsAllowed, [sFilterSubjectsDenied]=:sFilterSubjectsDenied, [bFilterHasAttachments]=:bFilterHasAttachments, [nFilterSizeLeast]=:nFilterSizeLeast, [nFilterSizeMost]=:nFilterSizeMost, [sConsoleAccess]=:sConsoleAccess WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
 GO
 UPDATE [tblEmailAttachment] WITH (ROWLOCK) SET [biContent]=NULL WHERE [tblEmailAttachment].[nAttachmentID] IN (__[POSTCOMPILE_nAttachmentID_1]) AND [tblEmailAttachment].[biContent] IS NOT NULL AND [tblEmailAttachment].[nSize] > :nSize_1
 GO

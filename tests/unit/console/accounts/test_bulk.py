@@ -54,13 +54,16 @@ def test_what_the_file_does_not_name_stays(run: Run, stored: Stored) -> None:
 
 def test_an_empty_cell_takes_away_what_need_not_be_and_leaves_the_rest(run: Run, stored: Stored) -> None:
     """The import date, above all, is left: moved to now, older mail would never be caught up with."""
-    names = f"{HEADING},folder,import_since,next_thumbprint,senders_denied"
-    file = csv_file(names, f"{LABORATORY},Archive,2026-01-31,{THUMBPRINT[::-1]},riviere.example")
+    names = f"{HEADING},folder,import_since,next_thumbprint,senders_denied,console_access"
+    file = csv_file(names, f'{LABORATORY},Archive,2026-01-31,{THUMBPRINT[::-1]},riviere.example,"Laboratory\nIT"')
     assert run("accounts", "import", file).exit_code == 0
-    assert run("accounts", "import", csv_file(names, f"{LABORATORY},,,,")).exit_code == 0
+    assert stored()[0].settings.console_access == ("Laboratory", "IT")
+    assert '"Laboratory\nIT"' in run("accounts", "export").stdout.replace("\r", "")
+    assert run("accounts", "import", csv_file(names, f"{LABORATORY},,,,,")).exit_code == 0
     [account] = stored()
     assert (account.settings.folder, account.settings.import_since) == ("Archive", datetime(2026, 1, 31, tzinfo=UTC))
     assert (account.settings.next_thumbprint, account.settings.filters.senders_denied) == (None, ())
+    assert account.settings.console_access == ()
 
 
 def test_a_dry_run_shows_the_same_and_changes_nothing(run: Run, stored: Stored) -> None:

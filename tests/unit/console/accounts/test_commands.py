@@ -702,3 +702,40 @@ def test_what_a_change_did_is_stated_as_json_too(run: Run, engine: Engine) -> No
         "messages": 0,
         "import_since": "2026-03-31T12:00:00Z",
     }
+
+
+# Access in the web console.
+
+
+def test_access_in_the_web_console_is_given_to_groups_and_to_everyone_again(add: Run, run: Run, stored: Stored) -> None:
+    assert (
+        add("--console-access", " Laboratory ", "--console-access", "laboratory", "--console-access", "IT").exit_code
+        == 0
+    )
+    assert stored()[0].settings.console_access == ("Laboratory", "IT")
+    assert "Laboratory, IT" in run("accounts", "show", "laboratory").stdout
+    run("accounts", "update", "laboratory", "--folder", "Archive")
+    assert stored()[0].settings.console_access == ("Laboratory", "IT")
+    assert run("accounts", "update", "laboratory", "--console-access", "Quality").exit_code == 0
+    assert stored()[0].settings.console_access == ("Quality",)
+    assert run("accounts", "update", "laboratory", "--no-console-access").exit_code == 0
+    assert stored()[0].settings.console_access == ()
+    assert "all users" in run("accounts", "show", "laboratory").stdout
+    history = run("accounts", "history", "laboratory").stdout
+    assert "console_access: Laboratory\nIT → Quality" in history.replace("; ", "\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--console-access", " "), "empty"),
+        (("--console-access", "a\nb"), "cannot be seen"),
+        (("--console-access", "x" * 201), "200 is the most"),
+        (("--console-access", "x", "--no-console-access"), "exclude each other"),
+    ],
+)
+def test_a_group_that_makes_no_sense_is_wrong_usage(options: tuple[str, ...], said: str, add: Run, run: Run) -> None:
+    add()
+    result = run("accounts", "update", "laboratory", *options)
+    assert result.exit_code == 2
+    assert said in result.stderr

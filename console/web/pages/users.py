@@ -1,0 +1,111 @@
+"""Users that sign in with a password, for administrators."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+from sqlalchemy import Connection
+
+from console.option_checks import bare_text
+from console.web.passwords import WeakPassword, require_strong
+from console.web.rights import Role, known_roles
+from console.web.routes import Routes, action, page
+from console.web.visit import Visit
+from db.errors import UserExists
+from db.queries import console_sessions, console_users
+from db.queries.console_activity import ActivityKind
+from db.queries.console_sessions import LOCAL
+from db.queries.entry_lists import lines
+from phrases import Phrase
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """The users, and the form for another one."""
+    return await _page(visit)
+
+
+async def _page(
+    visit: Visit, *, error: str | None = None, typed: dict[str, Any] | None = None, status: int = 200
+) -> web.Response:
+    users = await visit.read(console_users.every)
+    blank = {"name": "", "roles": (Role.VIEWER,), "groups": ""}
+    return visit.page("users.html", status=status, users=users, roles=tuple(Role), error=error, typed=typed or blank)
+
+
+async def add(visit: Visit) -> web.StreamResponse:
+    """Add a user."""
+    name, password = bare_text(await visit.text("name")), await visit.text("password")
+    roles, groups = await _rights(visit)
+    typed = {"name": name, "roles": roles, "groups": "\n".join(groups)}
+    if not name or len(name) > console_users.MAX_NAME_LENGTH or not name.isprintable():
+        return await _page(visit, error=Phrase("Give the user a name."), typed=typed, status=400)
+    if not roles:
+        return await _page(visit, error=Phrase("Give the user a role."), typed=typed, status=400)
+    try:
+        require_strong(password, name)
+        hashed, now = await visit.services.passwords.hashed(password), visit.now
+        await visit.write(
+            lambda connection: console_users.add(
+                connection, name, password_hash=hashed, roles=_words(roles), groups=groups, now=now
+            )
+        )
+    except (WeakPassword, UserExists) as exc:
+        return await _page(visit, error=Phrase.of(exc), typed=typed, status=400)
+    await visit.note(ActivityKind.USER_ADDED, detail=_shown(name, roles))
+    return visit.redirect("/users", Phrase("User {name!r} is added.", name=console_users.name_of(name)))
+
+
+async def change(visit: Visit) -> web.StreamResponse:
+    """Give a user other roles and groups."""
+    name = visit.part("name")
+    roles, groups = await _rights(visit)
+    if not roles:
+        return await _page(visit, error=Phrase("Give the user a role."), status=400)
+    await visit.write(
+        lambda connection: console_users.change_rights(connection, name, roles=_words(roles), groups=groups)
+    )
+    await visit.note(ActivityKind.USER_CHANGED, detail=_shown(name, roles))
+    return visit.redirect("/users", Phrase("User {name!r} is changed.", name=console_users.name_of(name)))
+
+
+async def confirm_removal(visit: Visit) -> web.StreamResponse:
+    """The question before a removal."""
+    user = await visit.read(lambda connection: console_users.by_name(connection, visit.part("name")))
+    return visit.page("user_remove.html", removed=user)
+
+
+async def remove(visit: Visit) -> web.StreamResponse:
+    """Remove a user with its sessions and tokens."""
+
+    def work(connection: Connection) -> str:
+        user = console_users.by_name(connection, visit.part("name"))
+        console_users.remove(connection, user.user_id)
+        console_sessions.end_all(connection, LOCAL, str(user.user_id))
+        return user.name
+
+    name = await visit.write(work)
+    await visit.note(ActivityKind.USER_REMOVED, detail=name)
+    return visit.redirect("/users", Phrase("User {name!r} is removed.", name=name))
+
+
+async def _rights(visit: Visit) -> tuple[frozenset[Role], tuple[str, ...]]:
+    form = await visit.form()
+    words = [each for each in form.getall("role", []) if isinstance(each, str)]
+    return known_roles(words), lines(await visit.text("groups"))
+
+
+def _words(roles: frozenset[Role]) -> Sequence[str]:
+    return [each.value for each in roles]
+
+
+def _shown(name: str, roles: frozenset[Role]) -> str:
+    return f"{console_users.name_of(name)}: {', '.join(sorted(_words(roles)))}"
+
+
+ROUTES: Routes = (
+    page("/users", show, Role.ADMINISTRATOR),
+    action("/users", add, Role.ADMINISTRATOR),
+    action("/users/{name}", change, Role.ADMINISTRATOR),
+    page("/users/{name}/remove", confirm_removal, Role.ADMINISTRATOR),
+    action("/users/{name}/remove", remove, Role.ADMINISTRATOR),
+)
