@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert
 
 from console.web.pages import messages
 from console.web.rights import Role
-from db.queries import console_activity
+from db.queries import console_activity, message_log
 from db.tables import account_settings, message
 from tests.doubles.chromium import Chromium
 from tests.doubles.rule_files import add_account
@@ -101,7 +101,7 @@ async def test_pages_follow_each_other_and_keep_the_filter(site: ConsoleSite, mo
 
 
 def add_needle(connection: Connection) -> None:
-    """A message that a search finds in its second slice."""
+    """A message that a search finds in its second slice of 256 rows."""
     add_account(connection)
     rows = [
         {
@@ -110,9 +110,9 @@ def add_needle(connection: Connection) -> None:
             "dtReceived": DAY - number * MINUTE,
             "dtImported": DAY,
             "bHasAttachments": False,
-            "sSubject": "needle" if number == 1100 else "x",
+            "sSubject": "needle" if number == 300 else "x",
         }
-        for number in range(1101)
+        for number in range(301)
     ]
     connection.execute(insert(message), rows)
 
@@ -122,10 +122,11 @@ async def test_a_search_without_time_left_tells_how_far_it_came(
 ) -> None:
     monkeypatch.setattr(messages, "_SEARCH_SECONDS", -1.0)
     monkeypatch.setattr(messages, "_COUNT_SECONDS", -1.0)
+    monkeypatch.setattr(message_log, "_MIN_SLICE", 256)
     site.write(add_needle)
     browser = await site.signed_in(Role.VIEWER)
     page = (await browser.get("/messages?subject=needle")).text
-    assert "Searched back to 2026-11-19 " in page
+    assert "Searched back to 2026-11-20 07:45:00 UTC" in page
     assert "At least 0 e-mails" in page
     onward = re.search(r'<a href="([^"]+)">Search on</a>', page)
     assert onward is not None
@@ -136,6 +137,7 @@ async def test_a_search_goes_on_by_itself_in_the_browser(
     site: ConsoleSite, monkeypatch: pytest.MonkeyPatch, chromium: Chromium
 ) -> None:
     monkeypatch.setattr(messages, "_SEARCH_SECONDS", -1.0)
+    monkeypatch.setattr(message_log, "_MIN_SLICE", 256)
     site.write(add_needle)
     context = await signed_in_context(site, chromium, await site.signed_in(Role.VIEWER))
     page = await context.new_page()
