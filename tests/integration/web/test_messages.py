@@ -201,3 +201,27 @@ async def test_an_account_whose_access_cannot_be_read_shows_nothing(site: Consol
     site.write(lambda connection: connection.execute(account_settings.update().values(sConsoleAccess="x\ny")))
     browser = await site.signed_in(Role.VIEWER)
     assert await subjects(browser) == []
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+async def test_odd_characters_in_the_address_are_no_failure(site: ConsoleSite) -> None:
+    site.write(add_every_state)
+    browser = await site.signed_in(Role.VIEWER)
+    for path in ("/messages?subject=%00", "/messages/of/1?graph_id=a%00", "/messages/%00", "/messages.csv?name=%00"):
+        assert (await browser.get(path)).status == 400, path
+    operator = await site.signed_in(Role.OPERATOR)
+    assert (await operator.post("/messages/of/1/import", {"graph_id": "a\0"})).status == 400
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    cookie = "; ".join(f"{name}={value}" for name, value in operator.cookies.items())
+    async with site.session.post(
+        f"{site.url}/messages/of/1/import", data=b"\xff", headers={**headers, "Cookie": cookie}
+    ) as answer:
+        assert answer.status == 400
+    for text in ("a%00b", "a%00b", "%ff%fe", "%ed%a0%80", "%25_%5B%5D", "%F0%9F%98%80", "x" * 3000):
+        for name in ("subject", "name", "rule", "since", "after", "states"):
+            assert (await browser.get(f"/messages?{name}={text}")).status in {200, 400}, (name, text)
+        assert (await browser.get(f"/messages.csv?subject={text}")).status in {200, 400}, text
+        assert (await browser.get(f"/messages/of/1?graph_id={text}")).status in {400, 404}, text
+    assert (await browser.get(f"/messages/{2**63}")).status == 404
+    assert (await browser.get(f"/messages/{10**18 - 1}")).status == 404
+    assert (await browser.get(f"/messages/of/{10**18 - 1}?graph_id=x")).status == 404
