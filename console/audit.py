@@ -46,7 +46,7 @@ async def audited(
 ) -> AsyncIterator[None]:
     """Record the operation in `tblQueueAudit`, even if it fails or is aborted; see `db.queries.audit.begin`.
 
-    `done`: the messages done so far. `by`: None is the user of this command.
+    `done`: the messages done so far. `by`: its author; None is the user of this command.
 
     Raises:
         DatabaseUnavailable: nothing was begun.

@@ -46,6 +46,11 @@ def listed(name: str, column: Column[Any]) -> BindParameter[Any]:
     return bindparam(name, type_=column.type, expanding=True)
 
 
+def many(name: str, numbers: Collection[int]) -> BindParameter[Any]:
+    """Numbers for an IN that may be more than a statement has parameters: they stand in its text."""
+    return bindparam(name, sorted(numbers), expanding=True, literal_execute=True)
+
+
 def are_among(table: Table) -> ColumnElement[bool]:
     """The rows of the messages that `named` gives as parameters, by account and Graph id.
 

@@ -67,7 +67,7 @@ def show_history(invocation: Invocation, name: str | None) -> Listing:
         numbers = {each.number for each in found if name in _names(each)}
         found = [each for each in found if each.number in numbers]
     columns = history_columns(Column("account", Phrase("Account"), priority=2))
-    return Listing(columns, [_history_row(each) for each in found], empty=_nothing_of(name))
+    return Listing(columns, [history_row(each) for each in found], empty=_nothing_of(name))
 
 
 def _nothing_of(name: str | None) -> Phrase:
@@ -80,7 +80,8 @@ def _names(change: Change) -> set[Value]:
     return {settings.get("sAccountName") for settings in (change.before, change.after) if settings is not None}
 
 
-def _history_row(change: Change) -> dict[str, Any]:
+def history_row(change: Change) -> dict[str, Any]:
+    """The row of a change, as the command prints it."""
     removed = change.action is Action.REMOVED
     differences = {} if removed else change.differences
     # Removal frees the name; the former one identifies the account to the operator.

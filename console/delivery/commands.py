@@ -1,14 +1,13 @@
 """`mail-importer delivery`: list the files of import rules."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
 from sqlalchemy import Connection
 
 from console.delivery.bulk import retry, skip
+from console.delivery.views import file_columns, file_details, file_row
 from console.invocation import (
     Invocation,
     account_names,
@@ -18,9 +17,8 @@ from console.invocation import (
     pass_invocation,
     rule_names,
 )
-from console.output import Column, Listing, prints_data, shown, span, tell
+from console.output import Listing, prints_data, tell
 from console.translation.help import Command, Group
-from console.translation.labels import FILE_COLOURS, word
 from db.engine import run_reading
 from db.outcomes import FileState
 from db.queries import accounts, file_log
@@ -121,53 +119,9 @@ def list_(
         more = Phrase("These are the newest {limit}; there are more (--limit, --since).", limit=limit)
         click.get_current_context().call_on_close(lambda: tell(more))  # below the list
     now = invocation.clock()
-    columns = [
-        Column("file_id", Phrase("File"), right=True),
-        Column("created", Phrase("Age"), lambda time: span(now - time), priority=2),
-        Column("state", Phrase("State"), word, priority=6, colour=_colour),
-        Column("rule", Phrase("Rule"), priority=4),
-        Column("account", Phrase("Account"), priority=1),
-        Column("name", Phrase("Name"), priority=5),
-        Column("folder", Phrase("Folder"), priority=3),
-        Column("attempts", Phrase("Attempts"), right=True),
-    ]
-    details = [
-        Column("reason", Phrase("Reason"), _where_known),
-        Column("detail", Phrase("Cause"), _where_known),
-        Column("next_attempt", Phrase("Next attempt"), lambda time: _next(time, now)),
-    ]
-    return Listing(columns, [_row(each) for each in found], empty=Phrase("No file fits."), details=details)
+    rows = [file_row(each) for each in found]
+    return Listing(file_columns(now), rows, empty=Phrase("No file fits."), details=file_details(now))
 
 
 delivery.add_command(retry)
 delivery.add_command(skip)
-
-
-def _colour(row: Mapping[str, Any]) -> str | None:
-    if row["state"] == FileState.PENDING and row["attempts"]:
-        return "yellow"
-    return FILE_COLOURS.get(row["state"])
-
-
-def _where_known(value: object) -> str:
-    return "" if value is None else shown(value)
-
-
-def _next(time: datetime | None, now: datetime) -> str:
-    if time is None:
-        return ""
-    return Phrase("due") if time <= now else shown(time)
-
-
-def _row(found: LoggedFile) -> dict[str, Any]:
-    row = asdict(found)
-    failing = found.state == FileState.PENDING and found.attempts > 0
-    return {
-        **{name: row[name] for name in ("file_id", "state", "message_id", "account_id", "rule_id")},
-        "account": found.account or str(found.account_id),
-        "rule": found.rule or str(found.rule_id),
-        **{name: row[name] for name in ("part", "name", "folder", "target", "size", "attempts", "reason", "detail")},
-        "next_attempt": found.due if failing else None,
-        "retry_until": found.retry_until if failing else None,
-        **{name: row[name] for name in ("created", "due", "saved", "run")},
-    }

@@ -89,7 +89,7 @@ class TracedMail:
             "attachments": [asdict(each) for each in self.attachments],
             "message_id": None if committed is None else committed.message_id,
             "imported": None if committed is None else committed.imported,
-            "rule_state": self._rule_state,
+            "rule_state": self.rule_state,
             "rules_matched": None if committed is None else committed.rules_matched,
             "files": [asdict(each) for each in self.files],
             "file_count": self.file_count,
@@ -98,7 +98,8 @@ class TracedMail:
         }
 
     @property
-    def _rule_state(self) -> str | None:
+    def rule_state(self) -> str | None:
+        """The state of the import rules; None: they are not checked against it."""
         if self.committed is not None:
             return self.committed.rule_state
         if self.failure is None:

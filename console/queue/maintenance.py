@@ -82,19 +82,21 @@ class QueueMaintenance:
         """
         return bool(await self._queue.peek(limit=1, selection=Selection(due_after=self.clock())))
 
-    async def count(self, selection: Selection, *, dead_letters: bool) -> BatchProgress:
-        """Count the selection, without changing it.
+    async def count(self, selection: Selection, *, dead_letters: bool, most: int | None = None) -> BatchProgress:
+        """Count the selection, without changing it; about up to `most`.
 
         Raises:
             QueueUnavailable, DatabaseUnavailable
         """
-        return await self._counted(self._pages(selection, dead_letters=dead_letters))
+        return await self._counted(self._pages(selection, dead_letters=dead_letters), most)
 
-    async def _counted(self, pages: AsyncIterator[list[QueuedMessage]]) -> BatchProgress:
+    async def _counted(self, pages: AsyncIterator[list[QueuedMessage]], most: int | None = None) -> BatchProgress:
         found = BatchProgress()
         async for page in pages:
             found.selected += len(page)
             found.known += await self._known(page)
+            if most is not None and found.selected >= most:
+                break
         return found
 
     async def count_replay(self, selection: Selection, *, scheduled: bool) -> BatchProgress:

@@ -20,7 +20,7 @@ from console.settings import Settings
 from console.translation.help import Command
 from console.wiring.delivery import archive_lists_of
 from db.engine import Database
-from db.queries import rule_matches
+from db.queries import rule_matches, rule_trials
 from db.queries.history import Author
 from db.queries.rule_trials import ReceivedMessage
 from delivery.checking import ArchiveLists, Checked, check
@@ -155,13 +155,52 @@ async def applied(
         by=author,
     ):
         async for page in trial.messages_since(database, request.since, without=request.without):
-            for each in await _checked(database, rules, lists, page, numbers):
-                record = partial(rule_matches.apply, found=each.matches, now=clock(), again=request.again)
-                added = await database.write(record)
-                numbers.matched += bool(added)
-                numbers.files += added
+            await _record(
+                database, await _checked(database, rules, lists, page, numbers), numbers, request.again, clock
+            )
             progress(numbers.messages)
     return numbers
+
+
+async def applied_to_message(
+    settings: Settings,
+    database: Database,
+    message_id: int,
+    *,
+    again: bool,
+    clock: Callable[[], datetime],
+    author: Author,
+) -> ApplyNumbers:
+    """As `applied`, with all enabled rules and one message."""
+    numbers = ApplyNumbers()
+    rules, lists = (
+        trial.compiled(await trial.chosen_rules(database, (), enabled=True)),
+        archive_lists_of(settings, database),
+    )
+    async with audited(
+        database,
+        action="rules apply",
+        selection=shlex.join(["--message", str(message_id), *(["--again"] if again else [])]),
+        done=lambda: numbers.matched,
+        clock=clock,
+        by=author,
+    ):
+        page = await database.read(partial(rule_trials.received, number=message_id))
+        await _record(database, await _checked(database, rules, lists, page, numbers), numbers, again, clock)
+    return numbers
+
+
+async def _record(
+    database: Database,
+    found: Sequence[Checked],
+    numbers: ApplyNumbers,
+    again: bool,  # of the request
+    clock: Callable[[], datetime],
+) -> None:
+    for each in found:
+        added = await database.write(partial(rule_matches.apply, found=each.matches, now=clock(), again=again))
+        numbers.matched += bool(added)
+        numbers.files += added
 
 
 async def _prepared(

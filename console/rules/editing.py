@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 
 from console.changes import Changes, changes_between
 from console.rules.settings import AccountNames, changed, exported, require_valid
+from db.errors import RuleNotFound
 from db.queries import rules as table
 from db.queries.history import Author
 from db.queries.rules import RuleEditor, StoredRule
+from phrases import Phrase
 from rules.rule import Rule
 
 T = TypeVar("T")
@@ -74,6 +76,18 @@ def moved(editor: RuleEditor, name: str, position: int) -> tuple[Rule, int]:
     rule = editor.by_name(name).rule
     editor.move({rule.name: position})
     return rule, place_of(editor, rule)
+
+
+def numbered(stored: Sequence[StoredRule], number: int) -> StoredRule:
+    """The rule of that number.
+
+    Raises:
+        RuleNotFound
+    """
+    for each in stored:
+        if each.rule.rule_id == number:
+            return each
+    raise RuleNotFound(Phrase("There is no rule of number {number}; it may have been removed.", number=number))
 
 
 def place_of(editor: RuleEditor, rule: Rule) -> int:

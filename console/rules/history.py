@@ -75,7 +75,7 @@ def show_history(invocation: Invocation, name: str | None) -> Listing:
 def listing(found: Sequence[Change], *, empty: Phrase) -> Listing:
     """The changes."""
     columns = history_columns(Column("rule", Phrase("Rule"), priority=2))
-    return Listing(columns, [_history_row(each) for each in found], empty=empty)
+    return Listing(columns, [history_row(each) for each in found], empty=empty)
 
 
 def _nothing_of(name: str | None) -> Phrase:
@@ -89,7 +89,8 @@ def _is_named(change: Change, name: str) -> bool:
     return any(isinstance(each, str) and rules.is_same(each, name) for each in names)
 
 
-def _history_row(change: Change) -> dict[str, Any]:
+def history_row(change: Change) -> dict[str, Any]:
+    """The row of a change, as the command prints it."""
     return {
         "changed": change.changed,
         "rule_id": change.number,

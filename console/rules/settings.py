@@ -63,6 +63,10 @@ class AccountNames:
         self._numbers = {name.casefold(): number for number, name in self._names.items()}
         self._numbers |= {name: number for number, name in self._names.items()}
 
+    def every(self) -> list[str]:
+        """All names, sorted."""
+        return sorted(self._names.values(), key=str.casefold)
+
     def number_of(self, name: str) -> int:
         """The number of the account.
 

@@ -107,9 +107,9 @@ async def messages_since(
         last = page[-1]
 
 
-async def facts_of(database: Database, numbers: Sequence[int]) -> list[MailFacts]:
-    """The facts of these messages."""
-    return await database.read(partial(rule_mail.facts_of, numbers=numbers))
+async def facts_of(database: Database, numbers: Sequence[int], *, with_body: bool = True) -> list[MailFacts]:
+    """The facts of these messages. `with_body`: with their text, which may be long."""
+    return await database.read(partial(rule_mail.facts_of, numbers=numbers, with_body=with_body))
 
 
 async def known_files(database: Database, numbers: Sequence[int]) -> dict[tuple[int, int, str], KnownFile]:
@@ -159,7 +159,8 @@ async def tried(
     made, stored = compiled(rules), {each.rule_id: each for each in rules}
     known = await known_files(database, numbers)
     result = []
-    for facts in await facts_of(database, numbers):
+    needs_text = any(each.body_words for each in rules)
+    for facts in await facts_of(database, numbers, with_body=needs_text):
         found = await in_thread(made, facts, partial(lists.members, facts.message_id))
         result.append((facts, [row(each, stored[each.verdict.rule.rule.rule_id], known) for each in found]))
     return result
@@ -178,9 +179,10 @@ def failed_shown(failed: str | None) -> Phrase:
 
 def files_shown(files: Sequence[dict[str, Any]]) -> Phrase:
     """Format files, a line each."""
-    return Phrase.joined(*map(_file_shown, files), by="\n")
+    return Phrase.joined(*map(file_shown, files), by="\n")
 
 
-def _file_shown(file: dict[str, Any]) -> Phrase:
+def file_shown(file: dict[str, Any]) -> Phrase:
+    """Format a file."""
     note = file["problem"] or _FILES.get(file["state"])
     return Phrase.verbatim(file["path"]) if note is None else Phrase("{path}: {note}", path=file["path"], note=note)

@@ -1,5 +1,6 @@
 """Views of rules: the facts of each, and their display."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -59,6 +60,34 @@ def problem_of(stored: StoredRule) -> Phrase | None:
 def _account(name: str | None) -> str:
     return Phrase("all") if name is None else name
 
+
+def conditions_in_words(conditions: Mapping[str, Any]) -> list[Phrase]:
+    """Conditions by option, see `conditions_of`, as people say them; none: all mail."""
+    return [_IN_WORDS[name](value) for name, value in conditions.items() if value not in {None, ()}]
+
+
+def _some(entries: Sequence[str]) -> Phrase:
+    """The entries, one of which must fit; of many, the first."""
+    texts = [Phrase.verbatim(each) for each in entries[:_MAX_ENTRIES]]
+    left = len(entries) - len(texts)
+    if left:
+        texts.append(Phrase.counted("{n} more", "{n} more", n=left))
+    return Phrase.joined(*texts, by=", ")
+
+
+_MAX_ENTRIES: Final = 8
+_IN_WORDS: Final[Mapping[str, Callable[[Any], Phrase]]] = {
+    "senders": lambda each: Phrase("from {entries}", entries=_some(each)),
+    "recipients": lambda each: Phrase("to {entries}", entries=_some(each)),
+    "subjects": lambda each: Phrase("subject contains {entries}", entries=_some(each)),
+    "subject_is": lambda each: Phrase("subject is {entries}", entries=_some(each)),
+    "subject_matches": lambda each: Phrase("subject matches {entries}", entries=_some(each)),
+    "body_words": lambda each: Phrase("body has {entries}", entries=_some(each)),
+    "attachment_names": lambda each: Phrase("attachment {entries}", entries=_some(each)),
+    "size_least": lambda each: Phrase("attachment of {size} bytes or more", size=each),
+    "size_most": lambda each: Phrase("attachment of {size} bytes or less", size=each),
+    "has_attachments": lambda each: Phrase("with attachments") if each else Phrase("without attachments"),
+}
 
 LIST_COLUMNS: Final = (
     Column("name", Phrase("Rule")),

@@ -112,6 +112,10 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     "notifications": Phrase("notifications"),
     "certificate": Phrase("certificate"),
     "afterimport": Phrase("after import"),
+    # What a user of the web console opened.
+    "body_opened": Phrase("body opened"),
+    "attachment_downloaded": Phrase("attachment downloaded"),
+    "original_exported": Phrase("e-mail exported"),
 }
 
 RULE_COLOURS: Final[Mapping[str, str]] = {"green": "green", "amber": "yellow", "red": "red"}

@@ -35,6 +35,15 @@ def csv_pieces(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> Iter
     yield _taken(buffer)
 
 
+def csv_lines(rows: Iterable[Sequence[object]]) -> bytes:
+    """Further rows of the file."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    for row in rows:
+        writer.writerow(cell(each) for each in row)
+    return _taken(buffer)
+
+
 def cell(value: object) -> str:
     """The text of a cell: times in ISO 8601 (UTC), numbers as they are, nothing for None, no text a formula."""
     if value is None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 import click
@@ -14,15 +15,16 @@ from console.settings import Settings
 from console.translation.language import reason_of, speaking, translated_help
 from phrases import Phrase
 
-MAX_TEXT: int = 20_000
-"""Characters of a field."""
+MAX_TEXT: int = 200_000
+"""Characters of a field. What is longer is wrong, and never cut."""
 
 
 @dataclass(slots=True)
 class Field:
     """A field, as the template shows it.
 
-    `kind`: text, lines (several entries, a line each), choice, flag. `texts`: what is typed. `error`: why it is wrong.
+    `kind`: text, lines (several entries, a line each), choice, choices (several of them), flag. `texts`: what is typed.
+    `hints`: values that a text may have, among others. `error`: why it is wrong.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Field:
     kind: str
     texts: tuple[str, ...]
     choices: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
     metavar: str = ""
     required: bool = False
     error: str | None = None
@@ -65,6 +68,14 @@ class Form:
     def named(self, name: str) -> Field:
         """The field of that name."""
         return next(each for each in self.fields if each.name == name)
+
+    def mark(self, name: str, error: str) -> None:
+        """Show why that field is wrong, after what is said of it already."""
+        for each in self.fields:
+            if each.name == name:
+                each.error = error if each.error is None else f"{each.error} {error}"
+                return
+        self.error = error if self.error is None else f"{self.error} {error}"
 
     def fail(self, error: Exception) -> None:
         """Show why the fields do not go together, as a command would."""
@@ -108,12 +119,13 @@ def read_form(
 
 def _field(option: click.Option, labels: Mapping[str, Phrase], texts: Mapping[str, Sequence[str]]) -> Field:
     name = option.name or ""
-    default = () if option.default is None else (str(option.default),)
+    value = _default(option)
+    default = () if value is None else (str(value),)
     kind = "lines" if option.multiple else "text"
     if option.is_flag:
-        kind, default = "flag", ("on",) if option.default else ()
+        kind, default = "flag", ("on",) if value else ()
     elif isinstance(option.type, click.Choice):
-        kind = "choice"
+        kind = "choices" if option.multiple else "choice"
     label = labels.get(name)
     return Field(
         name,
@@ -123,13 +135,18 @@ def _field(option: click.Option, labels: Mapping[str, Phrase], texts: Mapping[st
         kind,
         tuple(texts.get(name, default)),
         tuple(option.type.choices) if isinstance(option.type, click.Choice) else (),
-        option.metavar or "",
-        option.required,
+        metavar=option.metavar or "",
+        required=option.required,
     )
 
 
+def _default(option: click.Option) -> Any:  # noqa: ANN401  # of the option
+    """The option's default; None: it has none, for which click has a mark of its own."""
+    return None if isinstance(option.default, Enum) else option.default
+
+
 def _texts(option: click.Option, given: MultiMapping[Any]) -> tuple[str, ...]:
-    found = [each[:MAX_TEXT] for each in given.getall(option.name or "", []) if isinstance(each, str)]
+    found = [each for each in given.getall(option.name or "", []) if isinstance(each, str)]
     if option.is_flag:
         return ("on",) if "on" in found else ()
     if option.multiple:
@@ -140,10 +157,13 @@ def _texts(option: click.Option, given: MultiMapping[Any]) -> tuple[str, ...]:
 def _value(context: click.Context, option: click.Option, shown: Field) -> Any:  # noqa: ANN401  # of the option
     if option.is_flag:
         return shown.is_on
+    if len(shown.text) > MAX_TEXT:
+        too_long = Phrase("It has {count} characters; {longest} is the most.", count=len(shown.text), longest=MAX_TEXT)
+        raise click.BadParameter(translated_help(too_long))
     if option.multiple:
         return option.process_value(context, list(shown.texts))
     if not shown.texts:
         if option.required:
             raise click.BadParameter(translated_help(Phrase("It is required.")))
-        return option.process_value(context, option.default)
+        return option.process_value(context, _default(option))
     return option.process_value(context, shown.texts[0])

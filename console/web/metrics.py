@@ -22,8 +22,8 @@ class ConsoleMetrics:
             buckets=_SECONDS,
         )
         self.certificate_expires = Gauge(
-            "mail_importer_console_certificate_expires",
-            "End of the web console's certificate, as seconds since 1970; 0: it speaks plain HTTP.",
+            "mail_importer_console_certificate_expires_timestamp_seconds",
+            "When the certificate that the web console shows ends; 0: it shows none.",
             registry=registry,
         )
 

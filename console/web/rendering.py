@@ -2,10 +2,12 @@
 
 In a template: `t("text {name}", name=…)` and `n("{n} file", "{n} files", n=…)` translate literals (`make messages`
 finds them); `value|say` translates a phrase; `code|word` shows a code; `time|time`, `time|ago` show a time;
-`listing(view)` and `record(view)` show what commands print as tables.
+`m.listing(view, …)`, `m.record(view, …)`, `m.field(…)` and `m.state(…)`
+are the macros of `macros.html`.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(__file__).parent / "templates"
 STATIC: Final = Path(__file__).parent / "static"
+_STEERING: Final = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters and marks of direction; not the joiners, which words of several languages need."""
 _TINTS: Final[Mapping[str | None, str]] = {"red": "bad", "yellow": "warn", "green": "good"}
 
 
@@ -53,8 +57,10 @@ class Templates:
             auto_reload=False,
         )
         self._stamps = {each.name: _stamp(each) for each in STATIC.iterdir() if each.is_file()}
-        self._environment.globals.update(Role=Role, static=self.static, languages=LANGUAGES, tint=tint)
-        self._environment.filters.update(query=query_of, path=_path)
+        self._environment.globals.update(Role=Role, static=self.static, languages=LANGUAGES, tint=tint, zip=zip)
+        # A block that is rendered alone has no imports of its template.
+        self._environment.globals["m"] = self._environment.get_template("macros.html").module
+        self._environment.filters.update(query=query_of, path=_path, plain=plain)
 
     def static(self, name: str) -> str:
         """The address of a static file, which a browser may keep for ever."""
@@ -115,8 +121,13 @@ def tint(colour: str | None) -> str:
 
 
 def _cell(column: Column, row: Mapping[str, Any], say: Callable[[object], str]) -> Cell:
-    text = say((column.show or shown)(row[column.key]))
+    text = plain(say((column.show or shown)(row[column.key])))
     return Cell(text, tint(None if column.colour is None else column.colour(row)), column.right)
+
+
+def plain(text: str) -> str:
+    """The text without characters that change the direction of others: a file name would hide its extension."""
+    return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def time_of(time: datetime | None) -> Markup:

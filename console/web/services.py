@@ -7,6 +7,7 @@ from datetime import datetime
 
 from bus.queue import NotificationQueue
 from console.settings import Settings
+from console.web.alert_targets import AlertTargets
 from console.web.entra import EntraSignIn
 from console.web.events import Streams
 from console.web.jobs import Jobs
@@ -46,4 +47,7 @@ class Services:
     jobs: Jobs
     streams: Streams
     overview: OverviewCache
+    alert_targets: AlertTargets
+    trials: asyncio.Semaphore
+    """Turns of trials of rules, which take processor time."""
     stop: asyncio.Event

@@ -13,6 +13,7 @@ from aiohttp import web
 
 import background
 from console.settings import Settings
+from console.web.alert_targets import AlertTargets
 from console.web.application import application_of
 from console.web.entra import EntraSignIn
 from console.web.events import Streams
@@ -39,6 +40,7 @@ _POOL: Final = 4
 _STATEMENT_SECONDS: Final = 10
 _LOGIN_SECONDS: Final = 5
 _COUNTING_SECONDS: Final = 1.5
+_TRIALS: Final = 2
 _FINISH_SECONDS: Final = 3.0
 _KEEPALIVE_SECONDS: Final = 75.0
 
@@ -147,6 +149,8 @@ async def opened_services(
                 jobs=jobs,
                 streams=Streams(stop),
                 overview=OverviewCache(OverviewReader(settings, database, queue, clock=clock).snapshot, clock=clock),
+                alert_targets=AlertTargets(settings),
+                trials=asyncio.Semaphore(_TRIALS),
                 stop=stop,
             )
             await jobs.close()

@@ -1,6 +1,7 @@
 """The wiring: from settings to running roles. The only place that connects the packages."""
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -118,7 +119,7 @@ async def run_roles(
         works = await wiring.work(roles, stop, resources)
         console_port = None
         if CONSOLE in roles and start_console is not None:
-            console_port = await wiring.start_console(start_console, stop, reload or asyncio.Event(), resources)
+            console_port = await wiring.start_console(roles, start_console, stop, reload or asyncio.Event(), resources)
         if certificate is not None:
             works.append((RECEIVER, certificate.watch(stop, reload or asyncio.Event())))
         running = {name: asyncio.create_task(work) for name, work in works}
@@ -260,14 +261,31 @@ class _Wiring:
         )
 
     async def start_console(
-        self, start: ConsoleStarter, stop: asyncio.Event, reload: asyncio.Event, resources: AsyncExitStack
-    ) -> int:
-        """Start the web console; its port."""
+        self,
+        roles: tuple[str, ...],
+        start: ConsoleStarter,
+        stop: asyncio.Event,
+        reload: asyncio.Event,
+        resources: AsyncExitStack,
+    ) -> int | None:
+        """Start the web console; its port. Beside other roles it is left out where its port is in use.
+
+        No mail may wait for a page: other programs of the host, or a second process of this one, may have the port.
+        """
         context = ConsoleContext(self._registry, self.readiness, stop, reload)
         try:
             return await start(self._settings, context, resources)
         except OSError as exc:
-            raise ConsoleUnavailable(exc) from exc
+            if exc.errno != errno.EADDRINUSE or roles == (CONSOLE,):
+                raise ConsoleUnavailable(exc) from exc
+            log.error(  # noqa: TRY400  # a traceback does not help an administrator
+                "console_not_served",
+                host=self._settings.console_host,
+                port=self._settings.console_port,
+                error=exc.strerror,
+                detail="Another process listens there. Set console_port to another one, and restart.",
+            )
+            return None
 
     async def work(
         self, roles: tuple[str, ...], stop: asyncio.Event, resources: AsyncExitStack

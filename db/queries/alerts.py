@@ -172,11 +172,16 @@ def summaries(connection: Connection, fingerprints: Collection[str]) -> dict[str
     return {each: _summary(connection, each) for each in fingerprints}
 
 
-def latest(connection: Connection, *, limit: int, since: datetime | None = None) -> list[Alert]:
-    """The last `limit` alerts, the newest first. `since`: of those written then or later."""
+def latest(
+    connection: Connection, *, limit: int, since: datetime | None = None, before: int | None = None
+) -> list[Alert]:
+    """The last `limit` alerts, the newest first. `since`: of those written then or later; `before`: numbered below."""
     rows = select(alert).order_by(_row.nAlertID.desc()).limit(limit)
-    found = connection.execute(rows if since is None else rows.where(_row.dtCreated >= since))
-    return [_alert(row) for row in found]
+    if since is not None:
+        rows = rows.where(_row.dtCreated >= since)
+    if before is not None:
+        rows = rows.where(_row.nAlertID < before)
+    return [_alert(row) for row in connection.execute(rows)]
 
 
 def delete_old(connection: Connection, *, before: datetime, limit: int) -> int:

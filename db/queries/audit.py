@@ -5,9 +5,9 @@ Every function takes the connection of a transaction; see `db.engine`.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from db.tables import queue_audit
 
@@ -73,18 +73,20 @@ def end(connection: Connection, audit_id: int, *, messages: int, now: datetime) 
 def latest(connection: Connection, *, limit: int) -> list[AuditEntry]:
     """The last `limit` rows, newest first."""
     rows = connection.execute(select(queue_audit).order_by(_row.nAuditID.desc()).limit(limit))
-    return [
-        AuditEntry(
-            row.nAuditID,
-            row.sAction,
-            row.sWho,
-            row.sHost,
-            row.sQueue,
-            row.sSelection,
-            row.sWhy,
-            row.dtStarted,
-            row.dtEnded,
-            row.nMessages,
-        )
-        for row in rows
-    ]
+    return [of_row(row) for row in rows]
+
+
+def of_row(row: Row[Any]) -> AuditEntry:
+    """The entry of a row of the table."""
+    return AuditEntry(
+        row.nAuditID,
+        row.sAction,
+        row.sWho,
+        row.sHost,
+        row.sQueue,
+        row.sSelection,
+        row.sWhy,
+        row.dtStarted,
+        row.dtEnded,
+        row.nMessages,
+    )

@@ -15,6 +15,7 @@ from db.columns import UnreadableTime
 from db.keys import in_queries
 from db.outcomes import FileState, RuleState
 from db.queries import rules
+from db.queries.rule_matches import folder_key
 from db.queries.rules import StoredRule
 from db.tables import account_settings, email_file, message
 from phrases.storage import from_json
@@ -133,8 +134,16 @@ def _unchecked_since(connection: Connection) -> datetime | None:
     return _time(connection.scalar(first))
 
 
-def _folders(connection: Connection, *, now: datetime) -> list[WaitingFolder]:
-    """The folders for which most files wait. No condition on the time: it would have SQLite sort what it finds."""
+def folder_of(connection: Connection, path: str, *, now: datetime) -> WaitingFolder | None:
+    """The folder, if files wait for it."""
+    return next(iter(_folders(connection, now=now, key=folder_key(path))), None)
+
+
+def _folders(connection: Connection, *, now: datetime, key: str | None = None) -> list[WaitingFolder]:
+    """The folders for which most files wait. No condition on the time: it would have SQLite sort what it finds.
+
+    `key`: of the one that is looked for.
+    """
     counted = func.count()
     grouped = (
         select(
@@ -143,7 +152,7 @@ def _folders(connection: Connection, *, now: datetime) -> list[WaitingFolder]:
             func.min(case((_file.nAttempts == 0, _file.dtDue))).label("dtDue"),
             func.min(case((_file.nAttempts > 0, _file.dtDue))).label("dtAttempted"),
         )
-        .where(_file.sState == FileState.PENDING.value)
+        .where(_file.sState == FileState.PENDING.value, *(() if key is None else (_file.sFolderKey == key,)))
         .group_by(_file.sFolderKey)
         .order_by(counted.desc(), _file.sFolderKey)
         .limit(_MAX_FOLDERS)

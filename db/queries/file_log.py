@@ -8,15 +8,30 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, literal_column, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+)
 
 from db.errors import RuleNotFound
-from db.keys import in_queries, rounded
+from db.keys import in_queries, many, rounded
 from db.outcomes import FileState
 from db.queries import rules
 from db.queries.rule_matches import folder_key
 from db.tables import account_settings, email_file, email_rule, message
 from phrases.storage import from_json
+from rules.rule import Rule
 
 _ONE: Final[ColumnElement[int]] = literal_column("1")
 _file, _row = email_file.c, message.c
@@ -27,7 +42,8 @@ class FileCriteria:
     """A selection of files: those that match all given criteria. `since`: the time at which the rule matched.
 
     `states`: None is all. `failing`: only those that failed, and those that wait after a failed attempt; with
-    `given_up`, those that were given up as well.
+    `given_up`, those that were given up as well. `before`: only those numbered below. `but_accounts`: none of the mail
+    of these.
     """
 
     file_ids: Collection[int] | None = None
@@ -39,6 +55,8 @@ class FileCriteria:
     since: datetime | None = None
     failing: bool = False
     given_up: bool = False
+    before: int | None = None
+    but_accounts: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +114,35 @@ def page(connection: Connection, criteria: FileCriteria, *, limit: int) -> list[
         rows = _query().where(_file.nFileID.in_(rounded(list(chunk)))).order_by(_file.nFileID.desc())
         found += [_logged(row) for row in connection.execute(rows)]
     return found
+
+
+def saved_counts(connection: Connection, since: datetime, *, limit: int) -> dict[int, int]:
+    """By rule, its files among the last saved ones, `limit` at most, and those since then."""
+    last = select(_file.nRuleID).where(_file.dtSaved > since).order_by(_file.dtSaved.desc()).limit(limit).subquery()
+    rows = connection.execute(select(last.c.nRuleID, func.count().label("nFiles")).group_by(last.c.nRuleID))
+    return {row.nRuleID: row.nFiles for row in rows}
+
+
+def saved_lately(
+    connection: Connection,
+    rule: Rule,
+    since: datetime,
+    *,
+    limit: int,
+    without: Collection[int] = (),
+) -> list[LoggedFile]:
+    """Up to `limit` files that the rule saved since then into the folder that it has now, the last ones first.
+
+    `without`: accounts whose files are left out.
+    """
+    newest = (
+        _query()
+        .where(_file.dtSaved > since, _file.sFolderKey == folder_key(rule.folder), _file.nRuleID == rule.rule_id)
+        .order_by(_file.dtSaved.desc(), _file.nFileID.desc())
+    )
+    if without:
+        newest = newest.where(_row.nAccountID.not_in(many("without", without)))
+    return [_logged(row) for row in connection.execute(newest.limit(limit))]
 
 
 def numbers(connection: Connection, criteria: FileCriteria) -> list[int]:
@@ -174,9 +221,25 @@ def _conditions(criteria: FileCriteria) -> Iterator[ColumnElement[bool]]:
         yield _file.sFolderKey.in_(sorted(keys))
     if criteria.since is not None:
         yield _file.dtCreated >= criteria.since
+    if criteria.before is not None:
+        yield _file.nFileID < criteria.before
+    yield from _conditions_on_accounts(criteria)
+
+
+def _conditions_on_accounts(criteria: FileCriteria) -> Iterator[ColumnElement[bool]]:
     if criteria.account_id is not None:
-        mine = and_(_row.nMessageID == _file.nMessageID, _row.nAccountID == criteria.account_id)
-        yield exists(select(_ONE).select_from(message).where(mine).correlate(email_file))
+        yield _is_of(_row.nAccountID == criteria.account_id)
+    if criteria.but_accounts:
+        # Written into the statement: they may be more than SQL Server allows parameters.
+        hidden: BindParameter[Any] = bindparam(
+            None, sorted(criteria.but_accounts), expanding=True, literal_execute=True
+        )
+        yield not_(_is_of(_row.nAccountID.in_(hidden)))
+
+
+def _is_of(accounts: ColumnElement[bool]) -> ColumnElement[bool]:
+    mine = and_(_row.nMessageID == _file.nMessageID, accounts)
+    return exists(select(_ONE).select_from(message).where(mine).correlate(email_file))
 
 
 def _is_in(states: Collection[FileState]) -> ColumnElement[bool]:

@@ -118,11 +118,15 @@ def changes_in(rows: Iterable[tuple[int, Row[Any]]]) -> list[Change]:
     found: list[Change] = []
     last: dict[int, Mapping[str, Value]] = {}
     for number, row in rows:
-        after = settings_in(row.sSettings)
-        author = None if row.sWho is None else Author(row.sWho, row.sHost or "")
-        found.append(Change(number, row.dtChanged, _action_in(row.sAction), author, last.get(number), after))
-        last[number] = after
+        found.append(change_of(number, row, last.get(number)))
+        last[number] = found[-1].after
     return sorted(found, key=lambda each: each.changed)
+
+
+def change_of(number: int, row: Row[Any], before: Mapping[str, Value] | None) -> Change:
+    """The change of one row; `before`: the settings in the row before it."""
+    author = None if row.sWho is None else Author(row.sWho, row.sHost or "")
+    return Change(number, row.dtChanged, _action_in(row.sAction), author, before, settings_in(row.sSettings))
 
 
 def _action_in(word: object) -> str:

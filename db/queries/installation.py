@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Select, func, null, select
 
-from db.keys import in_queries, is_among
+from db.keys import in_queries, is_among, rounded
 from db.queries.accounts import EVERYTHING, SERVED, clear_condition
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS
 from db.tables import (
@@ -267,7 +267,7 @@ def names(connection: Connection, account_ids: Collection[int]) -> dict[int, str
     found: dict[int, str] = {}
     for chunk in in_queries(sorted(account_ids)):
         rows = connection.execute(
-            select(_settings.nAccountID, _settings.sAccountName).where(_settings.nAccountID.in_(chunk))
+            select(_settings.nAccountID, _settings.sAccountName).where(_settings.nAccountID.in_(rounded(list(chunk))))
         )
         found.update({row[0]: str(row[1]) for row in rows})
     return found

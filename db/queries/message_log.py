@@ -39,8 +39,7 @@ from db.tables import attachment, recipient
 MAX_COUNTED: Final = 10_000
 """Messages are counted up to this number."""
 
-_FIRST_SLICE: Final = 1024
-_MIN_SLICE: Final = 256
+_MIN_SLICE: Final = 2048
 _MAX_SLICE: Final = 65_536
 """Rows of a slice: powers of two, so that a server sees few statements."""
 _FAST_SECONDS: Final = 0.01
@@ -202,10 +201,11 @@ def _slices(
     if narrowed is None:
         return
     sources = list(_in_question(narrowed))
-    in_slices, size, ends = is_searched(narrowed), _FIRST_SLICE, monotonic() + seconds
+    size, ends = _MIN_SLICE, monotonic() + seconds
+    large = [each for each in sources if each.is_large] if is_searched(narrowed) else []
     while True:
         began = monotonic()
-        low = _low(connection, sources, narrowed, after, size) if in_slices else None
+        low, large = _low(connection, large, narrowed, after, size)
         part = _Slice(connection, sources, narrowed, after, low, lambda: monotonic() >= ends)
         yield part
         if low is None:
@@ -223,21 +223,19 @@ def _in_question(criteria: LogCriteria) -> Iterator[Source]:
 
 
 def _low(
-    connection: Connection,
-    sources: Sequence[Source],
-    criteria: LogCriteria,
-    after: Position | None,
-    size: int,
-) -> datetime | None:
-    """The oldest time of the next `size` rows; None: there are fewer."""
+    connection: Connection, sources: Sequence[Source], criteria: LogCriteria, after: Position | None, size: int
+) -> tuple[datetime | None, list[Source]]:
+    """The oldest time of the next `size` rows of a source, and the sources that have so many; None: none has."""
     parts = account_by_account(criteria)
-    found = [
-        source.low(connection, part, after, max(size // len(parts), 1))
-        for source in sources
-        if source.is_large
-        for part in parts
-    ]
-    return max((each for each in found if each is not None), default=None)
+    found: list[datetime] = []
+    plentiful: list[Source] = []
+    for source in sources:
+        times = [source.low(connection, part, after, max(size // len(parts), 1)) for part in parts]
+        known = [each for each in times if each is not None]
+        if known:
+            found += known
+            plentiful.append(source)
+    return max(found, default=None), plentiful
 
 
 def _next_size(size: int, seconds: float) -> int:

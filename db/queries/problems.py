@@ -134,6 +134,13 @@ def open_problems(connection: Connection) -> list[StoredProblem]:
     return _read(connection, _row.dtCleared.is_(None))
 
 
+def ended(connection: Connection, *, since: datetime, limit: int) -> list[StoredProblem]:
+    """Up to `limit` problems that were over then or later, the last first."""
+    numbers = select(_row.nProblemID).where(_row.dtCleared >= since).order_by(_row.dtCleared.desc()).limit(limit)
+    found = _read(connection, _row.nProblemID.in_(list(connection.scalars(numbers))))
+    return sorted(found, key=lambda each: (each.cleared or since, each.number), reverse=True)
+
+
 def unalerted_ends(connection: Connection, *, since: datetime) -> list[StoredProblem]:
     """The problems that were alerted, were cleared then or later, and whose end was not alerted; the oldest first."""
     ended = (_row.dtCleared >= since) & _row.dtAlerted.is_not(None) & _row.dtRecoveryAlerted.is_(None)

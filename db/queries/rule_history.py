@@ -67,11 +67,12 @@ def changes(connection: Connection, rule_id: int | None = None) -> list[Change]:
     if rule_id is not None:
         statement = statement.where(_row.nRuleID == rule_id)
     found = history.changes_in((row.nRuleID, row) for row in connection.execute(statement))
-    return [each if each.action == Action.MOVED else _in_its_place(each) for each in found]
+    return [in_its_place(each) for each in found]
 
 
-def _in_its_place(change: Change) -> Change:
-    if change.before is None or PLACE not in change.after:
+def in_its_place(change: Change) -> Change:
+    """The change without the difference of the place, unless the rule itself was moved."""
+    if change.action == Action.MOVED or change.before is None or PLACE not in change.after:
         return change
     return replace(change, before={**change.before, PLACE: change.after[PLACE]})
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, Select, and_, bindparam, or_, select
+from sqlalchemy import Connection, Row, Select, and_, or_, select
 
-from db.keys import in_queries
+from db.keys import in_queries, many
 from db.outcomes import RuleState
 from db.queries import exports
 from db.tables import account_settings, email_file, message
@@ -82,12 +82,15 @@ def latest(
     return list(map(_received, rows))
 
 
+def received(connection: Connection, number: int) -> list[ReceivedMessage]:
+    """The message of that number, if it is there."""
+    return list(map(_received, connection.execute(_messages(()).where(_row.nMessageID == number))))
+
+
 def _messages(without: Collection[int]) -> Select[Any]:
     statement = select(_row.nMessageID, _row.dtReceived, _row.sRuleState, _row.nRulesMatched)
     if without:
-        # Numbers in the text: there may be more accounts than a statement has parameters.
-        numbers: BindParameter[Any] = bindparam("without", sorted(without), expanding=True, literal_execute=True)
-        statement = statement.where(_row.nAccountID.not_in(numbers))
+        statement = statement.where(_row.nAccountID.not_in(many("without", without)))
     return statement
 
 

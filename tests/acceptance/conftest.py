@@ -92,6 +92,7 @@ class Site:
             "MAIL_IMPORTER_NOTIFICATION_URL": f"http://127.0.0.1:{self.port}",
             "MAIL_IMPORTER_RECEIVER_PORT": str(self.port),
             "MAIL_IMPORTER_METRICS_PORT": "0",
+            "MAIL_IMPORTER_CONSOLE_PORT": "0",
             "MAIL_IMPORTER_CERTIFICATE_STORE": str(self.directory / "certificates"),
             "MAIL_IMPORTER_GRAPH_URL": self.ready["url"],
             "MAIL_IMPORTER_AUTHORITY_URL": self.ready["url"],

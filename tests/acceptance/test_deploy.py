@@ -139,6 +139,7 @@ def test_there_is_a_unit_for_each_role() -> None:
         "processor",
         "subscriptions",
         "delivery",
+        "console",
     }
 
 

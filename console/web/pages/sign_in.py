@@ -171,6 +171,14 @@ async def entra_answer(visit: Visit) -> web.StreamResponse:
     return signed_in
 
 
+async def out_of_entra(visit: Visit) -> web.StreamResponse:
+    """End the session at Entra as well: the sign-out of this console leaves that to the user."""
+    entra = visit.services.entra
+    if entra is None:
+        raise web.HTTPNotFound
+    return visit.redirect(entra.sign_out_url(f"{visit.services.settings.console_address}/sign-in"))
+
+
 async def show_link(visit: Visit) -> web.StreamResponse:
     """The page of a one-time link: it is used by the button, so that no preview of it uses it up."""
     key, now = key_of(visit.part("ticket")), visit.now
@@ -242,6 +250,7 @@ ROUTES: Routes = (
     action("/sign-in", with_password, needs=None),
     page("/sign-in/entra", at_entra, needs=None),
     page(ENTRA_ANSWER, entra_answer, needs=None),
+    page("/sign-in/entra/out", out_of_entra, needs=None),
     page("/sign-in/link/{ticket}", show_link, needs=None),
     action("/sign-in/link/{ticket}", use_link, needs=None),
     action("/sign-out", sign_out, needs=None),

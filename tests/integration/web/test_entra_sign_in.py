@@ -175,6 +175,14 @@ async def test_a_sign_in_cannot_begin_while_entra_does_not_answer(tenant: Tenant
     assert "cannot be reached" in answer.text
 
 
+async def test_signing_out_of_entra_leads_back(tenant: Tenant) -> None:
+    browser = tenant.site.visitor()
+    assert "/sign-in/entra/out" in (await browser.get("/sign-in")).text
+    at_entra = URL((await browser.get("/sign-in/entra/out")).location)
+    async with tenant.web.get(at_entra, allow_redirects=False) as answer:
+        assert answer.headers["Location"] == f"{HOST}/sign-in"
+
+
 async def test_passwords_are_refused_where_entra_is_set(tenant: Tenant) -> None:
     answer = await tenant.site.visitor().sign_in("marie")
     assert answer.status == 404

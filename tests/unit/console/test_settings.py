@@ -47,6 +47,11 @@ def test_defaults_are_those_of_the_contract() -> None:
         "alert_minimum_severity": "warning",
         "console_host": "127.0.0.1",
         "console_port": 8081,
+        "console_auth": "local",
+        "console_local_remote": False,
+        "console_idle_minutes": 30,
+        "console_session_hours": 12,
+        "console_activity_days": 365,
         "certificate_store": "./certificates",
         "cloud": "global",
         "graph_url": "https://graph.microsoft.com",
@@ -58,6 +63,33 @@ def test_defaults_are_those_of_the_contract() -> None:
         "message_limit_mb": 150,
         "keep_mime": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ('console_auth = "entra"', "console_tenant_id: is not set; console_auth 'entra' needs it"),
+        ('console_host = "0.0.0.0"', "console_tls_cert: is not set, and console_host is an address for other hosts"),
+        ('console_tls_cert = "a.pem"', "console_tls_cert is set and console_tls_key is not"),
+    ],
+)
+def test_settings_of_the_console_that_do_not_go_together_are_refused(line: str, text: str) -> None:
+    FILE.write_text(line)
+    assert text in refused()
+
+
+@pytest.mark.parametrize(
+    ("lines", "address"),
+    [
+        ("", "http://127.0.0.1:8081"),
+        ('console_host = "::1"', "http://[::1]:8081"),
+        ('console_host = "0.0.0.0"\nconsole_url = "https://console.example.com"', "https://console.example.com"),
+        ('console_tls_cert = "a.pem"\nconsole_tls_key = "a.key"', "https://127.0.0.1:8081"),
+    ],
+)
+def test_the_console_has_an_address_for_browsers(lines: str, address: str) -> None:
+    FILE.write_text(lines)
+    assert load_settings().console_address == address
 
 
 def test_settings_that_have_no_default_are_none() -> None:
@@ -73,6 +105,13 @@ def test_settings_that_have_no_default_are_none() -> None:
         "servicebus_client_id",
         "servicebus_thumbprint",
         "notification_url",
+        "console_url",
+        "console_tls_cert",
+        "console_tls_key",
+        "console_proxies",
+        "console_tenant_id",
+        "console_client_id",
+        "console_thumbprint",
         "delivery_roots",
         "client_state_secret",
         "client_state_secret_previous",
@@ -162,6 +201,10 @@ def test_variables_of_tests_and_empty_ones_are_no_settings(monkeypatch: pytest.M
         ("receiver_body_limit_mb = 5", "receiver_body_limit_mb"),
         ("receiver_connections_per_address = -1", "receiver_connections_per_address"),
         ("console_port = 65536", "console_port"),
+        ('console_url = "http://mail.example.com"', "console_url"),
+        ('console_auth = "ldap"', "console_auth"),
+        ('console_proxies = "10.0.0.1 proxy"', "console_proxies"),
+        ("console_idle_minutes = 0", "console_idle_minutes"),
         ("sweep_interval = -1", "sweep_interval"),
         ("sweep_interval = 0.5", "sweep_interval"),
         ("trace_days = 0", "trace_days"),

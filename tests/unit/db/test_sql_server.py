@@ -20,7 +20,7 @@ from bus.database.adapter import DatabaseQueue
 from bus.database.statements import put_unknown
 from bus.queue import Delivery, Message, MessageId, Selection
 from db.engine import Database, run_reading, run_writing
-from db.outcomes import ActionState, FilePart, FileState, MessageState
+from db.outcomes import ActionState, FilePart, FileState, MessageState, RuleState
 from db.queries import (
     accounts,
     after_import,
@@ -35,6 +35,7 @@ from db.queries import (
     files,
     filtered,
     folders,
+    installation,
     message_log,
     missed,
     problems,
@@ -284,6 +285,10 @@ async def administer(database: Database) -> None:
         lambda c: failures.of_ids(c, [(1, "id")]),
         failures.counts,
         lambda connection: failures.failing_again(connection, now=NOW),
+        lambda c: installation.imported_by_hour(c, now=NOW, hours=2),
+        installation.last_imported,
+        installation.account_totals,
+        lambda c: installation.account_page(c, limit=5, after="name", account_ids=[1]),
         failures.reasons,
         lambda c: failures.requeue(c, [(1, "other")], now=NOW, anew=True),
         lambda c: failures.requeue(c, [(1, "other")], now=NOW, anew=False),
@@ -295,6 +300,11 @@ async def administer(database: Database) -> None:
         lambda c: message_log.page(c, EVERY_CRITERION, limit=5, after=Position(NOW, 2, 1)),
         lambda c: message_log.page(c, replace(EVERY_CRITERION, recipient=None, attachment=None), limit=5),
         lambda c: message_log.page(c, LogCriteria(), limit=5, after=Position(message_log.NEVER, 2, 1)),
+        lambda c: message_log.page(c, LogCriteria(account_ids=[1, 2], rule_states=[*RuleState]), limit=5),
+        lambda c: message_log.page(c, LogCriteria(account_ids=range(20)), limit=5),
+        lambda c: message_log.page(c, LogCriteria(states=[MessageState.REMOVED]), limit=5),
+        lambda c: message_log.count(c, LogCriteria()),
+        lambda c: message_log.count(c, EVERY_CRITERION),
         lambda c: message_log.attachments_of(c, [1]),
         lambda c: message_log.recipients_of(c, [1]),
         lambda c: audit.end(
@@ -345,6 +355,10 @@ async def rule(database: Database) -> None:
         rule_history.changes,
         lambda c: rule_trials.received_since(c, NOW, after=None, limit=5),
         lambda c: rule_trials.received_since(c, NOW, after=last, limit=5),
+        lambda c: rule_trials.received_since(c, NOW, after=last, limit=5, without=[2, 3]),
+        lambda c: rule_trials.latest(c, account_id=None, before=None, limit=5, without=[2, 3]),
+        lambda c: rule_trials.latest(c, account_id=1, before=last, limit=5),
+        lambda c: rule_history.changes(c, 1),
         lambda c: rule_trials.find(c, "AAMk", limit=5),
         lambda c: rule_trials.known_files(c, [1, 2]),
     ]
@@ -398,7 +412,10 @@ async def deliver(database: Database) -> None:
         lambda c: [files.body_of(c, number, part) for part in (FilePart.TEXT, FilePart.HTML)],
         lambda c: file_log.page(c, criteria, limit=5),
         lambda c: file_log.page(c, FileCriteria(), limit=5),
+        lambda c: file_log.saved_counts(c, NOW, limit=5),
+        lambda c: file_log.saved_lately(c, Rule("one", "/imports", 1), NOW, limit=5, without=[2]),
         lambda c: deliveries.read(c, now=NOW),
+        lambda c: deliveries.folder_of(c, "/imports", now=NOW),
     ]
     for call in calls:
         run_writing(database.engine, call)

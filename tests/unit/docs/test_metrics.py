@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from background.pulse import Pulse
 from console.process_metrics import add_process_metrics
+from console.web.metrics import ConsoleMetrics
 from db.engine import Database, make_engine
 from db.heartbeat import Heartbeat
 from db.queries.processes import Process
@@ -42,6 +43,7 @@ async def every_metric() -> dict[str, tuple[str, tuple[str, ...]]]:
     ProcessorMetrics(registry)
     ManagerMetrics(registry)
     DeliveryMetrics(registry)
+    ConsoleMetrics(registry)
     GraphMetrics(registry, LocalSlots())
     InstallationMetrics(registry, clock=lambda: NOW)
     found = {}

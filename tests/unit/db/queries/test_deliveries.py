@@ -111,6 +111,16 @@ def test_a_folder_that_is_being_tried_again_is_still_one_that_failed(connection:
     assert (only(connection).reason, only(connection).attempted) == ("FolderMissing", None)
 
 
+def test_one_folder_is_known_by_the_files_that_wait_for_it(connection: Connection) -> None:
+    number = add_message(connection, "m")
+    add_file(connection, number, **waiting())
+    add_file(connection, number, "other", folder="/other", **waiting())
+    folder = deliveries.folder_of(connection, FOLDER, now=NOW)
+    assert folder is not None
+    assert (folder.path, folder.waiting, folder.reason) == (FOLDER, 1, "FolderMissing")
+    assert deliveries.folder_of(connection, "/third", now=NOW) is None
+
+
 def test_a_folder_where_nothing_is_tried_is_named_once_it_is_late(connection: Connection) -> None:
     number = add_message(connection, "m")
     add_file(connection, number, "late", dtDue=NOW - 5 * MINUTE)

@@ -11,6 +11,7 @@ from db.errors import RuleNotFound
 from db.outcomes import FileState
 from db.queries import file_log
 from db.queries.file_log import FileCriteria
+from rules.rule import Rule
 from tests.databases import on_every_database
 from tests.doubles.rule_files import FOLDER, NOW, add_account, add_file, add_message, add_rule, failed, saved, waiting
 
@@ -92,3 +93,21 @@ def test_of_many_files_of_a_message_those_that_are_not_saved_are_shown(connectio
     assert ([each.name for each in found], count) == (["saved 0", "failed", "waits"], 7)
     found, count = file_log.of_message(connection, number, limit=7)
     assert (len(found), count) == (7, 7)
+
+
+def test_what_rules_saved_of_late(connection: Connection) -> None:
+    rule = Rule("First", FOLDER, 1)
+    second = add_message(connection, "m3", nAccountID=2)
+    add_file(connection, second, "later", **saved(NOW + MINUTE))
+    add_file(connection, second, "of another rule", nRuleID=2, **saved(NOW))
+    assert file_log.saved_counts(connection, NOW - MINUTE, limit=100) == {1: 2, 2: 1}
+    assert file_log.saved_counts(connection, NOW - MINUTE, limit=1) == {1: 1}
+    assert file_log.saved_counts(connection, NOW + MINUTE, limit=100) == {}
+
+    def lately(**criteria: Any) -> list[str]:  # noqa: ANN401  # any criterion
+        since = NOW - MINUTE
+        return [each.name for each in file_log.saved_lately(connection, rule, since, **{"limit": 5, **criteria})]
+
+    assert lately() == ["later", "saved"]
+    assert lately(limit=1) == ["later"]
+    assert lately(without=[2]) == ["saved"]

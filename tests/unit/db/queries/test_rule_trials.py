@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import Engine, update
@@ -14,6 +15,7 @@ from db.queries.messages import MessageStore
 from db.queries.rule_matches import FileToSave, Matches
 from db.queries.rule_trials import KnownFile, ReceivedMessage
 from db.tables import message
+from tests.databases import on_every_database
 from tests.doubles.clock import SettableClock
 from tests.doubles.rule_mail import mail
 
@@ -53,6 +55,30 @@ def test_pages_have_each_message_once_by_time(database: Database, limit: int) ->
     found = [each for page in pages(database.engine, 3, limit) for each in page]
     assert [(each.message_id, each.is_checked) for each in found] == [(1, False), (2, False), (3, True)]
     assert [each.message_id for page in pages(database.engine, 1, limit) for each in page] == [2, 3]
+
+
+@on_every_database
+@pytest.mark.usefixtures("messages")
+def test_the_latest_come_page_by_page_without_those_of_some_accounts(database: Database) -> None:
+    def latest(**criteria: Any) -> list[int]:  # noqa: ANN401  # any criterion
+        found: list[ReceivedMessage] = []
+        while True:
+            before = found[-1] if found else None
+            read = partial(rule_trials.latest, **{"account_id": None, "before": before, "limit": 1, **criteria})
+            page = run_reading(database.engine, read)
+            if not page:
+                return [each.message_id for each in found]
+            found += page
+
+    assert latest() == [3, 2, 1]
+    assert latest(account_id=1, without=[2, 17]) == [3, 2, 1]
+    assert latest(account_id=2) == latest(without=[1]) == []
+    assert (
+        run_reading(
+            database.engine, partial(rule_trials.received_since, since=NOW - 9 * HOUR, after=None, limit=5, without=[1])
+        )
+        == []
+    )
 
 
 @pytest.mark.usefixtures("messages")
