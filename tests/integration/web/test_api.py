@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from sqlalchemy import Connection
 
 from bus.errors import QueueUnavailable
-from console.web import gate
+from console.web import gate, sending
 from console.web.api import models
 from console.web.api.routes import operations_of
 from console.web.gate import AT_ONCE, AT_ONCE_OF_ADDRESS, Gate, TooManyRequests
@@ -19,8 +20,10 @@ from db.queries import accounts, audit, console_activity, history
 from db.queries.console_activity import ActivityKind
 from phrases import Phrase
 from tests.databases import on_every_database
+from tests.doubles.rule_files import add_account
 from tests.integration.web.api_site import CONTENT, Contents, Program, add_dead_letters, fill, program
 from tests.integration.web.console_site import ConsoleSite
+from tests.integration.web.mail_rows import add_mail, attachment_numbers
 
 ROOT = "/api/v1"
 
@@ -198,6 +201,29 @@ async def test_a_download_is_whole_harmless_and_recorded(site: ConsoleSite, cont
     assert second["stored"] is None
     missing = f"/messages/{contents.message}/attachments/{second['attachment_id']}/content"
     assert is_problem(await reader.get(missing), 404)
+
+
+async def test_a_download_that_is_not_read_ends(site: ConsoleSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "_STALLED_SECONDS", 0.2)
+    monkeypatch.setattr(gate, "AT_ONCE_OF_ADDRESS", 1)
+    reader = program(site, Role.VIEWER, Role.READER)
+
+    def work(connection: Connection) -> str:
+        add_account(connection)
+        message = add_mail(connection, "large", files=[("large.bin", bytes(20_000_000))])
+        return f"{ROOT}/messages/{message}/attachments/{attachment_numbers(connection, message)[0]}/content"
+
+    path = site.write(work)
+    host = site.url.removeprefix("http://")
+    incoming, outgoing = await asyncio.open_connection(*host.split(":"), limit=1000)
+    outgoing.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {reader.token}\r\n\r\n".encode())
+    assert await incoming.readline() == b"HTTP/1.1 200 OK\r\n"
+    assert (await reader.get("/rules")).status == 429
+    until = time.monotonic() + 10
+    while (await reader.get("/rules")).status != 200:
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
+    outgoing.close()
 
 
 async def test_changes_are_made_under_the_name_of_the_user(site: ConsoleSite) -> None:
