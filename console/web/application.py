@@ -5,7 +5,7 @@ session, the role that the route needs, and the proof that a form is of this ses
 """
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,8 +63,13 @@ class _Console:
         async def handle(request: web.Request) -> web.StreamResponse:
             visit = request[_VISIT]
             self._require_rights(route, visit)
+            texts = [*request.match_info.values(), *request.query.values()]
             if route.method == POST:
-                await self._require_own_form(visit)
+                form = await _form(request)
+                self._require_own_form(visit, form)
+                texts += [each for each in form.values() if isinstance(each, str)]
+            if any("\0" in each for each in texts):  # no database stores it
+                raise web.HTTPBadRequest
             return await route.handler(visit)
 
         async def handle_api(request: web.Request) -> web.StreamResponse:
@@ -136,13 +141,13 @@ class _Console:
             raise web.HTTPUnauthorized
         visit.require(route.needs)
 
-    async def _require_own_form(self, visit: Visit) -> None:
+    def _require_own_form(self, visit: Visit, form: Mapping[str, object]) -> None:
         request = visit.request
         if not self.services.addresses.is_same_origin(request):
             raise web.HTTPForbidden
         given = request.headers.get(CSRF_HEADER)
         if given is None:
-            field = (await request.post()).get(CSRF_FIELD)
+            field = form.get(CSRF_FIELD)
             given = field if isinstance(field, str) else ""
         if not has_csrf_token(given, visit.browser_id):
             raise web.HTTPForbidden(reason="The form is not of this session.")
@@ -162,6 +167,13 @@ class _Console:
     async def prepare(self, request: web.Request, answer: web.StreamResponse) -> None:
         """Complete the headers of an answer, of a stream as well."""
         add_headers(answer, is_secure=self.services.addresses.is_secure or request.secure)
+
+
+async def _form(request: web.Request) -> Mapping[str, object]:
+    try:
+        return await request.post()
+    except (LookupError, UnicodeError) as exc:  # a character set that is unknown, or another one
+        raise web.HTTPBadRequest from exc
 
 
 def _cookie(request: web.Request, name: str) -> str | None:

@@ -16,6 +16,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _PIECE_BYTES: Final = 256 * 1024
 _IN_MEMORY: Final = 1024 * 1024
+_STALLED_SECONDS: Final = 120.0
+"""Bound of sending one piece: who does not read keeps others waiting."""
 
 
 async def send(visit: Visit, headers: Mapping[str, str], pieces: AsyncIterator[bytes]) -> web.StreamResponse:
@@ -26,7 +28,8 @@ async def send(visit: Visit, headers: Mapping[str, str], pieces: AsyncIterator[b
     await answer.prepare(request)
     try:
         async for piece in pieces:
-            await answer.write(piece)
+            async with asyncio.timeout(_STALLED_SECONDS):
+                await answer.write(piece)
         await answer.write_eof()
     except ConnectionResetError:
         pass  # the browser is gone

@@ -77,7 +77,6 @@ def operations_of(reader: OverviewReader) -> list[AnyOperation]:
             None,
             Answer(HTTPStatus.OK, Account, "The account"),
             show,
-            (HTTPStatus.NOT_FOUND,),
         ),
         _switch("enable", "Enable an account: its mail is imported", enabled=True),
         _switch("disable", "Disable an account: its mail is no longer imported; its messages stay", enabled=False),
@@ -115,5 +114,4 @@ def _switch(verb: str, summary: str, *, enabled: bool) -> AnyOperation:
         None,
         Answer(HTTPStatus.OK, AccountChange, "What was done"),
         switch,
-        (HTTPStatus.NOT_FOUND,),
     )

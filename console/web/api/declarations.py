@@ -139,7 +139,6 @@ class Operation(Generic[P, B]):
     answer: Answer
     handler: Callable[[Visit, P, B], Awaitable[web.StreamResponse]]
     problems: tuple[HTTPStatus, ...] = ()
-    also_needs: str = ""
 
     @property
     def path_names(self) -> list[str]:

@@ -36,7 +36,6 @@ def operations_of() -> list[AnyOperation]:
             None,
             Answer(HTTPStatus.OK, JobModel, "The job"),
             _show,
-            (HTTPStatus.NOT_FOUND,),
         )
     ]
 

@@ -114,7 +114,7 @@ def operations_of() -> list[AnyOperation]:
             None,
             Answer(HTTPStatus.OK, Message, "The message"),
             _show,
-            (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+            (HTTPStatus.CONFLICT,),
         ),
         Operation(
             "getAttachmentContent",
@@ -126,7 +126,6 @@ def operations_of() -> list[AnyOperation]:
             None,
             Answer(HTTPStatus.OK, None, "The content, byte by byte as it was received", ("Content-Disposition",)),
             _content,
-            (HTTPStatus.NOT_FOUND,),
         ),
     ]
 

@@ -94,6 +94,8 @@ def _of_all(operation: AnyOperation) -> Iterable[HTTPStatus]:
     if operation.needs is not None:
         yield HTTPStatus.UNAUTHORIZED
         yield HTTPStatus.FORBIDDEN
+    if operation.path_names:
+        yield HTTPStatus.NOT_FOUND
     if operation.body is not None:
         yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         yield HTTPStatus.REQUEST_ENTITY_TOO_LARGE

@@ -1,9 +1,8 @@
 """The check of a request by the models of its operation, and answers in JSON."""
 
 import json
-from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final, TypeVar, get_origin
+from typing import Any, Final, get_origin
 
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
@@ -16,8 +15,6 @@ from console.web.routes import Route
 from console.web.visit import Visit
 from phrases import Phrase
 
-M = TypeVar("M", bound=BaseModel)
-
 JSON: Final = "application/json"
 _MAX_ERRORS: Final = 50
 
@@ -27,7 +24,7 @@ def route_of(operation: AnyOperation) -> Route:
 
     async def handle(visit: Visit) -> web.StreamResponse:
         try:
-            parameters = _checked(operation.parameters, _parameters(visit.request, operation), _parameter)
+            parameters = _checked_parameters(visit.request, operation)
             body = await _body(visit.request, operation)
             return await operation.handler(visit, parameters, body)
         except Refused as exc:
@@ -58,6 +55,16 @@ def _parameters(request: web.Request, operation: AnyOperation) -> dict[str, Any]
     return found | dict(request.match_info)
 
 
+def _checked_parameters(request: web.Request, operation: AnyOperation) -> BaseModel:
+    try:
+        found: BaseModel = operation.parameters.model_validate(_parameters(request, operation))
+    except ValidationError as exc:
+        if any(each["loc"][:1] == (name,) for each in exc.errors() for name in operation.path_names):
+            raise web.HTTPNotFound from exc  # an address of no object
+        raise _refused(exc, _parameter) from exc
+    return found
+
+
 async def _body(request: web.Request, operation: AnyOperation) -> BaseModel:
     if operation.body is None:
         if request.can_read_body and await request.content.read(1):
@@ -71,13 +78,6 @@ async def _body(request: web.Request, operation: AnyOperation) -> BaseModel:
     except ValidationError as exc:
         raise _refused(exc, _member) from exc
     return body
-
-
-def _checked(model: type[M], values: Mapping[str, Any], place: Any) -> M:  # noqa: ANN401  # one of the two below
-    try:
-        return model.model_validate(values)
-    except ValidationError as exc:
-        raise _refused(exc, place) from exc
 
 
 def _refused(error: ValidationError, place: Any) -> Refused:  # noqa: ANN401  # one of the two below

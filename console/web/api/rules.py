@@ -126,7 +126,6 @@ def operations_of() -> list[AnyOperation]:
             None,
             Answer(HTTPStatus.OK, Rule, "The rule"),
             _show,
-            (HTTPStatus.NOT_FOUND,),
         ),
         Operation(
             "putRule",
@@ -243,5 +242,4 @@ def _change(
         None,
         Answer(HTTPStatus.OK, RuleChange, "What was done"),
         change,
-        (HTTPStatus.NOT_FOUND,),
     )

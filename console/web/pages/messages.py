@@ -31,8 +31,10 @@ MAX_EXPORTED: Final = 100_000
 """Messages in a CSV file."""
 
 _PAGE: Final = 50
-_SEARCH_SECONDS: Final = 2.0
-_COUNT_SECONDS: Final = 0.25
+_SEARCH_SECONDS: Final = 0.05
+_ONWARD_SECONDS: Final = 0.5
+"""Of a search that goes on where the first one stopped: the browser asks for it by itself, or its user by a link."""
+_COUNT_SECONDS: Final = 0.03
 _EXPORT_PAGE: Final = 1000
 _NAMED: Final = 500
 """Names of accounts that are suggested."""
@@ -54,20 +56,26 @@ _CSV_COLUMNS: Final = (*COLUMNS, *DETAILS)
 _MORE: Final = Phrase("Only the newest 100,000 e-mails are in this file. Filter by dates for the others.")
 
 
+_Suggested = tuple[Sequence[str], Sequence[str]]
+
+
 async def show(visit: Visit) -> web.StreamResponse:
-    """A page of the log."""
+    """A page of the log; for htmx the part that a search goes on with."""
     form, found, count = _form(visit), None, None
     hidden = await visit.hidden_accounts()
     if form.is_valid:
         try:
             criteria = await _criteria(visit, form, hidden)
-            found = await visit.read(partial(_page, criteria=criteria, after=form.values["after"], limit=_PAGE))
-            count = await visit.read(partial(message_log.count, criteria=criteria, seconds=_COUNT_SECONDS))
+            found = await visit.read(partial(_page, criteria=criteria, **_reading(visit, form)))
+            if not visit.is_partial:
+                count = await _count(visit, criteria, found, is_first=form.values["after"] is None)
         except (AccountNotFound, RuleNotFound) as exc:
             form.fail(exc)
-    suggested = await visit.read(partial(_suggested, hidden=hidden))
+    suggested: _Suggested = ((), ())
+    if not visit.is_partial:
+        suggested = await visit.read(partial(_suggested, hidden=hidden))
     return visit.page(
-        "messages.html",
+        "messages.html" if found is None or not visit.is_partial else "messages.html#found",
         status=200 if form.is_valid else 400,
         form=form,
         given=_given(form),
@@ -113,7 +121,9 @@ async def _csv(visit: Visit, criteria: LogCriteria) -> AsyncIterator[bytes]:
     after: Position | None = None
     left = MAX_EXPORTED
     while True:
-        found = await visit.read(partial(_page, criteria=criteria, after=after, limit=min(_EXPORT_PAGE, left)))
+        found = await visit.read(
+            partial(_page, criteria=criteria, after=after, limit=min(_EXPORT_PAGE, left), seconds=_ONWARD_SECONDS)
+        )
         left -= len(found.messages)
         yield csv_lines(_cells(visit, row_of(each)) for each in found.messages)
         after = found.next
@@ -171,8 +181,22 @@ async def _criteria(visit: Visit, form: Form, hidden: frozenset[int]) -> LogCrit
     return await visit.read(read)
 
 
-def _page(connection: Connection, *, criteria: LogCriteria, after: Position | None, limit: int) -> Page:
-    return message_log.page(connection, criteria, limit=limit, after=after, seconds=_SEARCH_SECONDS)
+def _reading(visit: Visit, form: Form) -> dict[str, Any]:
+    """The page of the address, and the time to search for it."""
+    seconds = _ONWARD_SECONDS if visit.query.get("search") == "on" else _SEARCH_SECONDS
+    return {"after": form.values["after"], "limit": _PAGE, "seconds": seconds}
+
+
+def _page(connection: Connection, *, criteria: LogCriteria, after: Position | None, limit: int, seconds: float) -> Page:
+    return message_log.page(connection, criteria, limit=limit, after=after, seconds=seconds)
+
+
+async def _count(visit: Visit, criteria: LogCriteria, found: Page, *, is_first: bool) -> Count:
+    shown = len(found.messages)
+    if is_first and found.next is None:
+        return Count(shown, is_exact=True)
+    count = await visit.read(partial(message_log.count, criteria=criteria, seconds=_COUNT_SECONDS))
+    return count if count.is_exact else Count(max(count.number, shown), is_exact=False)
 
 
 def _counted(count: Count) -> Phrase:
@@ -183,7 +207,7 @@ def _counted(count: Count) -> Phrase:
     return Phrase.counted("At least {n} e-mail", "At least {n} e-mails", n=count.number)
 
 
-def _suggested(connection: Connection, *, hidden: frozenset[int]) -> tuple[Sequence[str], Sequence[str]]:
+def _suggested(connection: Connection, *, hidden: frozenset[int]) -> _Suggested:
     """The names of accounts and rules; none of accounts if they are too many to choose from."""
     names = console_access.visible_names(connection, hidden, limit=_NAMED + 1)
     return names if len(names) <= _NAMED else (), [each.rule.name for each in rules.every(connection)]

@@ -12,6 +12,8 @@ from typing import Any
 
 import aiohttp
 import argon2
+from playwright.async_api import Browser as Chromium
+from playwright.async_api import BrowserContext
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine
@@ -188,3 +190,26 @@ async def console_site(
         engine = gateway.engine()
         resources.callback(engine.dispose)
         yield ConsoleSite(f"http://127.0.0.1:{port}", services, engine, session)
+
+
+async def signed_in_context(
+    site: ConsoleSite,
+    chromium: Chromium,
+    browser: Browser,
+    **options: Any,  # noqa: ANN401  # of a context
+) -> BrowserContext:
+    """A context of Chromium in which the user of the browser is signed in."""
+    context = await chromium.new_context(**options)
+    # For Chromium a cookie of this name is of an https address; it sends it to this host by http as well.
+    await context.add_cookies(
+        [
+            {
+                "name": SESSION_COOKIE,
+                "value": browser.cookies[SESSION_COOKIE],
+                "url": site.url.replace("http:", "https:"),
+                "secure": True,
+                "httpOnly": True,
+            }
+        ]
+    )
+    return context

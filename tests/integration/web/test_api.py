@@ -3,19 +3,27 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from sqlalchemy import Connection
 
+from bus.errors import QueueUnavailable
+from console.web import gate, sending
 from console.web.api import models
 from console.web.api.routes import operations_of
-from console.web.gate import AT_ONCE_OF_ADDRESS, Gate, TooManyRequests
+from console.web.gate import AT_ONCE, AT_ONCE_OF_ADDRESS, Gate, TooManyRequests
 from console.web.rights import Role
 from db.queries import accounts, audit, console_activity, history
 from db.queries.console_activity import ActivityKind
+from phrases import Phrase
+from tests.databases import on_every_database
+from tests.doubles.rule_files import add_account
 from tests.integration.web.api_site import CONTENT, Contents, Program, add_dead_letters, fill, program
 from tests.integration.web.console_site import ConsoleSite
+from tests.integration.web.mail_rows import add_mail, attachment_numbers
 
 ROOT = "/api/v1"
 
@@ -105,6 +113,7 @@ def is_model(kind: object) -> bool:
 # Pages.
 
 
+@on_every_database
 async def test_pages_together_have_everything_once(site: ConsoleSite) -> None:
     fill(site)
     await add_dead_letters(site, 4)
@@ -126,6 +135,7 @@ async def test_a_cursor_of_another_list_is_refused_or_ends_it(site: ConsoleSite)
             assert answer.status == 200 or is_problem(answer, 422)
 
 
+@on_every_database
 async def test_messages_are_found_by_the_criteria_of_the_command(site: ConsoleSite) -> None:
     fill(site)
     viewer = program(site, Role.VIEWER)
@@ -191,6 +201,29 @@ async def test_a_download_is_whole_harmless_and_recorded(site: ConsoleSite, cont
     assert second["stored"] is None
     missing = f"/messages/{contents.message}/attachments/{second['attachment_id']}/content"
     assert is_problem(await reader.get(missing), 404)
+
+
+async def test_a_download_that_is_not_read_ends(site: ConsoleSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "_STALLED_SECONDS", 0.2)
+    monkeypatch.setattr(gate, "AT_ONCE_OF_ADDRESS", 1)
+    reader = program(site, Role.VIEWER, Role.READER)
+
+    def work(connection: Connection) -> str:
+        add_account(connection)
+        message = add_mail(connection, "large", files=[("large.bin", bytes(20_000_000))])
+        return f"{ROOT}/messages/{message}/attachments/{attachment_numbers(connection, message)[0]}/content"
+
+    path = site.write(work)
+    host = site.url.removeprefix("http://")
+    incoming, outgoing = await asyncio.open_connection(*host.split(":"), limit=1000)
+    outgoing.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {reader.token}\r\n\r\n".encode())
+    assert await incoming.readline() == b"HTTP/1.1 200 OK\r\n"
+    assert (await reader.get("/rules")).status == 429
+    until = time.monotonic() + 10
+    while (await reader.get("/rules")).status != 200:
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
+    outgoing.close()
 
 
 async def test_changes_are_made_under_the_name_of_the_user(site: ConsoleSite) -> None:
@@ -323,7 +356,10 @@ async def test_errors_are_problem_details(site: ConsoleSite) -> None:
     operator = program(site, Role.OPERATOR)
     assert is_problem(await operator.get("/nothing"), 404)
     assert is_problem(await operator.get("/messages/99999"), 404)
-    assert is_problem(await operator.get("/messages/99999999999999999999"), 422)
+    assert is_problem(await operator.get("/messages/99999999999999999999"), 404)
+    assert is_problem(await operator.get("/messages/one"), 404)
+    assert is_problem(await operator.get("/messages/1?body=maybe"), 422)
+    assert is_problem(await operator.get("/accounts/%00"), 404)
     answer = await operator.call("PUT", "/accounts")
     assert is_problem(answer, 405)
     assert answer.headers["Allow"] == "GET"
@@ -333,6 +369,27 @@ async def test_errors_are_problem_details(site: ConsoleSite) -> None:
     assert is_problem(await operator.call("POST", replay, b'"' + b"x" * 1_100_000 + b'"'), 413)
     assert is_problem(await operator.call("POST", "/accounts/a/enable", {}), 403)
     assert is_problem(await program(site, Role.ADMINISTRATOR).call("POST", "/accounts/a/enable", {}), 422)
+
+
+async def test_what_does_not_answer_is_a_503_and_too_many_requests_are_a_429(
+    site: ConsoleSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = program(site, Role.VIEWER)
+
+    async def fail(**_: object) -> None:
+        raise QueueUnavailable(Phrase("The queue does not answer."))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site.services.queue, "peek", fail)
+        answer = await viewer.get("/dead-letters")
+        assert is_problem(answer, 503)
+        assert (answer.json["detail"], int(answer.headers["Retry-After"]) > 0) == ("The queue does not answer.", True)
+    with monkeypatch.context() as patch:
+        patch.setattr(gate, "AT_ONCE_OF_ADDRESS", 0)
+        answer = await viewer.get("/dead-letters")
+        assert is_problem(answer, 429)
+        assert answer.headers["Retry-After"] == "1"
+    assert (await viewer.get("/dead-letters")).status == 200
 
 
 async def test_invalid_tokens_are_limited_by_address_and_valid_ones_are_not(site: ConsoleSite) -> None:
@@ -346,12 +403,15 @@ async def test_invalid_tokens_are_limited_by_address_and_valid_ones_are_not(site
 
 
 async def test_the_requests_at_a_time_are_limited() -> None:
-    gate = Gate()
-    with gate.passed("a"), gate.passed("a"), gate.passed("a"), gate.passed("a"):
-        assert AT_ONCE_OF_ADDRESS == 4
-        with pytest.raises(TooManyRequests), gate.passed("a"):
+    requests = Gate()
+    with ExitStack() as in_progress:
+        for _ in range(AT_ONCE_OF_ADDRESS):
+            in_progress.enter_context(requests.passed("a"))
+        with pytest.raises(TooManyRequests), requests.passed("a"):
             pass
-        with gate.passed("b"):
+        for _ in range(AT_ONCE - AT_ONCE_OF_ADDRESS):
+            in_progress.enter_context(requests.passed("b"))
+        with pytest.raises(TooManyRequests), requests.passed("c"):
             pass
-    with gate.passed("a"):
+    with requests.passed("a"):
         pass

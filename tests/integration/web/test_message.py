@@ -8,13 +8,12 @@ from html import unescape
 
 import aiohttp
 import pytest
-from playwright.async_api import BrowserContext, Request, expect
+from playwright.async_api import Request, expect
 from sqlalchemy import Connection, select
 
 from console.web.jobs import JobState
 from console.web.pages import message_content
 from console.web.rights import Role
-from console.web.visit import SESSION_COOKIE
 from db.queries import audit, console_activity, trace
 from db.queries.contents import ContentDiffers
 from db.queries.trace import TraceRow
@@ -23,7 +22,7 @@ from simulator.content.mail import Mail, Person, file_attachment
 from tests.databases import Gateway
 from tests.doubles.chromium import Chromium
 from tests.doubles.rule_files import add_account, add_file, add_rule, failed
-from tests.integration.web.console_site import Browser, ConsoleSite, console_site
+from tests.integration.web.console_site import Browser, ConsoleSite, console_site, signed_in_context
 from tests.integration.web.mail_rows import (
     DAY,
     MINUTE,
@@ -100,6 +99,7 @@ async def test_a_viewer_opens_no_content(site: ConsoleSite) -> None:
     assert activities(site) == []
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
 async def test_each_opening_of_a_reader_is_recorded(site: ConsoleSite) -> None:
     number = site.write(add_report)
     [part, huge] = site.read(lambda connection: attachment_numbers(connection, number))
@@ -309,25 +309,6 @@ async def test_actions_need_an_operator_and_the_token_of_the_form(site: ConsoleS
 
 
 # In a real browser.
-
-
-async def signed_in_context(
-    site: ConsoleSite, chromium: Chromium, browser: Browser, **options: object
-) -> BrowserContext:
-    context = await chromium.new_context(**options)  # type: ignore[arg-type]  # of Playwright
-    # For Chromium a cookie of this name is of an https address; it sends it to this host by http as well.
-    await context.add_cookies(
-        [
-            {
-                "name": SESSION_COOKIE,
-                "value": browser.cookies[SESSION_COOKIE],
-                "url": site.url.replace("http:", "https:"),
-                "secure": True,
-                "httpOnly": True,
-            }
-        ]
-    )
-    return context
 
 
 async def test_the_body_is_opened_on_request_in_a_frame_that_cannot_reach_the_page(

@@ -7,14 +7,16 @@ from html import unescape
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import Connection
+from playwright.async_api import expect
+from sqlalchemy import Connection, insert
 
 from console.web.pages import messages
 from console.web.rights import Role
-from db.queries import console_activity
-from db.tables import account_settings
+from db.queries import console_activity, message_log
+from db.tables import account_settings, message
+from tests.doubles.chromium import Chromium
 from tests.doubles.rule_files import add_account
-from tests.integration.web.console_site import Browser, ConsoleSite
+from tests.integration.web.console_site import Browser, ConsoleSite, signed_in_context
 from tests.integration.web.mail_rows import DAY, MINUTE, add_every_state, add_hidden, add_mail
 
 _ROW = re.compile(r'<tr class="(\w*)" role="row">(.*?)</tr>', re.DOTALL)
@@ -37,6 +39,7 @@ async def subjects(browser: Browser, query: str = "") -> list[str]:
     return [subject for _, _, subject in await rows(browser, f"/messages{query}")]
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
 async def test_every_state_is_listed_newest_first_and_marked_by_colour_and_word(site: ConsoleSite) -> None:
     site.write(add_every_state)
     browser = await site.signed_in(Role.VIEWER)
@@ -97,26 +100,52 @@ async def test_pages_follow_each_other_and_keep_the_filter(site: ConsoleSite, mo
     assert seen == ["Result white", "Result green", "Result green", "Result amber", "Result red"]
 
 
+def add_needle(connection: Connection) -> None:
+    """A message that a search finds in its second slice of 256 rows."""
+    add_account(connection)
+    rows = [
+        {
+            "nAccountID": 1,
+            "sGraphMessageID": f"m{number}",
+            "dtReceived": DAY - number * MINUTE,
+            "dtImported": DAY,
+            "bHasAttachments": False,
+            "sSubject": "needle" if number == 300 else "x",
+        }
+        for number in range(301)
+    ]
+    connection.execute(insert(message), rows)
+
+
 async def test_a_search_without_time_left_tells_how_far_it_came(
     site: ConsoleSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(messages, "_SEARCH_SECONDS", -1.0)
     monkeypatch.setattr(messages, "_COUNT_SECONDS", -1.0)
-
-    def fill(connection: Connection) -> None:
-        add_account(connection)
-        for number in range(1100):
-            add_mail(connection, f"m{number}", dtReceived=DAY - number * MINUTE, sSubject="x")
-        add_mail(connection, "wanted", dtReceived=DAY - 2000 * MINUTE, sSubject="needle")
-
-    site.write(fill)
+    monkeypatch.setattr(message_log, "_MIN_SLICE", 256)
+    site.write(add_needle)
     browser = await site.signed_in(Role.VIEWER)
     page = (await browser.get("/messages?subject=needle")).text
-    assert "Searched back to" in page
+    assert "Searched back to 2026-11-20 07:45:00 UTC" in page
     assert "At least 0 e-mails" in page
     onward = re.search(r'<a href="([^"]+)">Search on</a>', page)
     assert onward is not None
     assert await subjects(browser, unescape(onward[1]).removeprefix("/messages")) == ["needle"]
+
+
+async def test_a_search_goes_on_by_itself_in_the_browser(
+    site: ConsoleSite, monkeypatch: pytest.MonkeyPatch, chromium: Chromium
+) -> None:
+    monkeypatch.setattr(messages, "_SEARCH_SECONDS", -1.0)
+    monkeypatch.setattr(message_log, "_MIN_SLICE", 256)
+    site.write(add_needle)
+    context = await signed_in_context(site, chromium, await site.signed_in(Role.VIEWER))
+    page = await context.new_page()
+    await page.goto(site.url + "/messages")
+    await page.get_by_label("Subject").fill("needle")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("link", name="needle")).to_be_visible()
+    await expect(page.get_by_text("Searched back to")).to_have_count(0)
 
 
 async def test_the_log_is_exported_as_csv_and_that_is_recorded(
@@ -145,6 +174,7 @@ async def test_the_log_is_exported_as_csv_and_that_is_recorded(
     assert (await browser.get("/messages.csv?since=nonsense")).status == 400
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
 async def test_hidden_mail_is_nowhere_in_the_log(site: ConsoleSite) -> None:
     site.write(add_every_state)
     site.write(add_hidden)
@@ -171,3 +201,27 @@ async def test_an_account_whose_access_cannot_be_read_shows_nothing(site: Consol
     site.write(lambda connection: connection.execute(account_settings.update().values(sConsoleAccess="x\ny")))
     browser = await site.signed_in(Role.VIEWER)
     assert await subjects(browser) == []
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+async def test_odd_characters_in_the_address_are_no_failure(site: ConsoleSite) -> None:
+    site.write(add_every_state)
+    browser = await site.signed_in(Role.VIEWER)
+    for path in ("/messages?subject=%00", "/messages/of/1?graph_id=a%00", "/messages/%00", "/messages.csv?name=%00"):
+        assert (await browser.get(path)).status == 400, path
+    operator = await site.signed_in(Role.OPERATOR)
+    assert (await operator.post("/messages/of/1/import", {"graph_id": "a\0"})).status == 400
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    cookie = "; ".join(f"{name}={value}" for name, value in operator.cookies.items())
+    async with site.session.post(
+        f"{site.url}/messages/of/1/import", data=b"\xff", headers={**headers, "Cookie": cookie}
+    ) as answer:
+        assert answer.status == 400
+    for text in ("a%00b", "a%00b", "%ff%fe", "%ed%a0%80", "%25_%5B%5D", "%F0%9F%98%80", "x" * 3000):
+        for name in ("subject", "name", "rule", "since", "after", "states"):
+            assert (await browser.get(f"/messages?{name}={text}")).status in {200, 400}, (name, text)
+        assert (await browser.get(f"/messages.csv?subject={text}")).status in {200, 400}, text
+        assert (await browser.get(f"/messages/of/1?graph_id={text}")).status in {400, 404}, text
+    assert (await browser.get(f"/messages/{2**63}")).status == 404
+    assert (await browser.get(f"/messages/{10**18 - 1}")).status == 404
+    assert (await browser.get(f"/messages/of/{10**18 - 1}?graph_id=x")).status == 404
