@@ -27,6 +27,7 @@ from db.queries import (
     alerts,
     audit,
     call_budget,
+    console_access,
     deliveries,
     duplicates,
     exports,
@@ -208,6 +209,13 @@ async def act_in_mailboxes(database: Database) -> None:
         lambda c: exports.find(c, 1, "AAMk", limit=5),
         lambda c: exports.find(c, 1, "<AAMk@example.com>", limit=5),
         lambda c: exports.message_of(c, 1),
+        lambda c: exports.message_of(c, 1, with_body=False),
+        lambda c: exports.located(c, 1),
+        lambda c: exports.body_of(c, 1, limit=100),
+        lambda c: console_access.may_see(c, 1, ()),
+        lambda c: console_access.hidden_accounts(c, ()),
+        lambda c: console_access.visible_accounts(c, {1}),
+        lambda c: console_access.visible_names(c, {1}, limit=5),
         lambda c: exports.attachments_of(c, 1),
     ]
     for call in calls:
@@ -357,8 +365,11 @@ async def rule(database: Database) -> None:
         lambda c: rule_trials.received_since(c, NOW, after=last, limit=5),
         lambda c: rule_trials.received_since(c, NOW, after=last, limit=5, without=[2, 3]),
         lambda c: rule_trials.latest(c, account_id=None, before=None, limit=5, without=[2, 3]),
+        lambda c: rule_trials.received(c, 1),
         lambda c: rule_trials.latest(c, account_id=1, before=last, limit=5),
         lambda c: rule_history.changes(c, 1),
+        lambda c: rule_history.latest(c, limit=2),
+        lambda c: rule_history.latest(c, limit=1, rule_id=1),
         lambda c: rule_trials.find(c, "AAMk", limit=5),
         lambda c: rule_trials.known_files(c, [1, 2]),
     ]
