@@ -82,7 +82,7 @@ class _Filling:
 
     def statements(self) -> Iterator[str]:
         """Each of one table, in an order in which no row refers to a later one."""
-        yield self._accounts_()
+        yield self._account_rows()
         yield from self._mail()
         few = max(1, self._messages // 200)
         yield self._failures(few)
@@ -90,7 +90,7 @@ class _Filling:
         yield self._filtered(few)
         yield self._trace()
 
-    def _accounts_(self) -> str:
+    def _account_rows(self) -> str:
         return f"""
 INSERT INTO "tblEmailAccountSettings" ("sAccountName", "sTenantID", "sClientID", "sUserID", "sCertificateThumbprint",
   "bSecureCertificateAccess", "sFolder", "sAfterImport", "bEnabled")

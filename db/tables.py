@@ -671,7 +671,7 @@ email_rule_change = Table(
         nullable=False,
         doc="Change: added, changed, enabled, disabled, moved, removed, found (another program wrote the row).",
     ),
-    Column("sWho", Unicode(200), doc="User of the operating system; null: another program."),
+    Column("sWho", Unicode(200), doc="User of the operating system, or of the web console; null: another program."),
     Column("sHost", Unicode(100), doc="Host of the change; null as sWho."),
     Column(
         "sSettings",
@@ -1218,8 +1218,13 @@ queue_audit = Table(
         nullable=False,
         doc="Operation: replay, purge, import, db purge, retry-actions, rules apply, delivery retry, delivery skip.",
     ),
-    Column("sWho", Unicode(200), nullable=False, doc="User of the operating system."),
-    Column("sHost", Unicode(100), nullable=False, doc="Host of the command."),
+    Column("sWho", Unicode(200), nullable=False, doc="User of the operating system, or of the web console."),
+    Column(
+        "sHost",
+        Unicode(100),
+        nullable=False,
+        doc="Host of the command; of the web console: console and the address of the browser.",
+    ),
     Column("sQueue", Unicode(400), nullable=False, doc="Queue; empty: none is concerned."),
     Column("sSelection", long_text(), nullable=False, doc="Selected messages, as readable text."),
     Column("sWhy", long_text(), doc="Reason that the operator gave (--why); null: none."),
@@ -1244,7 +1249,11 @@ account_change = Table(
         doc="Change: added, changed, enabled, disabled, removed, taken_up (a removed account was added again), found "
         "(another program wrote the row).",
     ),
-    Column("sWho", Unicode(200), doc="User of the operating system; null: mail-importer itself, or another program."),
+    Column(
+        "sWho",
+        Unicode(200),
+        doc="User of the operating system, or of the web console; null: mail-importer itself, or another program.",
+    ),
     Column("sHost", Unicode(100), doc="Host of the change; null as sWho."),
     Column(
         "sSettings",

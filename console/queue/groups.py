@@ -44,7 +44,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class FailedMessage:
-    """A message of the queue, with what is known of its failure."""
+    """A message of the queue, with what is known of its failure. `key`: None of no mail, or where it was not read."""
 
     message: QueuedMessage
     key: MessageKey | None
@@ -149,8 +149,10 @@ class FailedMessages:
         messages = await self._queue.peek(
             limit=limit, dead_letters=not wanted.scheduled, selection=selection, after=after
         )
+        if not with_failures:
+            return [FailedMessage(each, None, None) for each in messages]
         keys = {each.entry: key for each in messages if (key := key_of(each)) is not None}
         known: Mapping[MessageKey, Failure] = {}
-        if keys and with_failures:
+        if keys:
             known = await self._database.read(lambda connection: failures.of_ids(connection, set(keys.values())))
         return [FailedMessage(each, key := keys.get(each.entry), known.get(key or (0, ""))) for each in messages]

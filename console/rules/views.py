@@ -13,10 +13,11 @@ from phrases import Phrase
 from rules.rule import CONTAINERS
 
 
-def rows(connection: Connection) -> list[dict[str, Any]]:
-    """Return all facts of all rules, in their order."""
+def rows(connection: Connection, *, first: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
+    """Return all facts of all rules, in their order, or of `limit` of them from `first`, from 0."""
     names = AccountNames(connection)
-    return [row(each, names) for each in table.every(connection)]
+    chosen = table.every(connection)[first:][:limit]
+    return [row(each, names) for each in chosen]
 
 
 def row(stored: StoredRule, names: AccountNames) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The overview as one screen, and as one line for a monitoring system."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ def screen(overview: Overview) -> Iterator[Record | Listing]:
     data, now = overview.data(), overview.facts.now
     yield summary(data, now)
     if overview.problems:
-        yield problems_listing(data["problems"], now)
+        yield _problems(data["problems"], now)
     if data["roles"]:
         yield roles_listing([each for each in data["roles"] if each["process"] not in overview.replaced], now)
     named = {each["account"] for each in data["problems"]}
@@ -140,8 +140,7 @@ def _schema(schema: dict[str, Any]) -> Phrase:
     return Phrase.verbatim(schema["current"])
 
 
-def problems_listing(problems: Sequence[Mapping[str, Any]], now: datetime) -> Listing:
-    """The problems of `Overview.data`, each with its cause and its remedy."""
+def _problems(problems: list[dict[str, Any]], now: datetime) -> Listing:
     columns = [
         Column("severity", Phrase("Severity"), word, colour=_colour_of_severity),
         Column("kind", Phrase("Problem"), word, priority=3),

@@ -43,7 +43,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """The author of a change: a user of an operating system, on a host."""
+    """The author of a change: a user of an operating system on a host, or of the web console."""
 
     who: str
     host: str

@@ -5,13 +5,14 @@ counts as a change where the rule itself was moved. Every function takes the con
 `db.engine`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
+from db.keys import in_queries, rounded
 from db.queries import history
 from db.queries.history import Action, Author, Change, Value
 from db.tables import email_rule_change
@@ -68,6 +69,37 @@ def changes(connection: Connection, rule_id: int | None = None) -> list[Change]:
         statement = statement.where(_row.nRuleID == rule_id)
     found = history.changes_in((row.nRuleID, row) for row in connection.execute(statement))
     return [in_its_place(each) for each in found]
+
+
+def latest(connection: Connection, *, limit: int, rule_id: int | None = None) -> list[Change]:
+    """The last changes, at most `limit`, or those of a rule, oldest first."""
+    of = () if rule_id is None else (_row.nRuleID == rule_id,)
+    newest = select(_row.nChangeID, _row.nRuleID).where(*of).order_by(_row.nChangeID.desc()).limit(limit)
+    found = connection.execute(newest).all()
+    if not found:
+        return []
+    first = found[-1].nChangeID
+    rows = list(connection.execute(select(email_rule_change).where(*of, _row.nChangeID >= first)))
+    rows += _last_before(connection, {row.nRuleID for row in found}, first)
+    rows.sort(key=lambda row: (row.nRuleID, row.nChangeID))
+    known = {row.nRuleID for row in rows if row.nChangeID < first}
+    made: list[Change] = []
+    for each in history.changes_in((row.nRuleID, row) for row in rows):
+        if each.number in known:  # the first of each rule, which tells what the next one made different
+            known.remove(each.number)
+        else:
+            made.append(in_its_place(each))
+    return made
+
+
+def _last_before(connection: Connection, rule_ids: Collection[int], change_id: int) -> list[Row[Any]]:
+    """The last row of each of these rules before that change."""
+    rows: list[Row[Any]] = []
+    for chunk in in_queries(rule_ids):
+        theirs = (_row.nRuleID.in_(rounded(list(chunk))), _row.nChangeID < change_id)
+        numbers = select(func.max(_row.nChangeID)).where(*theirs).group_by(_row.nRuleID)
+        rows += connection.execute(select(email_rule_change).where(_row.nChangeID.in_(numbers)))
+    return rows
 
 
 def in_its_place(change: Change) -> Change:

@@ -1,5 +1,6 @@
 """Failures: dead letters and what is tried again later, by account and reason; replay and purge of them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,17 +28,18 @@ from db.keys import in_queries
 from db.queries import accounts
 from phrases import Phrase
 
-_GROUPED: Final = 2000
+_GROUPED: Final = 1000
 """Messages that are counted by account and reason."""
 _ON_PAGE: Final = 50
 _MAX_ENTRIES: Final = 500
 _MAX_COUNTED: Final = 50_000
 """Messages that are counted before they are purged."""
+_LARGEST_ENTRY: Final = 2**63 - 1
 _MAX_DIGITS: Final = 18
 _MAX_REASON: Final = 100
 _DEAD: Final = "dead"
 _SCHEDULED: Final = "scheduled"
-_LABELS: Final = {"rate": Phrase("At most so many a second"), "why": Phrase("Why")}
+_LABELS: Final = {"rate": Phrase("Rate"), "why": Phrase("Why")}
 _NOTHING: Final = Phrase("Nothing was selected.")
 
 
@@ -67,8 +69,9 @@ class Order:
 async def show(visit: Visit) -> web.StreamResponse:
     """All groups."""
     failed = FailedMessages(visit.services.queue, visit.services.database, clock=visit.services.clock)
-    dead = await failed.groups(scheduled=False, limit=_GROUPED)
-    later = await failed.groups(scheduled=True, limit=_GROUPED)
+    dead, later = await asyncio.gather(
+        failed.groups(scheduled=False, limit=_GROUPED), failed.groups(scheduled=True, limit=_GROUPED)
+    )
     names = await _names(visit, {account for found in (dead, later) for account, _ in found.counts})
     return visit.page(
         "failures.html",
@@ -305,7 +308,9 @@ def _wanted(fields: Mapping[str, str]) -> Wanted:
 
 
 def _entry(text: str | None) -> str | None:
-    return text if text and text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS else None
+    """An entry of the queue; those of Service Bus have up to 19 digits."""
+    is_entry = text is not None and text.isascii() and text.isdecimal() and len(text) <= len(str(_LARGEST_ENTRY))
+    return text if text is not None and is_entry and int(text) <= _LARGEST_ENTRY else None
 
 
 def _moment(text: str) -> datetime | None:

@@ -29,7 +29,7 @@ _MAX_DIGITS: Final = 18
 _MAX_TEXT: Final = 1000
 _FAILING: Final = "failing"
 _STATES: Final[Mapping[str, Phrase]] = {
-    _FAILING: Phrase("failed, or waiting after a failed attempt"),
+    _FAILING: Phrase("failed or retried"),
     FileState.FAILED: Phrase("failed"),
     FileState.PENDING: Phrase("pending"),
     FileState.SKIPPED: Phrase("given up"),

@@ -13,7 +13,6 @@ from console.alerts.views import failure_of, history_listing, targets_listing
 from console.output import Column, Listing
 from console.queue.groups import Wanted
 from console.settings import SettingsError
-from console.status.view import problems_listing
 from console.translation.labels import word
 from console.web import links
 from console.web.jobs import Job, JobState
@@ -83,7 +82,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     opened: dict[str, Any] = {
         "failure": snapshot.failure,
         "outages": [each for each in data["services"] if each["reachable"] is False],
-        "problems": problems_listing(rows, now),
+        "problems": rows,
         "left_out": len(data["problems"]) - len(rows),
         "made": now,
     }

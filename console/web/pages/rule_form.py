@@ -79,10 +79,6 @@ _EMPTY: Final = {"save_body": NOTHING, "has_attachments": "any"}
 """What a choice without a value means."""
 
 
-class RuleChanged(Exception):
-    """Another changed the rule since the form was shown."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What the form suggests and compares with: accounts, folders, and the rule that it changes."""
@@ -250,15 +246,14 @@ async def save(visit: Visit) -> web.StreamResponse:
         return _page(visit, form, known, version)
     given = _given(form)
 
-    def work(editor: RuleEditor, names: AccountNames) -> tuple[StoredRule, Changes]:
+    def work(editor: RuleEditor, names: AccountNames) -> tuple[StoredRule, Changes] | None:
         stored = editing.numbered(editor.every(), number)
         if editing.version_of(stored.rule) != version:
-            raise RuleChanged
+            return None  # and what another program changed is in the history now
         return editing.updated(editor, names, stored.rule.name, given, roots=roots)
 
-    try:
-        saved = await _saved(visit, form, work)
-    except RuleChanged:
+    saved = await _saved(visit, form, work)
+    if saved is None and form.is_valid:
         form.error = translated(await _conflict(visit, number))
         now = await _known(visit, str(number))
         return _page(visit, form, now, editing.version_of(now.rule))
@@ -272,7 +267,7 @@ async def save(visit: Visit) -> web.StreamResponse:
 
 
 async def _saved(visit: Visit, form: Form, work: editing.Edit[T]) -> T | None:
-    """What the work returns, once it is saved; None: the form shows why it is not."""
+    """What the work returns, once it is saved; None: the form shows why it is not, or the work saved nothing."""
     language = visit.language
 
     def spoken(editor: RuleEditor, names: AccountNames) -> T:
@@ -291,7 +286,7 @@ async def _saved(visit: Visit, form: Form, work: editing.Edit[T]) -> T | None:
 
 
 async def _conflict(visit: Visit, number: int) -> Phrase:
-    changes = await visit.read(lambda connection: rule_history.changes(connection, number))
+    changes = await visit.read(lambda connection: rule_history.latest(connection, limit=1, rule_id=number))
     advice = Phrase(
         "What you typed is still here, and was not saved. Look at the rule as it is now; to replace it, save again."
     )

@@ -13,6 +13,7 @@ from console.rules import history, views
 from console.rules.editing import Edit, T, edited, moved, numbered, place_of
 from console.rules.reports import enabled_sentence, moved_sentence, removed_sentence
 from console.rules.settings import AccountNames
+from console.web.rendering import query_of
 from console.web.rights import Role
 from console.web.routes import Routes, action, page
 from console.web.visit import Visit
@@ -24,6 +25,8 @@ from phrases import Phrase
 from rules.rule import Rule
 
 RULES: Final = "/rules"
+PAGE: Final = 200
+"""Rules of a page of the list."""
 _COUNTED_FOR: Final = timedelta(hours=24)
 _MAX_COUNTED: Final = 10_000
 _LATELY: Final = timedelta(days=30)
@@ -71,18 +74,34 @@ def _worded(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "conditions": views.conditions_in_words(row["conditions"])}
 
 
+def list_at(place: int, part: str) -> str:
+    """The address of that part of the list, on the page that has this place, from 1."""
+    first = (place - 1) // PAGE * PAGE
+    return f"{RULES}{query_of({}, first=first or None)}#{part}"
+
+
 async def show_all(visit: Visit) -> web.StreamResponse:
-    """The list."""
+    """A page of the list."""
     since = visit.now - _COUNTED_FOR
+    given = visit.query.get("first", "")
+    first = int(given) if given.isascii() and given.isdigit() and len(given) <= _MAX_DIGITS else 0
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], dict[int, int], dict[int, int]]:
         saved = file_log.saved_counts(connection, since, limit=_MAX_COUNTED)
         failed = {each.rule_id: each.files for each in deliveries.failed(connection)}
-        return views.rows(connection), saved, failed
+        return views.rows(connection, first=first, limit=PAGE + 1), saved, failed
 
     rows, saved, failed = await visit.read(read)
-    is_cut = sum(saved.values()) >= _MAX_COUNTED
-    return visit.page("rules.html", rules=list(map(_worded, rows)), saved=saved, failed=failed, is_cut=is_cut)
+    return visit.page(
+        "rules.html",
+        rules=list(map(_worded, rows[:PAGE])),
+        saved=saved,
+        failed=failed,
+        is_cut=sum(saved.values()) >= _MAX_COUNTED,
+        first=first,
+        before=max(0, first - PAGE) if first else None,
+        behind=first + PAGE if len(rows) > PAGE else None,
+    )
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -96,7 +115,7 @@ async def show(visit: Visit) -> web.StreamResponse:
             "folder": deliveries.folder_of(connection, rule.folder, now=now),
             "failed": next((each for each in deliveries.failed(connection) if each.rule_id == rule.rule_id), None),
             "files": file_log.saved_lately(connection, rule, now - _LATELY, limit=_MAX_FILES, without=hidden),
-            "changes": rule_history.changes(connection, rule.rule_id),
+            "changes": rule_history.latest(connection, limit=_MAX_CHANGES, rule_id=rule.rule_id),
         }
 
     facts = await visit.read(read)
@@ -124,12 +143,13 @@ def _columns() -> list[Any]:
 
 
 def _newest(changes: list[Any]) -> Listing:
-    return history.listing(changes[: -_MAX_CHANGES - 1 : -1], empty=Phrase("No change is recorded."))
+    return history.listing(changes[::-1], empty=Phrase("No change is recorded."))
 
 
 async def show_history(visit: Visit) -> web.StreamResponse:
     """The changes of all rules, also of those that were removed."""
-    return visit.page("rules_history.html", history=_newest(await visit.read(rule_history.changes)), most=_MAX_CHANGES)
+    changes = await visit.read(lambda connection: rule_history.latest(connection, limit=_MAX_CHANGES))
+    return visit.page("rules_history.html", history=_newest(changes), most=_MAX_CHANGES)
 
 
 async def move(visit: Visit) -> web.StreamResponse:
@@ -144,7 +164,7 @@ async def move(visit: Visit) -> web.StreamResponse:
     rule, place, last = await change(visit, work)
     # The button that was pressed has the focus again; at the end of the list, the other one.
     button = "up" if place > 1 and (is_up or place == last) else "down"
-    return visit.redirect(f"{RULES}#{button}-{rule.rule_id}", moved_sentence(rule, place))
+    return visit.redirect(list_at(place, f"{button}-{rule.rule_id}"), moved_sentence(rule, place))
 
 
 async def enable(visit: Visit) -> web.StreamResponse:
@@ -159,12 +179,15 @@ async def disable(visit: Visit) -> web.StreamResponse:
 
 async def _switch(visit: Visit, *, enabled: bool) -> web.StreamResponse:
     number = (await found_rule(visit)).rule.rule_id
-    stored = await change(
-        visit, lambda editor, _: editor.set_enabled(numbered(editor.every(), number).rule.name, enabled)
-    )
+
+    def work(editor: RuleEditor, _names: AccountNames) -> tuple[StoredRule, int]:
+        switched = editor.set_enabled(numbered(editor.every(), number).rule.name, enabled)
+        return switched, place_of(editor, switched.rule)
+
+    stored, place = await change(visit, work)
     problem = views.problem_of(stored) if enabled else None
     notice = Phrase.joined(enabled_sentence(stored.rule), problem or Phrase(""))
-    back = path_of(number) if await visit.text("back") == "rule" else f"{RULES}#switch-{number}"
+    back = path_of(number) if await visit.text("back") == "rule" else list_at(place, f"switch-{number}")
     return visit.redirect(back, notice)
 
 

@@ -8,18 +8,16 @@ import pytest
 from playwright.async_api import expect
 from sqlalchemy import Connection, update
 
-from bus.notification import Notification
-from bus.queue import Message
+from bus.queue import Message, MessageId
 from console.web.rights import Role
 from db.outcomes import FailureState
 from db.queries import accounts, audit, failures
-from db.queries.failures import Failure
 from db.tables import account_settings
+from tests.databases import on_every_database
 from tests.doubles.chromium import Chromium
 from tests.integration.web.console_site import PASSWORD, ConsoleSite
+from tests.integration.web.failing_mail import fail, notification
 from tests.integration.web.forms_and_jobs import finished, next_page, value_of
-
-SUBJECT = "Findings of <b>Mr. Miller</b>"
 
 
 @pytest.fixture
@@ -35,32 +33,6 @@ async def filled(site: ConsoleSite) -> int:
     await fail(site, number, "other", reason="Other")
     await fail(site, number, "later", reason="MailboxBusy", later=True)
     return number
-
-
-async def fail(site: ConsoleSite, account_id: int, graph_id: str, *, reason: str, later: bool = False) -> None:
-    queue, now = site.services.queue, datetime.now(UTC)
-    await queue.put([notification(account_id, graph_id)])
-    [delivery] = await queue.receive(1, wait=timedelta(seconds=5))
-    if later:
-        await queue.abandon(delivery, delay=timedelta(hours=1))
-    else:
-        await queue.dead_letter(delivery, reason=reason, description="It cannot be read.")
-    failure = Failure(
-        account_id=account_id,
-        graph_id=graph_id,
-        attempts=3,
-        failed=now,
-        next_attempt=now + timedelta(hours=1) if later else None,
-        reason=reason,
-        detail="It cannot be read.",
-        subject=SUBJECT,
-        from_name="Doctor Who",
-    )
-    site.write(lambda connection: failures.settle(connection, {failure.key: failure}))
-
-
-def notification(account_id: int, graph_id: str) -> Message:
-    return Notification(account_id, "s", "created", graph_id, None, datetime.now(UTC), "c").to_message()
 
 
 async def dead(site: ConsoleSite) -> list[str]:
@@ -139,6 +111,7 @@ async def test_replay_puts_the_selected_back_and_records_the_user(site: ConsoleS
     assert found[filled, "corrupt-1"].state is FailureState.RETRYING
 
 
+@on_every_database
 async def test_replay_of_a_whole_group_leaves_the_others(site: ConsoleSite, filled: int) -> None:
     browser = await site.signed_in(Role.OPERATOR)
     await browser.get("/failures")
@@ -161,6 +134,7 @@ async def test_what_is_scheduled_is_made_due_at_once(site: ConsoleSite, filled: 
     assert len(await site.services.queue.receive(1, wait=timedelta(seconds=5))) == 1
 
 
+@on_every_database
 async def test_purge_tells_the_number_first_and_spares_what_came_since(site: ConsoleSite, filled: int) -> None:
     browser = await site.signed_in(Role.OPERATOR)
     await browser.get("/failures")
@@ -173,6 +147,26 @@ async def test_purge_tells_the_number_first_and_spares_what_came_since(site: Con
     assert "Purged: 2." in await finished(browser, await browser.post("/failures/purge", answered))
     assert len(await dead(site)) == 2
     assert audited(site)[0][:4] == ("purge", "operator", "reason ItemCorrupt, account laboratory", 2)
+
+
+async def test_dead_letters_of_no_account_are_chosen_one_by_one(site: ConsoleSite, filled: int) -> None:
+    queue = site.services.queue
+    await queue.put([Message(MessageId("x"), "not JSON <i>", None)])
+    [delivery] = await queue.receive(1, wait=timedelta(seconds=5))
+    await queue.dead_letter(delivery, reason="NotJson", description="The queue message is not JSON.")
+    browser = await site.signed_in(Role.OPERATOR)
+    assert 'href="/failures/list?kind=dead&amp;account=&amp;reason=NotJson"' in (await browser.get("/failures")).text
+    page = (await browser.get("/failures/list?kind=dead&account=&reason=NotJson")).text
+    assert "The queue message is not JSON." in page
+    assert "also on other pages" not in page
+    entry = value_of(page, "entry")
+    fields = {"kind": "dead", "account": "", "reason": "NotJson", "scope": "all", "entry": entry}
+    asked = (await browser.post("/failures/purge", fields)).text
+    assert "Delete 1 dead letter for good?" in asked
+    answered = fields | {"counted_at": value_of(asked, "counted_at")}
+    assert "Purged: 1." in await finished(browser, await browser.post("/failures/purge", answered))
+    assert len(await dead(site)) == 3
+    assert filled
 
 
 @pytest.mark.parametrize("path", ["/failures/dry-run", "/failures/replay", "/failures/purge"])

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select, update
 from console.web.rights import Role
 from db.queries import audit
 from db.tables import account_settings, email_file
+from tests.databases import on_every_database
 from tests.doubles.rule_files import add_account, add_file, add_message, add_rule, failed, saved, waiting
 from tests.integration.web.console_site import ConsoleSite
 from tests.integration.web.forms_and_jobs import finished, next_page, value_of
@@ -61,6 +62,7 @@ async def test_the_list_has_what_failed_with_its_cause(site: ConsoleSite, filled
     assert filled
 
 
+@on_every_database
 async def test_files_of_a_hidden_account_are_neither_shown_nor_changed(
     site: ConsoleSite, filled: dict[str, int]
 ) -> None:
@@ -74,6 +76,7 @@ async def test_files_of_a_hidden_account_are_neither_shown_nor_changed(
     assert states(site)["failed.csv"][0] == "failed"
 
 
+@on_every_database
 async def test_retry_makes_all_due_again_on_record(site: ConsoleSite, filled: dict[str, int]) -> None:
     browser = await site.signed_in(Role.OPERATOR)
     await browser.get("/files")

@@ -250,7 +250,7 @@ async def test_a_change_made_meanwhile_is_not_overwritten(site: ConsoleSite) -> 
     assert version(tried.text) == seen
     refused = await browser.post(path, {**typed, "version": seen})
     assert refused.status == 400
-    assert "The rule was changed meanwhile" in refused.text
+    assert "The rule was changed meanwhile, by another program at " in refused.text
     assert "mine.example" in refused.text
     assert stored(site)[0].subjects == ("lead",)
     again = await browser.post(path, {**typed, "version": version(refused.text)})
@@ -287,6 +287,19 @@ async def test_rules_are_moved_by_the_keyboard(site: ConsoleSite, chromium: Chro
     await expect(page.get_by_role("status")).to_contain_text("Rule 'c' is at position 1.")
     await expect(page.get_by_role("button", name="Move c down")).to_be_focused()
     assert order(site) == ["c", "a", "b"]
+
+
+async def test_a_long_list_has_pages(site: ConsoleSite) -> None:
+    site.write(lambda c: [add_rule(c, f"rule-{place}", nPosition=place) for place in range(1, 202)])
+    browser = await site.signed_in(Role.ADMINISTRATOR)
+    page = await browser.get("/rules")
+    assert ">rule-200<" in page.text
+    assert ">rule-201<" not in page.text
+    page = await browser.get("/rules?first=200")
+    assert ">rule-201<" in page.text
+    number = stored(site)[199].rule_id
+    answer = await browser.post(f"/rules/{number}/move", {"to": "down"})
+    assert answer.location == f"/rules?first=200#up-{number}"
 
 
 async def test_a_rule_is_disabled_enabled_and_removed(site: ConsoleSite) -> None:

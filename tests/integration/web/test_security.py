@@ -98,7 +98,7 @@ async def test_every_answer_has_the_headers(site: ConsoleSite) -> None:
 async def test_no_page_has_a_script_or_style_of_its_own(site: ConsoleSite) -> None:
     browser = await site.signed_in(Role.ADMINISTRATOR, Role.READER)
     for route in _PAGES:
-        if route.method == GET and "{" not in route.path:
+        if route.method == GET and "{" not in route.path and not route.path.endswith("/events"):
             text = (await browser.get(route.path)).text
             assert not re.search(r"<style|<script(?![^>]*\bsrc=)|\son[a-z]+=|\sstyle=|javascript:", text), route.path
 

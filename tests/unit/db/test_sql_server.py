@@ -359,6 +359,8 @@ async def rule(database: Database) -> None:
         lambda c: rule_trials.latest(c, account_id=None, before=None, limit=5, without=[2, 3]),
         lambda c: rule_trials.latest(c, account_id=1, before=last, limit=5),
         lambda c: rule_history.changes(c, 1),
+        lambda c: rule_history.latest(c, limit=2),
+        lambda c: rule_history.latest(c, limit=1, rule_id=1),
         lambda c: rule_trials.find(c, "AAMk", limit=5),
         lambda c: rule_trials.known_files(c, [1, 2]),
     ]

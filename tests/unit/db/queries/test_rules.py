@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Barrier
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, Engine, delete, insert, update
 from db.engine import run_reading, run_writing
 from db.errors import RuleExists, RuleNotFound
 from db.queries import rule_history, rules
-from db.queries.history import Action, Author
+from db.queries.history import Action, Author, Change
 from db.queries.rules import StoredRule, editing
 from db.tables import email_rule
 from rules.rule import Container, Rule, SavedBody, SubjectKind
@@ -171,9 +172,17 @@ def test_each_change_is_kept_with_who_made_it(database_engine: Engine) -> None:
         ("b", Action.REMOVED, ANNA),
         ("b", Action.ADDED, ANNA),
     ]
-    changed = run_reading(database_engine, rule_history.changes)[2]
+    every = run_reading(database_engine, rule_history.changes)
+    changed = every[2]
     assert changed.changed == LATER
     assert changed.differences == {"sSubjectKind": (None, "is"), "sSubject": (None, "x")}
+    last: list[Change] = []
+    for limit in range(1, len(every) + 2):
+        last = run_reading(database_engine, partial(rule_history.latest, limit=limit))
+        assert len(last) == min(limit, len(every))
+        assert all(each in every for each in last)
+    assert last == every
+    assert run_reading(database_engine, partial(rule_history.latest, limit=2, rule_id=1)) == every[4:6]
 
 
 def test_what_other_programs_did_is_found_by_the_next_change(database_engine: Engine) -> None:
