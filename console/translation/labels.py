@@ -112,6 +112,13 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     "notifications": Phrase("notifications"),
     "certificate": Phrase("certificate"),
     "afterimport": Phrase("after import"),
+    # Choice of a form.
+    "yes": Phrase("yes"),
+    "no": Phrase("no"),
+    "any": Phrase("any"),
+    "text": Phrase("plain text"),
+    "both": Phrase("both"),
+    "none": Phrase("none"),
     # What a user of the web console opened.
     "body_opened": Phrase("body opened"),
     "attachment_downloaded": Phrase("attachment downloaded"),

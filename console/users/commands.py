@@ -101,9 +101,7 @@ def _name(context: click.Context, parameter: click.Parameter, text: str) -> str:
     return pasted_text(console_users.MAX_NAME_LENGTH)(context, parameter, text) or ""
 
 
-@users.command(
-    cls=Command, epilog=example("mail-importer console users add marie --role Operator --role Reader --group lab")
-)
+@users.command(cls=Command, epilog=example("mail-importer console users add marie --role Operator --role Reader"))
 @click.argument("name", callback=_name)
 @_rights(adding=True)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, instead of prompting.")

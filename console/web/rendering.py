@@ -57,7 +57,9 @@ class Templates:
             auto_reload=False,
         )
         self._stamps = {each.name: _stamp(each) for each in STATIC.iterdir() if each.is_file()}
-        self._environment.globals.update(Role=Role, static=self.static, languages=LANGUAGES, tint=tint, zip=zip)
+        self._environment.globals.update(
+            Role=Role, static=self.static, languages=LANGUAGES, tint=tint, headed=headed, zip=zip
+        )
         # A block that is rendered alone has no imports of its template.
         self._environment.globals["m"] = self._environment.get_template("macros.html").module
         self._environment.filters.update(query=query_of, path=_path, plain=plain)
@@ -118,6 +120,11 @@ def _tools(visit: "Visit") -> dict[str, Any]:
 def tint(colour: str | None) -> str:
     """The class for a colour of a terminal; empty for none."""
     return _TINTS.get(colour, "")
+
+
+def headed(heading: str) -> Phrase:
+    """A heading in front of its value; French has a blank before the colon."""
+    return Phrase("{heading}:", heading=heading)
 
 
 def _cell(column: Column, row: Mapping[str, Any], say: Callable[[object], str]) -> Cell:

@@ -150,7 +150,7 @@ def _facts(traced: TracedMail, account: str, content: _Content | None) -> list[t
         found += [
             (Phrase("Sent by"), sender if sender != person(*traced.author) else None),
             (Phrase("Sent"), facts["sent"]),
-            (Phrase("Imported"), facts["imported"]),
+            (Phrase("Imported at"), facts["imported"]),
             (Phrase("Importance"), facts["importance"]),
             (Phrase("Categories"), ", ".join(map(str, facts["categories"])) or None),
             (Phrase("Size"), facts["size"]),

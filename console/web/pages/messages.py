@@ -39,8 +39,8 @@ _EXPORT_PAGE: Final = 1000
 _NAMED: Final = 500
 """Names of accounts that are suggested."""
 _LABELS: Final[Mapping[str, Phrase]] = {
-    "since": Phrase("From"),
-    "until": Phrase("To"),
+    "since": Phrase("Since"),
+    "until": Phrase("Until"),
     "name": Phrase("Account"),
     "sender": Phrase("Sender"),
     "recipient": Phrase("Recipient"),
