@@ -10,15 +10,24 @@ from pathlib import Path
 
 import pytest
 import structlog
-from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Engine
 
 from console.translation.language import ENGLISH
 from console.translation.language import VARIABLE as LANGUAGE_VARIABLE
 from db.engine import Database
-from tests.databases import MSSQL_VARIABLE, Databases, Gateway, PostgreSQL, PostgreSQLServer, SQLite, SqlServer
+from tests.databases import (
+    MSSQL_VARIABLE,
+    Databases,
+    Gateway,
+    PostgreSQL,
+    PostgreSQLServer,
+    SQLite,
+    SqlServer,
+    copy_postgresql,
+)
 from tests.doubles.clock import SettableClock
 from tests.doubles.one_result import one_result_on_each_connection
+from tests.doubles.private_keys import few_private_keys
 from tests.fork_server import ForkServer, running_fork_server
 from tests.paths import ROOT
 
@@ -39,20 +48,8 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _few_private_keys() -> Iterator[None]:
-    """Take RSA keys from a stock of eight for each size, one after the other: to make one takes 0.1 s."""
-    make = rsa.generate_private_key
-    made: dict[int, list[rsa.RSAPrivateKey]] = {}
-
-    def take(public_exponent: int, key_size: int, backend: object = None) -> rsa.RSAPrivateKey:
-        stock = made.setdefault(key_size, [])
-        if len(stock) < 8:
-            stock.append(make(public_exponent, key_size, backend))
-        else:
-            stock.append(stock.pop(0))
-        return stock[-1]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rsa, "generate_private_key", take)
+    """Save the time that RSA keys take."""
+    with few_private_keys():
         yield
 
 
@@ -116,14 +113,22 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session")
-def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SQLite:
-    return SQLite(tmp_path_factory.mktemp("template"))
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the test run, shared by the workers of pytest-xdist."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
-def postgresql_databases() -> Iterator[PostgreSQL]:
+def sqlite_databases(shared_folder: Path) -> SQLite:
+    return SQLite(shared_folder)
+
+
+@pytest.fixture(scope="session")
+def postgresql_databases(shared_folder: Path) -> Iterator[PostgreSQL]:
     # Not in pytest's folder, which another run of pytest closes to the user that the server runs as.
     with tempfile.TemporaryDirectory(prefix="mail-importer-") as folder:
+        copy_postgresql(shared_folder, Path(folder))
         server = PostgreSQLServer(Path(folder))
         yield PostgreSQL(server)
         server.stop()
