@@ -26,6 +26,7 @@ from tests.databases import (
     copy_postgresql,
 )
 from tests.doubles.clock import SettableClock
+from tests.doubles.compiled_once import statements_compiled_once
 from tests.doubles.one_result import one_result_on_each_connection
 from tests.doubles.private_keys import few_private_keys
 from tests.fork_server import ForkServer, running_fork_server
@@ -47,9 +48,9 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _few_private_keys() -> Iterator[None]:
-    """Save the time that RSA keys take."""
-    with few_private_keys():
+def _no_repeated_work() -> Iterator[None]:
+    """Save the time that RSA keys take, and that statements take to compile."""
+    with few_private_keys(), statements_compiled_once():
         yield
 
 

@@ -353,7 +353,7 @@ class World:
         metrics = ProcessorMetrics(CollectorRegistry())
         context = WorkerContext(share or self.share, self.clock, Random(1), metrics, limits, pulse=pulse or Pulse())
         return processor_of(
-            queue or self.queue, self.database, client, importer, context, host=host, action_poll_seconds=0.02
+            queue or self.queue, self.database, client, importer, context, host=host, action_poll_seconds=0.05
         )
 
     @asynccontextmanager
