@@ -29,22 +29,19 @@ from tests.doubles.clock import SettableClock
 from tests.doubles.compiled_once import statements_compiled_once
 from tests.doubles.one_result import one_result_on_each_connection
 from tests.doubles.private_keys import few_private_keys
+from tests.doubles.roots import trust_one_root
 from tests.fork_server import ForkServer, running_fork_server
-from tests.paths import ROOT
 
 pytest.register_assert_rewrite("tests.contract.queue_contract")
 
 
 def pytest_configure() -> None:
-    """Run commands, and the processes that tests start, in English on any machine, where one root is trusted.
-
-    Reading the roots of a real machine takes 30 ms for each TLS context, and no test needs them.
-    """
+    """Run commands, and the processes that tests start, in English on any machine, where one root is trusted."""
     os.environ[LANGUAGE_VARIABLE] = ENGLISH
     # Containers set it; each worker would then rewrite each test, and each process compile each module it imports.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
-    os.environ["SSL_CERT_FILE"] = str(ROOT / "tests" / "samples" / "system_roots.pem")
+    trust_one_root()
 
 
 @pytest.fixture(scope="session", autouse=True)

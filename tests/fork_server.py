@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from tests.doubles.private_keys import trust_private_keys
+from tests.doubles.roots import trust_one_root
 from tests.paths import ROOT
 
 _PRELOADED: Final = (
@@ -235,6 +236,7 @@ def main() -> None:
     for module in _PRELOADED:
         importlib.import_module(module)
     trust_private_keys()
+    trust_one_root()
     gc.collect()
     gc.freeze()  # a collection would copy the pages that processes share
     arguments = _Server(listener).serve()
