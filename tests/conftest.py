@@ -10,49 +10,44 @@ from pathlib import Path
 
 import pytest
 import structlog
-from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import Engine
 
 from console.translation.language import ENGLISH
 from console.translation.language import VARIABLE as LANGUAGE_VARIABLE
 from db.engine import Database
-from tests.databases import MSSQL_VARIABLE, Databases, Gateway, PostgreSQL, PostgreSQLServer, SQLite, SqlServer
+from tests.databases import (
+    MSSQL_VARIABLE,
+    Databases,
+    Gateway,
+    PostgreSQL,
+    PostgreSQLServer,
+    SQLite,
+    SqlServer,
+    copy_postgresql,
+)
 from tests.doubles.clock import SettableClock
+from tests.doubles.compiled_once import statements_compiled_once
 from tests.doubles.one_result import one_result_on_each_connection
+from tests.doubles.private_keys import few_private_keys
+from tests.doubles.roots import trust_one_root
 from tests.fork_server import ForkServer, running_fork_server
-from tests.paths import ROOT
 
 pytest.register_assert_rewrite("tests.contract.queue_contract")
 
 
 def pytest_configure() -> None:
-    """Run commands, and the processes that tests start, in English on any machine, where one root is trusted.
-
-    Reading the roots of a real machine takes 30 ms for each TLS context, and no test needs them.
-    """
+    """Run commands, and the processes that tests start, in English on any machine, where one root is trusted."""
     os.environ[LANGUAGE_VARIABLE] = ENGLISH
     # Containers set it; each worker would then rewrite each test, and each process compile each module it imports.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
-    os.environ["SSL_CERT_FILE"] = str(ROOT / "tests" / "samples" / "system_roots.pem")
+    trust_one_root()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _few_private_keys() -> Iterator[None]:
-    """Take RSA keys from a stock of eight for each size, one after the other: to make one takes 0.1 s."""
-    make = rsa.generate_private_key
-    made: dict[int, list[rsa.RSAPrivateKey]] = {}
-
-    def take(public_exponent: int, key_size: int, backend: object = None) -> rsa.RSAPrivateKey:
-        stock = made.setdefault(key_size, [])
-        if len(stock) < 8:
-            stock.append(make(public_exponent, key_size, backend))
-        else:
-            stock.append(stock.pop(0))
-        return stock[-1]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rsa, "generate_private_key", take)
+def _no_repeated_work() -> Iterator[None]:
+    """Save the time that RSA keys take, and that statements take to compile."""
+    with few_private_keys(), statements_compiled_once():
         yield
 
 
@@ -116,14 +111,22 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session")
-def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SQLite:
-    return SQLite(tmp_path_factory.mktemp("template"))
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the test run, shared by the workers of pytest-xdist."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
-def postgresql_databases() -> Iterator[PostgreSQL]:
+def sqlite_databases(shared_folder: Path) -> SQLite:
+    return SQLite(shared_folder)
+
+
+@pytest.fixture(scope="session")
+def postgresql_databases(shared_folder: Path) -> Iterator[PostgreSQL]:
     # Not in pytest's folder, which another run of pytest closes to the user that the server runs as.
     with tempfile.TemporaryDirectory(prefix="mail-importer-") as folder:
+        copy_postgresql(shared_folder, Path(folder))
         server = PostgreSQLServer(Path(folder))
         yield PostgreSQL(server)
         server.stop()

@@ -5,10 +5,13 @@ the tables of a schema that only this session knows, emptied. The last needs `MA
 URL of a database in which the login may create schemas; objects outside its own schemas are not touched.
 """
 
+import fcntl
 import itertools
 import os
 import shutil
 import signal
+import subprocess
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -75,12 +78,22 @@ class Databases(Protocol):
         """A gateway without tables."""
 
 
-class SQLite:
-    """Files in a folder of the test."""
+def _made_once(path: Path, make: Callable[[Path], None]) -> Path:
+    """A file or folder that the first process that asks for it makes; those of the same test run share it."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            unfinished = path.with_suffix(".new")
+            make(unfinished)
+            unfinished.rename(path)
+    return path
 
-    def __init__(self, folder: Path) -> None:
-        self.template = folder / "migrated.db"
-        _migrate(Gateway(f"sqlite:///{self.template}"))
+
+class SQLite:
+    """Files in a folder of the test, copied from one in a folder of the test run."""
+
+    def __init__(self, shared: Path) -> None:
+        self.template = _made_once(shared / "migrated.db", lambda path: _migrate(Gateway(f"sqlite:///{path}")))
 
     @contextmanager
     def migrated(self, folder: Path) -> Iterator[Gateway]:
@@ -130,9 +143,10 @@ class PostgreSQL:
         self.server = server
         self._numbers = itertools.count()
         self._idle: list[str] = []
-        server.execute('CREATE DATABASE "template_migrated"')
-        _migrate(Gateway(server.url("template_migrated")))
-        server.execute(_NOTE_CHANGES, database="template_migrated")
+        if not server.has("template_migrated"):
+            server.execute('CREATE DATABASE "template_migrated"')
+            _migrate(Gateway(server.url("template_migrated")))
+            server.execute(_NOTE_CHANGES, database="template_migrated")
 
     @contextmanager
     def migrated(self, folder: Path) -> Iterator[Gateway]:  # noqa: ARG002  # as the others
@@ -177,6 +191,22 @@ def _is_as_made(url: str) -> bool:
         engine.dispose()
 
 
+def copy_postgresql(shared: Path, folder: Path) -> None:
+    """Copy the files of a server that has the template into the folder of another, from a folder of the test run."""
+    _copy_tree(_made_once(shared / "postgresql", _make_postgresql), folder / "data")
+
+
+def _make_postgresql(path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="mail-importer-") as folder:
+        PostgreSQL(PostgreSQLServer(Path(folder))).server.stop()
+        _copy_tree(Path(folder) / "data", path)
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    """Copy with the owners, which `shutil` does not keep."""
+    subprocess.run(["cp", "-a", source, target], check=True)
+
+
 class PostgreSQLServer:
     """A PostgreSQL server of the session, from the pip package, on a Unix socket in its folder.
 
@@ -207,6 +237,12 @@ class PostgreSQLServer:
             connection.exec_driver_sql(statement)
         if database is not None:
             engine.dispose()
+
+    def has(self, database: str) -> bool:
+        """Check whether there is such a database."""
+        with self._engine.connect() as connection:
+            found = connection.scalar(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": database})
+        return found is not None
 
     @contextmanager
     def down(self) -> Iterator[None]:

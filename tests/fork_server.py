@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
+from tests.doubles.private_keys import trust_private_keys
+from tests.doubles.roots import trust_one_root
 from tests.paths import ROOT
 
 _PRELOADED: Final = (
@@ -233,6 +235,8 @@ def main() -> None:
     listener = socket.socket(fileno=int(sys.argv[1]))
     for module in _PRELOADED:
         importlib.import_module(module)
+    trust_private_keys()
+    trust_one_root()
     gc.collect()
     gc.freeze()  # a collection would copy the pages that processes share
     arguments = _Server(listener).serve()

@@ -55,11 +55,12 @@ set -e
 MAIL_IMPORTER_RECEIVER_PORT={port} mail-importer run all > run.log 2>&1 &
 role=$!
 trap 'kill $role' EXIT
-subscribed() {{ mail-importer accounts list --json | grep -q '"state": "active"'; }}
-for n in $(seq 40); do subscribed && break; sleep 0.5; done; subscribed
+logged() {{ for n in $(seq 400); do grep -q "$1" run.log && break; sleep 0.05; done; }}
+logged subscription_created
+mail-importer accounts list --json | grep -q '"state": "active"'
 {curl[1]}
-imported() {{ mail-importer accounts list --json | grep -qE '"imported": [1-9]'; }}
-for n in $(seq 40); do imported && break; sleep 0.5; done; imported
+logged message_imported
+mail-importer accounts list --json | grep -qE '"imported": [1-9]'
 """
     done = subprocess.run(
         ["bash", "-c", script],

@@ -35,7 +35,7 @@ LARGE: Final = 10
 KILLS: Final = 20
 
 _WATCHER: Final = """
-import os, sys
+import os, sys, time
 source, target = sys.argv[1:]
 number = 0
 while True:
@@ -43,6 +43,7 @@ while True:
         if not name.startswith("."):
             number += 1
             os.rename(os.path.join(source, name), os.path.join(target, f"{number}-{name}"))
+    time.sleep(0.002)  # else it takes a whole core
 """
 
 

@@ -26,7 +26,7 @@ from tests.doubles.broker.process import BrokerProcess, running_broker
 from tests.doubles.clock import SettableClock
 from tests.fork_server import ForkServer
 
-MESSAGES = 500
+MESSAGES = 300
 MAILBOXES = 12
 SECRET = "the same at every host, and not made up by one of them"
 

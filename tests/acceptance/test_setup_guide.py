@@ -33,8 +33,9 @@ async def test_the_guide_ends_in_test_passed(site: Site, tmp_path: Path) -> None
         "MAIL_IMPORTER_CERTIFICATE_STORE": str(sources / "certificates"),
         "VIRTUAL_ENV": "",
         "PYTHONPATH": "",
-        # Modules are compiled as they are imported: of most that pip installs none is.
-        "PIP_NO_COMPILE": "1",
+        # Modules are compiled as they are imported: of most that pip installs none is. The value that pip takes for
+        # yes is a "no": https://pip.pypa.io/en/stable/topics/configuration/#environment-variables
+        "PIP_NO_COMPILE": "no",
         # Equivalent to a clean machine: the interpreter, without the packages installed for the tests.
         "PATH": f"{Path(sys.base_prefix) / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin",
     }

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from types import ModuleType
 from typing import Any, Final
 
@@ -64,9 +65,15 @@ def consumed(connection: Connection) -> list[int]:
 def add_message(connection: Connection, name: str) -> int:
     """Import a message as far as a consumer sees it; return its number."""
     row = {"nAccountID": 1, "sGraphMessageID": name, "bHasAttachments": False, "dtImported": datetime(2027, 1, 1)}  # noqa: DTZ001  # as stored
-    stored = Table(message.name, MetaData(), *(Column(each.name, _plain(each.type)) for each in message.columns))
+    stored = _stored()
     connection.execute(insert(stored).values(row))
     return int(connection.scalars(select(stored.c.nMessageID).where(stored.c.sGraphMessageID == name)).one())
+
+
+@cache
+def _stored() -> Table:
+    """The table with plain types; SQLAlchemy compiles its statements again for each such object."""
+    return Table(message.name, MetaData(), *(Column(each.name, _plain(each.type)) for each in message.columns))
 
 
 def _plain(type_: Any) -> Any:  # noqa: ANN401  # SQLAlchemy's type

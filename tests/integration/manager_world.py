@@ -106,7 +106,7 @@ class Office:
             world.clock,
             Random(owner),
             self.metrics,
-            limits=ManagerLimits(poll_seconds=0.03, scheduler=limits or SchedulerLimits()),
+            limits=ManagerLimits(poll_seconds=0.05, scheduler=limits or SchedulerLimits()),
             page_size=self.page_size,
             max_waiting=self.max_waiting,
             finds_drift=reconciling,

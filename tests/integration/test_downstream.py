@@ -280,6 +280,8 @@ class Race:
                 module.move(self._engine, CONSUMER)
             except (RuntimeError, DBAPIError):
                 idle = 0
+            if idle:
+                time.sleep(0.005)  # else it takes a whole core
 
 
 @SERVERS

@@ -89,7 +89,11 @@ async def until(
     *,
     pause: float = 0.01,
 ) -> None:
-    """Return as soon as `condition` holds, polled at intervals of `pause`; fail when it does not in time."""
+    """Return as soon as `condition` holds; fail when it does not in time.
+
+    It is polled at intervals of `pause`, and less often, down to 20 times a second, the longer it takes: each look
+    costs as much computing time as the work that it waits for.
+    """
     deadline = time.monotonic() + seconds
     while True:
         found = condition()
@@ -100,6 +104,7 @@ async def until(
         if time.monotonic() > deadline:
             raise AssertionError(f"did not come true within {seconds:g} s")
         await asyncio.sleep(pause)
+        pause = max(pause, min(1.2 * pause, 0.05))
 
 
 @dataclass(frozen=True)
@@ -348,7 +353,7 @@ class World:
         metrics = ProcessorMetrics(CollectorRegistry())
         context = WorkerContext(share or self.share, self.clock, Random(1), metrics, limits, pulse=pulse or Pulse())
         return processor_of(
-            queue or self.queue, self.database, client, importer, context, host=host, action_poll_seconds=0.02
+            queue or self.queue, self.database, client, importer, context, host=host, action_poll_seconds=0.05
         )
 
     @asynccontextmanager

@@ -4,8 +4,6 @@ import asyncio
 import os
 import pty
 import re
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from console.main import cli
 from console.translation.language import LANGUAGES
 from db.engine import Database, make_engine, run_writing
 from db.queries import accounts, audit, subscriptions
+from tests.fork_server import ForkServer
 from tests.unit.console.conftest import CLIENT, NOW, TENANT, THUMBPRINT, USER, Run
 
 WIDTH = 80
@@ -95,14 +94,16 @@ def test_a_table_fits_80_columns(command: str, language: str, run: Run) -> None:
     assert "\x1b" not in result.stdout
 
 
-def on_terminal(folder: Path, *options: str, **environment: str) -> str:
+def on_terminal(server: ForkServer, folder: Path, *options: str, **environment: str) -> str:
     """Output of `certificates list` to a terminal."""
     ours, theirs = pty.openpty()
-    subprocess.run(
-        [sys.executable, "-m", "console", *options, "certificates", "list"],
-        cwd=folder, stdout=theirs, stderr=subprocess.DEVNULL, check=True,
+    process = server.start(
+        *("-m", "console", *options, "certificates", "list"),
+        cwd=folder,
+        stdout=theirs,
         env={**os.environ, "TERM": "xterm-256color", **environment},
-    )  # fmt: skip
+    )
+    assert process.wait(60) == 0
     os.close(theirs)
     printed = os.read(ours, 65536).decode()
     os.close(ours)
@@ -127,10 +128,12 @@ def test_a_test_of_settings_has_no_colours_for_those_who_want_none(monkeypatch: 
 
 
 @pytest.mark.slow
-def test_colours_are_for_terminals_and_for_those_who_want_them(run: Run, tmp_path: Path) -> None:
+def test_colours_are_for_terminals_and_for_those_who_want_them(
+    run: Run, fork_server: ForkServer, tmp_path: Path
+) -> None:
     run("certificates", "new", "--subject", "x")
-    assert "\x1b[1m" in on_terminal(tmp_path)
-    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", on_terminal(tmp_path, NO_COLOR="1"))
+    assert "\x1b[1m" in on_terminal(fork_server, tmp_path)
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", on_terminal(fork_server, tmp_path, NO_COLOR="1"))
     assert "\x1b" not in run("certificates", "list").stdout
-    assert "\x1b" not in on_terminal(tmp_path, "--color", "never")
-    assert "\x1b[1m" in on_terminal(tmp_path, "--color", "always", NO_COLOR="1")
+    assert "\x1b" not in on_terminal(fork_server, tmp_path, "--color", "never")
+    assert "\x1b[1m" in on_terminal(fork_server, tmp_path, "--color", "always", NO_COLOR="1")

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,10 @@ from db.connection import ConnectionOptions
 from db.engine import make_engine
 from db.errors import DriverMissing
 from tests.error_chain import error_text
+from tests.fork_server import ForkServer
 from tests.paths import ROOT
+
+Made = Callable[..., str]
 
 BY_TOKEN: Final = ConnectionOptions(access_token=lambda: "token")
 
@@ -161,9 +165,26 @@ def run_python(program: str, *arguments: str, **environment: str) -> str:
     ).stdout
 
 
-def made(url: str, **environment: str) -> str:
-    """Result of making an engine for a URL, in a process with this environment."""
-    output = run_python(_MAKE_ENGINE, url, **environment)
+@pytest.fixture
+def made(fork_server: ForkServer, tmp_path: Path) -> Made:
+    """Make an engine for a URL, in a process with this environment; return what is printed of it."""
+
+    def call(url: str, *, program: str = _MAKE_ENGINE, **environment: str) -> str:
+        printed = tmp_path / "printed"
+        with printed.open("w") as output:
+            process = fork_server.start("-c", program, url, env={**os.environ, **environment}, stdout=output, stderr=2)
+        assert process.wait(60) == 0
+        return _checked(printed.read_text())
+
+    return call
+
+
+def made_without(url: str, **environment: str) -> str:
+    """Like `made`, with variables that the interpreter reads as it starts."""
+    return _checked(run_python(_MAKE_ENGINE, url, **environment))
+
+
+def _checked(output: str) -> str:
     assert "S3cret" not in output
     assert "None." not in output
     return output
@@ -193,7 +214,7 @@ def registered(folder: Path, **drivers: Path | str) -> dict[str, str]:
 )
 def test_driver_manager_that_is_missing(tmp_path: Path, error: str, advice: str) -> None:
     """The error for a `pyodbc` that cannot be imported names the package to install."""
-    output = made(_PYODBC, **without("pyodbc", tmp_path, error))
+    output = made_without(_PYODBC, **without("pyodbc", tmp_path, error))
     assert output.startswith("DriverMissing:")
     assert advice in output
 
@@ -208,11 +229,11 @@ def test_driver_manager_that_is_missing(tmp_path: Path, error: str, advice: str)
 )
 def test_python_driver_that_is_not_installed(tmp_path: Path, url: str, module: str, command: str) -> None:
     """The error has the command that installs it."""
-    assert made(url, **without(module, tmp_path)).rstrip().endswith(f"is not installed. Install it: {command}")
+    assert made_without(url, **without(module, tmp_path)).rstrip().endswith(f"is not installed. Install it: {command}")
 
 
 @pytest.mark.slow
-def test_driver_that_the_url_does_not_name_is_found(tmp_path: Path) -> None:
+def test_driver_that_the_url_does_not_name_is_found(made: Made, tmp_path: Path) -> None:
     """The newest registered one is used, from 18 on; otherwise the one in Microsoft's Python package."""
     library = packaged_driver()
     assert made(_PYODBC, **registered(tmp_path)) == f"mssql pyodbc {library}\n"
@@ -229,7 +250,7 @@ def test_driver_that_the_url_does_not_name_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_driver_that_the_url_names_is_used(tmp_path: Path) -> None:
+def test_driver_that_the_url_names_is_used(made: Made, tmp_path: Path) -> None:
     """The URL gives its name, in any letter case, or its path."""
     library = packaged_driver()
     known = registered(tmp_path, ODBC_Driver_17_for_SQL_Server=library, ODBC_Driver_18_for_SQL_Server=library)
@@ -239,9 +260,9 @@ def test_driver_that_the_url_names_is_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_no_odbc_driver_at_all(tmp_path: Path) -> None:
+def test_no_odbc_driver_at_all(made: Made, tmp_path: Path) -> None:
     """The error has both ways to get one."""
-    output = run_python(_HIDE_PACKAGE + _MAKE_ENGINE, _PYODBC, **registered(tmp_path))
+    output = made(_PYODBC, program=_HIDE_PACKAGE + _MAKE_ENGINE, **registered(tmp_path))
     assert "There is no ODBC driver for SQL Server on this host." in output
     assert "pip install mssql-python-odbc, or msodbcsql18" in output
 
@@ -257,7 +278,7 @@ def test_no_odbc_driver_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_driver_that_is_not_registered(tmp_path: Path) -> None:
+def test_driver_that_is_not_registered(made: Made, tmp_path: Path) -> None:
     """The error lists the registered ones."""
     url = f"{_PYODBC}?driver=ODBC+Driver+18+for+SQL+Server"
     output = made(url, **registered(tmp_path, FreeTDS="/usr/lib/libtdsodbc.so", Other="/usr/lib/libother.so"))
@@ -267,7 +288,7 @@ def test_driver_that_is_not_registered(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("named", ["", "?driver=ODBC+Driver+18+for+SQL+Server"])
-def test_registered_driver_whose_file_is_gone(tmp_path: Path, named: str) -> None:
+def test_registered_driver_whose_file_is_gone(made: Made, tmp_path: Path, named: str) -> None:
     """An upgrade by hand has this effect: the list has a version that was removed."""
     gone = tmp_path / "libmsodbcsql-18.1.so.1.1"
     output = made(f"{_PYODBC}{named}", **registered(tmp_path, ODBC_Driver_18_for_SQL_Server=gone))
@@ -275,7 +296,7 @@ def test_registered_driver_whose_file_is_gone(tmp_path: Path, named: str) -> Non
 
 
 @pytest.mark.slow
-def test_registered_driver_without_a_file(tmp_path: Path) -> None:
+def test_registered_driver_without_a_file(made: Made, tmp_path: Path) -> None:
     """The list was edited by hand."""
     output = made(_PYODBC, **registered(tmp_path, ODBC_Driver_18_for_SQL_Server=""))
     assert "is registered without a library: its Driver= in odbcinst.ini is missing" in output
@@ -286,7 +307,7 @@ def test_registered_driver_without_a_file(tmp_path: Path) -> None:
     ("needed", "package"),
     [("libgssapi_krb5.so.9", "libgssapi-krb5-2"), ("libltdl.so.9", "libltdl7"), ("libodbcinst.so.9", "unixodbc")],
 )
-def test_driver_with_a_library_missing(tmp_path: Path, needed: str, package: str) -> None:
+def test_driver_with_a_library_missing(made: Made, tmp_path: Path, needed: str, package: str) -> None:
     """The driver manager would report the driver's own file; the error names the missing one, and its package."""
     if shutil.which("cc") is None:
         pytest.skip("needs a compiler: apt-get install gcc libc6-dev")
@@ -302,7 +323,7 @@ def test_driver_with_a_library_missing(tmp_path: Path, needed: str, package: str
 
 
 @pytest.mark.slow
-def test_driver_that_is_damaged(tmp_path: Path) -> None:
+def test_driver_that_is_damaged(made: Made, tmp_path: Path) -> None:
     """A file that is no library is reported with the loader's own reason."""
     (tmp_path / "libmsodbcsql.so").write_text("Dear Sir or Madam")
     output = made(_PYODBC, **registered(tmp_path, ODBC_Driver_18_for_SQL_Server=tmp_path / "libmsodbcsql.so"))
@@ -326,8 +347,9 @@ def test_sqlite_needs_no_odbc(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_commands_report_what_is_missing_before_anything_else(tmp_path: Path) -> None:
+def test_commands_report_what_is_missing_before_anything_else(fork_server: ForkServer, tmp_path: Path) -> None:
     """Every role and command ends at once with exit status 1 and the sentence."""
+    errors = tmp_path / "errors"
     environment = {
         **os.environ,
         **registered(tmp_path),
@@ -335,15 +357,11 @@ def test_commands_report_what_is_missing_before_anything_else(tmp_path: Path) ->
         "MAIL_IMPORTER_CLIENT_STATE_SECRET": "s" * 32,
     }
     for command in ("run all", "run processor", "db current", "db upgrade", "accounts list", "queue status"):
-        found = subprocess.run(
-            [sys.executable, "-m", "console", *command.split()],
-            cwd=tmp_path,
-            env={**environment, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        assert found.returncode == 1, command
-        assert "names the ODBC driver 'Nonesuch', which is not registered" in found.stderr, command
-        assert "Traceback" not in found.stderr, command
+        with errors.open("w") as output:
+            process = fork_server.start(
+                *("-m", "console", *command.split()), cwd=tmp_path, env=environment, stderr=output
+            )
+        assert process.wait(30) == 1, command
+        said = errors.read_text()
+        assert "names the ODBC driver 'Nonesuch', which is not registered" in said, command
+        assert "Traceback" not in said, command

@@ -13,7 +13,7 @@ from tests.databases import Gateway
 from tests.fork_server import ForkServer
 
 WRITERS: Final = 8
-MESSAGES: Final = 2000
+MESSAGES: Final = 500
 
 _WRITER: Final = f"""
 import asyncio, json, random, sys
@@ -52,7 +52,7 @@ asyncio.run(main(*sys.argv[1:]))
 def test_each_message_is_written_by_one_of_eight_and_read_whole(
     gateway: Gateway, database_engine: Engine, fork_server: ForkServer, tmp_path: Path
 ) -> None:
-    """Each of 2,000 messages is saved by exactly one process; a concurrent reader sees it with all below it."""
+    """Each of 500 messages is saved by exactly one process; a concurrent reader sees it with all below it."""
     outputs = [tmp_path / f"saved-{seed}" for seed in range(WRITERS)]
     writers = []
     for seed, path in enumerate(outputs):
