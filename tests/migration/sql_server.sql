@@ -181,7 +181,7 @@ BEGIN
         (N'tblEmailMessage', N'sBodyType', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 1, N'nvarchar(20)'),
         (N'tblEmailMessage', N'sBody', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblEmailMessage', N'bHasAttachments', N'bit', N'bit', NULL, NULL, 0, 0, 0, 0, N'bit'),
-        (N'tblEmailMessage', N'dtImported', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
+        (N'tblEmailMessage', N'dtImported', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
         (N'tblEmailMessage', N'sCorrelationID', N'nvarchar', N'nvarchar', 64, NULL, 0, 0, 0, 1, N'nvarchar(64)'),
         (N'tblEmailMessage', N'sSenderName', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblEmailMessage', N'sSenderAddress', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
@@ -291,7 +291,7 @@ BEGIN
         (N'tblMessageTrace', N'dtStarted', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 0, N'datetime2(7)'),
         (N'tblMessageTrace', N'dtFetched', N'datetime2', N'datetime2', NULL, 6, 0, 0, 0, 1, N'datetime2(7)'),
         (N'tblMessageTrace', N'dtEnded', N'datetime2', N'datetime2', NULL, 6, 0, 1, 0, 0, N'datetime2(7)'),
-        (N'tblMessageTrace', N'sOutcome', N'nvarchar', N'nvarchar', 20, NULL, 0, 0, 0, 0, N'nvarchar(20)'),
+        (N'tblMessageTrace', N'sOutcome', N'nvarchar', N'nvarchar', 20, NULL, 0, 1, 0, 0, N'nvarchar(20)'),
         (N'tblMessageTrace', N'sReason', N'nvarchar', N'nvarchar', 100, NULL, 0, 0, 0, 1, N'nvarchar(100)'),
         (N'tblMessageTrace', N'sDetail', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
         (N'tblMessageTrace', N'sDetailPhrase', N'nvarchar', N'nvarchar', -1, NULL, 0, 0, 0, 1, N'nvarchar(max)'),
@@ -1634,6 +1634,12 @@ END;
 GO
 IF @@TRANCOUNT > 0
 BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') AND name = N'IX_tblEmailMessage_dtImported')
+        CREATE INDEX [IX_tblEmailMessage_dtImported] ON [dbo].[tblEmailMessage] ([dtImported]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
     IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailMessage]', N'U') AND name = N'IX_tblEmailMessage_dtReceived')
         CREATE INDEX [IX_tblEmailMessage_dtReceived] ON [dbo].[tblEmailMessage] ([dtReceived]);
 END;
@@ -1939,6 +1945,12 @@ BEGIN
         )
     )
         ALTER TABLE [dbo].[tblEmailSeen] ADD CONSTRAINT [UQ_tblEmailSeen_nAccountID_sGraphMessageID] UNIQUE ([nAccountID], [sGraphMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblEmailSeen]', N'U') AND name = N'IX_tblEmailSeen_dtReceived')
+        CREATE INDEX [IX_tblEmailSeen_dtReceived] ON [dbo].[tblEmailSeen] ([dtReceived]);
 END;
 GO
 IF @@TRANCOUNT > 0
@@ -2371,6 +2383,12 @@ IF @@TRANCOUNT > 0
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblMessageTrace]', N'U') AND name = N'IX_tblMessageTrace_nAccountID_sGraphMessageID')
         CREATE INDEX [IX_tblMessageTrace_nAccountID_sGraphMessageID] ON [dbo].[tblMessageTrace] ([nAccountID], [sGraphMessageID]);
+END;
+GO
+IF @@TRANCOUNT > 0
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'[dbo].[tblMessageTrace]', N'U') AND name = N'IX_tblMessageTrace_sOutcome_dtEnded')
+        CREATE INDEX [IX_tblMessageTrace_sOutcome_dtEnded] ON [dbo].[tblMessageTrace] ([sOutcome], [dtEnded]);
 END;
 GO
 

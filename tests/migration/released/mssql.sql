@@ -836,4 +836,10 @@ CREATE INDEX [IX_tblConsoleToken_nUserID] ON past.[tblConsoleToken] ([nUserID]);
 
 ALTER TABLE past.[tblEmailAccountSettings] ADD [sConsoleAccess] NVARCHAR(max) NULL;
 
+CREATE INDEX [IX_tblEmailMessage_dtImported] ON past.[tblEmailMessage] ([dtImported]);
+
+CREATE INDEX [IX_tblEmailSeen_dtReceived] ON past.[tblEmailSeen] ([dtReceived]);
+
+CREATE INDEX [IX_tblMessageTrace_sOutcome_dtEnded] ON past.[tblMessageTrace] ([sOutcome], [dtEnded]);
+
 UPDATE past.[tblMailImporterVersion] SET version_num=N'0015', [sOldestProgram]=N'0001', [sOldestProgramOf]=N'0015';

@@ -822,4 +822,10 @@ CREATE INDEX "IX_tblConsoleToken_nUserID" ON "tblConsoleToken" ("nUserID");
 
 ALTER TABLE "tblEmailAccountSettings" ADD COLUMN "sConsoleAccess" TEXT;
 
+CREATE INDEX "IX_tblEmailMessage_dtImported" ON "tblEmailMessage" ("dtImported");
+
+CREATE INDEX "IX_tblEmailSeen_dtReceived" ON "tblEmailSeen" ("dtReceived");
+
+CREATE INDEX "IX_tblMessageTrace_sOutcome_dtEnded" ON "tblMessageTrace" ("sOutcome", "dtEnded");
+
 UPDATE "tblMailImporterVersion" SET version_num='0015', "sOldestProgram"='0001', "sOldestProgramOf"='0015';

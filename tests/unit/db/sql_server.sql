@@ -122,6 +122,12 @@ INSERT INTO [tblQueueAudit] ([sAction], [sWho], [sHost], [sQueue], [sSelection],
 GO
 INSERT INTO [tblSubscriptionSchedule] ([nAccountID], [dtDue]) VALUES (:nAccountID, :dtDue)
 GO
+SELECT (SELECT count(*) AS count_1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[dtImported] >= :dtImported_1 AND [tblEmailMessage].[dtImported] < :dtImported_2) AS anon_1, (SELECT count(*) AS count_2 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[dtImported] >= :dtImported_3 AND [tblEmailMessage].[dtImported] < :dtImported_4) AS anon_2
+GO
 SELECT :param_1 AS anon_1 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
@@ -221,6 +227,16 @@ SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountSettings].[nAccountID]
 FROM [tblEmailAccountSettings] LEFT OUTER JOIN [tblSubscriptionSchedule] ON [tblSubscriptionSchedule].[nAccountID] = [tblEmailAccountSettings].[nAccountID] 
 WHERE [tblSubscriptionSchedule].[nAccountID] IS NULL AND [tblEmailAccountSettings].[dtRemoved] IS NULL OR [tblSubscriptionSchedule].[dtDue] > :dtDue_1 AND [tblSubscriptionSchedule].[dtLeaseUntil] IS NULL AND ([tblSubscriptionSchedule].[sServed] IS NULL OR [tblSubscriptionSchedule].[sServed] != ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_2 + [tblEmailAccountSettings].[sUserID] + :param_3 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_4 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_5 + [tblEmailAccountSettings].[sFolder] + :param_6 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_7 ELSE :param_8 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_9 ELSE :param_10 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_11 ELSE :param_12 END) COLLATE Latin1_General_100_BIN2 OR [tblSubscriptionSchedule].[sServedWith] IS NULL OR [tblSubscriptionSchedule].[sServedWith] != :sServedWith_1)
 GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName] 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[dtRemoved] IS NULL ORDER BY [tblEmailAccountSettings].[sAccountName]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[sUserID], [tblMailboxAddress].[sAddress], [tblGraphSubscription].[sState], [tblGraphSubscription].[dtExpires], [tblFolderSync].[dtSwept], (SELECT TOP __[POSTCOMPILE_param_2] [tblEmailMessage].[dtImported] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = [tblEmailAccountSettings].[nAccountID] AND [tblEmailMessage].[dtReceived] IS NOT NULL ORDER BY [tblEmailMessage].[dtReceived] DESC) AS [dtImported] 
+FROM [tblEmailAccountSettings] LEFT OUTER JOIN [tblGraphSubscription] ON [tblGraphSubscription].[nAccountID] = [tblEmailAccountSettings].[nAccountID] LEFT OUTER JOIN [tblFolderSync] ON [tblFolderSync].[nAccountID] = [tblEmailAccountSettings].[nAccountID] LEFT OUTER JOIN [tblMailboxAddress] ON [tblMailboxAddress].[nAccountID] = [tblEmailAccountSettings].[nAccountID] AND [tblMailboxAddress].[sUserID] = [tblEmailAccountSettings].[sUserID] 
+WHERE [tblEmailAccountSettings].[dtRemoved] IS NULL AND [tblEmailAccountSettings].[sAccountName] > :sAccountName_1 AND [tblEmailAccountSettings].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) ORDER BY [tblEmailAccountSettings].[sAccountName]
+GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], [tblEmailAccountSettings].[sConsoleAccess], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_2 + [tblEmailAccountSettings].[sUserID] + :param_3 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_4 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_5 + [tblEmailAccountSettings].[sFolder] + :param_6 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_7 ELSE :param_8 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_9 ELSE :param_10 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_11 ELSE :param_12 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[dtRemoved] IS NOT NULL ORDER BY [tblEmailAccountSettings].[sAccountName]
@@ -255,6 +271,10 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailDuplicate].[nDuplicateID] AS number, [tblEmailMessage].[dtReceived] AS time 
 FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] 
 WHERE (lower([tblEmailMessage].[sFromName]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailMessage].[sFromAddress]) LIKE :lower_2 ESCAPE '\' OR lower([tblEmailMessage].[sSenderName]) LIKE :lower_3 ESCAPE '\' OR lower([tblEmailMessage].[sSenderAddress]) LIKE :lower_4 ESCAPE '\') AND lower([tblEmailMessage].[sSubject]) LIKE :lower_5 ESCAPE '\' AND [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_2 ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailDuplicate].[nDuplicateID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailDuplicate].[nDuplicateID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] 
+WHERE [tblEmailDuplicate].[nAccountID] + :nAccountID_1 IN (__[POSTCOMPILE_param_2]) AND [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailDuplicate].[nDuplicateID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailDuplicate].[nAccountID], [tblEmailDuplicate].[sGraphMessageID], [tblEmailDuplicate].[nMessageID], [tblEmailDuplicate].[dtSeen], [tblEmailDuplicate].[sReason], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailDuplicate].[nDuplicateID] AS number, [tblEmailMessage].[dtReceived] AS time 
 FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] 
@@ -312,6 +332,16 @@ WHERE [tblEmailMessage].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEm
 FROM [tblEmailSeen] 
 WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
 FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID]))) AND [tblEmailFailure].[nAccountID] + :nAccountID_1 IN (__[POSTCOMPILE_param_2]) ORDER BY coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) DESC, [tblEmailFailure].[nFailureID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFailure].[nFailureID], [tblEmailFailure].[nAccountID], [tblEmailFailure].[sGraphMessageID], [tblEmailFailure].[sState], [tblEmailFailure].[sInternetMessageID], [tblEmailFailure].[sSubject], [tblEmailFailure].[sFromName], [tblEmailFailure].[sFromAddress], [tblEmailFailure].[dtReceived], [tblEmailFailure].[nAttempts], [tblEmailFailure].[dtFirstFailed], [tblEmailFailure].[dtLastFailed], [tblEmailFailure].[dtNextAttempt], [tblEmailFailure].[sReason], [tblEmailFailure].[sDetail], [tblEmailFailure].[sDetailPhrase], [tblEmailFailure].[nFailureID] AS number, coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) AS time 
+FROM [tblEmailFailure] 
+WHERE NOT ((EXISTS (SELECT 1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailDuplicate] 
 WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID]))) ORDER BY coalesce([tblEmailFailure].[dtReceived], [tblEmailFailure].[dtFirstFailed]) DESC, [tblEmailFailure].[nFailureID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nFileID] 
@@ -331,9 +361,17 @@ SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nFileID], [tblEmailFile].[nMe
 FROM [tblEmailFile] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
 WHERE [tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2) AND [tblEmailFile].[sFolderKey] = :sFolderKey_1 ORDER BY [tblEmailFile].[dtDue], [tblEmailFile].[nFileID]
 GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nFileID], [tblEmailFile].[nMessageID], [tblEmailFile].[nRuleID], [tblEmailRule].[sName], [tblEmailMessage].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailFile].[nRun], [tblEmailFile].[sPart], [tblEmailFile].[sFolder], [tblEmailFile].[sFileName], [tblEmailFile].[sTargetPath], [tblEmailFile].[sState], [tblEmailFile].[nAttempts], [tblEmailFile].[sReason], [tblEmailFile].[sDetail], [tblEmailFile].[sDetailPhrase], [tblEmailFile].[nSize], [tblEmailFile].[dtCreated], [tblEmailFile].[dtDue], [tblEmailFile].[dtRetryUntil], [tblEmailFile].[dtSaved] 
+FROM [tblEmailFile] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailFile].[nMessageID] LEFT OUTER JOIN [tblEmailRule] ON [tblEmailRule].[nRuleID] = [tblEmailFile].[nRuleID] LEFT OUTER JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] 
+WHERE [tblEmailFile].[dtSaved] > :dtSaved_1 AND [tblEmailFile].[sFolderKey] = :sFolderKey_1 AND [tblEmailFile].[nRuleID] = :nRuleID_1 AND ([tblEmailMessage].[nAccountID] NOT IN (__[POSTCOMPILE_without])) ORDER BY [tblEmailFile].[dtSaved] DESC, [tblEmailFile].[nFileID] DESC
+GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[sFolderKey], [tblEmailFile].[sFolder] 
 FROM [tblEmailFile] 
 WHERE [tblEmailFile].[sState] = :sState_1 AND ([tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2) AND ([tblEmailFile].[sFolderKey] NOT IN (__[POSTCOMPILE_sFolderKey_1])) ORDER BY [tblEmailFile].[dtDue]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[sFolderKey], count(*) AS [nWaiting], min(CASE WHEN ([tblEmailFile].[nAttempts] = :nAttempts_1) THEN [tblEmailFile].[dtDue] END) AS [dtDue], min(CASE WHEN ([tblEmailFile].[nAttempts] > :nAttempts_2) THEN [tblEmailFile].[dtDue] END) AS [dtAttempted] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sFolderKey] = :sFolderKey_1 GROUP BY [tblEmailFile].[sFolderKey] ORDER BY count(*) DESC, [tblEmailFile].[sFolderKey]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[sFolderKey], count(*) AS [nWaiting], min(CASE WHEN ([tblEmailFile].[nAttempts] = :nAttempts_1) THEN [tblEmailFile].[dtDue] END) AS [dtDue], min(CASE WHEN ([tblEmailFile].[nAttempts] > :nAttempts_2) THEN [tblEmailFile].[dtDue] END) AS [dtAttempted] 
 FROM [tblEmailFile] 
@@ -361,6 +399,14 @@ WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND low
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nRulesMatched], [tblEmailMessage].[sRuleState], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
 FROM [tblEmailMessage] 
+WHERE ([tblEmailMessage].[sRuleState] + :sRuleState_1) IN (__[POSTCOMPILE_param_2]) AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NOT NULL ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailMessage].[nMessageID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nRulesMatched], [tblEmailMessage].[sRuleState], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailMessage] 
+WHERE ([tblEmailMessage].[sRuleState] + :sRuleState_1) IN (__[POSTCOMPILE_param_2]) AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NULL ORDER BY [tblEmailMessage].[nMessageID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nRulesMatched], [tblEmailMessage].[sRuleState], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailMessage] 
 WHERE (lower([tblEmailMessage].[sFromName]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailMessage].[sFromAddress]) LIKE :lower_2 ESCAPE '\' OR lower([tblEmailMessage].[sSenderName]) LIKE :lower_3 ESCAPE '\' OR lower([tblEmailMessage].[sSenderAddress]) LIKE :lower_4 ESCAPE '\') AND lower([tblEmailMessage].[sSubject]) LIKE :lower_5 ESCAPE '\' AND (EXISTS (SELECT 1 
 FROM [tblEmailRecipient] 
 WHERE [tblEmailRecipient].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailRecipient].[sKind] IN (__[POSTCOMPILE_sKind_1]) AND (lower([tblEmailRecipient].[sAddress]) LIKE :lower_6 ESCAPE '\' OR lower([tblEmailRecipient].[sName]) LIKE :lower_7 ESCAPE '\'))) AND (EXISTS (SELECT 1 
@@ -378,6 +424,14 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nRulesMatched], [tblEmailMessage].[sRuleState], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[dtReceived] IS NULL ORDER BY [tblEmailMessage].[nMessageID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nRulesMatched], [tblEmailMessage].[sRuleState], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] + :nAccountID_1 IN (__[POSTCOMPILE_param_2]) AND [tblEmailMessage].[dtReceived] IS NOT NULL ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailMessage].[nMessageID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[dtImported], [tblEmailMessage].[nRulesMatched], [tblEmailMessage].[sRuleState], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[nMessageID] AS number, [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] + :nAccountID_1 IN (__[POSTCOMPILE_param_2]) AND [tblEmailMessage].[dtReceived] IS NULL ORDER BY [tblEmailMessage].[nMessageID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID] 
 FROM [tblEmailMessage] 
@@ -411,11 +465,23 @@ WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmail
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sRuleState], [tblEmailMessage].[nRulesMatched] 
 FROM [tblEmailMessage] 
+WHERE ([tblEmailMessage].[nAccountID] NOT IN (__[POSTCOMPILE_without])) AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND ([tblEmailMessage].[dtReceived] > :dtReceived_2 OR [tblEmailMessage].[dtReceived] = :dtReceived_3 AND [tblEmailMessage].[nMessageID] > :nMessageID_1) ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sRuleState], [tblEmailMessage].[nRulesMatched] 
+FROM [tblEmailMessage] 
+WHERE ([tblEmailMessage].[nAccountID] NOT IN (__[POSTCOMPILE_without])) AND [tblEmailMessage].[dtReceived] IS NOT NULL ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailMessage].[nMessageID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sRuleState], [tblEmailMessage].[nRulesMatched] 
+FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND ([tblEmailMessage].[dtReceived] > :dtReceived_2 OR [tblEmailMessage].[dtReceived] = :dtReceived_3 AND [tblEmailMessage].[nMessageID] > :nMessageID_1) ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sRuleState], [tblEmailMessage].[nRulesMatched] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[dtReceived] >= :dtReceived_1 ORDER BY [tblEmailMessage].[dtReceived], [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sRuleState], [tblEmailMessage].[nRulesMatched] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] <= :dtReceived_1 AND ([tblEmailMessage].[dtReceived] < :dtReceived_2 OR [tblEmailMessage].[nMessageID] < :nMessageID_1) ORDER BY [tblEmailMessage].[dtReceived] DESC, [tblEmailMessage].[nMessageID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[nAfterImportAttempts] 
 FROM [tblEmailMessage] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
@@ -432,6 +498,13 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailRuleChange].[nChangeID], [tblEmailRuleChange].[nRuleID] 
+FROM [tblEmailRuleChange] 
+WHERE [tblEmailRuleChange].[nRuleID] = :nRuleID_1 ORDER BY [tblEmailRuleChange].[nChangeID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailRuleChange].[nChangeID], [tblEmailRuleChange].[nRuleID] 
+FROM [tblEmailRuleChange] ORDER BY [tblEmailRuleChange].[nChangeID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailRule].[nRuleID] 
 FROM [tblEmailRule] 
@@ -460,6 +533,10 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[sInternetMessageID], [tblEmailSeen].[sFromAddress], [tblEmailSeen].[sReason], [tblEmailSeen].[sRule], [tblEmailSeen].[dtSeen], [tblEmailSeen].[nSeenID] AS number, [tblEmailSeen].[dtReceived] AS time 
 FROM [tblEmailSeen] 
 WHERE [tblEmailSeen].[dtReceived] IS NULL ORDER BY [tblEmailSeen].[nSeenID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[sInternetMessageID], [tblEmailSeen].[sFromAddress], [tblEmailSeen].[sReason], [tblEmailSeen].[sRule], [tblEmailSeen].[dtSeen], [tblEmailSeen].[nSeenID] AS number, [tblEmailSeen].[dtReceived] AS time 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] + :nAccountID_1 IN (__[POSTCOMPILE_param_2]) AND [tblEmailSeen].[dtReceived] IS NOT NULL AND [tblEmailSeen].[dtReceived] >= :dtReceived_1 ORDER BY [tblEmailSeen].[dtReceived] DESC, [tblEmailSeen].[nSeenID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nSeenID] 
 FROM [tblEmailSeen] 
@@ -500,6 +577,34 @@ FROM [tblEmailDuplicate]
 WHERE [tblEmailDuplicate].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) AND NOT (EXISTS (SELECT 1 
 FROM [tblEmailFailure] 
 WHERE [tblEmailFailure].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailFailure].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) AND [tblMessageTrace].[dtEnded] >= :dtEnded_1 ORDER BY [tblMessageTrace].[dtEnded] DESC, [tblMessageTrace].[nTraceID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], [tblMessageTrace].[sInternetMessageID], [tblMessageTrace].[sSubject], [tblMessageTrace].[nTraceID] AS number, [tblMessageTrace].[dtEnded] AS time 
+FROM [tblMessageTrace] 
+WHERE [tblMessageTrace].[sOutcome] = :sOutcome_1 AND [tblMessageTrace].[nAccountID] IS NOT NULL AND [tblMessageTrace].[sGraphMessageID] IS NOT NULL AND NOT (EXISTS (SELECT 1 
+FROM [tblMessageTrace] AS later 
+WHERE later.[nAccountID] = [tblMessageTrace].[nAccountID] AND later.[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID] AND later.[sOutcome] = :sOutcome_2 AND later.[nTraceID] > [tblMessageTrace].[nTraceID])) AND NOT (EXISTS (SELECT 1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) AND NOT (EXISTS (SELECT 1 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) AND NOT (EXISTS (SELECT 1 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) AND NOT (EXISTS (SELECT 1 
+FROM [tblEmailFailure] 
+WHERE [tblEmailFailure].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailFailure].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) AND [tblMessageTrace].[nAccountID] + :nAccountID_1 IN (__[POSTCOMPILE_param_2]) AND [tblMessageTrace].[dtEnded] >= :dtEnded_1 ORDER BY [tblMessageTrace].[dtEnded] DESC, [tblMessageTrace].[nTraceID] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nAccountID], [tblMessageTrace].[sGraphMessageID], [tblMessageTrace].[sInternetMessageID], [tblMessageTrace].[sSubject], [tblMessageTrace].[nTraceID] AS number, [tblMessageTrace].[dtEnded] AS time 
+FROM [tblMessageTrace] 
+WHERE [tblMessageTrace].[sOutcome] = :sOutcome_1 AND [tblMessageTrace].[nAccountID] IS NOT NULL AND [tblMessageTrace].[sGraphMessageID] IS NOT NULL AND NOT (EXISTS (SELECT 1 
+FROM [tblMessageTrace] AS later 
+WHERE later.[nAccountID] = [tblMessageTrace].[nAccountID] AND later.[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID] AND later.[sOutcome] = :sOutcome_2 AND later.[nTraceID] > [tblMessageTrace].[nTraceID])) AND NOT (EXISTS (SELECT 1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) AND NOT (EXISTS (SELECT 1 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) AND NOT (EXISTS (SELECT 1 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) AND NOT (EXISTS (SELECT 1 
+FROM [tblEmailFailure] 
+WHERE [tblEmailFailure].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailFailure].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) ORDER BY [tblMessageTrace].[dtEnded] DESC, [tblMessageTrace].[nTraceID] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[nTraceID] 
 FROM [tblMessageTrace] 
@@ -622,6 +727,14 @@ GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], [tblEmailAccountSettings].[sConsoleAccess], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
 FROM [tblEmailAccountSettings] LEFT OUTER JOIN [tblGraphSubscription] ON [tblGraphSubscription].[nAccountID] = [tblEmailAccountSettings].[nAccountID] 
 WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_2 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL AND [tblGraphSubscription].[nAccountID] IS NULL
+GO
+SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sConsoleAccess] 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[sConsoleAccess] IS NOT NULL
+GO
+SELECT [tblEmailAccountSettings].[sConsoleAccess] 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1
 GO
 SELECT [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], min([tblEmailAccountSettings].[sAccountName]) AS min_1, count(*) AS count_1 
 FROM [tblEmailAccountSettings] 
@@ -781,6 +894,10 @@ SELECT [tblEmailIdentity].[nMessageID], [tblEmailMessage].[sGraphMessageID], [tb
 FROM [tblEmailIdentity] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailIdentity].[nMessageID] 
 WHERE [tblEmailIdentity].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailIdentity].[sIdentity] IN (__[POSTCOMPILE_identities])
 GO
+SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[nMessageID], [tblEmailMessage].[sGraphMessageID] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
+GO
 SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState], count(*) AS count_1 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[sAfterImportState] IN (__[POSTCOMPILE_sAfterImportState_1]) AND [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) GROUP BY [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState]
@@ -826,6 +943,10 @@ SELECT [tblEmailMessage].[nMessageID]
 FROM [tblEmailMessage] WITH (UPDLOCK, ROWLOCK) 
 WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) ORDER BY [tblEmailMessage].[nMessageID]
 GO
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sRuleState], [tblEmailMessage].[nRulesMatched] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
+GO
 SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[dtImported], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[sSubject], CAST(NULL AS NVARCHAR(max)) AS [sText], CASE WHEN ([tblEmailMessage].[sBodyType] = :sBodyType_1 AND [tblEmailMessage].[sBody] IS NOT NULL) THEN 1 ELSE 0 END AS [bHtml] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_numbers]) ORDER BY [tblEmailMessage].[nMessageID]
@@ -833,6 +954,10 @@ GO
 SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[dtImported], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[sSubject], [tblEmailMessage].[sBodyText] AS [sText], CASE WHEN ([tblEmailMessage].[sBodyType] = :sBodyType_1 AND [tblEmailMessage].[sBody] IS NOT NULL) THEN 1 ELSE 0 END AS [bHtml] 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nMessageID] IN (__[POSTCOMPILE_numbers]) ORDER BY [tblEmailMessage].[nMessageID]
+GO
+SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sConversationID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtSent], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sImportance], [tblEmailMessage].[sBodyType], [tblEmailMessage].[bHasAttachments], [tblEmailMessage].[dtImported], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[sSenderName], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[dtCreated], [tblEmailMessage].[sCategories], [tblEmailMessage].[sFlagStatus], [tblEmailMessage].[sConversationIndex], [tblEmailMessage].[bRead], [tblEmailMessage].[sWebLink], [tblEmailMessage].[sParentFolderID], [tblEmailMessage].[sChangeKey], [tblEmailMessage].[nSize], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[sAfterImportDetailPhrase], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue], [tblEmailMessage].[sRuleState], [tblEmailMessage].[nRulesMatched] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
 GO
 SELECT [tblEmailMessage].[nMessageID], [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], [tblEmailMessage].[sInternetMessageID], [tblEmailMessage].[sConversationID], [tblEmailMessage].[sSubject], [tblEmailMessage].[sFromName], [tblEmailMessage].[sFromAddress], [tblEmailMessage].[dtSent], [tblEmailMessage].[dtReceived], [tblEmailMessage].[sImportance], [tblEmailMessage].[sBodyType], [tblEmailMessage].[sBody], [tblEmailMessage].[bHasAttachments], [tblEmailMessage].[dtImported], [tblEmailMessage].[sCorrelationID], [tblEmailMessage].[sSenderName], [tblEmailMessage].[sSenderAddress], [tblEmailMessage].[dtCreated], [tblEmailMessage].[sCategories], [tblEmailMessage].[sFlagStatus], [tblEmailMessage].[sConversationIndex], [tblEmailMessage].[sBodyText], [tblEmailMessage].[bRead], [tblEmailMessage].[sWebLink], [tblEmailMessage].[sParentFolderID], [tblEmailMessage].[sChangeKey], [tblEmailMessage].[nSize], [tblEmailMessage].[sAfterImport], [tblEmailMessage].[sAfterImportState], [tblEmailMessage].[sAfterImportDetail], [tblEmailMessage].[sAfterImportDetailPhrase], [tblEmailMessage].[nAfterImportAttempts], [tblEmailMessage].[dtAfterImportDue], [tblEmailMessage].[sRuleState], [tblEmailMessage].[nRulesMatched] 
 FROM [tblEmailMessage] 
@@ -847,6 +972,10 @@ FROM [tblEmailMessage]
 WHERE [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_accounts]) AND [tblEmailMessage].[dtReceived] IN (__[POSTCOMPILE_times]) AND [tblEmailMessage].[sInternetMessageID] IN (__[POSTCOMPILE_internet_ids])
 GO
 SELECT [tblEmailMessage].[sBodyText] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
+GO
+SELECT [tblEmailMessage].[sBodyType], substring([tblEmailMessage].[sBody], :substring_2, :substring_3) AS substring_1 
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
 GO
@@ -897,6 +1026,24 @@ GO
 SELECT [tblEmailRecipient].[nMessageID], count(*) AS count_1 
 FROM [tblEmailRecipient] 
 WHERE [tblEmailRecipient].[nMessageID] IN (__[POSTCOMPILE_nMessageID_1]) GROUP BY [tblEmailRecipient].[nMessageID]
+GO
+SELECT [tblEmailRuleChange].[nChangeID], [tblEmailRuleChange].[nRuleID], [tblEmailRuleChange].[dtChanged], [tblEmailRuleChange].[sAction], [tblEmailRuleChange].[sWho], [tblEmailRuleChange].[sHost], [tblEmailRuleChange].[sSettings] 
+FROM [tblEmailRuleChange] 
+WHERE [tblEmailRuleChange].[nChangeID] >= :nChangeID_1
+GO
+SELECT [tblEmailRuleChange].[nChangeID], [tblEmailRuleChange].[nRuleID], [tblEmailRuleChange].[dtChanged], [tblEmailRuleChange].[sAction], [tblEmailRuleChange].[sWho], [tblEmailRuleChange].[sHost], [tblEmailRuleChange].[sSettings] 
+FROM [tblEmailRuleChange] 
+WHERE [tblEmailRuleChange].[nChangeID] IN (SELECT max([tblEmailRuleChange].[nChangeID]) AS max_1 
+FROM [tblEmailRuleChange] 
+WHERE [tblEmailRuleChange].[nRuleID] IN (__[POSTCOMPILE_nRuleID_1]) AND [tblEmailRuleChange].[nChangeID] < :nChangeID_1 GROUP BY [tblEmailRuleChange].[nRuleID])
+GO
+SELECT [tblEmailRuleChange].[nChangeID], [tblEmailRuleChange].[nRuleID], [tblEmailRuleChange].[dtChanged], [tblEmailRuleChange].[sAction], [tblEmailRuleChange].[sWho], [tblEmailRuleChange].[sHost], [tblEmailRuleChange].[sSettings] 
+FROM [tblEmailRuleChange] 
+WHERE [tblEmailRuleChange].[nRuleID] = :nRuleID_1 AND [tblEmailRuleChange].[nChangeID] >= :nChangeID_1
+GO
+SELECT [tblEmailRuleChange].[nChangeID], [tblEmailRuleChange].[nRuleID], [tblEmailRuleChange].[dtChanged], [tblEmailRuleChange].[sAction], [tblEmailRuleChange].[sWho], [tblEmailRuleChange].[sHost], [tblEmailRuleChange].[sSettings] 
+FROM [tblEmailRuleChange] 
+WHERE [tblEmailRuleChange].[nRuleID] = :nRuleID_1 ORDER BY [tblEmailRuleChange].[nRuleID], [tblEmailRuleChange].[nChangeID]
 GO
 SELECT [tblEmailRuleChange].[nChangeID], [tblEmailRuleChange].[nRuleID], [tblEmailRuleChange].[dtChanged], [tblEmailRuleChange].[sAction], [tblEmailRuleChange].[sWho], [tblEmailRuleChange].[sHost], [tblEmailRuleChange].[sSettings] 
 FROM [tblEmailRuleChange] ORDER BY [tblEmailRuleChange].[nRuleID], [tblEmailRuleChange].[nChangeID]
@@ -1056,10 +1203,89 @@ FROM [tblEmailDuplicate]
 WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])))) AS anon_1 JOIN [tblEmailFailure] ON [tblEmailFailure].[nFailureID] = anon_1.[nFailureID] 
 WHERE anon_1.place = :place_1
 GO
+SELECT anon_1.[nRuleID], count(*) AS [nFiles] 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nRuleID] AS [nRuleID] 
+FROM [tblEmailFile] 
+WHERE [tblEmailFile].[dtSaved] > :dtSaved_1 ORDER BY [tblEmailFile].[dtSaved] DESC) AS anon_1 GROUP BY anon_1.[nRuleID]
+GO
 SELECT anon_1.[nRuleID], count(*) AS [nFiles], max(anon_1.[nFileID]) AS [nNewest] 
 FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nRuleID] AS [nRuleID], [tblEmailFile].[nFileID] AS [nFileID] 
 FROM [tblEmailFile] 
 WHERE [tblEmailFile].[sState] = :sState_1) AS anon_1 GROUP BY anon_1.[nRuleID]
+GO
+SELECT count(*) AS count_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] 1 AS one 
+FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] 
+WHERE (lower([tblEmailMessage].[sFromName]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailMessage].[sFromAddress]) LIKE :lower_2 ESCAPE '\' OR lower([tblEmailMessage].[sSenderName]) LIKE :lower_3 ESCAPE '\' OR lower([tblEmailMessage].[sSenderAddress]) LIKE :lower_4 ESCAPE '\') AND lower([tblEmailMessage].[sSubject]) LIKE :lower_5 ESCAPE '\' AND (EXISTS (SELECT 1 
+FROM [tblEmailRecipient] 
+WHERE [tblEmailRecipient].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailRecipient].[sKind] IN (__[POSTCOMPILE_sKind_1]) AND (lower([tblEmailRecipient].[sAddress]) LIKE :lower_6 ESCAPE '\' OR lower([tblEmailRecipient].[sName]) LIKE :lower_7 ESCAPE '\'))) AND (EXISTS (SELECT 1 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND lower([tblEmailAttachment].[sFileName]) LIKE :lower_8 ESCAPE '\')) AND [tblEmailDuplicate].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_2) AS anon_1
+GO
+SELECT count(*) AS count_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] 1 AS one 
+FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] 
+WHERE [tblEmailMessage].[dtReceived] IS NOT NULL) AS anon_1
+GO
+SELECT count(*) AS count_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] 1 AS one 
+FROM [tblEmailDuplicate] JOIN [tblEmailMessage] ON [tblEmailMessage].[nMessageID] = [tblEmailDuplicate].[nMessageID] 
+WHERE [tblEmailMessage].[dtReceived] IS NULL) AS anon_1
+GO
+SELECT count(*) AS count_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] 1 AS one 
+FROM [tblEmailFailure] 
+WHERE NOT ((EXISTS (SELECT 1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])) OR (EXISTS (SELECT 1 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nAccountID] = [tblEmailFailure].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblEmailFailure].[sGraphMessageID])))) AS anon_1
+GO
+SELECT count(*) AS count_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] 1 AS one 
+FROM [tblEmailMessage] 
+WHERE (lower([tblEmailMessage].[sFromName]) LIKE :lower_1 ESCAPE '\' OR lower([tblEmailMessage].[sFromAddress]) LIKE :lower_2 ESCAPE '\' OR lower([tblEmailMessage].[sSenderName]) LIKE :lower_3 ESCAPE '\' OR lower([tblEmailMessage].[sSenderAddress]) LIKE :lower_4 ESCAPE '\') AND lower([tblEmailMessage].[sSubject]) LIKE :lower_5 ESCAPE '\' AND (EXISTS (SELECT 1 
+FROM [tblEmailRecipient] 
+WHERE [tblEmailRecipient].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailRecipient].[sKind] IN (__[POSTCOMPILE_sKind_1]) AND (lower([tblEmailRecipient].[sAddress]) LIKE :lower_6 ESCAPE '\' OR lower([tblEmailRecipient].[sName]) LIKE :lower_7 ESCAPE '\'))) AND (EXISTS (SELECT 1 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND lower([tblEmailAttachment].[sFileName]) LIKE :lower_8 ESCAPE '\')) AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_2) AS anon_1
+GO
+SELECT count(*) AS count_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] 1 AS one 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[dtReceived] IS NOT NULL) AS anon_1
+GO
+SELECT count(*) AS count_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] 1 AS one 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[dtReceived] IS NULL) AS anon_1
+GO
+SELECT count(*) AS count_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] 1 AS one 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[dtReceived] IS NOT NULL) AS anon_1
+GO
+SELECT count(*) AS count_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] 1 AS one 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[dtReceived] IS NULL) AS anon_1
+GO
+SELECT count(*) AS count_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] 1 AS one 
+FROM [tblMessageTrace] 
+WHERE [tblMessageTrace].[sOutcome] = :sOutcome_1 AND [tblMessageTrace].[nAccountID] IS NOT NULL AND [tblMessageTrace].[sGraphMessageID] IS NOT NULL AND NOT (EXISTS (SELECT 1 
+FROM [tblMessageTrace] AS later 
+WHERE later.[nAccountID] = [tblMessageTrace].[nAccountID] AND later.[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID] AND later.[sOutcome] = :sOutcome_2 AND later.[nTraceID] > [tblMessageTrace].[nTraceID])) AND NOT (EXISTS (SELECT 1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailMessage].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) AND NOT (EXISTS (SELECT 1 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailSeen].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) AND NOT (EXISTS (SELECT 1 
+FROM [tblEmailDuplicate] 
+WHERE [tblEmailDuplicate].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailDuplicate].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID])) AND NOT (EXISTS (SELECT 1 
+FROM [tblEmailFailure] 
+WHERE [tblEmailFailure].[nAccountID] = [tblMessageTrace].[nAccountID] AND [tblEmailFailure].[sGraphMessageID] = [tblMessageTrace].[sGraphMessageID]))) AS anon_1
 GO
 SELECT count(*) AS count_1 
 FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID] AS [nMessageID] 
@@ -1076,6 +1302,14 @@ FROM [tblAlert]
 WHERE [tblAlert].[sTarget] = :sTarget_1 AND [tblAlert].[sState] = :sState_1
 GO
 SELECT count(*) AS count_1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL
+GO
+SELECT count(*) AS count_1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[dtRemoved] IS NULL
+GO
+SELECT count(*) AS count_1 
 FROM [tblEmailSeen] 
 WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1 AND ([tblEmailSeen].[dtReceived] < :dtReceived_1 OR [tblEmailSeen].[dtReceived] IS NULL AND [tblEmailSeen].[dtSeen] < :dtSeen_1)
 GO
@@ -1089,6 +1323,26 @@ FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[dtReceived] AS time
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[dtReceived] >= :dtReceived_1 AND [tblEmailMessage].[dtReceived] < :dtReceived_2 AND [tblEmailMessage].[nAccountID] = :nAccountID_1 ORDER BY [tblEmailMessage].[dtReceived] DESC) AS anon_1
 GO
+SELECT count(*) AS count_1, min(anon_1.time) AS min_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[dtReceived] IS NOT NULL AND [tblEmailMessage].[nAccountID] = :nAccountID_1 ORDER BY [tblEmailMessage].[dtReceived] DESC) AS anon_1
+GO
+SELECT count(*) AS count_1, min(anon_1.time) AS min_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[dtReceived] AS time 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[dtReceived] IS NOT NULL ORDER BY [tblEmailMessage].[dtReceived] DESC) AS anon_1
+GO
+SELECT count(*) AS count_1, min(anon_1.time) AS min_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[dtReceived] AS time 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[dtReceived] IS NOT NULL ORDER BY [tblEmailSeen].[dtReceived] DESC) AS anon_1
+GO
+SELECT count(*) AS count_1, min(anon_1.time) AS min_1 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblMessageTrace].[dtEnded] AS time 
+FROM [tblMessageTrace] 
+WHERE [tblMessageTrace].[sOutcome] = :sOutcome_1 ORDER BY [tblMessageTrace].[dtEnded] DESC) AS anon_1
+GO
 SELECT max([tblAlert].[dtEnded]) AS max_1 
 FROM [tblAlert] 
 WHERE [tblAlert].[sTarget] = :sTarget_1 AND [tblAlert].[sState] = :sState_1
@@ -1100,6 +1354,9 @@ GO
 SELECT max([tblEmailFile].[nRun]) AS max_1 
 FROM [tblEmailFile] 
 WHERE [tblEmailFile].[nMessageID] = :nMessageID_1 AND [tblEmailFile].[nRuleID] IN (__[POSTCOMPILE_nRuleID_1])
+GO
+SELECT max([tblEmailMessage].[dtImported]) AS max_1 
+FROM [tblEmailMessage]
 GO
 SELECT min([tblEmailMessage].[dtImported]) AS min_1 
 FROM [tblEmailMessage] 
