@@ -119,6 +119,9 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     "text": Phrase("plain text"),
     "both": Phrase("both"),
     "none": Phrase("none"),
+    "read": Phrase("mark as read"),
+    "move": Phrase("move"),
+    "delete": Phrase("delete"),
     # What a user of the web console opened.
     "body_opened": Phrase("body opened"),
     "attachment_downloaded": Phrase("attachment downloaded"),
