@@ -25,7 +25,7 @@ async def keep_up(services: Services, stop: asyncio.Event) -> None:
 async def _repeat(services: Services, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
-            await _once(services)
+            await keep_up_once(services)
         except DatabaseUnavailable as exc:
             log.warning("console_upkeep_failed", error=str(exc))
         try:
@@ -35,7 +35,12 @@ async def _repeat(services: Services, stop: asyncio.Event) -> None:
             continue
 
 
-async def _once(services: Services) -> None:
+async def keep_up_once(services: Services) -> None:
+    """Delete what is over now.
+
+    Raises:
+        DatabaseUnavailable
+    """
     await services.sessions.clean()
     await services.sign_in_limits.clean()
     before = services.clock() - timedelta(days=services.settings.console_activity_days)

@@ -26,6 +26,7 @@ WORK: Final[dict[Role, Callable[[Desk], Awaitable[None]]]] = {
     Role.PROCESSOR: role_work.process,
     Role.SUBSCRIPTIONS: role_work.manage,
     Role.DELIVERY: role_work.deliver,
+    Role.CONSOLE: role_work.serve,
     Role.OPERATOR: role_work.operate,
     Role.READER: role_work.read,
 }
