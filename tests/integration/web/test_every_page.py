@@ -25,10 +25,8 @@ from tests.doubles.chromium import Chromium
 from tests.integration.web.console_site import EVERYTHING, ConsoleSite
 from tests.integration.web.failing_mail import fail
 
-_NO_PAGES = ("/events", ".csv", "/export", "/failures/list", "/failures/dry-run")
+_NO_PAGES = ("/events", ".csv", "/cer", "/original", "/export.json", "/export", "/failures/list", "/failures/dry-run")
 """Ends of addresses that answer something else than a page, or nothing without more in the address."""
-_CONTENTS = "#mail"
-"""Mail has the colours of its sender."""
 
 
 @dataclass
@@ -119,15 +117,15 @@ async def test_every_page_is_accessible_and_fits(
             if answer is None or answer.status != 200:
                 faults.append(f"{path}: {answer and answer.status}")
                 continue
-            if not path.startswith("/messages/") or not path.endswith("/body"):
-                assert await page.locator("h1").count() == 1, path
-                assert await page.locator("html").get_attribute("lang") == language, path
-            found = await Axe().run(page, {"exclude": [["iframe"]]}, {"resultTypes": ["violations"]})
+            if path.endswith("/body"):
+                continue  # no script runs in it, axe neither; tests/unit/console/web has a browser for it
+            assert await page.locator("h1").count() == 1, path
+            assert await page.locator("html").get_attribute("lang") == language, path
+            found = await Axe().run(page, {"exclude": [["iframe"]]}, {"resultTypes": ["violations"], "iframes": False})
             faults += [
                 f"{path}: {each['id']}: {node['html'][:200]}"
                 for each in found.response["violations"]
                 for node in each["nodes"][:3]
-                if not path.endswith("/body")
             ]
             overflow = await page.evaluate(
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"
