@@ -274,13 +274,16 @@ class Race:
             time.sleep(random.choice((0, 0, 0.003)))
 
         idle = 0
-        while self.importing or idle < 3:
+        while idle < 3:
+            importing = self.importing
             try:
-                idle = 0 if module.take(self._engine, CONSUMER, work) else idle + 1
+                taken = module.take(self._engine, CONSUMER, work)
                 module.move(self._engine, CONSUMER)
             except (RuntimeError, DBAPIError):
                 idle = 0
-            if idle:
+                continue
+            idle = 0 if taken or importing else idle + 1
+            if not taken:
                 time.sleep(0.005)  # else it takes a whole core
 
 

@@ -25,7 +25,11 @@ def fresh(empty_gateway: Gateway) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def own_engine(fresh: Engine) -> Engine:
+def own_engine(database_kind: str, request: pytest.FixtureRequest) -> Engine:
     """An engine on a gateway with the current schema that no other test uses: its tables may be changed."""
+    if database_kind != "mssql":
+        copied: Engine = request.getfixturevalue("database_engine")
+        return copied
+    fresh: Engine = request.getfixturevalue("fresh")
     revisions.upgrade(fresh, now=SettableClock()())
     return fresh

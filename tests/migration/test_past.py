@@ -85,9 +85,13 @@ def write_as_then(engine: Engine, then: MetaData) -> None:
         run_writing(engine, functools.partial(_write_as_then, then=then, every_column=every_column))
 
 
-def test_a_gateway_of_an_earlier_version_is_upgraded(fresh: Engine, revision: str) -> None:
+def test_a_gateway_of_an_earlier_version_is_upgraded(fresh: Engine, revision: str, database_engine: Engine) -> None:
     """A database of any revision reaches the state that this version needs, with nothing left to do, and keeps each
     row as it was; before, the program names the command.
+
+    Then it is as a new one: it has the same columns, keys, checks and indexes, to the letter. Also one of the present
+    revision, where an upgrade adds nothing: a change of the tables is a revision of its own, whose statements stand in
+    `released`.
     """
     past.make(fresh, revision)
     then = tables_of(fresh)
@@ -103,16 +107,8 @@ def test_a_gateway_of_an_earlier_version_is_upgraded(fresh: Engine, revision: st
     secrets = after["tblImporterSecret"]
     after["tblImporterSecret"] = [row for row in secrets if revisions.CLIENT_STATE_SECRET not in row]
     assert after == before
-
-
-@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
-def test_an_upgraded_database_is_as_a_new_one(fresh: Engine, revision: str, database_engine: Engine) -> None:
-    """They have the same columns, keys, checks and indexes, to the letter. Of the present revision, where an upgrade
-    adds nothing: a change of the tables is a revision of its own, whose statements stand in `released`.
-    """
-    past.make(fresh, revision)
-    revisions.upgrade(fresh, now=NOW)
-    assert past.description(fresh) == past.description(database_engine)
+    if fresh.dialect.name != "mssql":
+        assert past.description(fresh) == past.description(database_engine)
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
