@@ -6,6 +6,7 @@ Neither name nor type of the sender is trusted: the type is always that of any b
 import asyncio
 import unicodedata
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Executor
 from typing import Final
 from urllib.parse import quote
 
@@ -50,15 +51,18 @@ def content_disposition(name: str | None, *, number: int) -> str:
     return f"attachment; filename=\"{fallback}\"; filename*=UTF-8''{quote(safe, safe=_PLAIN)}"
 
 
-async def content_pieces(engine: Engine, attachment_id: int, *, size: int) -> AsyncIterator[bytes]:
+async def content_pieces(engine: Engine, attachment_id: int, *, size: int, threads: Executor) -> AsyncIterator[bytes]:
     """The `size` bytes of an attachment (`nAttachmentID`), each piece (`READ_BYTES`) read when the last one is sent.
+
+    `threads`: read them.
 
     Raises:
         ContentDiffers: the content was purged or replaced meanwhile. Close the connection: the response is not whole.
         DatabaseUnavailable
     """
     pieces = pieces_of(engine, attachment, attachment_id, size=size)
-    while (piece := await asyncio.to_thread(_next, pieces)) is not None:
+    loop = asyncio.get_running_loop()
+    while (piece := await loop.run_in_executor(threads, _next, pieces)) is not None:
         yield piece
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import IO, Final
 
 import structlog
@@ -16,6 +17,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _PIECE_BYTES: Final = 256 * 1024
 _IN_MEMORY: Final = 1024 * 1024
+_WRITING_SECONDS: Final = 600.0
 _STALLED_SECONDS: Final = 120.0
 """Bound of sending one piece: who does not read keeps others waiting."""
 
@@ -48,12 +50,12 @@ async def send_written(
     Raises: what `write` raises; nothing was sent then.
     """
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
-        await asyncio.to_thread(write, file)
+        await visit.blocking(partial(write, file), seconds=_WRITING_SECONDS)
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        return await send(visit, headers(size), _pieces(file))
+        return await send(visit, headers(size), _pieces(visit, file))
 
 
-async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
-    while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+async def _pieces(visit: Visit, file: IO[bytes]) -> AsyncIterator[bytes]:
+    while piece := await visit.blocking(partial(file.read, _PIECE_BYTES), seconds=_STALLED_SECONDS):
         yield piece

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -88,12 +89,12 @@ class Visit:
         return value if isinstance(value, str) else default
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Read from the gateway database, on the console's own connections."""
-        return await self.services.database.read(work)
+        """Read from the gateway database, on the console's own connections; errors are in the request's language."""
+        return await self.services.database.read(_in_this_context(work))
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Write to the gateway database, on the console's own connections."""
-        return await self.services.database.write(work)
+        """Write to the gateway database, as `read`."""
+        return await self.services.database.write(_in_this_context(work))
 
     async def blocking(self, work: Callable[[], T], *, seconds: float) -> T:
         """Run a call that may block, in a thread of its own kind.
@@ -103,7 +104,7 @@ class Visit:
         """
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.get_running_loop().run_in_executor(self.services.threads, work)
+                return await asyncio.get_running_loop().run_in_executor(self.services.threads, copy_context().run, work)
         except TimeoutError as exc:
             raise web.HTTPServiceUnavailable from exc
 
@@ -155,3 +156,9 @@ class Visit:
     def is_partial(self) -> bool:
         """True if htmx asks for a part of a page."""
         return "HX-Request" in self.request.headers
+
+
+def _in_this_context(work: Callable[[Connection], T]) -> Callable[[Connection], T]:
+    """The work with the language of the request, which a thread of the database does not have."""
+    context = copy_context()
+    return lambda connection: context.run(work, connection)

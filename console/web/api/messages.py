@@ -239,4 +239,8 @@ async def _content(visit: Visit, parameters: OfAttachment, _body: Nothing) -> we
         ActivityKind.ATTACHMENT_DOWNLOADED, account_id=account_id, message_id=parameters.message_id, detail=name
     )
     headers = download_headers(name, number=found.number, size=found.size)
-    return await send(visit, headers, content_pieces(visit.services.database.engine, found.number, size=found.size))
+    return await send(
+        visit,
+        headers,
+        content_pieces(visit.services.database.engine, found.number, size=found.size, threads=visit.services.threads),
+    )

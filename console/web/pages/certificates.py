@@ -11,7 +11,6 @@ from console.certificates.commands import new
 from console.certificates.inventory import create, listed, shown_name, shown_one
 from console.certificates.views import COLUMNS, LIST_COLUMNS
 from console.output import Column, Listing, Record
-from console.translation.language import speaking
 from console.web.forms import Form, form_of, read_form
 from console.web.pages.mailboxes import address_of
 from console.web.rights import Role
@@ -137,8 +136,7 @@ async def make(visit: Visit) -> web.StreamResponse:
     now = visit.now
 
     def work() -> str:
-        with speaking(language):  # a thread has no language of its own
-            return create(settings, form.values["subject"], now).certificate.thumbprint
+        return create(settings, form.values["subject"], now).certificate.thumbprint
 
     try:
         thumbprint = await visit.blocking(work, seconds=_MAKING_SECONDS)

@@ -13,7 +13,6 @@ from console.accounts.actions import missing_certificates
 from console.accounts.folders import tree_of
 from console.accounts.settings import TakenUp, added, change, changed, settings_of
 from console.checks.account import Candidate
-from console.translation.language import speaking
 from console.web import mailbox_form
 from console.web.forms import Form, form_of, read_form, typed
 from console.web.mailbox_form import FOLDERS, GROUPS, LABELS, Typed
@@ -163,7 +162,7 @@ async def _add(visit: Visit, form: Form) -> tuple[Account, Phrase]:
 
 
 async def _change(visit: Visit, of: _Page, form: Form, texts: Typed) -> tuple[Account, Phrase]:
-    now, author, language = visit.now, visit.author, visit.language
+    now, author = visit.now, visit.author
     before = _of(of).settings
 
     def work(connection: Connection) -> Account:
@@ -172,8 +171,7 @@ async def _change(visit: Visit, of: _Page, form: Form, texts: Typed) -> tuple[Ac
         if mailbox_form.fingerprint(present) != of.shown:
             raise _ChangedMeanwhileError
         given = mailbox_form.to_change(form.values, texts, present.settings)
-        with speaking(language):  # a thread of the database has no language of its own
-            settings = change(connection, before.name, given, now=now, author=author)
+        settings = change(connection, before.name, given, now=now, author=author)
         return table.by_name(connection, settings.name)
 
     account = await visit.write(work)

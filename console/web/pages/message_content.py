@@ -1,6 +1,5 @@
 """The content of an e-mail for readers: body, attachments, original, export. Each opening is recorded first."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -26,6 +25,8 @@ from phrases import Phrase
 
 _ORIGINAL: Final = "eml"
 _EXPORT: Final = "json"
+_MARKUP_SECONDS: Final = 15.0
+"""More than the bound of the markup itself, for the wait for a thread."""
 _WRITERS: Final[Mapping[str, Callable[[Engine, str, Found, IO[bytes]], None]]] = {
     _ORIGINAL: write_original,
     _EXPORT: write_json,
@@ -40,7 +41,7 @@ async def body(visit: Visit) -> web.StreamResponse:
     parts = await visit.read(partial(exports.attachments_of, message_id=number))
     await visit.note(ActivityKind.BODY_OPENED, account_id=mail.account_id, message_id=number)
     pictures = MailPictures(inline_contents(visit.services.database.engine, parts))
-    markup = await asyncio.to_thread(mail_markup, body_type, text, pictures)
+    markup = await visit.blocking(partial(mail_markup, body_type, text, pictures), seconds=_MARKUP_SECONDS)
     document = mail_document(
         markup,
         title=visit.translated(Phrase("Body of the e-mail")),
@@ -63,7 +64,11 @@ async def attachment(visit: Visit) -> web.StreamResponse:
         ActivityKind.ATTACHMENT_DOWNLOADED, account_id=mail.account_id, message_id=number, detail=name or str(wanted)
     )
     headers = download_headers(name, number=wanted, size=part.size)
-    return await send(visit, headers, content_pieces(visit.services.database.engine, wanted, size=part.size))
+    return await send(
+        visit,
+        headers,
+        content_pieces(visit.services.database.engine, wanted, size=part.size, threads=visit.services.threads),
+    )
 
 
 async def original(visit: Visit) -> web.StreamResponse:

@@ -1,8 +1,8 @@
 """Files of many rules: their export, and their import with a preview of what it changes."""
 
-import asyncio
 import hashlib
 import json
+from functools import partial
 from typing import Final
 
 import click
@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from console.output import Listing, as_json
 from console.rules.bulk import RuleImport, desired_rules, exported_rules
-from console.translation.language import speaking
 from console.web.pages.rules import RULES
 from console.web.rights import Role
 from console.web.routes import Routes, action, page
@@ -20,6 +19,7 @@ from db.queries.dry_run import rolled_back
 from phrases import Phrase
 
 _NAME: Final = "rules.toml"
+_PREVIEW_SECONDS: Final = 15.0
 
 
 class _Differs(Exception):
@@ -61,7 +61,7 @@ async def preview(visit: Visit) -> web.StreamResponse:
     form = await visit.form()
     file = form.get("file")
     if isinstance(file, web.FileField):
-        content, name = await asyncio.to_thread(file.file.read), file.filename
+        content, name = file.file.read(), file.filename  # of the form, which is in memory
     else:
         content, name = b"", ""
     if not content:
@@ -74,7 +74,9 @@ async def _preview(visit: Visit, content: bytes, name: str, error: str | None = 
     try:
         importing = _importing(visit, content, name)
         # It leaves nothing behind, so that it needs no turn among those that write.
-        await asyncio.to_thread(rolled_back, visit.services.database.engine, importing.work)
+        await visit.blocking(
+            partial(rolled_back, visit.services.database.engine, importing.work), seconds=_PREVIEW_SECONDS
+        )
     except click.ClickException as exc:
         return _page(visit, text=text, error=exc.message)
     listing = importing.listing()
@@ -93,13 +95,11 @@ def _digest(listing: Listing) -> str:
 async def import_(visit: Visit) -> web.StreamResponse:
     """Import the text that was shown, if it does what was shown."""
     content, shown = (await visit.text("text")).encode("utf-8", "replace"), await visit.text("shown")
-    language = visit.language
     try:
         importing = _importing(visit, content, _NAME)
 
         def work(connection: Connection) -> None:
-            with speaking(language):  # it runs on a thread of the database
-                importing.work(connection)
+            importing.work(connection)
             _require_same(importing, shown)
 
         await visit.write(work)

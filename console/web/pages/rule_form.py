@@ -17,7 +17,7 @@ from console.rules.recent import RecentTrial, TrialLimits, try_recent
 from console.rules.reports import added_sentence, changed_sentence, folder_sentences, rule_sentences
 from console.rules.settings import NOTHING, SUBJECTS, AccountNames, changed, exported, problems_of
 from console.rules.trial import failed_shown, file_shown
-from console.translation.language import reason_of, speaking, translated
+from console.translation.language import reason_of, translated
 from console.web import forms
 from console.web.forms import Form
 from console.web.pages import rules as pages
@@ -268,14 +268,8 @@ async def save(visit: Visit) -> web.StreamResponse:
 
 async def _saved(visit: Visit, form: Form, work: editing.Edit[T]) -> T | None:
     """What the work returns, once it is saved; None: the form shows why it is not, or the work saved nothing."""
-    language = visit.language
-
-    def spoken(editor: RuleEditor, names: AccountNames) -> T:
-        with speaking(language):  # it runs on a thread of the database
-            return work(editor, names)
-
     try:
-        return await pages.change(visit, spoken)
+        return await pages.change(visit, work)
     except RuleExists as exc:
         form.mark("name", reason_of(exc))
     except AccountNotFound as exc:

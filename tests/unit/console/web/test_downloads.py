@@ -20,8 +20,11 @@ from db.queries.exports import attachments_of
 from db.tables import attachment, message
 from tests.databases import on_every_database
 from tests.doubles.clock import SettableClock
+from threads import DaemonThreads
 
 HEADER: Final = re.compile(r"attachment; filename=\"([^\"\\%;\r\n]+)\"; filename\*=UTF-8''([A-Za-z0-9!#$&+.^_`|~%-]+)")
+
+THREADS = DaemonThreads("downloads", limit=1)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +113,7 @@ async def test_a_large_content_comes_in_pieces(database_engine: Engine) -> None:
     """Only a piece is in memory at a time, and together they are the content."""
     content = b"0123456789abcdef" * (READ_BYTES // 16) + b"end"
     number = _stored(database_engine, content)
-    pieces = [piece async for piece in content_pieces(database_engine, number, size=len(content))]
+    pieces = [piece async for piece in content_pieces(database_engine, number, size=len(content), threads=THREADS)]
     assert [len(each) for each in pieces] == [READ_BYTES, 3]
     assert hashlib.sha256(b"".join(pieces)).digest() == hashlib.sha256(content).digest()
 
@@ -121,7 +124,7 @@ async def test_a_purged_content_breaks_the_download_off(database_engine: Engine)
     purge = update(attachment).values(biContent=None)
     run_writing(database_engine, lambda connection: connection.execute(purge))
     with pytest.raises(ContentDiffers):
-        [piece async for piece in content_pieces(database_engine, number, size=7)]
+        [piece async for piece in content_pieces(database_engine, number, size=7, threads=THREADS)]
 
 
 def test_inline_pictures_are_found_by_their_content_id(database_engine: Engine) -> None:
