@@ -37,6 +37,8 @@ async def user_of_token(services: Services, request: web.Request, address: str) 
         return None
     if not token.startswith(PREFIX):
         return await _of_application(services, token, address)
+    if services.entra is not None:
+        return None  # users have no passwords then, and no tokens made with them
     now = services.clock()
     found = await services.database.read(
         lambda connection: console_users.user_of_token(connection, key_of(token), now=now)

@@ -125,6 +125,8 @@ class Sessions:
         stored = await self._database.read(lambda connection: console_sessions.find(connection, key))
         if stored is None or self._is_over(stored, now):
             return None
+        if stored.kind == (LOCAL if self._entra is not None else ENTRA):
+            return None  # users sign in another way since then
         if not timedelta(0) <= now - stored.checked < RIGHTS_READ_EVERY:
             stored = await self._with_present_rights(stored, session_id, now)
             if stored is None:

@@ -1,7 +1,9 @@
 """Signing in at Entra: the simulator plays the service, the console and the browser are real."""
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,13 @@ import pytest
 from sqlalchemy import select
 from yarl import URL
 
+from console.web.bearer import new_token
 from console.web.pages.sign_in import ENTRA_ANSWER, FLOW_COOKIE
+from console.web.rights import Role
+from console.web.tokens import key_of
 from console.web.visit import SESSION_COOKIE
-from db.queries import console_activity
+from db.queries import console_activity, console_users
+from db.queries.console_sessions import LOCAL
 from db.tables import console_session
 from graph.certificates import Certificate, write_pair
 from simulator.simulator import Simulator
@@ -181,6 +187,26 @@ async def test_signing_out_of_entra_leads_back(tenant: Tenant) -> None:
     at_entra = URL((await browser.get("/sign-in/entra/out")).location)
     async with tenant.web.get(at_entra, allow_redirects=False) as answer:
         assert answer.headers["Location"] == f"{HOST}/sign-in"
+
+
+async def test_what_passwords_opened_is_closed_where_entra_is_set(tenant: Tenant) -> None:
+    """A session and a token of the time before."""
+    site = tenant.site
+    site.add_user("jean", Role.ADMINISTRATOR)
+    user = site.read(lambda connection: console_users.by_name(connection, "jean"))
+    session = await site.services.sessions.begin(
+        LOCAL, str(user.user_id), "jean", roles=frozenset({Role.ADMINISTRATOR}), groups=(), address="127.0.0.1"
+    )
+    browser = site.visitor()
+    browser.cookies[SESSION_COOKIE] = session.session_id or ""
+    assert (await browser.get("/about")).status == 303
+    token, now = new_token(os.urandom), site.services.clock()
+    site.write(
+        lambda connection: console_users.add_token(
+            connection, user.user_id, "old", key_of(token), now=now, life=timedelta(days=1)
+        )
+    )
+    assert (await site.visitor().get("/api/v1/status", Authorization=f"Bearer {token}")).status == 401
 
 
 async def test_passwords_are_refused_where_entra_is_set(tenant: Tenant) -> None:
