@@ -191,7 +191,8 @@ async def test_unknown_users_are_answered_as_wrong_passwords(site: ConsoleSite) 
 
 
 @pytest.mark.parametrize(
-    "wanted", ["//evil.example", "https://evil.example", "/\\evil.example", "\\\\evil", "/a\nb", "javascript:alert(1)"]
+    "wanted",
+    ["//evil.example", "//[", "https://evil.example", "/\\evil.example", "\\\\evil", "/a\nb", "javascript:alert(1)"],
 )
 async def test_signing_in_leads_nowhere_else(site: ConsoleSite, wanted: str) -> None:
     site.add_user("marie", Role.VIEWER)
