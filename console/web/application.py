@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import hdrs, web
+from aiohttp.http import HttpProcessingError
 
 from console.translation.language import ENGLISH, LANGUAGES, speaking
 from console.web import notices
@@ -33,6 +34,8 @@ _VISIT: Final = web.RequestKey("visit", Visit)
 _MAX_COOKIE: Final = 200
 _INVALID_TOKEN_SECONDS: Final = 60
 """When an address with too many invalid tokens is to try again."""
+_CHARSET: Final = "utf-8"
+_WITH_FILE: Final = "multipart/form-data"
 _STATIC_CACHE: Final = "public, max-age=31536000, immutable"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -65,7 +68,7 @@ class _Console:
             self._require_rights(route, visit)
             texts = [*request.match_info.values(), *request.query.values()]
             if route.method == POST:
-                form = await _form(request)
+                form = await _form(request, with_file=route.has_file)
                 self._require_own_form(visit, form)
                 texts += [each for each in form.values() if isinstance(each, str)]
             if any("\0" in each for each in texts):  # no database stores it
@@ -169,10 +172,16 @@ class _Console:
         add_headers(answer, is_secure=self.services.addresses.is_secure or request.secure)
 
 
-async def _form(request: web.Request) -> Mapping[str, object]:
+async def _form(request: web.Request, *, with_file: bool) -> Mapping[str, object]:
+    """The form, as browsers send it.
+
+    Python knows character sets that take minutes to decode, or decode to what no database stores.
+    """
+    if (request.charset or _CHARSET).lower() != _CHARSET or (request.content_type == _WITH_FILE and not with_file):
+        raise web.HTTPBadRequest
     try:
         return await request.post()
-    except (LookupError, UnicodeError) as exc:  # a character set that is unknown, or another one
+    except (ValueError, LookupError, RuntimeError, HttpProcessingError) as exc:  # of aiohttp, for what is no form
         raise web.HTTPBadRequest from exc
 
 

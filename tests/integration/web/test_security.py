@@ -236,3 +236,31 @@ async def test_a_failure_shows_no_internals(site: ConsoleSite, monkeypatch: pyte
     assert answer.status == 500
     assert "secret" not in answer.text
     assert "Internal error; see the log." in answer.text
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        # Decoding takes the square of the time; with a larger body, minutes in which the process does nothing else.
+        {"Content_Type": "application/x-www-form-urlencoded; charset=idna"},
+        # What it yields, no database stores.
+        {"Content_Type": "application/x-www-form-urlencoded; charset=unicode_escape"},
+        {"Content_Type": "multipart/form-data; boundary=x"},
+        {"Content_Type": "multipart/form-data"},
+        {"Content_Type": "application/x-www-form-urlencoded", "Content_Encoding": "gzip"},
+    ],
+)
+async def test_a_visitor_sends_no_other_form_than_browsers_do(site: ConsoleSite, head: dict[str, str]) -> None:
+    visitor = site.visitor()
+    await visitor.get("/sign-in")
+    body = f"csrf={visitor.csrf}&name=\\ud800&password=x"
+    answer = await visitor.post_bytes("/sign-in", io.BytesIO(body.encode()), **head)
+    assert answer.status == 400
+
+
+async def test_a_file_that_is_no_form_is_refused(site: ConsoleSite) -> None:
+    browser = await site.signed_in(Role.ADMINISTRATOR)
+    for body in (b"nothing", b"--x\r\nContent-Disposition: form-data\r\n\r\nno name\r\n--x--\r\n"):
+        head = {"Content_Type": "multipart/form-data; boundary=x", "X_CSRF_Token": browser.csrf}
+        answer = await browser.post_bytes("/rules/import/preview", io.BytesIO(body), **head)
+        assert answer.status == 400
