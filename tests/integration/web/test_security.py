@@ -168,6 +168,16 @@ async def test_rights_that_are_taken_end_within_five_minutes(gateway: Gateway) -
         assert "<dd>viewer</dd>" in (await operator.get("/me")).text
 
 
+async def test_the_last_administrator_stays(site: ConsoleSite) -> None:
+    browser = await site.signed_in(Role.ADMINISTRATOR)
+    for path, fields in (("", {"role": "Viewer", "groups": ""}), ("/remove", {})):
+        answer = await browser.post(f"/users/administrator{path}", fields)
+        assert (answer.status, "The last administrator stays" in answer.text) == (400, True)
+    assert (await browser.get("/users")).status == 200
+    site.add_user("marie", Role.ADMINISTRATOR)
+    assert (await browser.post("/users/administrator/remove")).status == 303
+
+
 async def test_wrong_passwords_are_limited_by_user_and_by_address(gateway: Gateway) -> None:
     clock = SettableClock()
     async with console_site(gateway, clock=clock) as site:
