@@ -4,12 +4,14 @@ In this order: the headers of every answer, errors as pages, the name under whic
 session, the role that the route needs, and the proof that a form is of this session.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import hdrs, web
+from aiohttp.http import HttpProcessingError
 
 from console.translation.language import ENGLISH, LANGUAGES, speaking
 from console.web import notices
@@ -33,6 +35,9 @@ _VISIT: Final = web.RequestKey("visit", Visit)
 _MAX_COOKIE: Final = 200
 _INVALID_TOKEN_SECONDS: Final = 60
 """When an address with too many invalid tokens is to try again."""
+_FORM_SECONDS: Final = 60.0
+_CHARSET: Final = "utf-8"
+_WITH_FILE: Final = "multipart/form-data"
 _STATIC_CACHE: Final = "public, max-age=31536000, immutable"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -65,7 +70,7 @@ class _Console:
             self._require_rights(route, visit)
             texts = [*request.match_info.values(), *request.query.values()]
             if route.method == POST:
-                form = await _form(request)
+                form = await _form(request, with_file=route.has_file)
                 self._require_own_form(visit, form)
                 texts += [each for each in form.values() if isinstance(each, str)]
             if any("\0" in each for each in texts):  # no database stores it
@@ -99,6 +104,7 @@ class _Console:
         with speaking(visit.language):
             try:
                 self._require_own_name(request)
+                _require_plain(request)
                 await self._recognise(visit)
                 answer = await handler(request)
             except Exception as exc:  # noqa: BLE001  # every failure becomes an answer, and an unexpected one a log line
@@ -169,10 +175,24 @@ class _Console:
         add_headers(answer, is_secure=self.services.addresses.is_secure or request.secure)
 
 
-async def _form(request: web.Request) -> Mapping[str, object]:
+def _require_plain(request: web.Request) -> None:
+    if hdrs.CONTENT_ENCODING in request.headers:  # it is not decompressed, see `serve`
+        raise web.HTTPBadRequest
+
+
+async def _form(request: web.Request, *, with_file: bool) -> Mapping[str, object]:
+    """The form, as browsers send it.
+
+    Python knows character sets that take minutes to decode, or decode to what no database stores.
+    """
+    if (request.charset or _CHARSET).lower() != _CHARSET or (request.content_type == _WITH_FILE and not with_file):
+        raise web.HTTPBadRequest
     try:
-        return await request.post()
-    except (LookupError, UnicodeError) as exc:  # a character set that is unknown, or another one
+        async with asyncio.timeout(_FORM_SECONDS):
+            return await request.post()
+    except TimeoutError as exc:  # who sends no more keeps a connection, of which a process has not many
+        raise web.HTTPRequestTimeout from exc
+    except (ValueError, LookupError, RuntimeError, HttpProcessingError) as exc:  # of aiohttp, for what is no form
         raise web.HTTPBadRequest from exc
 
 

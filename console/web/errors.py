@@ -73,6 +73,8 @@ def _meaning(error: Exception) -> tuple[HTTPStatus, str]:
     if isinstance(error, web.HTTPException):
         status = HTTPStatus(error.status)
         return status, _TEXTS.get(status) or Phrase.verbatim(status.phrase)
+    if isinstance(error, web.RequestPayloadError):  # it is not in the pieces that it says
+        return HTTPStatus.BAD_REQUEST, _TEXTS[HTTPStatus.BAD_REQUEST]
     if isinstance(error, Busy | TooManyJobs | TooManyRequests):
         return HTTPStatus.TOO_MANY_REQUESTS, _TEXTS[HTTPStatus.TOO_MANY_REQUESTS]
     if isinstance(error, click.ClickException):

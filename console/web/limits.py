@@ -30,12 +30,12 @@ class SignInLimits:
         Raises:
             DatabaseUnavailable
         """
-        since = self._clock() - WINDOW
+        now = self._clock()
         of_user, of_address = _keys(name, address)
         counts = await self._database.read(
             lambda connection: (
-                console_users.failures_since(connection, of_user, since=since),
-                console_users.failures_since(connection, of_address, since=since),
+                _failures(connection, of_user, now),
+                _failures(connection, of_address, now),
             )
         )
         return counts[0] < MAX_OF_USER and counts[1] < MAX_OF_ADDRESS
@@ -77,7 +77,7 @@ class TokenLimits:
         now, key = self._clock(), key_of(f"token of {address}")
 
         def work(connection: Connection) -> bool:
-            if console_users.failures_since(connection, key, since=now - WINDOW) >= MAX_OF_ADDRESS:
+            if _failures(connection, key, now) >= MAX_OF_ADDRESS:
                 return True
             console_users.note_failure(connection, key, since=now - WINDOW, now=now)
             return False
@@ -87,3 +87,7 @@ class TokenLimits:
 
 def _keys(name: str, address: str) -> tuple[str, str]:
     return key_of(f"user {console_users.name_of(name)}"), key_of(f"address {address}")
+
+
+def _failures(connection: Connection, key: str, now: datetime) -> int:
+    return console_users.failures_since(connection, key, since=now - WINDOW, until=now + WINDOW)

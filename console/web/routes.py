@@ -17,7 +17,7 @@ POST: Final = "POST"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route. `needs`: the role of its user; None: anyone, as the sign-in itself.
+    """One route. `needs`: the role of its user; None: anyone, as the sign-in itself. `has_file`: its form has one.
 
     A route that changes something is a POST: its request must prove that it comes from a page of this session.
     """
@@ -26,6 +26,7 @@ class Route:
     path: str
     handler: Handler
     needs: Role | None
+    has_file: bool = False
 
     @property
     def is_api(self) -> bool:
@@ -38,9 +39,11 @@ def page(path: str, handler: Callable[[Visit], Awaitable[Any]], needs: Role | No
     return Route(GET, path, handler, needs)
 
 
-def action(path: str, handler: Callable[[Visit], Awaitable[Any]], needs: Role | None) -> Route:
+def action(
+    path: str, handler: Callable[[Visit], Awaitable[Any]], needs: Role | None, *, has_file: bool = False
+) -> Route:
     """A route that changes something."""
-    return Route(POST, path, handler, needs)
+    return Route(POST, path, handler, needs, has_file)
 
 
 Routes = Sequence[Route]

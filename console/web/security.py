@@ -17,6 +17,7 @@ from console.web.tokens import derived, is_derived
 CSRF_FIELD: Final = "csrf"
 CSRF_HEADER: Final = "X-CSRF-Token"
 _CSRF: Final = "csrf"
+_UNKNOWN: Final = "unknown"
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -89,13 +90,25 @@ class Addresses:
             return False
 
     def client(self, request: web.Request) -> str:
-        """The address of the browser; behind a proxy that is known, the one that it forwards for."""
-        peer = request.remote or "unknown"
-        forwarded = request.headers.getall("X-Forwarded-For", [])
-        if forwarded and (is_loopback(peer) or peer in self.proxies):
-            last = forwarded[-1].rpartition(",")[2].strip()
-            return _plain(last) or peer
-        return peer
+        """The address of the browser; behind proxies that are known, the one that they forward for.
+
+        What cannot be read is no address of this host, which may do more than others.
+        """
+        address = request.remote or _UNKNOWN
+        forwarded = [each for line in request.headers.getall("X-Forwarded-For", []) for each in line.split(",")]
+        for each in reversed(forwarded):
+            if not self._is_proxy(address):
+                break
+            said = _plain(each.strip())
+            if said is None:
+                return _UNKNOWN
+            if is_loopback(said) and not is_loopback(address):
+                break  # the proxy's own host, not this one
+            address = said
+        return address
+
+    def _is_proxy(self, address: str) -> bool:
+        return is_loopback(address) or address in self.proxies
 
 
 def host_in(text: str) -> str:

@@ -97,6 +97,9 @@ async def serve(
         shutdown_timeout=_FINISH_SECONDS,
         keepalive_timeout=_KEEPALIVE_SECONDS,
         handler_cancellation=True,
+        # No browser compresses. A mebibyte of a stranger's can decompress to a gibibyte, and aiohttp decompresses all
+        # of it even after it was refused.
+        auto_decompress=False,
     )
     await runner.setup()
     resources.push_async_callback(runner.cleanup)

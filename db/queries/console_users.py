@@ -177,9 +177,12 @@ def user_of_token(connection: Connection, token_hash: str, *, now: datetime) -> 
 # Failed sign-ins.
 
 
-def failures_since(connection: Connection, key: str, *, since: datetime) -> int:
-    """The failed sign-ins of a key (a hash of a user name or an address) in its window, if that began after `since`."""
-    counted = select(_attempt.nFailures).where(_attempt.sKey == key, _attempt.dtFirst > since)
+def failures_since(connection: Connection, key: str, *, since: datetime, until: datetime) -> int:
+    """The failed sign-ins of a key (a hash of a user name or an address) in its window, if that began after `since`.
+
+    `until`: a window that begins later is of a clock that was set back.
+    """
+    counted = select(_attempt.nFailures).where(_attempt.sKey == key, _attempt.dtFirst > since, _attempt.dtFirst < until)
     return connection.scalar(counted) or 0
 
 

@@ -122,6 +122,6 @@ ROUTES: Routes = (
     page("/rules/export", export, needs=Role.ADMINISTRATOR),
     page("/rules/import", ask, needs=Role.ADMINISTRATOR),
     page("/rules/import/preview", ask, needs=Role.ADMINISTRATOR),
-    action("/rules/import/preview", preview, needs=Role.ADMINISTRATOR),
+    action("/rules/import/preview", preview, needs=Role.ADMINISTRATOR, has_file=True),
     action("/rules/import", import_, needs=Role.ADMINISTRATOR),
 )

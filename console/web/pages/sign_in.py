@@ -2,7 +2,6 @@
 
 import json
 from typing import Final
-from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
@@ -45,8 +44,7 @@ def local_path(text: str | None) -> str:
     """The address within this console to go on to; any other one is the start page."""
     if not text or len(text) > _MAX_ADDRESS or not text.startswith("/") or "\\" in text or not text.isprintable():
         return "/"
-    parts = urlsplit(text)
-    return "/" if parts.scheme or parts.netloc or text.startswith("//") else text
+    return "/" if text.startswith("//") else text
 
 
 async def show(visit: Visit) -> web.StreamResponse:

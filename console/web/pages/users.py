@@ -1,6 +1,7 @@
 """Users that sign in with a password, for administrators."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from aiohttp import web
@@ -17,6 +18,10 @@ from db.queries.console_activity import ActivityKind
 from db.queries.console_sessions import LOCAL
 from db.queries.entry_lists import lines
 from phrases import Phrase
+
+
+class _NoAdministrator(Exception):
+    """Nobody could undo the change here. The text is a Phrase."""
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -61,9 +66,15 @@ async def change(visit: Visit) -> web.StreamResponse:
     roles, groups = await _rights(visit)
     if not roles:
         return await _page(visit, error=Phrase("Give the user a role."), status=400)
-    await visit.write(
-        lambda connection: console_users.change_rights(connection, name, roles=_words(roles), groups=groups)
-    )
+
+    def work(connection: Connection) -> None:
+        with _administrated(connection):
+            console_users.change_rights(connection, name, roles=_words(roles), groups=groups)
+
+    try:
+        await visit.write(work)
+    except _NoAdministrator as exc:
+        return await _page(visit, error=Phrase.of(exc), status=400)
     await visit.note(ActivityKind.USER_CHANGED, detail=_shown(name, roles))
     return visit.redirect("/users", Phrase("User {name!r} is changed.", name=console_users.name_of(name)))
 
@@ -79,13 +90,34 @@ async def remove(visit: Visit) -> web.StreamResponse:
 
     def work(connection: Connection) -> str:
         user = console_users.by_name(connection, visit.part("name"))
-        console_users.remove(connection, user.user_id)
+        with _administrated(connection):
+            console_users.remove(connection, user.user_id)
         console_sessions.end_all(connection, LOCAL, str(user.user_id))
         return user.name
 
-    name = await visit.write(work)
+    try:
+        name = await visit.write(work)
+    except _NoAdministrator as exc:
+        return await _page(visit, error=Phrase.of(exc), status=400)
     await visit.note(ActivityKind.USER_REMOVED, detail=name)
     return visit.redirect("/users", Phrase("User {name!r} is removed.", name=name))
+
+
+@contextmanager
+def _administrated(connection: Connection) -> Iterator[None]:
+    """Refuse a change, in the transaction, that leaves no administrator.
+
+    Raises:
+        _NoAdministrator
+    """
+    had_one = _has_administrator(connection)
+    yield
+    if had_one and not _has_administrator(connection):
+        raise _NoAdministrator(Phrase("The last administrator stays: give another user that role first."))
+
+
+def _has_administrator(connection: Connection) -> bool:
+    return any(Role.ADMINISTRATOR in known_roles(each.roles) for each in console_users.every(connection))
 
 
 async def _rights(visit: Visit) -> tuple[frozenset[Role], tuple[str, ...]]:

@@ -71,9 +71,9 @@ class Browser:
             pairs += [(name, str(each)) for each in (value if isinstance(value, list | tuple) else [value])]
         return await self._send("POST", path, headers, aiohttp.FormData(pairs))
 
-    async def post_bytes(self, path: str, body: io.BytesIO) -> Answer:
+    async def post_bytes(self, path: str, body: io.BytesIO, **headers: str) -> Answer:
         """Send the bytes of a form as they are."""
-        return await self._send("POST", path, {"Content-Type": "application/x-www-form-urlencoded"}, body)
+        return await self._send("POST", path, {"Content_Type": "application/x-www-form-urlencoded", **headers}, body)
 
     async def send(self, path: str, form: aiohttp.FormData) -> Answer:
         """Send a form as it is, such as one with a file."""

@@ -143,6 +143,8 @@ async def test_purge_tells_the_number_first_and_spares_what_came_since(site: Con
     assert "Delete 2 dead letters for good?" in asked.text
     assert len(await dead(site)) == 3
     await fail(site, filled, "corrupt-3", reason="ItemCorrupt")
+    wrong = await browser.post("/failures/purge", fields | {"counted_at": "0001-01-01T00:00:00+14:00"})
+    assert "for good?" in wrong.text  # it asks again
     answered = fields | {"counted_at": value_of(asked.text, "counted_at")}
     assert "Purged: 2." in await finished(browser, await browser.post("/failures/purge", answered))
     assert len(await dead(site)) == 2

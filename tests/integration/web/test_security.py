@@ -1,11 +1,14 @@
 """What every route demands: a session, a role, a form of this session; and what every answer carries."""
 
+import asyncio
+import gzip
 import io
 import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import yarl
 
 from console.web.pages import ROUTES
 from console.web.rights import Role
@@ -165,6 +168,16 @@ async def test_rights_that_are_taken_end_within_five_minutes(gateway: Gateway) -
         assert "<dd>viewer</dd>" in (await operator.get("/me")).text
 
 
+async def test_the_last_administrator_stays(site: ConsoleSite) -> None:
+    browser = await site.signed_in(Role.ADMINISTRATOR)
+    for path, fields in (("", {"role": "Viewer", "groups": ""}), ("/remove", {})):
+        answer = await browser.post(f"/users/administrator{path}", fields)
+        assert (answer.status, "The last administrator stays" in answer.text) == (400, True)
+    assert (await browser.get("/users")).status == 200
+    site.add_user("marie", Role.ADMINISTRATOR)
+    assert (await browser.post("/users/administrator/remove")).status == 303
+
+
 async def test_wrong_passwords_are_limited_by_user_and_by_address(gateway: Gateway) -> None:
     clock = SettableClock()
     async with console_site(gateway, clock=clock) as site:
@@ -181,6 +194,17 @@ async def test_wrong_passwords_are_limited_by_user_and_by_address(gateway: Gatew
         assert sum(each.action == "sign_in_failed" for each in failed) == 10
 
 
+async def test_a_clock_that_is_set_back_locks_nobody_out(gateway: Gateway) -> None:
+    clock = SettableClock()
+    async with console_site(gateway, clock=clock) as site:
+        site.add_user("marie", Role.VIEWER)
+        browser = site.visitor()
+        for _ in range(10):
+            await browser.sign_in("marie", "wrong")
+        clock.advance(timedelta(days=-1))
+        assert (await browser.sign_in("marie")).status == 303
+
+
 async def test_unknown_users_are_answered_as_wrong_passwords(site: ConsoleSite) -> None:
     site.add_user("marie", Role.VIEWER)
     texts = []
@@ -191,7 +215,8 @@ async def test_unknown_users_are_answered_as_wrong_passwords(site: ConsoleSite) 
 
 
 @pytest.mark.parametrize(
-    "wanted", ["//evil.example", "https://evil.example", "/\\evil.example", "\\\\evil", "/a\nb", "javascript:alert(1)"]
+    "wanted",
+    ["//evil.example", "//[", "https://evil.example", "/\\evil.example", "\\\\evil", "/a\nb", "javascript:alert(1)"],
 )
 async def test_signing_in_leads_nowhere_else(site: ConsoleSite, wanted: str) -> None:
     site.add_user("marie", Role.VIEWER)
@@ -235,3 +260,51 @@ async def test_a_failure_shows_no_internals(site: ConsoleSite, monkeypatch: pyte
     assert answer.status == 500
     assert "secret" not in answer.text
     assert "Internal error; see the log." in answer.text
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        # Decoding takes the square of the time; with a larger body, minutes in which the process does nothing else.
+        {"Content_Type": "application/x-www-form-urlencoded; charset=idna"},
+        # What it yields, no database stores.
+        {"Content_Type": "application/x-www-form-urlencoded; charset=unicode_escape"},
+        {"Content_Type": "multipart/form-data; boundary=x"},
+        {"Content_Type": "multipart/form-data"},
+    ],
+)
+async def test_a_visitor_sends_no_other_form_than_browsers_do(site: ConsoleSite, head: dict[str, str]) -> None:
+    visitor = site.visitor()
+    await visitor.get("/sign-in")
+    body = f"csrf={visitor.csrf}&name=\\ud800&password=x"
+    answer = await visitor.post_bytes("/sign-in", io.BytesIO(body.encode()), **head)
+    assert answer.status == 400
+
+
+async def test_a_file_that_is_no_form_is_refused(site: ConsoleSite) -> None:
+    browser = await site.signed_in(Role.ADMINISTRATOR)
+    for body in (b"nothing", b"--x\r\nContent-Disposition: form-data\r\n\r\nno name\r\n--x--\r\n"):
+        head = {"Content_Type": "multipart/form-data; boundary=x", "X_CSRF_Token": browser.csrf}
+        answer = await browser.post_bytes("/rules/import/preview", io.BytesIO(body), **head)
+        assert answer.status == 400
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/nothing", "/api/v1/dead-letters/replay"])
+async def test_nothing_compressed_is_read(site: ConsoleSite, path: str) -> None:
+    visitor = site.visitor()
+    await visitor.get("/sign-in")
+    body = gzip.compress(f"csrf={visitor.csrf}&name=a&password=b".encode())
+    assert (await visitor.post_bytes(path, io.BytesIO(body), Content_Encoding="gzip")).status == 400
+
+
+async def test_a_form_that_does_not_arrive_gives_up_its_connection(
+    site: ConsoleSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.web.application._FORM_SECONDS", 0.1)
+    url = yarl.URL(site.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    head = (b"POST /sign-in HTTP/1.1", b"Host: localhost", b"Content-Type: application/x-www-form-urlencoded")
+    writer.write(b"\r\n".join((*head, b"Content-Length: 100", b"", b"csrf=")))
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+    writer.close()

@@ -167,6 +167,7 @@ size_least = 6
     ("text", "said"),
     [
         ("[[rule]\n", "It is not TOML"),
+        (f"[[rule]]\nsize_least = {'9' * 5000}\n", "It is not TOML"),
         ('[[account]]\nname = "a"\n', "There is something else in it than tables [[rule]]."),
         ('rule = "a"\n', "There is something else in it than tables [[rule]]."),
         ('[[rule]]\nname = "a"\nfolder = {a = 1}\n', "folder is a table"),
