@@ -61,9 +61,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "messages": LazyCommand("console.messages.list:messages", "List messages, by sender, subject, state and more."),
     "trace": LazyCommand("console.messages.trace:trace", "Locate an e-mail: every step of it."),
     "certificates": LazyCommand("console.certificates.commands:certificates", "Show and create certificates."),
-    "console": LazyCommand(
-        "console.users.commands:console", "Manage the users of the web console, and make a link for a first look."
-    ),
+    "console": LazyCommand("console.users.commands:console", "Manage users of the web console, and open it."),
     "alerts": LazyCommand("console.alerts.commands:alerts", "Show and test the targets of alerts."),
     "queue": LazyCommand("console.queue.commands:queue", "Inspect the queue and replay dead letters."),
     "completion": LazyCommand("console.completion:completion", "Complete commands and account names in a shell."),

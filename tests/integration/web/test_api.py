@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -224,6 +224,8 @@ async def test_a_download_that_is_not_read_ends(site: ConsoleSite, monkeypatch: 
         assert time.monotonic() < until
         await asyncio.sleep(0.05)
     outgoing.close()
+    with suppress(ConnectionError):
+        await outgoing.wait_closed()
 
 
 async def test_changes_are_made_under_the_name_of_the_user(site: ConsoleSite) -> None:

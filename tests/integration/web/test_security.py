@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import io
 import re
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -308,3 +309,5 @@ async def test_a_form_that_does_not_arrive_gives_up_its_connection(
     async with asyncio.timeout(10):
         assert (await reader.readline()).startswith(b"HTTP/1.1 408")
     writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()

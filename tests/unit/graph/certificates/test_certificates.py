@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -55,8 +56,16 @@ def public(certificate: Certificate) -> x509.Certificate:
 
 
 @pytest.fixture(scope="module")
-def other() -> Certificate:
-    return make_self_signed("another", now=NOW, key_bits=2048)
+def other(self_signed: Certificate) -> Certificate:
+    """A certificate of another key; keys of tests come from a small stock."""
+    while True:
+        made = make_self_signed("another", now=NOW, key_bits=2048)
+        if public_key(made) != public_key(self_signed):
+            return made
+
+
+def public_key(certificate: Certificate) -> PublicKeyTypes:
+    return x509.load_pem_x509_certificate(certificate.public_pem.encode()).public_key()
 
 
 @pytest.mark.parametrize(
