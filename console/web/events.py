@@ -5,6 +5,7 @@ checked as every request.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -14,6 +15,8 @@ _HEARTBEAT_SECONDS: Final = 15.0
 _MAX_SECONDS: Final = 300.0
 """Life of a stream; the browser connects again, and its session is looked at again."""
 MAX_STREAMS: Final = 200
+MAX_OF_USER: Final = 20
+"""Tabs that one user may have open, and see change by themselves."""
 
 
 class Streams:
@@ -21,29 +24,36 @@ class Streams:
 
     def __init__(self, stop: asyncio.Event) -> None:
         self._stop = stop
-        self._open = 0
+        self._open: Counter[str] = Counter()
 
     async def send(
-        self, request: web.Request, changed: Callable[[], Awaitable[object]], *, is_over: Callable[[], bool]
+        self,
+        request: web.Request,
+        changed: Callable[[], Awaitable[object]],
+        *,
+        user: str,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> web.StreamResponse:
         """Send the event `changed` each time that the call returns, until `is_over`, and then `over`.
 
-        503 where there are too many streams: the page works without.
+        503 where there are too many streams, of all users or of this one: the page works without.
         """
-        if self._open >= MAX_STREAMS or self._stop.is_set():
+        if self._open.total() >= MAX_STREAMS or self._open[user] >= MAX_OF_USER or self._stop.is_set():
             return web.Response(status=503, headers={"Retry-After": "30"})
         answer = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
         await answer.prepare(request)
-        self._open += 1
+        self._open[user] += 1
         try:
             async with asyncio.timeout(_MAX_SECONDS):
                 await self._send_all(answer, changed, is_over)
         except (TimeoutError, ConnectionResetError):
             pass  # it connects again, or is gone
         finally:
-            self._open -= 1
+            self._open[user] -= 1
+            if not self._open[user]:
+                del self._open[user]
         return answer
 
     async def _send_all(

@@ -23,7 +23,8 @@ from phrases import Phrase
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-_AT_ONCE: Final = 4
+_AT_ONCE: Final = 6
+_AT_ONCE_OF_USER: Final = 3
 _KEPT: Final = 200
 _KEPT_FOR: Final = timedelta(hours=1)
 _MAX_LINES: Final = 1000
@@ -52,7 +53,7 @@ class Job:
     """
 
     job_id: str
-    owner: tuple[str, str]
+    owner: str
     title: Phrase
     back: str
     template: str
@@ -112,9 +113,11 @@ class Jobs:
             TooManyJobs
         """
         self._forget_old()
-        if len(self._tasks) >= _AT_ONCE:
+        running = [each for each in self._jobs.values() if each.state is JobState.RUNNING]
+        mine = sum(each.owner == user.key for each in running)
+        if len(running) >= _AT_ONCE or mine >= _AT_ONCE_OF_USER:
             raise TooManyJobs
-        job = Job(new_id(self._random), (user.kind, user.subject), title, back, template, self._clock())
+        job = Job(new_id(self._random), user.key, title, back, template, self._clock())
         self._jobs[job.job_id] = job
         task = background.start(self._run(job, work), name="console job")
         self._tasks.add(task)
@@ -124,7 +127,7 @@ class Jobs:
     def find(self, user: User, job_id: str) -> Job | None:
         """A job of the user."""
         job = self._jobs.get(job_id)
-        return job if job is not None and job.owner == (user.kind, user.subject) else None
+        return job if job is not None and job.owner == user.key else None
 
     async def close(self) -> None:
         """End all jobs; each is recorded where it works as far as it came."""

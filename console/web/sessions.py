@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
+from sqlalchemy import Connection
 
 from console.web.entra import EntraSignIn
 from console.web.entra_errors import SignInEnded, SignInMisconfigured, SignInRejected, SignInUnavailable
@@ -50,6 +51,11 @@ class User:
     address: str
     session_id: str | None = None
 
+    @property
+    def key(self) -> str:
+        """The identity as one text."""
+        return f"{self.kind} {self.subject}"
+
     def may(self, needed: Role) -> bool:
         """True if a role of the user includes the needed one."""
         return allows(self.roles, needed)
@@ -92,8 +98,11 @@ class Sessions:
         groups: tuple[str, ...],
         address: str,
         refresh_token: str | None = None,
-    ) -> User:
-        """Begin a session under a new id, which nobody knew before the sign-in.
+        is_valid: Callable[[Connection], bool] = lambda _connection: True,
+    ) -> User | None:
+        """Begin a session under a new id, which was not known to any browser before the sign-in.
+
+        `is_valid`: looked at in the same transaction; None: the sign-in is not valid any more.
 
         Raises:
             DatabaseUnavailable
@@ -112,8 +121,14 @@ class Sessions:
             checked=now,
             sealed_token=None if refresh_token is None else sealed(refresh_token, session_id, self._random),
         )
-        await self._database.write(lambda connection: console_sessions.add(connection, stored))
-        return _user(stored, session_id, address)
+
+        def add(connection: Connection) -> bool:
+            if is_valid(connection):
+                console_sessions.add(connection, stored)
+                return True
+            return False
+
+        return _user(stored, session_id, address) if await self._database.write(add) else None
 
     async def find(self, session_id: str, *, address: str) -> User | None:
         """The user of a session; None: there is none, or it is over.

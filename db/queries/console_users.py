@@ -122,7 +122,8 @@ def change_rights(connection: Connection, name: str, *, roles: Collection[str], 
 
 
 def change_password(connection: Connection, user_id: int, password_hash: str, *, now: datetime) -> None:
-    """Give a user another password."""
+    """Give a user another password, and delete the tokens: whoever knew the old one may have made some."""
+    connection.execute(delete(console_token).where(_token.nUserID == user_id))
     values = {"sPasswordHash": password_hash, "dtPasswordChanged": now}
     connection.execute(update(table).where(_user.nUserID == user_id).values(**values))
 
@@ -166,6 +167,12 @@ def remove_token(connection: Connection, user_id: int, token_id: int) -> bool:
     """Delete a token of a user; False: it has no such token."""
     mine = delete(console_token).where(_token.nTokenID == token_id, _token.nUserID == user_id)
     return bool(connection.execute(mine).rowcount)
+
+
+def has_same_password(connection: Connection, user: User) -> bool:
+    """True if the user is there, and the password was not changed since it was read."""
+    found = by_id(connection, user.user_id)
+    return found is not None and found.password_changed == user.password_changed
 
 
 def user_of_token(connection: Connection, token_hash: str, *, now: datetime) -> User | None:

@@ -31,7 +31,10 @@ async def events(visit: Visit) -> web.StreamResponse:
         seen = job.version
 
     return await visit.services.streams.send(
-        visit.request, changed, is_over=lambda: job.state is not JobState.RUNNING and job.version == seen
+        visit.request,
+        changed,
+        user=visit.user.key,
+        is_over=lambda: job.state is not JobState.RUNNING and job.version == seen,
     )
 
 

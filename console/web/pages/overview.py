@@ -57,7 +57,7 @@ def _facts(snapshot: Snapshot) -> dict[str, Any]:
 
 async def events(visit: Visit) -> web.StreamResponse:
     """Report each new state."""
-    return await visit.services.streams.send(visit.request, visit.services.overview.changed, is_over=lambda: False)
+    return await visit.services.streams.send(visit.request, visit.services.overview.changed, user=visit.user.key)
 
 
 ROUTES: Routes = (page("/", show), page("/overview/events", events))

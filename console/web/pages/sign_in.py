@@ -1,6 +1,7 @@
 """Sign-in, by password, at Entra or by the one-time link, and sign-out."""
 
 import json
+from functools import partial
 from typing import Final
 
 import structlog
@@ -98,6 +99,7 @@ async def with_password(visit: Visit) -> web.StreamResponse:
         roles=known_roles(user.roles),
         groups=user.groups,
         address=visit.address,
+        is_valid=partial(console_users.has_same_password, user=user),
     )
     return await _signed_in(visit, session, wanted)
 
@@ -199,7 +201,9 @@ async def use_link(visit: Visit) -> web.StreamResponse:
     return await _signed_in(visit, session, "/")
 
 
-async def _signed_in(visit: Visit, user: User, wanted: str) -> web.Response:
+async def _signed_in(visit: Visit, user: User | None, wanted: str) -> web.Response:
+    if user is None:  # removed, or given another password, in this moment
+        return await _page(visit, wanted, _WRONG, status=401)
     await _note(visit, ActivityKind.SIGNED_IN, user.name, detail=user.kind)
     log.info("console_signed_in", kind=user.kind, user=user.name, address=visit.address)
     answer = visit.redirect(wanted)

@@ -197,6 +197,7 @@ async def test_what_passwords_opened_is_closed_where_entra_is_set(tenant: Tenant
     session = await site.services.sessions.begin(
         LOCAL, str(user.user_id), "jean", roles=frozenset({Role.ADMINISTRATOR}), groups=(), address="127.0.0.1"
     )
+    assert session is not None
     browser = site.visitor()
     browser.cookies[SESSION_COOKIE] = session.session_id or ""
     assert (await browser.get("/about")).status == 303

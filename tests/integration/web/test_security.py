@@ -16,7 +16,7 @@ from console.web.rights import Role
 from console.web.routes import GET, POST, Route
 from console.web.tokens import key_of
 from console.web.visit import SESSION_COOKIE, VISITOR_COOKIE
-from db.queries import console_activity, console_sessions
+from db.queries import console_activity, console_sessions, console_users
 from tests.databases import Gateway
 from tests.doubles.clock import SettableClock
 from tests.integration.web.console_site import PASSWORD, Browser, ConsoleSite, console_site
@@ -311,3 +311,36 @@ async def test_a_form_that_does_not_arrive_gives_up_its_connection(
     writer.close()
     with suppress(ConnectionError):
         await writer.wait_closed()
+
+
+async def test_another_password_ends_other_sessions_and_tokens(site: ConsoleSite) -> None:
+    here, there = await site.signed_in(Role.VIEWER), await site.signed_in(Role.VIEWER)
+    token = re.search(r"mip_[\w-]+", (await there.post("/me/tokens", {"name": "a", "life": "365"})).text)
+    assert token is not None
+    called = await site.visitor().get("/api/v1/rules", Authorization=f"Bearer {token[0]}")
+    assert called.status == 200
+    await here.get("/me")
+    wanted = {"present": PASSWORD, "wanted": "another horse battery staple"}
+    assert (await here.post("/me/password", wanted)).status == 303
+    assert (await here.get("/me")).status == 200
+    assert (await there.get("/me")).status == 303
+    assert (await site.visitor().get("/api/v1/rules", Authorization=f"Bearer {token[0]}")).status == 401
+
+
+async def test_no_session_begins_with_a_password_that_is_replaced_meanwhile(
+    site: ConsoleSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add_user("marie", Role.VIEWER)
+    matches = site.services.passwords.matches
+    user = site.read(lambda connection: console_users.by_name(connection, "marie"))
+
+    async def replaced_after(password: str, stored: str | None) -> bool:
+        found = await matches(password, stored)
+        later = site.services.clock()
+        site.write(lambda connection: console_users.change_password(connection, user.user_id, "other", now=later))
+        return found
+
+    monkeypatch.setattr(site.services.passwords, "matches", replaced_after)
+    browser = site.visitor()
+    assert (await browser.sign_in("marie")).status == 401
+    assert SESSION_COOKIE not in browser.cookies

@@ -16,6 +16,7 @@ from phrases import Phrase
 from tests.doubles.clock import SettableClock
 
 MARIE = User("local", "1", "marie", frozenset({Role.OPERATOR}), (), "127.0.0.1")
+PAUL = User("local", "3", "paul", frozenset({Role.OPERATOR}), (), "127.0.0.1")
 JEAN = User("local", "2", "jean", frozenset({Role.OPERATOR}), (), "127.0.0.1")
 
 
@@ -69,9 +70,12 @@ async def test_few_jobs_run_at_once_and_old_ones_are_forgotten() -> None:
         return Phrase("done")
 
     jobs = _jobs(clock)
-    running = [jobs.start(MARIE, Phrase("t"), work, back="/") for _ in range(4)]
+    running = [jobs.start(MARIE, Phrase("t"), work, back="/") for _ in range(3)]
     with pytest.raises(TooManyJobs):
-        jobs.start(JEAN, Phrase("t"), work, back="/")
+        jobs.start(MARIE, Phrase("t"), work, back="/")
+    running += [jobs.start(JEAN, Phrase("t"), work, back="/") for _ in range(3)]
+    with pytest.raises(TooManyJobs):
+        jobs.start(PAUL, Phrase("t"), work, back="/")
     stop.set()
     for each in running:
         await _ended(each)
