@@ -62,18 +62,17 @@ def demo(messages: int, mailboxes: int, directory: Path, keep: bool) -> Listing 
 
 
 def _run(place: Place, messages: int, mailboxes: int) -> DemoResult:
-    with _watched(place, messages) as show:
+    with _logged(place), _watched(messages) as show:
         return run_async(demonstrate(place, messages=messages, mailboxes=mailboxes, on_progress=show))
 
 
 def _run_on(place: Place, messages: int, mailboxes: int) -> None:
     """Run the demo until it is signalled to stop."""
-    with ExitStack() as progress:
-        show = progress.enter_context(_watched(place, messages))
+    with _logged(place), ExitStack() as progress:
+        show = progress.enter_context(_watched(messages))
 
         async def keep(result: DemoResult, settings: Settings) -> None:
             progress.close()
-            logs.configure(progress.enter_context(place.log.open("a", encoding="utf-8")), "json")
             _shown(result, messages, place).print()
             tell(Phrase("The web console, with the imported mail, is at: {link}", link=_link(settings)))
             tell(Phrase("The link works once, within 15 minutes, in a browser on this host. Ctrl-C ends everything."))
@@ -105,8 +104,16 @@ def _link(settings: Settings) -> str:
 
 
 @contextmanager
-def _watched(place: Place, messages: int) -> Iterator[Callable[[DemoProgress], None]]:
-    """Show the progress, and write the logs to a file."""
+def _logged(place: Place) -> Iterator[None]:
+    """Write the logs to a file, the same for as long as a role runs: loggers keep the one that they began with."""
+    with place.log.open("w", encoding="utf-8") as log:
+        logs.configure(log, "json")
+        yield
+
+
+@contextmanager
+def _watched(messages: int) -> Iterator[Callable[[DemoProgress], None]]:
+    """Show the progress."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -120,9 +127,7 @@ def _watched(place: Place, messages: int) -> Iterator[Callable[[DemoProgress], N
         def show(progress: DemoProgress) -> None:
             bar.update(task, description=translated(progress.activity), completed=progress.imported)
 
-        with place.log.open("w", encoding="utf-8") as log:
-            logs.configure(log, "json")
-            yield show
+        yield show
 
 
 def _shown(result: DemoResult, messages: int, place: Place) -> Listing:
