@@ -1,7 +1,7 @@
 """Users that sign in with a password, for administrators."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from aiohttp import web
 from sqlalchemy import Connection
@@ -18,6 +18,13 @@ from db.queries.console_sessions import LOCAL
 from db.queries.entry_lists import lines
 from phrases import Phrase
 
+_DUTIES: Final[Mapping[Role, Phrase]] = {
+    Role.VIEWER: Phrase("sees states, the e-mail log, mailboxes, rules and problems"),
+    Role.OPERATOR: Phrase("also tests mailboxes, replays, imports and applies rules"),
+    Role.ADMINISTRATOR: Phrase("also changes accounts, rules and users"),
+    Role.READER: Phrase("beside one of these: opens bodies and attachments; each opening is recorded"),
+}
+
 
 async def show(visit: Visit) -> web.StreamResponse:
     """The users, and the form for another one."""
@@ -29,7 +36,9 @@ async def _page(
 ) -> web.Response:
     users = await visit.read(console_users.every)
     blank = {"name": "", "roles": (Role.VIEWER,), "groups": ""}
-    return visit.page("users.html", status=status, users=users, roles=tuple(Role), error=error, typed=typed or blank)
+    return visit.page(
+        "users.html", status=status, users=users, roles=tuple(Role), duties=_DUTIES, error=error, typed=typed or blank
+    )
 
 
 async def add(visit: Visit) -> web.StreamResponse:
