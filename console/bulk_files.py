@@ -42,7 +42,7 @@ def from_toml(text: str, table: str, *, place: Callable[[int, object], Phrase]) 
     """
     try:
         found = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:  # also of a number that is too long
         raise UnreadableFile(Phrase("It is not TOML: {reason}.", reason=exc)) from exc
     tables = found.pop(table, [])
     if found or not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):

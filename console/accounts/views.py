@@ -69,7 +69,7 @@ def record_columns(settings: Settings, now: datetime) -> list[Column]:
         Column("thumbprint", Phrase("Certificate")),
         Column("secure_certificate_access", Phrase("Trusted root needed")),
         Column("folder", Phrase("Folder")),
-        Column("after_import", Phrase("After import")),
+        Column("after_import", Phrase("After import"), word),
         Column("move_to_folder", Phrase("Move to")),
         Column("next_thumbprint", Phrase("Next certificate")),
         Column("import_since", Phrase("Imports since"), _import_since_shown),

@@ -122,6 +122,10 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     "read": Phrase("mark as read"),
     "move": Phrase("move"),
     "delete": Phrase("delete"),
+    # Importance of an e-mail.
+    "low": Phrase("low"),
+    "normal": Phrase("normal"),
+    "high": Phrase("high"),
     # What a user of the web console opened.
     "body_opened": Phrase("body opened"),
     "attachment_downloaded": Phrase("attachment downloaded"),

@@ -112,7 +112,7 @@ def add(
 ) -> Report:
     """Add a user, and prompt for a password.
 
-    A password has at least 12 characters; several words are easier to remember than signs.
+    A password has at least 12 characters; several words are easier to remember than symbols.
     """
     with invocation.gateway() as engine:
         hashed = Passwords().hash(_password(name, from_stdin=password_stdin))

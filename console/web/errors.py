@@ -35,6 +35,11 @@ _TEXTS: Final = {
     HTTPStatus.MISDIRECTED_REQUEST: Phrase("The console is not known under this address; see the setting console_url."),
     HTTPStatus.TOO_MANY_REQUESTS: Phrase("Too many at once. Try again in a moment."),
 }
+_API_TEXTS: Final = {
+    HTTPStatus.UNAUTHORIZED: Phrase("The request has no token, or one that is not valid (any more)."),
+    HTTPStatus.FORBIDDEN: Phrase("The roles of the token's owner do not allow this."),
+}
+"""Texts for programs, where those for browsers do not fit."""
 _RETRY_AFTER: Final = "5"
 
 
@@ -48,7 +53,7 @@ def error_answer(visit: Visit, error: Exception) -> web.StreamResponse:
     elif status is HTTPStatus.SERVICE_UNAVAILABLE:
         log.warning("console_request_failed", route=_route(visit), error=str(error))
     if visit.request.path.startswith("/api/"):
-        answer: web.Response = problem(status, visit.translated(text))
+        answer: web.Response = problem(status, visit.translated(_API_TEXTS.get(status, text)))
         if isinstance(error, web.HTTPMethodNotAllowed):
             answer.headers["Allow"] = error.headers["Allow"]
     elif status is HTTPStatus.UNAUTHORIZED:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from console.output import Column, shown, span
 from console.translation.labels import word
@@ -62,7 +62,7 @@ class Templates:
         )
         # A block that is rendered alone has no imports of its template.
         self._environment.globals["m"] = self._environment.get_template("macros.html").module
-        self._environment.filters.update(query=query_of, path=_path, plain=plain)
+        self._environment.filters.update(query=query_of, path=_path, plain=plain, code=code)
 
     def static(self, name: str) -> str:
         """The address of a static file, which a browser may keep for ever."""
@@ -115,6 +115,11 @@ def _tools(visit: "Visit") -> dict[str, Any]:
         "notice": visit.notice,
         "here": visit.request.path,
     }
+
+
+def code(text: str) -> Markup:
+    """A text, with what stands between backquotes as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  # the text is escaped
 
 
 def tint(colour: str | None) -> str:

@@ -2,9 +2,18 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from http import HTTPStatus
 from pathlib import Path
+
+import pytest
 
 
 def _demo(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -39,6 +48,42 @@ def test_demo_imports_everything_exactly_once(tmp_path: Path) -> None:
     )
     again = _demo(tmp_path / "demo", "--messages", "3", "--mailboxes", "1", PYTHONPATH=str(broken))
     assert again.returncode == 0, again.stderr
+
+
+def test_demo_that_is_kept_running_works_on_and_shows_its_mail_in_the_console(tmp_path: Path) -> None:
+    """It prints a link that opens; its roles answer and log as before."""
+    directory = tmp_path / "demo"
+    arguments = ["--keep", "--directory", str(directory), "--messages", "2", "--mailboxes", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "console", "demo", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as kept:
+        assert kept.stderr is not None
+        deadline = threading.Timer(100, kept.kill)
+        deadline.start()
+        try:
+            lines = iter(kept.stderr.readline, "")
+            link = next(found[0] for line in lines if (found := re.search(r"http://\S+/sign-in/link/\S+", line)))
+            with urllib.request.urlopen(link, timeout=30) as page:
+                assert b"<form" in page.read()
+            events = [json.loads(line) for line in (directory / "mail-importer.log").read_text("utf-8").splitlines()]
+            [port] = [each["port"] for each in events if each["event"] == "receiver_listening"]
+            asked = f"http://127.0.0.1:{port}/notifications"
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(asked, data=b"not of Graph", timeout=30)
+            with refused.value:
+                assert refused.value.code == HTTPStatus.BAD_REQUEST
+            until = time.monotonic() + 20
+            while "delivery_refused" not in (directory / "mail-importer.log").read_text("utf-8"):
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            kept.send_signal(signal.SIGINT)
+            kept.stderr.read()
+        finally:
+            deadline.cancel()
+            kept.kill()
 
 
 def test_demo_spares_what_is_not_its_own(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from console.changes import ACTIONS
 from console.invocation import as_stored, moment
 from console.output import shown
 from console.rules import history as rule_history
+from console.translation.labels import word
 from console.web import links
 from console.web.forms import Form, read_form
 from console.web.rights import Role
@@ -215,7 +216,7 @@ def _of_activity(fact: Activity, names: Mapping[int, str], hidden: frozenset[int
         "what": _word(fact.action),
         "of": account,
         "link": None if account is None or fact.account_id not in names else links.mailbox(account),
-        "lines": lines,
+        "lines": [word(f"sign_in_{detail}")] if fact.action == ActivityKind.SIGNED_IN and detail else lines,
         "is_bad": fact.action == ActivityKind.SIGN_IN_FAILED,
     }
 
@@ -233,11 +234,11 @@ def _of_change(source: Source, change: Change) -> dict[str, Any]:
     is_account = source is Source.ACCOUNTS
     row = account_history.history_row(change) if is_account else rule_history.history_row(change)
     name = row["account" if is_account else "rule"]
-    word = ACTIONS.get(change.action, Phrase.verbatim(change.action))
+    done = ACTIONS.get(change.action, Phrase.verbatim(change.action))
     is_removed = change.action == "removed"
     is_new = "name" in row["changes"] and row["changes"]["name"]["before"] is None
     return {
-        "what": Phrase("account: {action}", action=word) if is_account else Phrase("rule: {action}", action=word),
+        "what": Phrase("account: {action}", action=done) if is_account else Phrase("rule: {action}", action=done),
         "of": name,
         "link": None if name is None or is_removed else (links.mailbox if is_account else links.rule)(str(name)),
         "lines": []

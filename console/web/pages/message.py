@@ -151,7 +151,7 @@ def _facts(traced: TracedMail, account: str, content: _Content | None) -> list[t
             (Phrase("Sent by"), sender if sender != person(*traced.author) else None),
             (Phrase("Sent"), facts["sent"]),
             (Phrase("Imported at"), facts["imported"]),
-            (Phrase("Importance"), facts["importance"]),
+            (Phrase("Importance"), word(facts["importance"] or "–")),
             (Phrase("Categories"), ", ".join(map(str, facts["categories"])) or None),
             (Phrase("Size"), facts["size"]),
             (Phrase("Rules matched"), facts["rules"]["matched"]),

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -52,6 +52,8 @@ _LABELS: Final[Mapping[str, Phrase]] = {
     "after": Phrase("Page"),
 }
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{4}")
+_LAST_DAY: Final = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
+"""The last of which there is a next one."""
 _CSV_COLUMNS: Final = (*COLUMNS, *DETAILS)
 _MORE: Final = Phrase("Only the newest 100,000 e-mails are in this file. Filter by dates for the others.")
 
@@ -161,7 +163,7 @@ def _form(visit: Visit) -> Form:
         clock=services.clock,
     )
     until = form.values.get("until")
-    if until is not None and _DAY.fullmatch(form.named("until").text.strip()):
+    if until is not None and until < _LAST_DAY and _DAY.fullmatch(form.named("until").text.strip()):
         form.values["until"] = until + timedelta(days=1)  # of a day, all of it
     return form
 

@@ -1,8 +1,8 @@
 """Users that sign in with a password, for administrators."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 from sqlalchemy import Connection
@@ -19,9 +19,16 @@ from db.queries.console_sessions import LOCAL
 from db.queries.entry_lists import lines
 from phrases import Phrase
 
+_DUTIES: Final[Mapping[Role, Phrase]] = {
+    Role.VIEWER: Phrase("sees states, the e-mail log, mailboxes, rules and problems"),
+    Role.OPERATOR: Phrase("also tests mailboxes, replays, imports and applies rules"),
+    Role.ADMINISTRATOR: Phrase("also changes accounts, rules and users"),
+    Role.READER: Phrase("beside one of these: opens bodies and attachments; each opening is recorded"),
+}
+
 
 class _NoAdministrator(Exception):
-    """Nobody could undo the change here. The text is a Phrase."""
+    """The change would leave no administrator. The text is a Phrase."""
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -34,7 +41,9 @@ async def _page(
 ) -> web.Response:
     users = await visit.read(console_users.every)
     blank = {"name": "", "roles": (Role.VIEWER,), "groups": ""}
-    return visit.page("users.html", status=status, users=users, roles=tuple(Role), error=error, typed=typed or blank)
+    return visit.page(
+        "users.html", status=status, users=users, roles=tuple(Role), duties=_DUTIES, error=error, typed=typed or blank
+    )
 
 
 async def add(visit: Visit) -> web.StreamResponse:
