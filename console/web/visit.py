@@ -43,7 +43,7 @@ class Visit:
     address: str
     browser_id: str
     user_or_none: User | None
-    notice: str | None = None
+    notice: notices.Notice | None = None
     """A sentence that the last answer left, see `redirect`."""
 
     @property
@@ -140,11 +140,11 @@ class Visit:
         """Set a cookie that no script reads, and that a browser sends to this console alone, until it is closed."""
         answer.set_cookie(name, value, path="/", secure=True, httponly=True, samesite="Lax")
 
-    def redirect(self, path: str, notice: Phrase | None = None) -> web.Response:
-        """Send the browser to another page of the console, with a sentence that it shows."""
+    def redirect(self, path: str, notice: Phrase | None = None, *, warns: bool = False) -> web.Response:
+        """Send the browser to another page of the console, with a sentence that it shows; see `Notice`."""
         answer = web.Response(status=303, headers={"Location": path})
         if notice is not None:
-            notices.leave(answer, notice, self.browser_id, self.services.random)
+            notices.leave(answer, notices.Notice(notice, warns), self.browser_id, self.services.random)
         return answer
 
     @property

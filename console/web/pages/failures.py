@@ -272,7 +272,7 @@ def _started(visit: Visit, title: Phrase, order: Order, work: Callable[[Job], Aw
 
 
 async def _not_selected(visit: Visit) -> web.StreamResponse:
-    return visit.redirect(address_of(_wanted(await _texts(visit))), _NOTHING)
+    return visit.redirect(address_of(_wanted(await _texts(visit))), _NOTHING, warns=True)
 
 
 async def _order(visit: Visit) -> Order | None:

@@ -1,6 +1,7 @@
 """Adding and editing a mailbox: every setting with its explanation, a test before saving, folders to choose from."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -139,11 +140,13 @@ async def _save(visit: Visit, of: _Page, form: Form, texts: Typed) -> web.Stream
         form.error = visit.translated(_CHANGED_MEANWHILE)
         return _show(visit, of, form, status=_CHANGED, is_stale=True)
     account, sentence = saved
-    warnings = await visit.blocking(
-        lambda: list(missing_certificates(visit.services.settings, account.settings)), seconds=_STORE_SECONDS
-    )
-    told = Phrase.joined(sentence, *form.warnings, *warnings)
-    return visit.redirect(address_of(account.account_id, account.settings.name), told)
+    warnings = list(form.warnings)
+    with suppress(web.HTTPServiceUnavailable):  # it is saved, whatever the store does
+        warnings += await visit.blocking(
+            lambda: list(missing_certificates(visit.services.settings, account.settings)), seconds=_STORE_SECONDS
+        )
+    address = address_of(account.account_id, account.settings.name)
+    return visit.redirect(address, Phrase.joined(sentence, *warnings), warns=bool(warnings))
 
 
 async def _add(visit: Visit, form: Form) -> tuple[Account, Phrase]:
