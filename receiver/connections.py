@@ -87,7 +87,8 @@ class Connections:
             peer: the `peername` of the transport.
             drop, close: see `Connection`.
         """
-        address = _address_of(peer)
+        host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        address = network_of(host)
         of_address = self._by_address.get(address, {})
         bound = self._limits.per_address
         if bound and len(of_address) >= bound:
@@ -167,12 +168,11 @@ class Connections:
             of_address[connection] = of_address.pop(connection)
 
 
-def _address_of(peer: object) -> str:
+def network_of(address: str) -> str:
     """One text for all addresses of a host: an IPv6 host has a /64 network to itself."""
-    text = str(peer[0]) if isinstance(peer, tuple) and peer else ""
-    if ":" not in text:
-        return text
-    address = ipaddress.IPv6Address(text.partition("%")[0])
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((address, 64), strict=False))
+    if ":" not in address:
+        return address
+    parsed = ipaddress.IPv6Address(address.partition("%")[0])
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((parsed, 64), strict=False))
