@@ -22,7 +22,6 @@ from console.web.gate import Gate, TooManyRequests
 from console.web.limits import TokenLimits
 from console.web.metrics import ConsoleMetrics
 from console.web.pages import ROUTES
-from console.web.rendering import STATIC
 from console.web.routes import POST, Route
 from console.web.security import CSRF_FIELD, CSRF_HEADER, add_headers, has_csrf_token
 from console.web.services import Services
@@ -49,7 +48,7 @@ def application_of(services: Services, metrics: ConsoleMetrics, routes: Iterable
     application = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[console.answer])
     for each in (*routes, *api_routes.routes_of(services)):
         application.router.add_route(each.method, each.path, console.handler(each), name=None)
-    application.router.add_static("/static", STATIC)
+    application.router.add_get("/static/{name}", console.send_static)
     application.on_response_prepare.append(console.prepare)
     return application
 
@@ -169,6 +168,13 @@ class _Console:
             visit.set_cookie(answer, VISITOR_COOKIE, visit.browser_id)
         if visit.notice is not None and answer.content_type == "text/html":
             notices.forget(answer)
+
+    async def send_static(self, request: web.Request) -> web.StreamResponse:
+        """Send a static file."""
+        file = self.services.templates.static_file(request.match_info["name"])
+        if file is None:
+            raise web.HTTPNotFound
+        return web.FileResponse(file)
 
     async def prepare(self, request: web.Request, answer: web.StreamResponse) -> None:
         """Complete the headers of an answer, of a stream as well."""
