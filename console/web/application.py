@@ -28,8 +28,8 @@ from console.web.services import Services
 from console.web.sessions import User
 from console.web.tokens import new_id
 from console.web.visit import LANGUAGE_COOKIE, SESSION_COOKIE, VISITOR_COOKIE, Visit
+from receiver.server import GENUINE
 
-MAX_REQUEST_BYTES: Final = 1024 * 1024
 _VISIT: Final = web.RequestKey("visit", Visit)
 _MAX_COOKIE: Final = 200
 _INVALID_TOKEN_SECONDS: Final = 60
@@ -45,7 +45,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def application_of(services: Services, metrics: ConsoleMetrics, routes: Iterable[Route] = ROUTES) -> web.Application:
     """The application with these routes, and the API."""
     console = _Console(services, metrics, Gate())
-    application = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[console.answer])
+    application = web.Application(middlewares=[console.answer])
     for each in (*routes, *api_routes.routes_of(services)):
         application.router.add_route(each.method, each.path, console.handler(each), name=None)
     application.router.add_get("/static/{name}", console.send_static)
@@ -108,6 +108,8 @@ class _Console:
                 answer = await handler(request)
             except Exception as exc:  # noqa: BLE001  # every failure becomes an answer, and an unexpected one a log line
                 answer = error_answer(visit, exc)
+        if visit.user_or_none is not None:
+            request[GENUINE] = True
         self._finish(visit, answer)
         self.metrics.observe(request, answer.status, time.perf_counter() - began)
         return answer
@@ -182,7 +184,7 @@ class _Console:
 
 
 def _require_plain(request: web.Request) -> None:
-    if hdrs.CONTENT_ENCODING in request.headers:  # it is not decompressed, see `serve`
+    if hdrs.CONTENT_ENCODING in request.headers:  # it is not decompressed, see `receiver.server`
         raise web.HTTPBadRequest
 
 
