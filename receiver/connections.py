@@ -3,11 +3,23 @@
 import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from aiohttp import web
+from prometheus_client import Counter
 
-from receiver.metrics import ReceiverMetrics
 from receiver.throttled_log import ThrottledLog
+
+
+def _no_proxy(address: str) -> bool:  # noqa: ARG001  # no address is one of a proxy
+    return False
+
+
+class ConnectionMetrics(Protocol):
+    """The metrics of connections."""
+
+    connections_refused: Counter
+    connections_dropped: Counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +37,8 @@ class ConnectionLimits:
     """Time from a response to the next request, on a connection that delivered nothing genuine."""
     proven_keep_alive_seconds: float = 75.0
     """The same once a genuine notification arrived on it. Longer than nginx keeps an idle connection (60 s)."""
+    is_proxy: Callable[[str], bool] = _no_proxy
+    """True of an address that `per_address` does not bound: many clients are behind it."""
 
     @property
     def shortest_seconds(self) -> float:
@@ -49,7 +63,7 @@ class Connection:
     asked: bool = False
     """The headers of a request arrived."""
     proven: bool = False
-    """A genuine notification arrived."""
+    """A genuine notification arrived, or whatever else proves a client (`receiver.server.GENUINE`)."""
 
     @property
     def may_give_way(self) -> bool:
@@ -67,7 +81,7 @@ class Connections:
     def __init__(
         self,
         limits: ConnectionLimits,
-        metrics: ReceiverMetrics,
+        metrics: ConnectionMetrics,
         throttled: ThrottledLog,
         *,
         monotonic: Callable[[], float],
@@ -87,9 +101,10 @@ class Connections:
             peer: the `peername` of the transport.
             drop, close: see `Connection`.
         """
-        address = _address_of(peer)
+        host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        address = network_of(host)
         of_address = self._by_address.get(address, {})
-        bound = self._limits.per_address
+        bound = 0 if self._limits.is_proxy(host) else self._limits.per_address
         if bound and len(of_address) >= bound:
             room = self._make_room(of_address, address, bound)
         elif len(self._all) >= self._limits.connections:
@@ -167,12 +182,11 @@ class Connections:
             of_address[connection] = of_address.pop(connection)
 
 
-def _address_of(peer: object) -> str:
+def network_of(address: str) -> str:
     """One text for all addresses of a host: an IPv6 host has a /64 network to itself."""
-    text = str(peer[0]) if isinstance(peer, tuple) and peer else ""
-    if ":" not in text:
-        return text
-    address = ipaddress.IPv6Address(text.partition("%")[0])
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((address, 64), strict=False))
+    if ":" not in address:
+        return address
+    parsed = ipaddress.IPv6Address(address.partition("%")[0])
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((parsed, 64), strict=False))

@@ -9,8 +9,7 @@ from typing import Final, Protocol
 
 from aiohttp import hdrs, web
 
-from receiver.connections import Connection, ConnectionLimits, Connections
-from receiver.metrics import ReceiverMetrics
+from receiver.connections import Connection, ConnectionLimits, ConnectionMetrics, Connections
 from receiver.throttled_log import ThrottledLog
 
 _HEADER_BYTES: Final = 8190
@@ -21,7 +20,9 @@ _SWEEPS_IN_SHORTEST_TIME: Final = 4
 _MAX_SWEEP_SECONDS: Final = 1.0
 
 GENUINE: Final = web.RequestKey("genuine", bool)
-"""The request key under which the handler records that a genuine item was delivered."""
+"""The request key under which the handler records that the client proved itself: that a genuine item was delivered."""
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class ServerTls(Protocol):
@@ -30,6 +31,10 @@ class ServerTls(Protocol):
     @property
     def context(self) -> ssl.SSLContext:
         """The context for connections from now on."""
+
+
+def _without_routes(handler: Handler) -> web.Server:
+    return web.Server(handler, request_factory=partial(_Request, loop=asyncio.get_running_loop()))
 
 
 class Listener:
@@ -44,15 +49,17 @@ class Listener:
 
     def __init__(
         self,
-        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        handler: Handler,
         *,
         host: str,
         port: int,
         tls: ServerTls | None,
         limits: ConnectionLimits,
-        metrics: ReceiverMetrics,
+        metrics: ConnectionMetrics,
         throttled: ThrottledLog,
+        http: Callable[[Handler], web.Server] = _without_routes,
     ) -> None:
+        """`http`: makes aiohttp's server of a handler."""
         self._handler = handler
         self._host = host
         self._port = port
@@ -60,6 +67,7 @@ class Listener:
         self._limits = limits
         self._metrics = metrics
         self._throttled = throttled
+        self._make_http = http
         self._http: web.Server | None = None
         self._server: asyncio.Server | None = None
         self._connections: Connections | None = None
@@ -73,7 +81,7 @@ class Listener:
             OSError: the address is in use or not one of this host.
         """
         loop = asyncio.get_running_loop()
-        self._http = web.Server(self._handle, request_factory=partial(_Request, loop=loop))
+        self._http = self._make_http(self._handle)
         self._connections = Connections(self._limits, self._metrics, self._throttled, monotonic=loop.time)
         self._server = await loop.create_server(
             lambda: _PendingConnection(self._accept, self._enter, self._leave),
@@ -250,8 +258,8 @@ class _Handler(web.RequestHandler):
             keepalive_timeout=keep_alive_seconds,
             max_line_size=_HEADER_BYTES,
             max_field_size=_HEADER_BYTES,
-            # Graph never compresses. A mebibyte of a stranger's can decompress to a gibibyte, and aiohttp decompresses
-            # all of it even after it was refused.
+            # Neither Graph nor browsers compress. A mebibyte of a stranger's can decompress to a gibibyte, and aiohttp
+            # decompresses all of it even after it was refused.
             auto_decompress=False,
         )
         self.connection = connection

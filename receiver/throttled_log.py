@@ -21,12 +21,12 @@ class _Pending:
 class ThrottledLog:
     """Warnings, one a minute for each event, so that no stranger can fill the disk."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        """`monotonic`: a clock in seconds that never goes back."""
+    def __init__(self, monotonic: Callable[[], float], **context: object) -> None:
+        """`monotonic`: a clock in seconds that never goes back. `context`: facts of every line."""
         self._monotonic = monotonic
         self._pending: dict[str, _Pending] = {}
         # Bound once: resolving the logger at every call costs as much as the rest of the line.
-        self._log = log.bind()
+        self._log = log.bind(**context)
 
     def warning(self, event: str, count: int = 1, **facts: object) -> None:
         """Log the event with the number of times since its last line, or only count it until `flush`.

@@ -22,15 +22,14 @@ from console.web.gate import Gate, TooManyRequests
 from console.web.limits import TokenLimits
 from console.web.metrics import ConsoleMetrics
 from console.web.pages import ROUTES
-from console.web.rendering import STATIC
 from console.web.routes import POST, Route
 from console.web.security import CSRF_FIELD, CSRF_HEADER, add_headers, has_csrf_token
 from console.web.services import Services
 from console.web.sessions import User
 from console.web.tokens import new_id
 from console.web.visit import LANGUAGE_COOKIE, SESSION_COOKIE, VISITOR_COOKIE, Visit
+from receiver.server import GENUINE
 
-MAX_REQUEST_BYTES: Final = 1024 * 1024
 _VISIT: Final = web.RequestKey("visit", Visit)
 _MAX_COOKIE: Final = 200
 _INVALID_TOKEN_SECONDS: Final = 60
@@ -46,10 +45,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def application_of(services: Services, metrics: ConsoleMetrics, routes: Iterable[Route] = ROUTES) -> web.Application:
     """The application with these routes, and the API."""
     console = _Console(services, metrics, Gate())
-    application = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[console.answer])
+    application = web.Application(middlewares=[console.answer])
     for each in (*routes, *api_routes.routes_of(services)):
         application.router.add_route(each.method, each.path, console.handler(each), name=None)
-    application.router.add_static("/static", STATIC)
+    application.router.add_get("/static/{name}", console.send_static)
     application.on_response_prepare.append(console.prepare)
     return application
 
@@ -109,6 +108,8 @@ class _Console:
                 answer = await handler(request)
             except Exception as exc:  # noqa: BLE001  # every failure becomes an answer, and an unexpected one a log line
                 answer = error_answer(visit, exc)
+        if visit.user_or_none is not None:
+            request[GENUINE] = True
         self._finish(visit, answer)
         self.metrics.observe(request, answer.status, time.perf_counter() - began)
         return answer
@@ -170,13 +171,20 @@ class _Console:
         if visit.notice is not None and answer.content_type == "text/html":
             notices.forget(answer)
 
+    async def send_static(self, request: web.Request) -> web.StreamResponse:
+        """Send a static file."""
+        file = self.services.templates.static_file(request.match_info["name"])
+        if file is None:
+            raise web.HTTPNotFound
+        return web.FileResponse(file)
+
     async def prepare(self, request: web.Request, answer: web.StreamResponse) -> None:
         """Complete the headers of an answer, of a stream as well."""
         add_headers(answer, is_secure=self.services.addresses.is_secure or request.secure)
 
 
 def _require_plain(request: web.Request) -> None:
-    if hdrs.CONTENT_ENCODING in request.headers:  # it is not decompressed, see `serve`
+    if hdrs.CONTENT_ENCODING in request.headers:  # it is not decompressed, see `receiver.server`
         raise web.HTTPBadRequest
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from receiver.connections import network_of
+
 AT_ONCE: Final = 8
 AT_ONCE_OF_ADDRESS: Final = 4
 
@@ -18,7 +20,7 @@ class TooManyRequests(Exception):
 
 
 class Gate:
-    """Counts the requests in progress, of all addresses and of each."""
+    """Counts the requests in progress, of all addresses and of each: an IPv4 address or an IPv6 /64 network."""
 
     def __init__(self) -> None:
         self._by_address: Counter[str] = Counter()
@@ -30,12 +32,13 @@ class Gate:
         Raises:
             TooManyRequests
         """
-        if self._by_address.total() >= AT_ONCE or self._by_address[address] >= AT_ONCE_OF_ADDRESS:
+        network = network_of(address)
+        if self._by_address.total() >= AT_ONCE or self._by_address[network] >= AT_ONCE_OF_ADDRESS:
             raise TooManyRequests(1)
-        self._by_address[address] += 1
+        self._by_address[network] += 1
         try:
             yield
         finally:
-            self._by_address[address] -= 1
-            if not self._by_address[address]:
-                del self._by_address[address]
+            self._by_address[network] -= 1
+            if not self._by_address[network]:
+                del self._by_address[network]

@@ -9,12 +9,13 @@ from sqlalchemy import Connection
 from console.web.tokens import key_of
 from db.engine import Database
 from db.queries import console_users
+from receiver.connections import network_of
 
 WINDOW: Final = timedelta(minutes=15)
 MAX_OF_USER: Final = 10
 """Failures within the window after which no password of that user is tried; from any address."""
 MAX_OF_ADDRESS: Final = 50
-"""As above, of one address: several people may sit behind it."""
+"""As above, of one IPv4 address or IPv6 /64 network: several people may sit behind it."""
 
 
 class SignInLimits:
@@ -74,7 +75,7 @@ class TokenLimits:
         Raises:
             DatabaseUnavailable
         """
-        now, key = self._clock(), key_of(f"token of {address}")
+        now, key = self._clock(), key_of(f"token of {network_of(address)}")
 
         def work(connection: Connection) -> bool:
             if _failures(connection, key, now) >= MAX_OF_ADDRESS:
@@ -86,7 +87,7 @@ class TokenLimits:
 
 
 def _keys(name: str, address: str) -> tuple[str, str]:
-    return key_of(f"user {console_users.name_of(name)}"), key_of(f"address {address}")
+    return key_of(f"user {console_users.name_of(name)}"), key_of(f"address {network_of(address)}")
 
 
 def _failures(connection: Connection, key: str, now: datetime) -> int:

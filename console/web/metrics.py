@@ -21,6 +21,16 @@ class ConsoleMetrics:
             registry=registry,
             buckets=_SECONDS,
         )
+        self.connections_refused = Counter(
+            "mail_importer_console_connections_refused",
+            "Connections to the web console closed at once because too many were open.",
+            registry=registry,
+        )
+        self.connections_dropped = Counter(
+            "mail_importer_console_connections_dropped",
+            "Idle connections to the web console closed early, to make room for new ones.",
+            registry=registry,
+        )
         self.certificate_expires = Gauge(
             "mail_importer_console_certificate_expires_timestamp_seconds",
             "When the certificate that the web console shows ends; 0: it shows none.",

@@ -68,6 +68,10 @@ class Templates:
         """The address of a static file, which a browser may keep for ever."""
         return f"/static/{name}?v={self._stamps[name]}"
 
+    def static_file(self, name: str) -> Path | None:
+        """The static file of that name; None: there is none."""
+        return STATIC / name if name in self._stamps else None
+
     def render(self, name: str, visit: "Visit", values: Mapping[str, Any]) -> str:
         """The text of a template. `name` may have a block behind `#`: only that part of the page is rendered."""
         file, _, block = name.partition("#")

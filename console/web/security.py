@@ -97,7 +97,7 @@ class Addresses:
         address = request.remote or _UNKNOWN
         forwarded = [each for line in request.headers.getall("X-Forwarded-For", []) for each in line.split(",")]
         for each in reversed(forwarded):
-            if not self._is_proxy(address):
+            if not self.is_proxy(address):
                 break
             said = _plain(each.strip())
             if said is None:
@@ -107,7 +107,8 @@ class Addresses:
             address = said
         return address
 
-    def _is_proxy(self, address: str) -> bool:
+    def is_proxy(self, address: str) -> bool:
+        """True of an address that may speak for browsers: of this host, or one of `proxies`."""
         return is_loopback(address) or address in self.proxies
 
 

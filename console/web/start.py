@@ -2,10 +2,10 @@
 
 import asyncio
 import secrets
-import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -22,7 +22,7 @@ from console.web.limits import SignInLimits
 from console.web.metrics import ConsoleMetrics
 from console.web.passwords import Passwords
 from console.web.rendering import Templates
-from console.web.security import Addresses, host_in
+from console.web.security import Addresses, add_headers, host_in
 from console.web.services import Services
 from console.web.sessions import SessionLimits, Sessions
 from console.web.upkeep import keep_up
@@ -34,6 +34,9 @@ from console.wiring.overview import OverviewCache, OverviewReader
 from console.wiring.queue import open_queue
 from console.wiring.roles import ConsoleContext
 from db.engine import Database
+from receiver.connections import ConnectionLimits
+from receiver.server import Handler, Listener, ServerTls
+from receiver.throttled_log import ThrottledLog
 from receiver.tls import ServerCertificate
 from threads import DaemonThreads
 
@@ -43,7 +46,9 @@ _LOGIN_SECONDS: Final = 5
 _COUNTING_SECONDS: Final = 1.5
 _TRIALS: Final = 2
 _BLOCKING_CALLS: Final = 4
-_FINISH_SECONDS: Final = 3.0
+_REQUEST_BYTES: Final = 1024 * 1024
+_CONNECTIONS: Final = 500
+_CONNECTIONS_PER_ADDRESS: Final = 64
 _KEEPALIVE_SECONDS: Final = 75.0
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -69,8 +74,7 @@ async def start_console(settings: Settings, context: ConsoleContext, resources: 
         )
         _in_background(certificate.watch(context.stop, context.reload), "console certificate", resources)
     start_background(services, resources)
-    tls = None if certificate is None else _present(certificate)
-    port = await serve(services, metrics, resources, tls)
+    port = await serve(services, metrics, resources, certificate)
     log.info("console_listening", host=settings.console_host, port=port, url=services.settings.console_address)
     return port
 
@@ -84,28 +88,37 @@ def start_background(services: Services, resources: AsyncExitStack) -> None:
 
 
 async def serve(
-    services: Services, metrics: ConsoleMetrics, resources: AsyncExitStack, tls: ssl.SSLContext | None = None
+    services: Services, metrics: ConsoleMetrics, resources: AsyncExitStack, tls: ServerTls | None = None
 ) -> int:
     """Serve the console's application, which `resources` stop; return its port.
+
+    By the listener of the receiver: strangers may open neither all file handles of the process nor all connections.
 
     Raises:
         OSError
     """
-    runner = web.AppRunner(
-        application_of(services, metrics),
-        access_log=None,
-        shutdown_timeout=_FINISH_SECONDS,
-        keepalive_timeout=_KEEPALIVE_SECONDS,
-        handler_cancellation=True,
-        # No browser compresses. A mebibyte of a stranger's can decompress to a gibibyte, and aiohttp decompresses all
-        # of it even after it was refused.
-        auto_decompress=False,
-    )
+    runner = web.AppRunner(application_of(services, metrics))
     await runner.setup()
     resources.push_async_callback(runner.cleanup)
-    settings = services.settings
-    await web.TCPSite(runner, settings.console_host, settings.console_port, ssl_context=tls).start()
-    port: int = runner.addresses[0][1]
+    assert runner.server is not None  # noqa: S101  # `setup` makes it
+    loop = asyncio.get_running_loop()
+    listener = Listener(
+        runner.server.request_handler,
+        host=services.settings.console_host,
+        port=services.settings.console_port,
+        tls=tls,
+        limits=ConnectionLimits(
+            connections=_CONNECTIONS,
+            per_address=_CONNECTIONS_PER_ADDRESS,
+            keep_alive_seconds=_KEEPALIVE_SECONDS,
+            is_proxy=services.addresses.is_proxy,
+        ),
+        metrics=metrics,
+        throttled=ThrottledLog(loop.time, role="console"),
+        http=_http,
+    )
+    port = await listener.start()
+    resources.push_async_callback(listener.stop)
     return port
 
 
@@ -184,15 +197,19 @@ def _addresses(settings: Settings) -> Addresses:
     return Addresses(settings.console_address, frozenset(names), frozenset((settings.console_proxies or "").split()))
 
 
-def _present(certificate: ServerCertificate) -> ssl.SSLContext:
-    """A context that presents the certificate as it is at each handshake: its files may be replaced."""
-    context = certificate.context
+class _Request(web.Request):
+    """A request of which every answer has the headers, that of aiohttp to invalid HTTP as well."""
 
-    def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-        connection.context = certificate.context
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        # The application's signal is not sent for responses to invalid HTTP.
+        await super()._prepare_hook(response)
+        add_headers(response, is_secure=self.secure)
 
-    context.sni_callback = choose
-    return context
+
+def _http(handler: Handler) -> web.Server:
+    """The server of aiohttp: a request whose client is gone is not continued."""
+    factory = partial(_Request, loop=asyncio.get_running_loop(), client_max_size=_REQUEST_BYTES)
+    return web.Server(handler, request_factory=factory, handler_cancellation=True)
 
 
 def _in_background(work: Coroutine[Any, Any, None], name: str, resources: AsyncExitStack) -> None:

@@ -17,6 +17,7 @@ _TEXTS: Final = {
     HTTPStatus.UNAUTHORIZED: "No valid token was given",
     HTTPStatus.FORBIDDEN: "The roles of the caller do not allow it",
     HTTPStatus.NOT_FOUND: "There is no such object, or it is hidden from the caller",
+    HTTPStatus.REQUEST_TIMEOUT: "The body did not arrive in time",
     HTTPStatus.CONFLICT: "The state of the object does not allow it",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not application/json",
@@ -97,6 +98,7 @@ def _of_all(operation: AnyOperation) -> Iterable[HTTPStatus]:
     if operation.path_names:
         yield HTTPStatus.NOT_FOUND
     if operation.body is not None:
+        yield HTTPStatus.REQUEST_TIMEOUT
         yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         yield HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 

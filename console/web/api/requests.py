@@ -1,5 +1,6 @@
 """The check of a request by the models of its operation, and answers in JSON."""
 
+import asyncio
 import json
 from http import HTTPStatus
 from typing import Any, Final, get_origin
@@ -17,6 +18,8 @@ from phrases import Phrase
 
 JSON: Final = "application/json"
 _MAX_ERRORS: Final = 50
+_BODY_SECONDS: Final = 20.0
+"""Bound of the arrival of a body: meanwhile its request keeps one of the few places of the API (`Gate`)."""
 
 
 def route_of(operation: AnyOperation) -> Route:
@@ -25,7 +28,7 @@ def route_of(operation: AnyOperation) -> Route:
     async def handle(visit: Visit) -> web.StreamResponse:
         try:
             parameters = _checked_parameters(visit.request, operation)
-            body = await _body(visit.request, operation)
+            body = await _body_in_time(visit.request, operation)
             return await operation.handler(visit, parameters, body)
         except Refused as exc:
             text = Phrase("Parameters or members of the request are wrong, see errors.")
@@ -63,6 +66,14 @@ def _checked_parameters(request: web.Request, operation: AnyOperation) -> BaseMo
             raise web.HTTPNotFound from exc  # an address of no object
         raise _refused(exc, _parameter) from exc
     return found
+
+
+async def _body_in_time(request: web.Request, operation: AnyOperation) -> BaseModel:
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await _body(request, operation)
+    except TimeoutError as exc:
+        raise web.HTTPRequestTimeout from exc
 
 
 async def _body(request: web.Request, operation: AnyOperation) -> BaseModel:

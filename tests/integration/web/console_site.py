@@ -28,6 +28,7 @@ from console.web.visit import SESSION_COOKIE
 from console.wiring.calls import CallContext
 from db.engine import run_reading, run_writing
 from db.queries import console_users
+from receiver.server import ServerTls
 from tests.databases import Gateway
 
 PASSWORD = "correct horse battery staple"
@@ -168,6 +169,7 @@ async def console_site(
     *,
     clock: Callable[[], datetime],
     calls: CallContext | None = None,
+    tls: ServerTls | None = None,
     **settings: Any,  # noqa: ANN401  # of Settings
 ) -> AsyncIterator[ConsoleSite]:
     """A console on this gateway; `settings` by name."""
@@ -184,12 +186,13 @@ async def console_site(
             opened_services(made, stop, calls=calls or CallContext(clock=clock), passwords=Passwords(_CHEAP))
         )
         start_background(services, resources)
-        port = await serve(services, ConsoleMetrics(CollectorRegistry()), resources)
+        port = await serve(services, ConsoleMetrics(CollectorRegistry()), resources, tls)
         resources.callback(stop.set)
         session = await resources.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         engine = gateway.engine()
         resources.callback(engine.dispose)
-        yield ConsoleSite(f"http://127.0.0.1:{port}", services, engine, session)
+        scheme = "http" if tls is None else "https"
+        yield ConsoleSite(f"{scheme}://127.0.0.1:{port}", services, engine, session)
 
 
 async def signed_in_context(

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from bus.errors import QueueUnavailable
-from console.web import gate, sending
-from console.web.api import models
+from console.web import gate, limits, sending
+from console.web.api import models, requests
 from console.web.api.routes import operations_of
 from console.web.gate import AT_ONCE, AT_ONCE_OF_ADDRESS, Gate, TooManyRequests
 from console.web.rights import Role
@@ -375,6 +375,21 @@ async def test_errors_are_problem_details(site: ConsoleSite) -> None:
     assert is_problem(await program(site, Role.ADMINISTRATOR).call("POST", "/accounts/a/enable", {}), 422)
 
 
+@pytest.mark.parametrize(("method", "path"), [("POST", "/dead-letters/replay"), ("GET", "/rules")])
+async def test_a_body_that_does_not_arrive_gives_up_its_place(
+    site: ConsoleSite, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    monkeypatch.setattr(requests, "_BODY_SECONDS", 0.1)
+    token = program(site, Role.OPERATOR).token
+    host = site.url.removeprefix("http://")
+    incoming, outgoing = await asyncio.open_connection(*host.split(":"))
+    head = (f"{method} {ROOT}{path} HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {token}")
+    outgoing.write("\r\n".join((*head, "Content-Type: application/json", "Content-Length: 100", "", "")).encode())
+    async with asyncio.timeout(10):
+        assert (await incoming.readline()).startswith(b"HTTP/1.1 408")
+    outgoing.close()
+
+
 async def test_what_does_not_answer_is_a_503_and_too_many_requests_are_a_429(
     site: ConsoleSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -406,16 +421,39 @@ async def test_invalid_tokens_are_limited_by_address_and_valid_ones_are_not(site
     assert (await viewer.get("/rules")).status == 200
 
 
+async def test_a_network_of_ipv6_is_limited_as_one_address(site: ConsoleSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every host has 2**64 addresses, one for each guess."""
+    monkeypatch.setattr(limits, "MAX_OF_ADDRESS", 2)
+    guess = Program(site, "mip_guess")
+    answers = [
+        await guess.call("GET", "/rules", headers={"X-Forwarded-For": address})
+        for address in ("2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1")
+    ]
+    assert [each.status for each in answers] == [401, 401, 429, 401]
+    passwords = site.services.sign_in_limits
+    for number in range(2):
+        await passwords.note_failure(f"user {number}", f"2001:db8::{number}")
+    assert [await passwords.allows("marie", each) for each in ("2001:db8::9", "2001:db8:0:1::9")] == [False, True]
+    at_once = Gate()
+    with ExitStack() as in_progress:
+        for number in range(AT_ONCE_OF_ADDRESS):
+            in_progress.enter_context(at_once.passed(f"2001:db8::{number}"))
+        with pytest.raises(TooManyRequests), at_once.passed("2001:db8::9"):
+            pass
+        with at_once.passed("2001:db8:0:1::9"):
+            pass
+
+
 async def test_the_requests_at_a_time_are_limited() -> None:
-    requests = Gate()
+    at_once = Gate()
     with ExitStack() as in_progress:
         for _ in range(AT_ONCE_OF_ADDRESS):
-            in_progress.enter_context(requests.passed("a"))
-        with pytest.raises(TooManyRequests), requests.passed("a"):
+            in_progress.enter_context(at_once.passed("a"))
+        with pytest.raises(TooManyRequests), at_once.passed("a"):
             pass
         for _ in range(AT_ONCE - AT_ONCE_OF_ADDRESS):
-            in_progress.enter_context(requests.passed("b"))
-        with pytest.raises(TooManyRequests), requests.passed("c"):
+            in_progress.enter_context(at_once.passed("b"))
+        with pytest.raises(TooManyRequests), at_once.passed("c"):
             pass
-    with requests.passed("a"):
+    with at_once.passed("a"):
         pass

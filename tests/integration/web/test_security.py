@@ -99,6 +99,12 @@ async def test_every_answer_has_the_headers(site: ConsoleSite) -> None:
         assert cached == path.startswith("/static/"), path
 
 
+async def test_nothing_but_the_static_files_is_found_beside_them(site: ConsoleSite) -> None:
+    for name in ("x" * 5000, "", ".", "%2e%2e/start.py", "..%2fstart.py", "console.css/", "%00", "console.css%00"):
+        async with site.session.get(yarl.URL(f"{site.url}/static/{name}", encoded=True)) as answer:
+            assert answer.status == 404, name
+
+
 async def test_no_page_has_a_script_or_style_of_its_own(site: ConsoleSite) -> None:
     browser = await site.signed_in(Role.ADMINISTRATOR, Role.READER)
     for route in _PAGES:
