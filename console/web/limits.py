@@ -12,49 +12,49 @@ from db.queries import console_users
 from receiver.connections import network_of
 
 WINDOW: Final = timedelta(minutes=15)
-MAX_OF_USER: Final = 10
-"""Failures within the window after which no password of that user is tried; from any address."""
+MAX_OF_BOTH: Final = 10
+"""Failures of a user name from an address, within the window, after which none of its passwords is tried from there."""
+MAX_OF_USER: Final = 100
+"""As above, from any address: many more, or anyone could lock a user out."""
 MAX_OF_ADDRESS: Final = 50
 """As above, of one IPv4 address or IPv6 /64 network: several people may sit behind it."""
 
 
 class SignInLimits:
-    """Counts failed sign-ins."""
+    """Counts sign-ins that failed, or are not decided yet."""
 
     def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
 
-    async def allows(self, name: str, address: str) -> bool:
-        """True if a password may be tried.
+    async def begin(self, name: str, address: str) -> bool:
+        """Count an attempt as failed, before it is known: True if its password may be tried.
+
+        However many come at once, no more passwords are tried than the limits say.
 
         Raises:
             DatabaseUnavailable
         """
         now = self._clock()
-        of_user, of_address = _keys(name, address)
-        counts = await self._database.read(
-            lambda connection: (
-                _failures(connection, of_user, now),
-                _failures(connection, of_address, now),
-            )
-        )
-        return counts[0] < MAX_OF_USER and counts[1] < MAX_OF_ADDRESS
 
-    async def note_failure(self, name: str, address: str) -> None:
-        """Count a failed sign-in."""
-        now = self._clock()
-
-        def note(connection: Connection) -> None:
-            for key in _keys(name, address):
+        def work(connection: Connection) -> bool:
+            limits = sorted(_limits(name, address).items())  # in one order, so that no two wait for each other
+            for key, _ in limits:
                 console_users.note_failure(connection, key, since=now - WINDOW, now=now)
+            return all(_failures(connection, key, now) <= most for key, most in limits)
 
-        await self._database.write(note)
+        return await self._database.write(work)
 
-    async def note_success(self, name: str, address: str) -> None:
-        """Count the failures of the user anew; those of the address stay."""
-        of_user, _ = _keys(name, address)
-        await self._database.write(lambda connection: console_users.forget_failures(connection, of_user))
+    async def succeeded(self, name: str, address: str) -> None:
+        """Count the failures of the user anew; of the address, take back the attempt that succeeded."""
+        of_both, of_user, of_address = _limits(name, address)
+
+        def work(connection: Connection) -> None:
+            for key in (of_both, of_user):
+                console_users.forget_failures(connection, key)
+            console_users.take_back_failure(connection, of_address)
+
+        await self._database.write(work)
 
     async def clean(self) -> None:
         """Delete counts that are over."""
@@ -86,8 +86,14 @@ class TokenLimits:
         return await self._database.write(work)
 
 
-def _keys(name: str, address: str) -> tuple[str, str]:
-    return key_of(f"user {console_users.name_of(name)}"), key_of(f"address {network_of(address)}")
+def _limits(name: str, address: str) -> dict[str, int]:
+    """The keys under which an attempt is counted, with the most failures of each."""
+    user, network = f"user {console_users.name_of(name)}", f"address {network_of(address)}"
+    return {
+        key_of(f"{user} {network}"): MAX_OF_BOTH,
+        key_of(user): MAX_OF_USER,
+        key_of(network): MAX_OF_ADDRESS,
+    }
 
 
 def _failures(connection: Connection, key: str, now: datetime) -> int:

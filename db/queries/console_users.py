@@ -204,6 +204,12 @@ def note_failure(connection: Connection, key: str, *, since: datetime, now: date
         connection.execute(insert(console_attempt).values(sKey=key, nFailures=1, dtFirst=now))
 
 
+def take_back_failure(connection: Connection, key: str) -> None:
+    """Count one failure less."""
+    mine = update(console_attempt).where(_attempt.sKey == key, _attempt.nFailures > 0)
+    connection.execute(mine.values(nFailures=_attempt.nFailures - 1))
+
+
 def forget_failures(connection: Connection, key: str) -> None:
     """Count anew, after a sign-in that succeeded."""
     connection.execute(delete(console_attempt).where(_attempt.sKey == key))

@@ -63,12 +63,12 @@ async def change_password(visit: Visit) -> web.StreamResponse:
     user_id, passwords = _local_id(visit), visit.services.passwords
     limits = visit.services.sign_in_limits
     present, wanted = await visit.text("present"), await visit.text("wanted")
-    if not await limits.allows(visit.user.name, visit.address):
+    if not await limits.begin(visit.user.name, visit.address):
         raise web.HTTPTooManyRequests
     user = await visit.read(lambda connection: console_users.by_id(connection, user_id))
     if user is None or not await passwords.matches(present, user.password_hash):
-        await limits.note_failure(visit.user.name, visit.address)
         return await _page(visit, error=Phrase("The present password is wrong."), status=400)
+    await limits.succeeded(user.name, visit.address)
     try:
         require_strong(wanted, user.name)
     except WeakPassword as exc:
@@ -77,7 +77,9 @@ async def change_password(visit: Visit) -> web.StreamResponse:
     await visit.write(lambda connection: console_users.change_password(connection, user_id, hashed, now=now))
     await visit.services.sessions.end_all(visit.user, but_this=True)
     await visit.note(ActivityKind.PASSWORD_CHANGED, detail=user.name)
-    return visit.redirect("/me", Phrase("The password is changed, and all other sessions are ended."))
+    return visit.redirect(
+        "/me", Phrase("The password is changed. All other sessions are ended, and all tokens removed.")
+    )
 
 
 async def add_token(visit: Visit) -> web.StreamResponse:

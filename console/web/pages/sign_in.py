@@ -81,15 +81,14 @@ async def with_password(visit: Visit) -> web.StreamResponse:
         raise web.HTTPNotFound
     if not _may_use_password(settings, visit.address):
         return await _page(visit, wanted, _REMOTE, status=403)
-    if not await services.sign_in_limits.allows(name, visit.address):
+    if not await services.sign_in_limits.begin(name, visit.address):
         return await _page(visit, wanted, _TOO_MANY, status=429)
     user = await visit.read(lambda connection: console_users.find(connection, name))
     if not await services.passwords.matches(password, None if user is None else user.password_hash) or user is None:
-        await services.sign_in_limits.note_failure(name, visit.address)
         await _note(visit, ActivityKind.SIGN_IN_FAILED, name)
         log.warning("console_sign_in_failed", kind=LOCAL, address=visit.address)
         return await _page(visit, wanted, _WRONG, status=401)
-    await services.sign_in_limits.note_success(name, visit.address)
+    await services.sign_in_limits.succeeded(name, visit.address)
     if services.passwords.needs_rehash(user.password_hash):
         await _rehash(visit, user, password)
     session = await services.sessions.begin(

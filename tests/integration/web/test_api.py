@@ -432,8 +432,8 @@ async def test_a_network_of_ipv6_is_limited_as_one_address(site: ConsoleSite, mo
     assert [each.status for each in answers] == [401, 401, 429, 401]
     passwords = site.services.sign_in_limits
     for number in range(2):
-        await passwords.note_failure(f"user {number}", f"2001:db8::{number}")
-    assert [await passwords.allows("marie", each) for each in ("2001:db8::9", "2001:db8:0:1::9")] == [False, True]
+        assert await passwords.begin(f"user {number}", f"2001:db8::{number}")
+    assert [await passwords.begin("marie", each) for each in ("2001:db8::9", "2001:db8:0:1::9")] == [False, True]
     at_once = Gate()
     with ExitStack() as in_progress:
         for number in range(AT_ONCE_OF_ADDRESS):

@@ -201,6 +201,28 @@ async def test_wrong_passwords_are_limited_by_user_and_by_address(gateway: Gatew
         assert sum(each.action == "sign_in_failed" for each in failed) == 10
 
 
+async def test_a_stranger_locks_nobody_out(gateway: Gateway) -> None:
+    async with console_site(gateway, clock=SettableClock(), console_local_remote=True) as site:
+        site.add_user("marie", Role.VIEWER)
+        limits = site.services.sign_in_limits
+        for _ in range(30):
+            await limits.begin("marie", "203.0.113.7")
+        assert not await limits.begin("marie", "203.0.113.7")
+        assert (await site.visitor().sign_in("marie")).status == 303
+
+
+async def test_no_more_passwords_are_tried_however_many_come_at_once(gateway: Gateway) -> None:
+    async with console_site(gateway, clock=SettableClock()) as site:
+        site.add_user("marie", Role.VIEWER)
+        browsers = [site.visitor() for _ in range(20)]
+        for browser in browsers:
+            await browser.get("/sign-in")
+        answers = await asyncio.gather(
+            *(each.post("/sign-in", {"name": "marie", "password": "wrong", "next": "/"}) for each in browsers)
+        )
+        assert sorted(each.status for each in answers) == [401] * 10 + [429] * 10
+
+
 async def test_a_clock_that_is_set_back_locks_nobody_out(gateway: Gateway) -> None:
     clock = SettableClock()
     async with console_site(gateway, clock=clock) as site:
