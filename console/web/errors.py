@@ -30,6 +30,7 @@ _TEXTS: Final = {
     HTTPStatus.FORBIDDEN: Phrase("Your roles do not allow this, or the page was open for too long. Load it again."),
     HTTPStatus.NOT_FOUND: Phrase("Not found."),
     HTTPStatus.METHOD_NOT_ALLOWED: Phrase("Method not allowed."),
+    HTTPStatus.REQUEST_TIMEOUT: Phrase("The request did not arrive in time."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Phrase("The request is too large."),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: Phrase("The body must be JSON, with Content-Type: application/json."),
     HTTPStatus.MISDIRECTED_REQUEST: Phrase("The console is not known under this address; see the setting console_url."),
