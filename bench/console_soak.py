@@ -28,7 +28,7 @@ from tests.databases import Databases, Gateway
 RATE: Final = 200
 _BROWSERS: Final = 50
 _PAUSE_MS: Final = (1000, 2000)
-_SECONDS: Final = 20
+_SECONDS: Final = 10
 """Of each of the three runs, at the wanted rate."""
 _LATENCY_SECONDS: Final = 0.1
 _CALLS: Final = 1.8
