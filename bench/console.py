@@ -1,178 +1,222 @@
-"""The e-mail log and the overview of a gateway with a million messages: server time of each page.
+"""Server time of the web console's pages, of a gateway with many messages and of one with 10,000 accounts.
 
-The gateway is made of statements alone, for SQLite and PostgreSQL: filling takes a minute, and needs no mail.
+One client opens each page a hundred times, one after the other. The time is that of the client, with the way through
+the loopback; CPU time is that of the server's process with its threads, on PostgreSQL without the database. Baseline of
+the same run: a page of aiohttp and Jinja with as many bytes, in a table, and nothing around it.
+
+`--soak`: the console under the load of 50 browsers while mail is imported (`bench/console_soak.py`).
 """
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import dropwhile
+from pathlib import Path
+from statistics import quantiles
 from typing import Final
+from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, text
+import aiohttp
+from sqlalchemy import select
 
-from console.wiring.clock import utc_now
-from db.engine import run_writing
-from db.schema import revisions
+from bench import console_soak
+from bench.console_gateway import ACCOUNTS, add_dead_letters, add_rules, fail_accounts, fill_gateway, serve_accounts
+from bench.console_server import Server, bare_server, console_server
+from db.engine import Database, run_reading, run_writing
+from db.tables import account_settings
+from tests.databases import Databases, Gateway, PostgreSQL, PostgreSQLServer, SQLite
 
-MESSAGES: Final = 1_000_000
-ACCOUNTS: Final = 200
-YEARS: Final = 3
-_SENDERS: Final = 5_000
-
-_NUMBERS: Final = """
-WITH RECURSIVE number(n) AS (SELECT CAST({first} AS bigint) UNION ALL SELECT n + 1 FROM number WHERE n < {last})
-"""
-_TIMES: Final = {
-    "sqlite": "strftime('%Y-%m-%d %H:%M:%S', :newest, -({seconds}) || ' seconds') || '.000000'",
-    "postgresql": "CAST(:newest AS timestamp) - ({seconds}) * interval '1 second'",
-}
-"""The time so many seconds before the newest message."""
-_FLAGS: Final = {"sqlite": ("0", "1"), "postgresql": ("false", "true")}
-
-# Primes scatter senders, accounts and states over the time without a generator of random numbers.
-_ACCOUNT: Final = "(n * 7919 % {accounts} + 1)"
-_GRAPH_ID: Final = "'AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A' || {kind} || substr('000000000000' || {number}, -12)"
-_SENDER: Final = f"(n * 104729 % {_SENDERS})"
-_SUBJECT: Final = """
-CASE n % 10 WHEN 0 THEN 'Invoice ' WHEN 1 THEN 'Re: Delivery note ' WHEN 2 THEN 'Prüfbericht '
-  ELSE 'Results of sample ' END || n || CASE WHEN n % 250000 = 249999 THEN ' Quecksilber' ELSE '' END
-"""
-_RULE_STATE: Final = """
-CASE WHEN n % 1000 = 7 THEN 'red' WHEN n < 300 THEN 'white' WHEN n % 5 = 1 THEN 'green' WHEN n > {last} - 100 THEN NULL
-  ELSE 'amber' END
-"""
-_BODY: Final = (
-    "The values of the sample are attached. Measured by the laboratory, checked and released; questions to us. "
-)
+_MESSAGES: Final = 100_000
+_MANY_ACCOUNTS: Final = 10_000
+_REQUESTS: Final = 100
+_WARM_UP: Final = 5
+_RULES: Final = 20
+_DEAD_LETTERS: Final = 1000
+_SCATTER: Final = 7919
+_HTMX: Final = {"HX-Request": "true"}
 
 
-def fill_gateway(
-    engine: Engine, *, messages: int = MESSAGES, accounts: int = ACCOUNTS, newest: datetime | None = None
-) -> None:
-    """Make a gateway with its accounts and messages of three years, the last received at `newest` (now).
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page: its title, and its address at each time that it is opened."""
 
-    Of a million messages: three recipients and up to three attachments each, senders of 5,000 addresses, one subject in
-    ten an invoice, four with the word Quecksilber; 1,000 of them red; besides 5,000 failures, duplicates, filtered and
-    removed ones each, and the attempts of 90 days.
-    """
-    revisions.upgrade(engine, now=utc_now())
-    filling = _Filling(engine.dialect.name, messages, accounts, newest or utc_now())
-    for statement in filling.statements():
-        run_writing(engine, filling.work(statement))
-    if engine.dialect.name == "postgresql":  # as its autovacuum does; nothing does so on SQLite
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("VACUUM ANALYZE")
+    title: str
+    address: Callable[[int], str]
+    is_partial: bool = False
 
 
-class _Filling:
-    """The statements that fill a gateway."""
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """Of a request: milliseconds, and bytes of the answer."""
 
-    def __init__(self, backend: str, messages: int, accounts: int, newest: datetime) -> None:
-        self._backend = backend
-        self._messages = messages
-        self._accounts = accounts
-        self._newest = newest.astimezone(UTC).replace(tzinfo=None, microsecond=0)
-        self._step = timedelta(days=365 * YEARS).total_seconds() / messages
-        self.no, self.yes = _FLAGS[backend]
+    p50: float
+    p99: float
+    cpu: float
+    size: int
 
-    def work(self, statement: str) -> Callable[[Connection], object]:
-        """The statement with its parameter, where it has one."""
-        given: datetime | str = self._newest if self._backend == "postgresql" else f"{self._newest}"
-        parameters = {"newest": given} if ":newest" in statement else {}
-        return lambda connection: connection.execute(text(statement), parameters)
 
-    def statements(self) -> Iterator[str]:
-        """Each of one table, in an order in which no row refers to a later one."""
-        yield self._account_rows()
-        yield from self._mail()
-        few = max(1, self._messages // 200)
-        yield self._failures(few)
-        yield self._duplicates(few)
-        yield self._filtered(few)
-        yield self._trace()
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser("python -m bench console", description=__doc__)
+    parser.add_argument("--messages", type=int, default=_MESSAGES, help="in the gateway (default: 100000)")
+    parser.add_argument("--postgresql", action="store_true", help="on PostgreSQL besides SQLite")
+    parser.add_argument("--soak", action="store_true", help="under load, while mail is imported")
+    parser.add_argument("--rate", type=int, default=console_soak.RATE, help="soak: messages a second (default: 200)")
+    given = parser.parse_args(list(dropwhile(lambda each: not each.startswith("-"), sys.argv[1:])))
+    with tempfile.TemporaryDirectory() as name:
+        for title, databases in _databases(Path(name), postgresql=given.postgresql):
+            if given.soak:
+                console_soak.show(title, databases, Path(name), messages=given.messages, rate=given.rate)
+            else:
+                _show(title, databases, Path(name), messages=given.messages)
 
-    def _account_rows(self) -> str:
-        return f"""
-INSERT INTO "tblEmailAccountSettings" ("sAccountName", "sTenantID", "sClientID", "sUserID", "sCertificateThumbprint",
-  "bSecureCertificateAccess", "sFolder", "sAfterImport", "bEnabled")
-{_NUMBERS.format(first=1, last=self._accounts)}
-SELECT 'Station ' || substr('0000' || n, -5), '7f1f0000-0000-0000-0000-000000000001',
-  '7f1f0000-0000-0000-0000-000000000002', '7f1f0000-0000-0000-0000-' || substr('000000000000' || n, -12),
-  'ABABABABABABABABABABABABABABABABABABABAB', {self.no}, 'inbox', 'none', {self.yes}
-FROM number"""
 
-    def _mail(self) -> Iterator[str]:
-        last = self._messages - 1
-        # The oldest first, as mail comes: n counts back from the newest.
-        yield f"""
-INSERT INTO "tblEmailMessage" ("nAccountID", "sGraphMessageID", "sInternetMessageID", "sSubject", "sFromName",
-  "sFromAddress", "sSenderName", "sSenderAddress", "dtReceived", "dtImported", "sBodyType", "sBody", "bHasAttachments",
-  "sRuleState", "nRulesMatched")
-{_NUMBERS.format(first=0, last=last)}
-SELECT {_ACCOUNT.format(accounts=self._accounts)}, {self._graph_id("M")}, '<' || n || '@mail.example>', {_SUBJECT},
-  'Sender ' || {_SENDER}, 'sender' || {_SENDER} || '@laboratory' || ({_SENDER} % 40) || '.example',
-  'Sender ' || {_SENDER}, 'sender' || {_SENDER} || '@laboratory' || ({_SENDER} % 40) || '.example',
-  {self._time("n")}, {self._time("n", less=2)}, 'text', '{_BODY * 12}', {self.no},
-  {_RULE_STATE.format(last=last)}, CASE n % 5 WHEN 1 THEN 1 ELSE 0 END
-FROM (SELECT {last} - n AS n FROM number) AS mail
-ORDER BY n DESC"""
-        yield """
-INSERT INTO "tblEmailRecipient" ("nMessageID", "sKind", "nPosition", "sName", "sAddress")
-SELECT "nMessageID", kind.word, kind.place, 'Recipient ' || (("nMessageID" * 31 + kind.factor) % 2000),
-  'recipient' || (("nMessageID" * 31 + kind.factor) % 2000) || '@riviere.example'
-FROM "tblEmailMessage" CROSS JOIN (SELECT 'to' AS word, 0 AS place, 1 AS factor UNION ALL SELECT 'to', 1, 2
-  UNION ALL SELECT 'cc', 0, 3) AS kind
-ORDER BY "nMessageID" """
-        yield f"""
-INSERT INTO "tblEmailAttachment" ("nMessageID", "nPosition", "sKind", "sFileName", "nSize", "bInline", "sState")
-SELECT "nMessageID", place.n, 'file', 'report ' || "nMessageID" || CASE place.n WHEN 0 THEN '.pdf' ELSE '.csv' END,
-  1000, {self.no}, 'stored'
-FROM "tblEmailMessage" CROSS JOIN (SELECT 0 AS n UNION ALL SELECT 1 UNION ALL SELECT 2) AS place
-WHERE place.n < "nMessageID" % 4
-ORDER BY "nMessageID" """
+def _databases(folder: Path, *, postgresql: bool) -> Iterator[tuple[str, Databases]]:
+    yield "SQLite", SQLite(folder)
+    if postgresql:
+        place = folder / "postgresql"
+        place.mkdir(mode=0o700)
+        server = PostgreSQLServer(place, durable=True)
+        try:
+            yield "PostgreSQL", PostgreSQL(server)
+        finally:
+            server.stop()
 
-    def _failures(self, number: int) -> str:
-        return f"""
-INSERT INTO "tblEmailFailure" ("nAccountID", "sGraphMessageID", "sState", "sSubject", "sFromName", "sFromAddress",
-  "dtReceived", "nAttempts", "dtFirstFailed", "dtLastFailed", "dtNextAttempt", "sReason", "sDetail")
-{_NUMBERS.format(first=0, last=number - 1)}
-SELECT {_ACCOUNT.format(accounts=self._accounts)}, {self._graph_id("F")},
-  CASE n % 5 WHEN 0 THEN 'retrying' ELSE 'dead' END, {_SUBJECT}, 'Sender ' || {_SENDER},
-  'sender' || {_SENDER} || '@laboratory.example', CASE n % 3 WHEN 0 THEN NULL ELSE {self._spread(number)} END,
-  10, {self._spread(number)}, {self._spread(number)}, NULL, 'MessageTooLarge', 'The message is too large.'
-FROM number"""
 
-    def _duplicates(self, number: int) -> str:
-        return f"""
-INSERT INTO "tblEmailDuplicate" ("nAccountID", "sGraphMessageID", "nMessageID", "dtSeen", "sReason")
-SELECT "nAccountID", 'C' || "sGraphMessageID", "nMessageID", "dtImported", 'SameIdTimeAndContent'
-FROM "tblEmailMessage" WHERE "nMessageID" % {max(1, self._messages // number)} = 3"""
+def _show(title: str, databases: Databases, folder: Path, *, messages: int) -> None:
+    with _filled(databases, folder / f"{title} messages", messages=messages, accounts=ACCOUNTS) as (gateway, names):
+        _measure(f"{title}, {messages:,} messages of {ACCOUNTS} accounts", gateway, folder, _pages(names, messages))
+    messages = min(messages, _MESSAGES)  # more of them take minutes, and change nothing here
+    many = f"{title}, {messages:,} messages of {_MANY_ACCOUNTS:,} accounts"
+    with _filled(databases, folder / f"{title} accounts", messages=messages, accounts=_MANY_ACCOUNTS) as (
+        gateway,
+        names,
+    ):
+        _measure(many, gateway, folder, _pages_of_accounts(names))
+        engine = gateway.engine()
+        run_writing(engine, fail_accounts)
+        engine.dispose()
+        _measure(f"{many}, all of which fail", gateway, folder, _pages_of_accounts(names))
 
-    def _filtered(self, number: int) -> str:
-        return f"""
-INSERT INTO "tblEmailSeen" ("nAccountID", "sGraphMessageID", "sFromAddress", "dtReceived", "sReason", "sRule", "dtSeen")
-{_NUMBERS.format(first=0, last=number - 1)}
-SELECT {_ACCOUNT.format(accounts=self._accounts)}, {self._graph_id("S")},
-  'sender' || {_SENDER} || '@laboratory.example', {self._spread(number)}, 'TooSmall', 'size', {self._spread(number)}
-FROM number"""
 
-    def _trace(self) -> str:
-        """The attempts of 90 days; one of twenty found the message gone."""
-        number = max(20, self._messages * 90 // (365 * YEARS))
-        return f"""
-INSERT INTO "tblMessageTrace" ("nAccountID", "sGraphMessageID", "sSubject", "sHost", "dtStarted", "dtEnded", "sOutcome")
-{_NUMBERS.format(first=0, last=number - 1)}
-SELECT {_ACCOUNT.format(accounts=self._accounts)},
-  CASE n % 20 WHEN 3 THEN {self._graph_id("G")} ELSE {self._graph_id("M")} END, {_SUBJECT}, 'host',
-  {self._time("n")}, {self._time("n")}, CASE n % 20 WHEN 3 THEN 'gone' ELSE 'imported' END
-FROM (SELECT {number - 1} - n AS n FROM number) AS attempt
-ORDER BY n DESC"""
+@contextmanager
+def _filled(
+    databases: Databases, folder: Path, *, messages: int, accounts: int
+) -> Iterator[tuple[Gateway, Sequence[str]]]:
+    """A gateway with all of it, and the names of its accounts."""
+    folder.mkdir()
+    with databases.migrated(folder) as gateway:
+        engine = gateway.engine()
+        fill_gateway(engine, messages=messages, accounts=accounts)
+        run_writing(engine, serve_accounts)
+        run_writing(engine, lambda connection: add_rules(connection, _RULES))
+        asyncio.run(_add_dead_letters(Database(engine), accounts))
+        names = run_reading(
+            engine,
+            lambda connection: connection.scalars(
+                select(account_settings.c.sAccountName).order_by(account_settings.c.nAccountID)
+            ).all(),
+        )
+        engine.dispose()
+        yield gateway, names
 
-    def _graph_id(self, kind: str) -> str:
-        return _GRAPH_ID.format(kind=f"'{kind}'", number="n")
 
-    def _time(self, number: str, *, less: int = 0) -> str:
-        return _TIMES[self._backend].format(seconds=f"CAST({number} * {self._step} - {less} AS integer)")
+async def _add_dead_letters(database: Database, accounts: int) -> None:
+    await add_dead_letters(database, _DEAD_LETTERS, accounts=accounts)
+    await database.close()
 
-    def _spread(self, number: int) -> str:
-        """Times over all the years, of so many rows."""
-        return self._time(f"n * {self._messages // number}")
+
+def _pages(names: Sequence[str], messages: int) -> list[_Page]:
+    def name(number: int) -> str:
+        return quote(names[number * _SCATTER % len(names)])
+
+    def of_message(number: int) -> str:
+        return f"/messages/{1 + number * _SCATTER % messages}"
+
+    return [
+        *_pages_of_accounts(names),
+        _Page("e-mail log", lambda _: "/messages"),
+        _Page("  of an account", lambda number: f"/messages?name={name(number)}"),
+        _Page("  of a sender", lambda number: f"/messages?sender=sender{number * _SCATTER % 5000}@"),
+        _Page("  rare subject", lambda _: "/messages?subject=Quecksilber"),
+        _Page("  in red", lambda _: "/messages?rule_states=red"),
+        _Page("an e-mail", of_message),
+        _Page("failures", lambda _: "/failures"),
+        _Page("  list", lambda _: "/failures/list?kind=dead"),
+        _Page("rules", lambda _: "/rules"),
+        _Page("API: messages", lambda _: "/api/v1/messages?limit=50"),
+        _Page("API: a message", lambda number: f"/api/v1{of_message(number)}"),
+    ]
+
+
+def _pages_of_accounts(names: Sequence[str]) -> list[_Page]:
+    def name(number: int) -> str:
+        return quote(names[number * _SCATTER % len(names)])
+
+    return [
+        _Page("overview", lambda _: "/"),
+        _Page("  its changing part", lambda _: "/", is_partial=True),
+        _Page("mailboxes", lambda _: "/mailboxes"),
+        _Page("  a later page", lambda number: f"/mailboxes?after={name(number)}"),
+        _Page("  search", lambda _: "/mailboxes?search=123"),
+        _Page("a mailbox", lambda number: f"/mailboxes/{name(number)}"),
+    ]
+
+
+def _measure(title: str, gateway: Gateway, folder: Path, pages: Sequence[_Page]) -> None:
+    with console_server(gateway.url, folder, keeps_overview=True) as console, bare_server() as bare:
+        found = asyncio.run(_costs(console, bare, pages))
+        gathering = console.site.gathering
+    print(f"Web console, {title}, {_REQUESTS} requests of each page, in ms:")
+    print(f"  {'':20} {'bytes':>8} {'CPU':>7} {'p50':>7} {'p99':>7}   bare page: {'CPU':>5} {'p50':>6} {'p99':>6}")
+    for each, ours, theirs in found:
+        print(
+            f"  {each.title:20} {ours.size:8,} {ours.cpu:7.1f} {ours.p50:7.1f} {ours.p99:7.1f}"
+            f"   {'':10} {theirs.cpu:5.1f} {theirs.p50:6.1f} {theirs.p99:6.1f}"
+        )
+    if gathering is not None:
+        print(
+            f"  gathering the overview, at most each 5 s and beside the pages: {gathering.seconds * 1000:.0f} ms, "
+            f"{gathering.cpu_seconds * 1000:.0f} of CPU"
+        )
+
+
+async def _costs(console: Server, bare: Server, pages: Sequence[_Page]) -> list[tuple[_Page, _Cost, _Cost]]:
+    found = []
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        for each in pages:
+            ours = await _cost(session, console, each)
+            size = ours.size
+            theirs = await _cost(session, bare, _Page("bare", lambda _, size=size: f"/{size}"))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+            found.append((each, ours, theirs))
+    return found
+
+
+async def _cost(session: aiohttp.ClientSession, server: Server, page: _Page) -> _Cost:
+    site = server.site
+    headers = {"Cookie": site.cookie, "Authorization": f"Bearer {site.token}", **(_HTMX if page.is_partial else {})}
+    times, size = list[float](), 0
+    before = 0.0
+    for number in range(_WARM_UP + _REQUESTS):
+        if number == _WARM_UP:
+            before = server.cpu_seconds()
+        began = time.perf_counter()
+        async with session.get(site.url + page.address(number), headers=headers, allow_redirects=False) as answer:
+            body = await answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{page.address(number)}: {answer.status}")
+        if number >= _WARM_UP:
+            times.append((time.perf_counter() - began) * 1000)
+            size += len(body)
+    cuts = quantiles(times, n=100, method="inclusive")
+    cpu = (server.cpu_seconds() - before) / _REQUESTS * 1000
+    return _Cost(cuts[49], cuts[98], cpu, size // _REQUESTS)
+
+
+if __name__ == "__main__":
+    main()

@@ -197,6 +197,8 @@ async def _count(visit: Visit, criteria: LogCriteria, found: Page, *, is_first: 
     shown = len(found.messages)
     if is_first and found.next is None:
         return Count(shown, is_exact=True)
+    if is_first and found.searched_to is not None:  # counting, with less time, would get no further
+        return Count(shown, is_exact=False)
     count = await visit.read(partial(message_log.count, criteria=criteria, seconds=_COUNT_SECONDS))
     return count if count.is_exact else Count(max(count.number, shown), is_exact=False)
 

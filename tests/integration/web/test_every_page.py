@@ -14,7 +14,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import BrowserContext, Page
 from sqlalchemy import Connection, select
 
-from bench.console import fill_gateway
+from bench.console_gateway import fill_gateway
 from console.web.pages import ROUTES
 from console.web.routes import GET
 from console.web.visit import SESSION_COOKIE
