@@ -130,6 +130,7 @@ async def _serve_console(pipe: Pipe, url: str, *, keeps_overview: bool) -> None:
         start_background(services, resources)
         port = await serve(services, ConsoleMetrics(CollectorRegistry()), resources)
         user = await services.sessions.begin(LINK, _USER, _USER, roles=LINK_ROLES, groups=(), address=_ADDRESS)
+        assert user is not None
         token = await _token(services)
         freeze_gc()
         await _answer(
