@@ -301,6 +301,8 @@ async def serve(desk: Desk) -> None:
         for path in _PATHS:
             assert (await marie.get(path)).status == 200, path
         await marie.post("/me/password", {"present": PASSWORD, "wanted": f"{PASSWORD} {number}"})
+        other = {**fields, "name": f"jean-{number}"}  # the last administrator stays
+        assert (await administrator.post("/users", other)).status == 303
         assert (await administrator.post(f"/users/marie-{number}", {"role": "Viewer", "groups": "a"})).status == 303
         desk.clock.advance(timedelta(minutes=5))
         assert (await marie.get("/")).status == 200
