@@ -27,7 +27,7 @@ def file_columns(now: datetime) -> list[Column]:
 
 
 def file_details(now: datetime) -> list[Column]:
-    """What is shown below each file, where it is known."""
+    """Details below each file, where they are known."""
     return [
         Column("reason", Phrase("Reason"), _where_known),
         Column("detail", Phrase("Cause"), _where_known),

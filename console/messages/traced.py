@@ -170,7 +170,7 @@ def person(name: str | None, address: str | None) -> str | None:
 
 
 def failure_facts(found: Failure | None) -> Iterator[tuple[Phrase, object]]:
-    """What is known of a failure, each with its heading."""
+    """Known facts of a failure, each with its heading."""
     if found is None:
         return
     dead = found.next_attempt is None

@@ -235,7 +235,7 @@ def selection(request: ApplyRequest) -> str:
 
 
 def sentences(numbers: ApplyNumbers) -> list[Phrase]:
-    """What is, or would be, done."""
+    """Sentences on what is, or would be, done."""
     found = [
         Phrase.counted("{n} message was checked.", "{n} messages were checked.", n=numbers.messages),
         Phrase.counted(

@@ -184,7 +184,7 @@ class EntraSignIn:
     async def begin(self, redirect_uri: str, *, prompt: str | None = None) -> Flow:
         """Begin a sign-in that ends at `redirect_uri`, one of the registered ones.
 
-        `prompt`: of OpenID Connect, for example `select_account`. The certificate is read already here, so that nobody
+        `prompt`: of OpenID Connect, for example `select_account`. The certificate is read already here, so that no user
         signs in at Entra in vain.
 
         Raises:

@@ -122,7 +122,7 @@ def change_rights(connection: Connection, name: str, *, roles: Collection[str], 
 
 
 def change_password(connection: Connection, user_id: int, password_hash: str, *, now: datetime) -> None:
-    """Give a user another password, and delete the tokens: whoever knew the old one may have made some."""
+    """Give a user another password, and delete the tokens, which may have been made with a stolen one."""
     connection.execute(delete(console_token).where(_token.nUserID == user_id))
     values = {"sPasswordHash": password_hash, "dtPasswordChanged": now}
     connection.execute(update(table).where(_user.nUserID == user_id).values(**values))

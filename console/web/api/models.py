@@ -21,7 +21,7 @@ class Wrong(BaseModel):
 
 
 class Problem(BaseModel):
-    """Why the request failed (RFC 9457)."""
+    """Problem details: the reason for which the request failed (RFC 9457)."""
 
     type: str
     title: str
@@ -232,7 +232,7 @@ class Accounts(BaseModel):
 
 
 class AccountChange(BaseModel):
-    """What was done to an account."""
+    """Change that was made to an account."""
 
     account_id: int
     name: str
@@ -490,7 +490,7 @@ class Rules(BaseModel):
 
 
 class RuleChange(BaseModel):
-    """What was done to a rule."""
+    """Change that was made to a rule."""
 
     rule_id: int
     name: str

@@ -59,7 +59,7 @@ def add_report(connection: Connection) -> int:
 
 
 def activities(site: ConsoleSite) -> list[tuple[str, str, int | None, str | None]]:
-    """What was opened, oldest first."""
+    """Openings of mail, oldest first."""
     found = site.read(lambda connection: console_activity.latest(connection, limit=20))
     kept = [each for each in reversed(found) if not each.action.startswith("sign")]
     return [(each.action, each.who, each.message_id, each.detail) for each in kept]

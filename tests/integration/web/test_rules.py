@@ -46,7 +46,7 @@ async def imported(site: ConsoleSite, *records: MessageRecord) -> None:
 
 
 def first(pattern: str, text: str) -> str:
-    """What the group of the pattern finds first."""
+    """Text that the group of the pattern finds first."""
     found = re.search(pattern, text)
     assert found is not None, text
     return found[1]

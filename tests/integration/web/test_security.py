@@ -1,4 +1,4 @@
-"""What every route demands: a session, a role, a form of this session; and what every answer carries."""
+"""Demands of every route: a session, a role, a form of this session; and the headers of every answer."""
 
 import asyncio
 import gzip
