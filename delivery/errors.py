@@ -1,4 +1,4 @@
-"""What can go wrong when files are saved.
+"""Errors of saving files.
 
 DeliveryError
 ├── FolderUnavailable   nothing can be saved into the folder now

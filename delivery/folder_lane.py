@@ -73,7 +73,7 @@ class FolderHangs(FolderUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class LaneContext:
-    """What lanes share. `threads`: run calls that block on a folder; `reading`: those that block on the database."""
+    """State that lanes share. `threads`: for calls that block on a folder; `reading`: on the database."""
 
     database: Database
     contents: Contents

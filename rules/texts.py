@@ -136,7 +136,7 @@ def _single_blanks(words: bytes) -> Iterator[bytes]:
 
 
 def _western_tables() -> tuple[bytes, Sequence[tuple[bytes, bytes]]]:
-    """What becomes of each byte: one, or several."""
+    """Result of each byte: one, or several."""
     table, expanded = bytearray(b" " * 256), []
     for byte in range(256):
         try:

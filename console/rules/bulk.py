@@ -251,7 +251,7 @@ class RuleImport:
         ]
 
     def listing(self) -> Listing:
-        """What was done."""
+        """Result of the import."""
         data = [
             {"place": each.place, "name": each.name, "action": each.action, "changes": each.changes}
             for each in self._rows

@@ -36,7 +36,7 @@ def removed_sentence(rule: Rule) -> Phrase:
 
 
 def rule_sentences(rule: Rule) -> list[Phrase]:
-    """What an operator may not expect of a valid rule."""
+    """Remarks on a valid rule that an operator may not expect."""
     if not CompiledRule(rule).is_unconditional:
         return []
     if rule.account_id is None:
@@ -45,7 +45,7 @@ def rule_sentences(rule: Rule) -> list[Phrase]:
 
 
 def folder_sentences(settings: Settings) -> list[Phrase]:
-    """What this host does not check."""
+    """Remark that this host does not check the folder."""
     if settings.delivery_folders:
         return []
     return [

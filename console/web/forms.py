@@ -41,7 +41,7 @@ class Field:
 
     @property
     def text(self) -> str:
-        """What is typed, as one text."""
+        """Typed entries, as one text."""
         return "\n".join(self.texts)
 
     @property
@@ -58,7 +58,7 @@ class Form:
     values: dict[str, Any] = field(default_factory=dict)
     warnings: list[Phrase] = field(default_factory=list)
     error: str | None = None
-    """Why the fields do not go together."""
+    """Reason for which the fields do not go together."""
 
     @property
     def is_valid(self) -> bool:

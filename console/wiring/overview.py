@@ -161,7 +161,7 @@ def _ends(settings: Settings, thumbprints: set[str]) -> list[CertificateEnd]:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Snapshot:
-    """What was gathered last. `failure`: why it could not be gathered again since then; None: it could.
+    """Last gathered state. `failure`: the reason for which it could not be gathered again; None: it could.
 
     `overview`: without the accounts; its `facts.now` is its time. `hours`: the mail of the last day.
     """

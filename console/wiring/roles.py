@@ -72,7 +72,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleContext:
-    """What the web console has in common with the other roles of its process."""
+    """State that the web console shares with the other roles of its process."""
 
     registry: CollectorRegistry
     readiness: Readiness

@@ -79,7 +79,7 @@ def page(connection: Connection, wanted: Wanted, *, below: Position, limit: int)
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """How a source is read. `of`: the column of the account or rule, in a history."""
+    """Reading of a source. `of`: the column of the account or rule, in a history."""
 
     table: Table
     number: Column[Any]

@@ -196,7 +196,7 @@ def _slices(
     seconds: float,
     monotonic: Callable[[], float],
 ) -> Iterator["_Slice"]:
-    """What is to be read behind the position, one slice after the other, as long as there is time."""
+    """Slices behind the position, one after the other, as long as there is time."""
     narrowed = _narrowed(criteria)
     if narrowed is None:
         return

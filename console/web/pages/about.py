@@ -11,7 +11,7 @@ from db.schema import revisions
 
 
 async def show(visit: Visit) -> web.StreamResponse:
-    """What runs here."""
+    """Version, schema and environment of this process."""
     settings = visit.services.given
     current = await visit.read(revisions.current_of)
     return visit.page(

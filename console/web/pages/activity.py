@@ -32,7 +32,7 @@ _MAX_DIGITS: Final = 18
 
 
 class Kind(StrEnum):
-    """What the list can be limited to."""
+    """Filters of the list."""
 
     OPERATIONS = "operations"
     ACCOUNTS = "accounts"

@@ -41,7 +41,7 @@ _WHOLE: Final = frozenset({_FAILING, FileState.FAILED})
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What the address limits the list to."""
+    """Filters of the list, as the address has them."""
 
     state: str
     rule: str | None

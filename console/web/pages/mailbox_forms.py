@@ -83,7 +83,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 def _kept(visit: Visit) -> dict[str, Any] | None:
-    """What the form of a test had, if the address names one."""
+    """Typed values of the form that a test was started from, if the address names one."""
     job = visit.services.jobs.find(visit.user, visit.query.get("job", ""))
     kept = None if job is None else job.facts.get("form")
     return kept if isinstance(kept, dict) and kept["address"] == visit.request.path else None

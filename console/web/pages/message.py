@@ -46,7 +46,7 @@ _STATE_COLOURS: Final = {MessageState.FAILED: "red", MessageState.WAITING: "yell
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What is known of an imported message beside its trace."""
+    """Facts of an imported message beside its trace."""
 
     facts: Mapping[str, Any]
     attachments: Sequence[Attachment]

@@ -57,7 +57,7 @@ def _page(
 
 
 async def preview(visit: Visit) -> web.StreamResponse:
-    """What the import of the file would do."""
+    """Preview of the changes that the import of the file would make."""
     form = await visit.form()
     file = form.get("file")
     if isinstance(file, web.FileField):

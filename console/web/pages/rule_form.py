@@ -76,12 +76,12 @@ _GROUPS: Final = (
 )
 _NAME_HELP: Final = Phrase("What the rule is called: in this console, in commands, and in the log.")
 _EMPTY: Final = {"save_body": NOTHING, "has_attachments": "any"}
-"""What a choice without a value means."""
+"""Meaning of a choice without a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the form suggests and compares with: accounts, folders, and the rule that it changes."""
+    """Suggestions of the form, accounts and folders, and the rule that it changes."""
 
     accounts: Sequence[str]
     folders: Sequence[str]
@@ -267,7 +267,7 @@ async def save(visit: Visit) -> web.StreamResponse:
 
 
 async def _saved(visit: Visit, form: Form, work: editing.Edit[T]) -> T | None:
-    """What the work returns, once it is saved; None: the form shows why it is not, or the work saved nothing."""
+    """Result of the work, once it is saved; None: the form shows why it is not, or the work saved nothing."""
     try:
         return await pages.change(visit, work)
     except RuleExists as exc:

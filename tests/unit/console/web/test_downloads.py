@@ -119,7 +119,7 @@ async def test_a_large_content_comes_in_pieces(database_engine: Engine) -> None:
 
 
 async def test_a_purged_content_breaks_the_download_off(database_engine: Engine) -> None:
-    """What would be shorter than announced is no whole file."""
+    """A content shorter than announced is no whole file."""
     number = _stored(database_engine, b"content")
     purge = update(attachment).values(biContent=None)
     run_writing(database_engine, lambda connection: connection.execute(purge))

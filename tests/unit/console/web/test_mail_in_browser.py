@@ -108,7 +108,7 @@ async def browser(site: Site) -> AsyncIterator[BrowserContext]:
 
 @dataclass
 class Seen:
-    """What a page with mails in it did. `ran`: names of mails whose script ran."""
+    """Effects of a page with mails in it. `ran`: names of mails whose script ran."""
 
     page: Page
     ran: set[str]

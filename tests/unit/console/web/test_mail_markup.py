@@ -193,6 +193,6 @@ def test_a_bomb_is_defused(body: str) -> None:
 
 @given(st.lists(TAGS, max_size=8), st.lists(st.tuples(TAGS, st.sampled_from(["", "y"])), min_size=1, max_size=4))
 def test_no_sequence_of_tags_swells(before: list[str], repeated: list[tuple[str, str]]) -> None:
-    """What browsers add of their own is less than some times the mail."""
+    """Browsers add less of their own than some times the mail."""
     body = "".join(f"<{tag}>" for tag in before) + "".join(f"<{tag}>{text}" for tag, text in repeated) * 200
     assert len(_html(body).html) < 40 * len(body) + 10_000
