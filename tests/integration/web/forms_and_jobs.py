@@ -2,17 +2,25 @@
 
 import asyncio
 import html
+from http import HTTPStatus
 
 from tests.integration.web.console_site import Answer, Browser
 
 
 async def finished(browser: Browser, answer: Answer) -> str:
-    """The page of the job, once it has ended."""
+    """The page of the job that an answer sends to, once it has ended."""
+    assert answer.status == HTTPStatus.SEE_OTHER, answer.text
+    return await ended(browser, answer.location)
+
+
+async def ended(browser: Browser, path: str) -> str:
+    """The page of a job, once it has ended: until then it refreshes itself."""
     async with asyncio.timeout(20):
         while True:
-            page = await browser.follow(answer)
-            if "Back</a>" in page.text:
-                return page.text
+            text = (await browser.get(path)).text
+            if "http-equiv" not in text:
+                return text
+            await asyncio.sleep(0.02)
 
 
 def value_of(page: str, name: str) -> str:

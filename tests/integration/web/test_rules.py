@@ -1,6 +1,5 @@
 """Rules in the web console: list, order, form, trial on recent mail, application, files, and who may do what."""
 
-import asyncio
 import re
 from collections.abc import Sequence
 from datetime import timedelta
@@ -23,6 +22,7 @@ from tests.doubles.chromium import Chromium
 from tests.doubles.rule_files import add_account, add_file, add_message, add_rule, saved, waiting
 from tests.doubles.rule_mail import attached, mail
 from tests.integration.web.console_site import Answer, Browser, ConsoleSite
+from tests.integration.web.forms_and_jobs import ended
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 TYPED = {"name": "results", "folder": "/srv/import/results", "save_attachments": "on", "has_attachments": "any"}
@@ -50,16 +50,6 @@ def first(pattern: str, text: str) -> str:
     found = re.search(pattern, text)
     assert found is not None, text
     return found[1]
-
-
-async def ended(browser: Browser, path: str) -> str:
-    """The page of a job, once it has ended."""
-    async with asyncio.timeout(10):
-        while True:
-            text = (await browser.get(path)).text
-            if "http-equiv" not in text:
-                return text
-            await asyncio.sleep(0.02)
 
 
 async def shown(site: ConsoleSite, chromium: Chromium, browser: Browser, *, scripts: bool = True) -> Page:
