@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,12 +74,13 @@ def _example(file: str) -> dict[str, str]:
     return {name: "".join(shlex.split(value)) for name, _, value in assigned}
 
 
-def rendered(folder: Path, file: str, **variables: str) -> Compose:
-    """Render a file by Compose, with the example of its variables filled in."""
+def rendered(folder: Path, file: str, *, more: Path | None = None, **variables: str) -> Compose:
+    """Render a file by Compose, with the example of its variables filled in; `more`: a file that overrides it."""
     values = _example(file) | _FILLED[file] | variables
     (folder / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in values.items()), "utf-8")
     own = {name: value for name, value in os.environ.items() if not name.startswith(("COMPOSE_", "DOCKER_"))}
-    command = [str(Path(sys.executable).with_name("docker-compose")), "--file", file, "config", "--format", "json"]
+    command = [str(Path(sys.executable).with_name("docker-compose")), "--file", file]
+    command += [*(("--file", str(more)) if more else ()), "config", "--format", "json"]
     found = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False)
     assert (found.returncode, found.stderr) == (0, ""), found.stderr
     loaded = json.loads(found.stdout)
@@ -180,6 +182,28 @@ def test_each_service_has_settings_that_are_taken(
         assert settings.database_backend == ("sqlite" if name == "receiver" else database), name
         uses_queue = compose.file == _LARGE and name not in ("delivery", "database-upgrade")
         assert settings.queue == ("servicebus" if uses_queue else "database"), name
+
+
+def test_override_of_the_readme_adds_secrets(large: Compose) -> None:
+    """Beside those that a service has; their files need not exist where no service has them."""
+    readme = (_DEPLOY / "README.md").read_text("utf-8")
+    (text,) = re.findall(r"compose\.override\.yaml`:\n\n((?:    .*\n)+)", readme)
+    override = large.folder / "compose.override.yaml"
+    override.write_text(textwrap.dedent(text), "utf-8")
+    added = rendered(large.folder, _LARGE, more=override)
+    sources = {
+        name: [each["source"] for each in service.get("secrets", [])] for name, service in added.services.items()
+    }
+    assert set(sources["subscriptions"]) >= {"certificate_password", "alerts", "client_state_secret", "database_url"}
+    assert "certificate_password" not in sources["receiver"]
+    assert {each for service in sources.values() for each in service} <= set(Settings.model_fields)
+
+
+def test_caddyfile_has_the_form_that_caddy_gives_it() -> None:
+    """What it does is tested below."""
+    text = (_DEPLOY / "caddy" / "Caddyfile").read_text("utf-8")
+    command = [str(Path(sys.executable).with_name("caddy")), "fmt", "-"]
+    assert subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout == text
 
 
 def test_receiver_has_no_way_to_the_database(large: Compose) -> None:
