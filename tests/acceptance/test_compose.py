@@ -74,12 +74,22 @@ def _example(file: str) -> dict[str, str]:
     return {name: "".join(shlex.split(value)) for name, _, value in assigned}
 
 
-def rendered(folder: Path, file: str, *, more: Path | None = None, **variables: str) -> Compose:
+def _program(name: str) -> str:
+    """A program of the dev dependencies, which not every platform has, or of the machine."""
+    found = shutil.which(name, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    if found is None:
+        pytest.skip(f"needs {name}")
+    return found
+
+
+def rendered(
+    folder: Path, file: str, variables: Mapping[str, str] | None = None, *, more: Path | None = None
+) -> Compose:
     """Render a file by Compose, with the example of its variables filled in; `more`: a file that overrides it."""
-    values = _example(file) | _FILLED[file] | variables
+    values = _example(file) | _FILLED[file] | dict(variables or {})
     (folder / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in values.items()), "utf-8")
     own = {name: value for name, value in os.environ.items() if not name.startswith(("COMPOSE_", "DOCKER_"))}
-    command = [str(Path(sys.executable).with_name("docker-compose")), "--file", file]
+    command = [_program("docker-compose"), "--file", file]
     command += [*(("--file", str(more)) if more else ()), "config", "--format", "json"]
     found = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False)
     assert (found.returncode, found.stderr) == (0, ""), found.stderr
@@ -140,7 +150,7 @@ def test_a_compose_file_names_what_is_not_filled_in(file: str, needed: str, tmp_
     """Copying a file accepts no agreement, and sets no name."""
     assert _example(file)[needed] == ""
     with pytest.raises(AssertionError, match=needed):
-        rendered(_copied(tmp_path), file, **{needed: ""})
+        rendered(_copied(tmp_path), file, {needed: ""})
 
 
 def test_secrets_are_in_files_alone(compose: Compose) -> None:
@@ -202,7 +212,7 @@ def test_override_of_the_readme_adds_secrets(large: Compose) -> None:
 def test_caddyfile_has_the_form_that_caddy_gives_it() -> None:
     """What it does is tested below."""
     text = (_DEPLOY / "caddy" / "Caddyfile").read_text("utf-8")
-    command = [str(Path(sys.executable).with_name("caddy")), "fmt", "-"]
+    command = [_program("caddy"), "fmt", "-"]
     assert subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout == text
 
 
@@ -335,8 +345,7 @@ def test_secrets_are_made_once(database: str, tmp_path: Path) -> None:
 @contextmanager
 def _caddy(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
     """Caddy as the image runs it, with its data in the folder."""
-    program = Path(sys.executable).with_name("caddy")
-    command = [str(program), "run", "--config", str(_DEPLOY / "caddy" / "Caddyfile"), "--adapter", "caddyfile"]
+    command = [_program("caddy"), "run", "--config", str(_DEPLOY / "caddy" / "Caddyfile"), "--adapter", "caddyfile"]
     data = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "HOME": str(folder)}
     with (folder / "caddy.log").open("wb") as log:
         process = subprocess.Popen(command, env={**data, **environment}, stdout=log, stderr=log)
@@ -378,10 +387,12 @@ async def small_site(
     compose = rendered(
         _copied(tmp_path),
         _SMALL,
-        RECEIVER_NAME=f"localhost:{ports['receiver']}",
-        CONSOLE_URL=f"https://localhost:{ports['console']}",
-        CADDY_OPTIONS=f"http_port {ports['http']}",
-        COMPOSE_PROFILES="",
+        {
+            "RECEIVER_NAME": f"localhost:{ports['receiver']}",
+            "CONSOLE_URL": f"https://localhost:{ports['console']}",
+            "CADDY_OPTIONS": f"http_port {ports['http']}",
+            "COMPOSE_PROFILES": "",
+        },
     )
     assert "postgresql" not in compose.services
     upstreams = {
@@ -398,10 +409,9 @@ async def small_site(
         async def has_certificates() -> bool:
             return ca_file.exists() and len(list(caddy.rglob("localhost.crt"))) == 1
 
-        await until(has_certificates, f"certificates of Caddy; {(caddy / 'caddy.log').read_text('utf-8')}")
-        monkeypatch.setenv(
-            "SSL_CERT_FILE", str(ca_file)
-        )  # the simulator stands for Microsoft: it checks the certificate
+        await until(has_certificates, "certificates of Caddy")
+        # The simulator stands for Microsoft: it checks the certificate.
+        monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
         simulator, ready = start_simulator(fork_server, tmp_path / "simulator", 1)
         async with SimulatorControl(ready["url"], Path(ready["ca_file"])) as control:
             site = Site(data, ready, control, fork_server)
