@@ -458,7 +458,7 @@ async def test_small_site_from_nothing_to_the_first_mail(small_site: SmallSite) 
 
 
 async def _is_healthy(small_site: SmallSite) -> None:
-    """Run the health check of the compose file."""
+    """Run the health check of the compose file, and that of the image."""
     _, *check = small_site.compose.services["mail-importer"]["healthcheck"]["test"]
     check[-1] = check[-1].replace(":9464/", f":{small_site.site.settings['MAIL_IMPORTER_METRICS_PORT']}/")
 
@@ -467,6 +467,11 @@ async def _is_healthy(small_site: SmallSite) -> None:
         return await checking.wait() == 0
 
     await until(passes, "the container is healthy", pause=0.5)
+    (of_image,) = re.findall(r"^  CMD (\[.*\])$", (_DEPLOY / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    check = json.loads(of_image)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("MAIL_IMPORTER_METRICS_PORT", small_site.site.settings["MAIL_IMPORTER_METRICS_PORT"])
+        assert await passes()
 
 
 def _add_account(site: Site) -> None:
