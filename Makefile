@@ -1,5 +1,5 @@
 # make demo: watch e-mail arrive.  make test: every test.  make quick: unit tests.  make check: lint, types, tests.
-# make bench: figures.
+# make bench: figures.  make dist: the files of a release.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 6
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test quick check lint bench messages dictionary screenshots lock clean
+.PHONY: demo test quick check lint audit bench messages dictionary licences screenshots lock sbom dist clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -26,7 +26,7 @@ endif
 quick: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow" -k "not postgresql" tests/unit $(PYTEST_ARGS)
 
-check: lint test
+check: lint audit test
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
@@ -34,6 +34,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/mypy --platform win32 -p graph -p delivery -p filenames
 	$(BIN)/lint-imports --no-cache
+
+# Fails with a known vulnerability; without a network it says that it did not check.
+audit: $(VENV)/.installed-dev
+	$(BIN)/python -m tools.audit
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m bench
@@ -46,15 +50,36 @@ messages: $(VENV)/.installed-dev
 dictionary: $(VENV)/.installed-dev
 	$(BIN)/python -m tools.dictionary
 
+# Brings the lists of docs/licences.md to the lock files.
+licences: $(VENV)/.installed-dev
+	$(BIN)/python -m tools.licences
+
 # Takes the pictures of the web console in docs/screenshots, of a demo, with Debian's chromium.
 screenshots: $(VENV)/.installed-dev
 	sh tools/system-packages.sh
 	$(BIN)/python -m tools.screenshots
 
+# The time that a release names: that of its commit, so that everybody builds the same bytes.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1577836800)
+VERSION = $(shell $(BIN)/python -m hatchling version)
+
+# The bill of materials, CycloneDX 1.6.
+sbom: $(VENV)/.installed-dev
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(BIN)/python -m tools.sbom --version $(VERSION) --output dist/mail-importer-$(VERSION).cdx.json
+
+# The files of a release: source distribution, wheel, lock files, bill of materials, and their checksums.
+dist: $(VENV)/.installed-dev
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(BIN)/python -m hatchling build --directory dist
+	$(MAKE) sbom
+	cp requirements.lock requirements-extras.lock dist
+	cd dist && sha256sum mail* requirements* >SHA256SUMS
+
 # Needs uv (pip install uv); the lock files serve every platform and Python from 3.11.
 lock:
 	uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file requirements.lock $(LOCK_ARGS)
-	uv pip compile pyproject.toml --group build --group dev --group odbc --constraint requirements.lock --universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file requirements-dev.lock $(LOCK_ARGS)
+	uv pip compile pyproject.toml --group build --all-extras --constraint requirements.lock --universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file requirements-extras.lock $(LOCK_ARGS)
+	uv pip compile pyproject.toml --group build --group dev --group odbc --constraint requirements-extras.lock --universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file requirements-dev.lock $(LOCK_ARGS)
 	uv pip compile --group pyproject.toml:odbc --constraint requirements-dev.lock --universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file deploy/odbc/requirements.lock $(LOCK_ARGS)
 
 clean:

@@ -1,8 +1,8 @@
-"""The sources of the settings: environment, TOML file, defaults.
+"""The sources of the settings: environment, files of secrets, TOML file, defaults.
 
-The environment (prefix `MAIL_IMPORTER_`) overrides the TOML file that `MAIL_IMPORTER_CONFIG` names (else
-`./mail-importer.toml`), which overrides the defaults. An empty variable counts as not set. Relative paths start at the
-working directory.
+The environment (prefix `MAIL_IMPORTER_`) overrides the files of secrets (`console/secret_files.py`), which override the
+TOML file that `MAIL_IMPORTER_CONFIG` names (else `./mail-importer.toml`), which overrides the defaults. An empty
+variable counts as not set. Relative paths start at the working directory.
 """
 
 import difflib
@@ -12,12 +12,14 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from console.secret_files import VARIABLE as SECRETS_VARIABLE
+from console.secret_files import read_secret_files
 from console.settings import PREFIX, Settings, SettingsError
 from console.translation import language
 from phrases import Phrase
@@ -26,6 +28,13 @@ CONFIG_VARIABLE: Final = "MAIL_IMPORTER_CONFIG"
 TEST_PREFIX: Final = "MAIL_IMPORTER_TEST_"
 """Prefix of variables that control tests and are no settings."""
 DEFAULT_FILE: Final = "mail-importer.toml"
+
+_MAX_UNKNOWN: Final = 5
+"""Files of secrets named as unknown: one may have named a folder of something else."""
+_PATHS: Final = frozenset(
+    name for name, field in Settings.model_fields.items() if Path in {field.annotation, *get_args(field.annotation)}
+)
+"""The settings that are the path of a PEM file."""
 
 
 class _FromEverywhere(Settings, BaseSettings):
@@ -42,17 +51,29 @@ class _FromEverywhere(Settings, BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the signature is pydantic's
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the signature is pydantic's
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment, then the file, which `Sources` passes."""
+        """The environment, then the files, which `Sources` passes."""
         return env_settings, init_settings
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The source of a setting: a variable of the environment, a line of the file, or neither: the default."""
+    """The source of a setting: a variable of the environment, a file of secrets, a line of the TOML file, or none of
+    them: the default.
+    """
 
     variable: str | None = None
     file: Path | None = None
     line: int | None = None
+    secret: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The kind of source: `environment`, `secret`, `file` or `default`."""
+        if self.variable is not None:
+            return "environment"
+        if self.file is None:
+            return "default"
+        return "secret" if self.secret else "file"
 
     @property
     def shown(self) -> Phrase:
@@ -61,13 +82,15 @@ class Origin:
             return Phrase("the environment as {variable}", variable=self.variable)
         if self.file is None:
             return Phrase("the default")
+        if self.secret:
+            return Phrase("secret file {path}", path=self.file)
         if self.line is None:
             return Phrase("file {path}", path=self.file)
         return Phrase("file {path}, line {line}", path=self.file, line=self.line)
 
 
 class Sources:
-    """The environment and the file of this process, read once.
+    """The environment and the files of this process, read once.
 
     Attributes:
         problems: what is wrong with them, but for the values.
@@ -80,10 +103,22 @@ class Sources:
         self.problems = [
             _unknown(name, upper.removeprefix(PREFIX).lower(), Phrase("the environment"), _variable_of)
             for upper, name in sorted(self._variables.items())
-            if upper not in {CONFIG_VARIABLE, language.VARIABLE}
+            if upper not in {CONFIG_VARIABLE, SECRETS_VARIABLE, language.VARIABLE}
             and not upper.startswith(TEST_PREFIX)
             and upper.removeprefix(PREFIX).lower() not in Settings.model_fields
         ]
+        self._secrets = read_secret_files(os.environ, Settings.model_fields, paths=_PATHS)
+        self.problems.extend(self._secrets.problems)
+        unknown = [*self._secrets.unknown.items()]
+        self.problems.extend(
+            _unknown(path.name, name.lower().removeprefix(PREFIX.lower()), Phrase("file {path}", path=path), str)
+            for path, name in unknown[:_MAX_UNKNOWN]
+        )
+        if len(unknown) > _MAX_UNKNOWN:
+            folder, n = unknown[0][0].parent, len(unknown) - _MAX_UNKNOWN
+            self.problems.append(
+                Phrase("{n} more files of the folder {folder} are no settings either.", n=n, folder=folder)
+            )
         self._path = config_file()
         self._text = ""
         values = self._read_file()
@@ -101,7 +136,7 @@ class Sources:
             SettingsError: with every problem found.
         """
         try:
-            settings = Settings(**dict(_FromEverywhere(**self._in_file)))
+            settings = Settings(**dict(_FromEverywhere(**(self._in_file | self._secrets.values))))
         except ValidationError as exc:
             raise SettingsError(*self.problems, *self._explained(exc)) from None
         if self.problems:
@@ -113,6 +148,8 @@ class Sources:
         variable = self._variables.get(_variable_of(key))
         if variable is not None:
             return Origin(variable)
+        if key in self._secrets.paths:
+            return Origin(file=self._secrets.paths[key], secret=True)
         if key not in self._in_file:
             return Origin()
         found = re.search(rf"^[ \t]*[\"']?{key}[\"']?[ \t]*=", self._text, re.MULTILINE)

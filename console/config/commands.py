@@ -27,8 +27,8 @@ def config() -> None:
 def show() -> Listing:
     """Show each setting, its value and its source.
 
-    The source is a variable of the environment, a line of the file, or the default. Of a secret only that it is set is
-    shown.
+    The source is a variable of the environment, a file of secrets, a line of the settings file, or the default. Of a
+    secret only that it is set is shown.
     """
     sources = Sources()
     return settings_listing(sources.settings(), sources)
@@ -46,12 +46,11 @@ def settings_listing(settings: Settings, sources: Sources) -> Listing:
 
 def _row(settings: Settings, sources: Sources, name: str) -> dict[str, Any]:
     origin = sources.origin(name)
-    source = "environment" if origin.variable is not None else "default" if origin.file is None else "file"
     return {
         "setting": name,
         "value": settings.shown(name),
         "secret": isinstance(getattr(settings, name), SecretStr),
-        "source": source,
+        "source": origin.kind,
         "variable": origin.variable,
         "file": origin.file,
         "line": origin.line,

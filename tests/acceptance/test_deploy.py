@@ -15,10 +15,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from bus.servicebus.connection import ServiceBusAddress
-from console.settings import PREFIX, Settings
-from console.settings_sources import load_settings
+from console.settings import Settings
 from tests.paths import ROOT
 from tests.system_packages import without_system_package
+from tools.lock_file import EXTRAS, read_lock, runtime
 
 _DEPLOY = ROOT / "deploy"
 _UNITS = sorted((_DEPLOY / "systemd").glob("*.service"))
@@ -54,38 +54,11 @@ def _tool(name: str, *arguments: str | Path) -> str:
     return output
 
 
-def _compose() -> dict[str, Any]:
-    loaded: dict[str, Any] = YAML(typ="safe").load(_DEPLOY / "compose.yaml")
-    return loaded
-
-
-def _ours() -> dict[str, dict[str, Any]]:
-    """The services that run the project's image."""
-    return {name: each for name, each in _compose()["services"].items() if "build" in each}
-
-
-def _roles() -> dict[str, dict[str, Any]]:
-    return {name: each for name, each in _ours().items() if each.get("command", [""])[0] == "run"}
-
-
-def _example() -> dict[str, str]:
-    """`.env.example`, as Compose reads it."""
-    lines = (_DEPLOY / ".env.example").read_text("utf-8").splitlines()
-    assigned = [line.partition("=") for line in lines if line and not line.startswith("#")]
-    return {name: "".join(shlex.split(value)) for name, _, value in assigned}
-
-
-def _interpolated(text: str, values: dict[str, str]) -> str:
-    """`${NAME}`, `${NAME:-default}` and `${NAME:?message}`, as Compose interprets them."""
-
-    def value(found: re.Match[str]) -> str:
-        name, kind, rest = found.groups()
-        given = values.get(name, "")
-        if not given and kind == ":?":
-            raise ValueError(f"{name}: {rest}")
-        return given or (rest if kind == ":-" else "")
-
-    return re.sub(r"\$\{(\w+)(?:(:-|:\?)([^}]*))?\}", value, text)
+def _made_secret(folder: Path, name: str) -> str:
+    """What `new-secrets.sh` makes for SQL Server and the emulator."""
+    shutil.copy(_DEPLOY / "new-secrets.sh", folder)
+    subprocess.run(["sh", str(folder / "new-secrets.sh"), "sqlserver"], check=True, stdout=subprocess.DEVNULL)
+    return (folder / "secrets" / "mail-importer" / name).read_text("utf-8").strip()
 
 
 def _template() -> dict[str, Any]:
@@ -177,10 +150,30 @@ def test_what_the_image_is_built_of_is_in_the_build_context() -> None:
         assert not {source, source.split("/")[0]} & ignored, source
 
 
+def test_image_leaves_out_the_tools_that_built_it() -> None:
+    """All that the lock has and the product does not run with."""
+    lock = read_lock(EXTRAS)
+    assert "requirements-extras.lock" in (_DEPLOY / "Dockerfile").read_text("utf-8")
+    text = (_DEPLOY / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
+    (removed,) = re.findall(r"pip uninstall --yes (.+)", text)
+    assert set(removed.split()) == {"pip", *lock} - set(runtime(lock))
+
+
+def test_image_is_labelled_with_its_version_and_checks_any_role() -> None:
+    """The package gets the same version, as the build has no repository to ask."""
+    text = (_DEPLOY / "Dockerfile").read_text("utf-8")
+    assert 'SETUPTOOLS_SCM_PRETEND_VERSION_FOR_MAIL_IMPORTER="${VERSION:-0.0.0}"' in text
+    assert 'org.opencontainers.image.version="${VERSION:-0.0.0}"' in text
+    (check,) = re.findall(r"^  CMD (\[.*\])$", text, re.MULTILINE)
+    program = json.loads(check)[-1]
+    compile(program, "HEALTHCHECK", "exec")
+    assert f"or {Settings().metrics_port}}}/health/live" in program
+
+
 def test_history_secrets_and_leftovers_stay_out_of_the_build_context() -> None:
     """A later `COPY . .` must not publish them."""
     ignored = set((ROOT / ".dockerignore").read_text("utf-8").splitlines())
-    assert {".git", ".venv", "**/.env", "certificates", "**/__pycache__", "*.db*"} <= ignored
+    assert {".git", ".venv", "**/.env", "deploy/secrets", "certificates", "**/__pycache__", "*.db*"} <= ignored
 
 
 def test_odbc_driver_of_the_image_is_found_and_loads(tmp_path: Path) -> None:
@@ -190,7 +183,7 @@ def test_odbc_driver_of_the_image_is_found_and_loads(tmp_path: Path) -> None:
     package = Path(pytest.importorskip("mssql_python_odbc").__file__).parent
     # Copied as in the Dockerfile, without the files that it removes.
     shutil.copytree(package, tmp_path / package.name, ignore=shutil.ignore_patterns("rhel", "suse"))
-    url = _interpolated(_ours()["database-upgrade"]["environment"][f"{PREFIX}DATABASE_URL"], {"DATABASE_PASSWORD": "x"})
+    url = _made_secret(tmp_path, "database_url")
     found = subprocess.run(
         [sys.executable, "-c", _CONNECT, url.replace("@sqlserver/", "@127.0.0.1:1/")],
         # No other driver is known there.
@@ -203,108 +196,6 @@ def test_odbc_driver_of_the_image_is_found_and_loads(tmp_path: Path) -> None:
         without_system_package("unixodbc")
     assert found.stdout.startswith(str(tmp_path))
     assert "no server answers at the host and port of database_url" in found.stderr
-
-
-# Compose
-
-
-def test_compose_file_keeps_to_the_compose_specification() -> None:
-    """Its JSON schema, as check-jsonschema ships it."""
-    _tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", _DEPLOY / "compose.yaml")
-
-
-def test_compose_runs_every_role_and_three_processors() -> None:
-    """A missing role would leave the pipeline with a gap."""
-    roles = _roles()
-    assert {each["command"][1] for each in roles.values()} == {"receiver", "processor", "subscriptions", "delivery"}
-    assert roles["processor"]["deploy"]["replicas"] == 3
-
-
-def test_every_variable_of_the_compose_file_is_explained() -> None:
-    """`.env.example` has all of them with a comment, and no unused one."""
-    used = set(re.findall(r"\$\{(\w+)", (_DEPLOY / "compose.yaml").read_text("utf-8")))
-    assert {name for name in _example() if not name.startswith("COMPOSE_")} == used
-    for block in (_DEPLOY / ".env.example").read_text("utf-8").strip().split("\n\n"):
-        assert block.startswith("# "), block
-
-
-def test_compose_file_holds_no_secret() -> None:
-    """A secret has no default, in the compose file and in the example: without it nothing starts."""
-    text, example = (_DEPLOY / "compose.yaml").read_text("utf-8"), _example()
-    for secret in ("MSSQL_SA_PASSWORD", "DATABASE_PASSWORD", "CLIENT_STATE_SECRET"):
-        assert set(re.findall(rf"\$\{{{secret}\b(..)", text)) == {":?"}
-        assert example[secret] == ""
-    assert example["ACCEPT_EULA"] == ""  # copying a file accepts no agreement
-    assert "SharedAccessKey=" not in text
-
-
-def test_services_of_the_compose_file_have_settings_that_are_taken(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Each role's settings, with the example filled in, are settings that exist, and valid."""
-    filled = _example() | {
-        "ACCEPT_EULA": "Y",
-        "DATABASE_PASSWORD": "Made-up_1",
-        "CLIENT_STATE_SECRET": "s" * 32,
-        "NOTIFICATION_URL": "https://mail-in.example.com",
-    }
-    monkeypatch.chdir(tmp_path)
-    for name, service in _ours().items():
-        environment = {key: _interpolated(value, filled) for key, value in service.get("environment", {}).items()}
-        assert {key.removeprefix(PREFIX).lower() for key in environment} <= set(Settings.model_fields)
-        with monkeypatch.context() as patched:
-            for key, value in environment.items():
-                patched.setenv(key, value)
-            settings = load_settings()
-        if environment:
-            assert settings.queue == ("database" if name == "delivery" else "servicebus")
-
-
-def test_receiver_has_no_way_to_the_database() -> None:
-    """It can be set up in a DMZ in this form: no setting of the database, no network in common with it."""
-    services = _compose()["services"]
-    receiver = services["receiver"]
-    assert f"{PREFIX}DATABASE_URL" not in receiver["environment"]
-    assert f"{PREFIX}CLIENT_STATE_SECRET" in receiver["environment"]
-    assert not set(receiver["networks"]) & set(services["sqlserver"]["networks"])
-
-
-def test_roles_start_after_what_they_need() -> None:
-    """The schema first, and the queue."""
-    services = _compose()["services"]
-    for name in ("processor", "subscriptions"):
-        assert services[name]["depends_on"]["database-upgrade"]["condition"] == "service_completed_successfully"
-    for name in _roles():
-        assert services[name]["depends_on"]["servicebus-ready"]["condition"] == "service_completed_successfully"
-    for service in services.values():
-        assert set(service.get("depends_on", {})) <= set(services)
-
-
-def test_our_containers_may_do_little() -> None:
-    """No writable root, no capability, and time to stop in."""
-    for name, service in _ours().items():
-        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
-        assert "no-new-privileges:true" in service["security_opt"], name
-    for name, service in _roles().items():
-        assert service["restart"] == "unless-stopped", name
-        assert int(service["stop_grace_period"].removesuffix("s")) > 10, name
-        assert service["tmpfs"], name
-
-
-def test_every_service_is_checked_or_says_why_not() -> None:
-    """The image's own check queries a receiver; without one it would report a sound container as unhealthy."""
-    for name, service in _compose()["services"].items():
-        check = service["healthcheck"]
-        assert check.get("disable", False) != ("test" in check), name
-    assert "disable" not in _compose()["services"]["receiver"]["healthcheck"]
-
-
-def test_files_that_the_compose_file_mounts_exist() -> None:
-    """Docker would make a folder of that name, and the service would fail with its own error."""
-    for service in _compose()["services"].values():
-        for volume in service.get("volumes", []):
-            if volume.startswith("./"):
-                assert (_DEPLOY / volume.split(":")[0]).is_file(), volume
 
 
 # Service Bus
@@ -365,10 +256,11 @@ def test_emulator_has_the_queue_of_the_template() -> None:
     }
 
 
-def test_emulator_is_reached_where_the_compose_file_has_it() -> None:
+def test_emulator_is_reached_where_the_compose_file_has_it(tmp_path: Path) -> None:
     """It is reached by the name of its service, and without TLS, which it lacks."""
-    text = _example()["SERVICEBUS_CONNECTION_STRING"]
-    assert ServiceBusAddress(Settings().servicebus_queue, connection_string=text).host in _compose()["services"]
+    text = _made_secret(tmp_path, "servicebus_connection_string")
+    services = YAML(typ="safe").load(_DEPLOY / "compose.yaml")["services"]
+    assert ServiceBusAddress(Settings().servicebus_queue, connection_string=text).host in services
     assert "UseDevelopmentEmulator=true" in text
 
 
