@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 6
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test quick check lint bench messages dictionary screenshots lock clean
+.PHONY: demo test quick check lint bench messages dictionary chart screenshots lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -45,6 +45,10 @@ messages: $(VENV)/.installed-dev
 # Brings the data dictionary of docs/gateway-database.md to what db/tables.py and db/views.py say.
 dictionary: $(VENV)/.installed-dev
 	$(BIN)/python -m tools.dictionary
+
+# Brings the parts of deploy/helm to what settings, values.yaml and deploy/monitoring say.
+chart: $(VENV)/.installed-dev
+	$(BIN)/python -m tools.chart
 
 # Takes the pictures of the web console in docs/screenshots, of a demo, with Debian's chromium.
 screenshots: $(VENV)/.installed-dev

@@ -17,7 +17,7 @@ from tests.paths import ROOT
 
 CHART: Final = ROOT / "deploy" / "helm" / "mail-importer"
 CASES: Final = tuple(sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*-values.yaml")))
-KUBERNETES: Final = ("1.27.0", "1.37.0")
+KUBERNETES: Final = ("1.29.0", "1.37.0")
 """The oldest version that the chart allows, and the newest of which there are schemas."""
 NAMESPACE: Final = "mail"
 _CRDS: Final = ROOT / "tests" / "samples" / "crds"
@@ -98,11 +98,12 @@ def container(pod: Manifest) -> Manifest:
     return dict(found)
 
 
-def hidden_problems(manifest: Manifest) -> Iterator[str]:
-    """What the schemas of all versions have against an object; each with the version."""
+def problems(manifest: Manifest) -> Iterator[str]:
+    """Violations of the schemas of all versions by an object, each with the version."""
+    name = f"{manifest['kind']} {manifest['metadata']['name']}"
     for version in KUBERNETES if _is_builtin(manifest) else ("",):
         for error in _validator(manifest["apiVersion"], manifest["kind"], version).iter_errors(manifest):
-            yield f"{manifest['kind']} {manifest['metadata']['name']} {version} {error.json_path}: {error.message[:300]}"
+            yield f"{name} {version} {error.json_path}: {error.message[:300]}"
 
 
 def _is_builtin(manifest: Manifest) -> bool:

@@ -1,4 +1,4 @@
-"""The Helm chart: rendered by Helm itself, valid for Kubernetes, true to the product, and strict about what pods may do."""
+"""The Helm chart: rendered by Helm itself, valid in Kubernetes, true to the product, strict about rights of pods."""
 
 import copy
 import os
@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 
 from bus.database.adapter import DatabaseQueue
 from bus.queue import Message, MessageId
-from console.main import main
+from console.main import cli
 from console.settings import PREFIX, Settings
 from console.settings_sources import CONFIG_VARIABLE, load_settings
 from db.engine import Database
@@ -35,7 +35,7 @@ from tests.helm_chart import (
     container,
     from_yaml,
     helm,
-    hidden_problems,
+    problems,
     release,
 )
 from tests.paths import ROOT
@@ -68,9 +68,7 @@ def _selects(selector: dict[str, str], labels: dict[str, str]) -> bool:
 
 def _policies_of(made: Release, pod: Manifest) -> list[Manifest]:
     labels = pod["metadata"]["labels"]
-    return [
-        each for each in made.of("NetworkPolicy") if _selects(each["spec"]["podSelector"]["matchLabels"], labels)
-    ]
+    return [each for each in made.of("NetworkPolicy") if _selects(each["spec"]["podSelector"]["matchLabels"], labels)]
 
 
 def _ports_out(made: Release, role: str) -> set[int]:
@@ -93,7 +91,7 @@ def test_helm_lints_the_chart_without_warning(case: str) -> None:
 @_each_case
 def test_objects_are_valid_in_the_oldest_and_the_newest_kubernetes(case: str) -> None:
     """And custom resources in the schema of their definition. Unknown fields are refused."""
-    assert [problem for each in release(case).objects for problem in hidden_problems(each)] == []
+    assert [problem for each in release(case).objects for problem in problems(each)] == []
 
 
 @_each_case
@@ -114,7 +112,7 @@ def test_every_kind_that_the_chart_can_make_is_in_a_case() -> None:
 def test_prometheus_is_served_by_a_service_monitor_too() -> None:
     made = Release(_with("minimal", monitoring={"scrape": "ServiceMonitor"}))
     (monitor,) = made.of("ServiceMonitor")
-    assert list(hidden_problems(monitor)) == []
+    assert list(problems(monitor)) == []
     (service,) = (
         each
         for each in made.of("Service")
@@ -136,7 +134,7 @@ def test_example_of_a_share_is_valid() -> None:
     """The claim of `examples/smb.yaml` is the one that a case mounts."""
 
     documents = list(YAML(typ="safe").load_all(CHART / "examples" / "smb.yaml"))
-    assert [problem for each in documents for problem in hidden_problems(each)] == []
+    assert [problem for each in documents for problem in problems(each)] == []
     assert documents[1]["metadata"]["name"] in {
         each.get("existingClaim") for each in case_values("everything")["delivery"]["folders"]
     }
@@ -215,9 +213,7 @@ def test_secret_settings_are_those_of_the_product() -> None:
 
 
 @_each_case
-def test_pods_have_settings_that_the_product_takes(
-    case: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_pods_have_settings_that_the_product_takes(case: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """File, variables and secrets of each role together are valid settings."""
     monkeypatch.chdir(tmp_path)
     made = release(case)
@@ -287,7 +283,9 @@ def test_there_are_pods_for_each_role() -> None:
 @_each_case
 def test_commands_in_the_notes_are_commands_of_the_product(case: str) -> None:
     """Those that Helm prints after an installation."""
-    commands = re.findall(r"mail-importer ((?:accounts|config|status|db|console) .*|status)$", release(case).notes, re.M)
+    commands = re.findall(
+        r"mail-importer ((?:accounts|config|status|db|console) .*|status)$", release(case).notes, re.MULTILINE
+    )
     assert commands
     for command in commands:
         assert _is_command(shlex.split(command)), command
@@ -295,8 +293,8 @@ def test_commands_in_the_notes_are_commands_of_the_product(case: str) -> None:
 
 def _is_command(words: list[str]) -> bool:
     """True where the words lead to a command that has the options among them."""
-    command: click.Command = main
-    context = click.Context(main)
+    command: click.Command = cli
+    context = click.Context(cli)
     for position, word in enumerate(words):
         if not isinstance(command, click.Group):
             options = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
@@ -550,7 +548,9 @@ def test_job_finds_all_that_it_needs_before_the_release_exists(case: str) -> Non
         for each in hooks
     }
     assert {each["metadata"]["annotations"]["helm.sh/hook"] for each in hooks} == {"pre-install,pre-upgrade"}
-    assert all("before-hook-creation" in each["metadata"]["annotations"]["helm.sh/hook-delete-policy"] for each in hooks)
+    assert all(
+        "before-hook-creation" in each["metadata"]["annotations"]["helm.sh/hook-delete-policy"] for each in hooks
+    )
     name = made.of("Job")[0]["metadata"]["name"]
     needed = {(kind, each) for kind, each in _references(made.pods()["migration"]) if kind != "Secret"}
     for reference in needed | {("NetworkPolicy", name)}:
@@ -684,9 +684,10 @@ def _query(gateway: Gateway) -> str:
     query: str = made.of("ScaledObject")[0]["spec"]["triggers"][0]["metadata"]["query"]
     if gateway.backend != "sqlite":
         return query.replace(":", "\\:")
-    (plain,) = sqlglot.transpile(query.replace("WITH (READPAST, READCOMMITTEDLOCK)", ""), read="tsql", write="sqlite")
-    plain = plain.replace('"dbo".', "").replace("SYSUTCDATETIME()", "strftime('%Y-%m-%d %H:%M:%f', 'now')")
-    return plain.replace("CAST(CURRENT_TIMESTAMP AS TEXT)", "strftime('%Y-%m-%d %H:%M:%f', 'now')")
+    plain = query.replace("WITH (READPAST, READCOMMITTEDLOCK)", "").replace("[dbo].", "").replace("N'", "'")
+    plain = plain.replace("SYSUTCDATETIME()", "strftime('%Y-%m-%d %H:%M:%f', 'now')")
+    (translated,) = sqlglot.transpile(plain, read="tsql", write="sqlite")
+    return translated
 
 
 def test_query_of_keda_waits_for_no_lock_on_sql_server() -> None:

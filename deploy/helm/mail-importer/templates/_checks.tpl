@@ -5,6 +5,9 @@
 {{- if and $values.secrets.keys (not $values.secrets.existingSecret) (not $values.keyVault.name) }}
 {{- fail "secrets.existingSecret: name the Secret that holds secrets.keys, or set secrets.keys to [] where no setting is secret" }}
 {{- end }}
+{{- if and $values.keyVault.name (not $values.workloadIdentity.enabled) }}
+{{- fail "workloadIdentity.enabled: the CSI driver reads keyVault as that identity" }}
+{{- end }}
 {{- if not (or (has "database_url" $keys) $values.settings.database_url) }}
 {{- $roles := include "mail-importer.roles" . | fromJsonArray }}
 {{- $alone := and (eq (len $roles) 1) (has "receiver" $roles) (eq (default "database" $values.settings.queue) "servicebus") (not $values.migration.enabled) }}
@@ -12,9 +15,6 @@
 {{- end }}
 {{- if hasPrefix "sqlite" (default "" $values.settings.database_url) }}
 {{- fail "settings.database_url: SQLite serves one host; pods need SQL Server or PostgreSQL" }}
-{{- end }}
-{{- if and $values.keyVault.name (not $values.workloadIdentity.enabled) }}
-{{- fail "workloadIdentity.enabled: the CSI driver reads keyVault as that identity" }}
 {{- end }}
 {{- if and (eq (default "database" $values.settings.queue) "servicebus") $values.receiver.enabled (not (has "client_state_secret" $keys)) }}
 {{- fail "secrets.keys: client_state_secret is missing, which a receiver needs that has no database" }}

@@ -169,6 +169,8 @@ annotations:
 {{- $settings = mustMergeOverwrite $settings $given }}
 {{- range $name, $value := $settings }}
 {{- $hidden := and (eq $.role "receiver") (eq (default "database" $given.queue) "servicebus") (hasPrefix "database_" $name) }}
+{{- /* Roles without the queue have no secret of it, without which its settings would be wrong. */}}
+{{- if has $.role (list "delivery" "migration") }}{{ $hidden = or (eq $name "queue") (hasPrefix "servicebus_" $name) }}{{ end }}
 {{- if not (or $hidden (kindIs "invalid" $value)) }}
 {{ $name }} = {{ toJson $value }}
 {{- end }}
