@@ -4,13 +4,11 @@
 
 * `files/`: alert rules and dashboard of `deploy/monitoring`, since a chart cannot read outside its folder;
 * the settings in `values.schema.json`, from `console.settings`;
-* the table of values in its `README.md`, from the comments of `values.yaml`;
-* `appVersion`, the version of the product.
+* the table of values in its `README.md`, from the comments of `values.yaml`.
 """
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,19 +146,12 @@ def rewritten_readme(document: str, values: str) -> str:
     return f"{before}{begin}\n\n{table(values)}\n\n{end}{after}"
 
 
-def rewritten_metadata(metadata: str) -> str:
-    """`Chart.yaml` with the version of the product, where pyproject.toml has it."""
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"].get("version")
-    return metadata if version is None else re.sub(r"(?m)^appVersion: .*$", f"appVersion: {version}", metadata)
-
-
 def generated() -> dict[Path, str]:
     """The text that each file should have."""
     values = (CHART / "values.yaml").read_text("utf-8")
     files = {CHART / "files" / name: (ROOT / "deploy" / "monitoring" / name).read_text("utf-8") for name in COPIED}
     files[CHART / "values.schema.json"] = rewritten_schema((CHART / "values.schema.json").read_text("utf-8"))
     files[CHART / "README.md"] = rewritten_readme((CHART / "README.md").read_text("utf-8"), values)
-    files[CHART / "Chart.yaml"] = rewritten_metadata((CHART / "Chart.yaml").read_text("utf-8"))
     return files
 
 

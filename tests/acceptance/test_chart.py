@@ -121,13 +121,17 @@ def test_prometheus_is_served_by_a_service_monitor_too() -> None:
     assert service["spec"]["clusterIP"] == "None"
 
 
-def test_chart_is_packed_without_what_only_tests_need(tmp_path: Path) -> None:
-    packed = helm().package(CHART, destination=tmp_path)
+def test_chart_is_packed_with_its_version_and_without_what_only_tests_need(tmp_path: Path) -> None:
+    """The version is that of the image, unless the values name a tag."""
+    packed = helm().package(CHART, destination=tmp_path, version="1.2.3", app_version="1.2.3")
+    values = _with("minimal", image={"tag": ""})
     with helm().Chart.load(packed) as chart:
         names = {each["name"] for each in chart.files}
-        assert chart.metadata["appVersion"] == from_yaml(CHART / "Chart.yaml")["appVersion"]
+        assert "image: registry.example.com/mail-importer:1.2.3\n" in str(chart.render(values)).replace("\\n", "\n")
     assert {"files/alerts.yml", "files/dashboard.json", "README.md"} <= names
     assert not [name for name in names if name.startswith(("ci/", "examples/"))]
+    with pytest.raises(helm().HelmError, match="image.tag"):
+        Release(values)
 
 
 def test_example_of_a_share_is_valid() -> None:
@@ -192,7 +196,7 @@ def test_every_value_has_its_comment() -> None:
 
 
 def test_parts_that_other_files_define_are_up_to_date() -> None:
-    """Rules, dashboard, settings in the schema, table of values, version."""
+    """Rules, dashboard, settings in the schema, table of values."""
     outdated = [path.name for path, written in generated().items() if path.read_text("utf-8") != written]
     assert outdated == [], "run make chart, and commit deploy/helm"
 
@@ -490,6 +494,13 @@ def test_roles_reach_no_more_than_they_need() -> None:
     assert _ports_out(release("everything"), "delivery") == {1433}
 
 
+def test_no_peer_is_no_access() -> None:
+    """An empty list in a policy itself would be everyone."""
+    made = Release(_with("servicebus", networkPolicy={"ingressController": [], "monitoring": []}))
+    rules = [rule for each in made.of("NetworkPolicy") for rule in each["spec"].get("ingress") or []]
+    assert rules == []
+
+
 def test_without_policies_there_are_none() -> None:
     assert Release(_with("minimal", networkPolicy={"enabled": False})).of("NetworkPolicy") == []
 
@@ -685,9 +696,10 @@ def _query(gateway: Gateway) -> str:
     if gateway.backend != "sqlite":
         return query.replace(":", "\\:")
     plain = query.replace("WITH (READPAST, READCOMMITTEDLOCK)", "").replace("[dbo].", "").replace("N'", "'")
-    plain = plain.replace("SYSUTCDATETIME()", "strftime('%Y-%m-%d %H:%M:%f', 'now')")
-    (translated,) = sqlglot.transpile(plain, read="tsql", write="sqlite")
-    return translated
+    minute = "DATEADD(second, 60, SYSUTCDATETIME())"
+    assert minute in plain
+    (translated,) = sqlglot.transpile(plain.replace(minute, "'MINUTE'"), read="tsql", write="sqlite")
+    return translated.replace("'MINUTE'", "strftime('%Y-%m-%d %H:%M:%f', 'now', '60 seconds')").replace(":", "\\:")
 
 
 def test_query_of_keda_waits_for_no_lock_on_sql_server() -> None:

@@ -62,8 +62,12 @@ annotations:
 {{- $repository := required "image.repository: name the repository of the image, such as registry.example.com/mail-importer" $image.repository }}
 {{- if $image.digest }}
 {{- printf "%s@%s" $repository $image.digest }}
+{{- else if $image.tag }}
+{{- printf "%s:%s" $repository $image.tag }}
+{{- else if eq .Chart.AppVersion "0.0.0" }}
+{{- fail "image.tag: name the tag, or image.digest; this chart was packed without a version" }}
 {{- else }}
-{{- printf "%s:%s" $repository (default .Chart.AppVersion $image.tag) }}
+{{- printf "%s:%s" $repository .Chart.AppVersion }}
 {{- end }}
 {{- end }}
 
@@ -376,7 +380,7 @@ spec:
     - name: secrets
       secret:
         secretName: {{ $secrets }}
-        defaultMode: 0440
+        defaultMode: 288 # 0440
         items:
           {{- range $keys }}
           - {key: {{ . }}, path: {{ . }}}
@@ -390,7 +394,7 @@ spec:
         volumeAttributes: {secretProviderClass: {{ $name }}-certificates}
     {{- else if $certificates }}
     - name: certificates
-      secret: {secretName: {{ $certificates }}, defaultMode: 0440}
+      secret: {secretName: {{ $certificates }}, defaultMode: 288} # 0440
     {{- end }}
     - name: tmp
       emptyDir: {sizeLimit: {{ $own.tmpSize }}}
@@ -399,7 +403,7 @@ spec:
     {{- if and $identity.enabled (eq $identity.mode "projected") }}
     - name: azure-identity-token
       projected:
-        defaultMode: 0440
+        defaultMode: 288 # 0440
         sources:
           - serviceAccountToken: {audience: "api://AzureADTokenExchange", path: azure-identity-token, expirationSeconds: 3600}
     {{- end }}
