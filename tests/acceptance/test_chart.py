@@ -130,7 +130,7 @@ def test_chart_is_packed_with_its_version_and_without_what_only_tests_need(tmp_p
         assert "image: registry.example.com/mail-importer:1.2.3\n" in str(chart.render(values)).replace("\\n", "\n")
     assert {"files/alerts.yml", "files/dashboard.json", "README.md"} <= names
     assert not [name for name in names if name.startswith(("ci/", "examples/"))]
-    with pytest.raises(helm().HelmError, match="image.tag"):
+    with pytest.raises(helm().HelmError, match=r"image\.tag"):
         Release(values)
 
 
@@ -499,6 +499,12 @@ def test_no_peer_is_no_access() -> None:
     made = Release(_with("servicebus", networkPolicy={"ingressController": [], "monitoring": []}))
     rules = [rule for each in made.of("NetworkPolicy") for rule in each["spec"].get("ingress") or []]
     assert rules == []
+
+
+def test_any_role_can_be_recreated_at_an_update() -> None:
+    """Kubernetes refuses `rollingUpdate` beside it, which is a default of the chart."""
+    made = Release(_with("minimal", processor={"strategy": {"type": "Recreate"}}))
+    assert made.named("Deployment", "mail-importer-processor")["spec"]["strategy"] == {"type": "Recreate"}
 
 
 def test_without_policies_there_are_none() -> None:
