@@ -7,9 +7,11 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 import click
 import pytest
 import sqlglot
@@ -25,7 +27,9 @@ from console.settings_sources import CONFIG_VARIABLE, load_settings
 from db.engine import Database
 from graph.certificates.folder import FolderStore
 from graph.certificates.self_signed import make_self_signed, write_pair
+from tests.acceptance.conftest import free_port, until
 from tests.databases import EVERY_BACKEND, Gateway
+from tests.fork_server import ForkedProcess, ForkServer
 from tests.helm_chart import (
     CASES,
     CHART,
@@ -329,6 +333,56 @@ def test_certificates_are_found_among_the_links_of_a_mounted_secret(tmp_path: Pa
     assert len(FolderStore(tmp_path).list()) == 1
 
 
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+async def test_pods_do_their_work_with_what_the_chart_gives_them(
+    empty_gateway: Gateway, fork_server: ForkServer, tmp_path: Path
+) -> None:
+    """The job makes the schema, then each role gets ready, and stops by SIGTERM: processes in place of containers."""
+    made = Release(_with("postgresql", settings={"database_schema": "public"}))
+    metrics = {role: free_port() for role in ("receiver", "subscriptions", "processor", "console")}
+    running = {}
+
+    def start(role: str, **variables: str) -> ForkedProcess:
+        pod = container(made.pods()[role])
+        settings = tmp_path / f"{role}.toml"
+        settings.write_text(made.settings_file(role), "utf-8")
+        given = {each["name"]: each["value"] for each in pod["env"] if each["name"] != _SECRETS_VARIABLE}
+        given |= {CONFIG_VARIABLE: str(settings), **empty_gateway.environment, **variables}
+        with (tmp_path / f"{role}.log").open("wb") as log:
+            command = ("-m", "console", *pod["args"])
+            return fork_server.start(*command, env=_outside() | given, cwd=tmp_path, stdout=log, stderr=log)
+
+    assert start("migration").wait(60) == 0
+    async with aiohttp.ClientSession() as session:
+
+        async def ready() -> bool:
+            try:
+                for role, port in metrics.items():
+                    path = container(made.pods()[role])["readinessProbe"]["httpGet"]["path"]
+                    async with session.get(f"http://127.0.0.1:{port}{path}") as answer:
+                        if answer.status != HTTPStatus.OK:
+                            return False
+            except aiohttp.ClientError:
+                return False
+            return True
+
+        try:
+            for role, port in metrics.items():
+                free = {f"{PREFIX}{name}_PORT": str(free_port()) for name in ("RECEIVER", "CONSOLE")}
+                running[role] = start(role, **free, MAIL_IMPORTER_METRICS_PORT=str(port))
+            await until(ready, "the roles of the chart are ready")
+            for process in running.values():
+                process.terminate()
+            assert {role: process.wait(10) for role, process in running.items()} == dict.fromkeys(running, 0)
+        finally:
+            for process in running.values():
+                process.kill()
+
+
+def _outside() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+
+
 # Secrets
 
 
@@ -362,6 +416,13 @@ def test_roles_get_no_more_secrets_than_they_need() -> None:
     assert mounted["receiver"] == {"secrets": "mail-importer-receiver"}
     assert mounted["migration"] == {"secrets": "mail-importer"}
     assert mounted["processor"]["certificates"] == "mail-importer-certificates"
+
+
+def test_receiver_in_front_of_service_bus_knows_no_database() -> None:
+    """It may stand in a DMZ: neither a secret nor a setting, such as the server's name, leads there."""
+    settings = tomllib.loads(release("azure").settings_file("receiver"))
+    assert not [name for name in settings if name.startswith("database_")]
+    assert "database_url" in tomllib.loads(release("azure").settings_file("processor"))
 
 
 def test_vault_is_mounted_where_the_product_reads() -> None:
