@@ -139,7 +139,7 @@ def test_chart_is_packed_with_its_version_and_without_what_only_tests_need(tmp_p
 
 
 def test_example_of_a_share_is_valid() -> None:
-    """The claim of `examples/smb.yaml` is the one that a case mounts."""
+    """The claim of the example is the one that a case mounts."""
 
     documents = list(YAML(typ="safe").load_all(CHART / "examples" / "smb.yaml"))
     assert [problem for each in documents for problem in problems(each)] == []
