@@ -5,6 +5,7 @@ programs read these tables: a name, once released, stays. Each change is a revis
 description is no comment in the database (`doc`, not `comment`): it changes no DDL.
 """
 
+import functools
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -1393,8 +1394,9 @@ importer_secret = Table(
 )
 
 
+@functools.lru_cache(maxsize=4)
 def in_schema(schema: str | None) -> MetaData:
-    """A copy of the tables that names the schema; None: the current schema. For comparison and scripts."""
+    """A copy of the tables that names the schema; None: the current schema. For comparison and scripts; unchanging."""
     copied = MetaData(schema=schema)
     for table in metadata.sorted_tables:
         made = table.to_metadata(copied, schema=schema)  # type: ignore[arg-type]  # None is the metadata's own, as SQLAlchemy documents

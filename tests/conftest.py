@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 from sqlalchemy import Engine
@@ -36,7 +37,12 @@ pytest.register_assert_rewrite("tests.contract.queue_contract")
 
 
 def pytest_configure() -> None:
-    """Run commands, and the processes that tests start, in English on any machine, where one root is trusted."""
+    """Run commands, and the processes that tests start, in English on any machine, where one root is trusted.
+
+    A test of properties has no deadline of its own: on a busy machine any example may take long.
+    """
+    hypothesis.settings.register_profile("any machine", deadline=None)
+    hypothesis.settings.load_profile("any machine")
     os.environ[LANGUAGE_VARIABLE] = ENGLISH
     # Containers set it; each worker would then rewrite each test, and each process compile each module it imports.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

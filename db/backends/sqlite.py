@@ -4,7 +4,7 @@ import contextlib
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -18,6 +18,9 @@ BUSY_SECONDS: Final = 5
 """Maximum time a transaction waits for the lock of another process."""
 READ_ONLY: Final = "mail_importer_read_only"
 """The execution option of a connection whose transaction writes nothing."""
+
+WAIT_SECONDS: Final = "mail_importer_wait_seconds"
+"""The execution option of a connection whose transaction may wait longer for the one writer than `BUSY_SECONDS`."""
 
 # 16 MB instead of 4 between two checkpoints: mail with attachments writes a page often before it is final.
 _CHECKPOINT: Final = "wal_autocheckpoint=4000"
@@ -154,5 +157,17 @@ def prepare(engine: Engine) -> None:
     def begin(connection: Connection) -> None:
         file.check()
         # A transaction that reads first and writes later can fail with SQLITE_BUSY at once, whatever the time-out.
-        read_only = connection.get_execution_options().get(READ_ONLY, False)
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        wait = options.get(WAIT_SECONDS, BUSY_SECONDS)
+        with _waiting(connection, wait) if wait != BUSY_SECONDS else contextlib.nullcontext():
+            connection.exec_driver_sql("BEGIN" if options.get(READ_ONLY, False) else "BEGIN IMMEDIATE")
+
+
+@contextlib.contextmanager
+def _waiting(connection: Connection, seconds: int) -> Iterator[None]:
+    """Wait this long for a lock: https://www.sqlite.org/pragma.html#pragma_busy_timeout."""
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={seconds * 1000}").close()
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}").close()

@@ -12,10 +12,10 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
 )
-from sqlalchemy.schema import AddConstraint, Constraint, CreateIndex, CreateTable, Index
+from sqlalchemy.schema import Constraint, CreateIndex, CreateTable, Index
 
 from db.schema import data_checks, reflection, sqlite, views
-from db.schema.operations import AddColumn, AddDefault, unique_index
+from db.schema.operations import AddColumn, AddDefault, adding, unique_index
 from db.schema.reflection import FoundTable
 from db.views import View
 
@@ -70,7 +70,7 @@ class Applied:
         elif isinstance(constraint, ForeignKeyConstraint) and there.refers(constraint):
             return
         if not self._is_sqlite:  # which adds none to an existing table
-            self._connection.execute(AddConstraint(constraint))
+            self._connection.execute(adding(constraint))
 
     def _index(self, index: Index, there: FoundTable | None) -> None:
         """Add the index, unless there is one of these columns."""

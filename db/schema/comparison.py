@@ -11,16 +11,17 @@ from sqlalchemy import (
     Column,
     Connection,
     ForeignKeyConstraint,
+    MetaData,
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.schema import AddConstraint, CreateIndex, ExecutableDDLElement, Index
+from sqlalchemy.schema import CreateIndex, ExecutableDDLElement, Index
 
 from db.schema import data_checks, reflection, views
 from db.schema.compatibility import accepted
-from db.schema.operations import AddColumn, AddDefault, can_be_filled, unique_index
+from db.schema.operations import AddColumn, AddDefault, adding, can_be_filled, unique_index
 from db.schema.reflection import HIDDEN, UNLIMITED, FoundColumn, FoundTable, Names
 from db.tables import in_schema
 from db.views import VIEWS, View
@@ -374,7 +375,7 @@ class _Comparison:
             if is_primary and not self._found.is_primary_key(columns):
                 yield self._says(key.name, Phrase("a unique key"), kind, Phrase("Nothing to do."), Weight.ACCEPTED)
             return
-        statement = self._statement(AddConstraint(key))
+        statement = self._statement(adding(key))
         weight, was, remedy = Weight.MISSING, Phrase("no such key"), Phrase("Run: {statement}", statement=statement)
         if not self._can_be_asked(columns):
             pass
@@ -392,7 +393,8 @@ class _Comparison:
             return Weight.BLOCKS, Phrase("no such key"), Phrase("Copy the rows into a table with this key.")
         if self._found.primary_key:
             name = f"UQ_{self._table.name}_{'_'.join(columns)}"
-            unique = AddConstraint(UniqueConstraint(*(self._table.c[each] for each in columns), name=name))
+            copied = self._table.to_metadata(MetaData())  # a key belongs to its table
+            unique = adding(UniqueConstraint(*(copied.c[each] for each in columns), name=name))
             was = Phrase("primary key ({columns})", columns=", ".join(self._found.primary_key))
             return Weight.BLOCKS, was, self._run(unique)
         if any(there is not None and there.nullable for there in map(self._found.column, columns)):
@@ -414,7 +416,7 @@ class _Comparison:
             return
         wanted, remedy, weight = (
             Phrase("one of {values}", values=", ".join(values)),
-            self._run(AddConstraint(check)),
+            self._run(adding(check)),
             Weight.MISSING,
         )
         was = Phrase("no such check")
@@ -430,7 +432,7 @@ class _Comparison:
             return
         columns = tuple(key.column_keys)
         text = Phrase("({columns}) refers to {name}", columns=", ".join(columns), name=key.referred_table.name)
-        was, remedy, weight = Phrase("no such key"), self._run(AddConstraint(key)), Weight.MISSING
+        was, remedy, weight = Phrase("no such key"), self._run(adding(key)), Weight.MISSING
         if self._can_be_asked(columns) and (rows := self._count_orphans(key)):
             was, weight = Phrase("{rows} rows that refer to none", rows=rows), Weight.BLOCKS
             remedy = Phrase("Delete these rows, or add what they refer to.")

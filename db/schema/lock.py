@@ -3,16 +3,26 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
+from db.backends import sqlite
 from db.errors import DatabaseUnavailable
 from db.schema import postgresql, sqlserver
 from db.schema.script import LOCK_SECONDS
 from phrases import Phrase
 
+_POSTGRESQL_TIMEOUTS: Final = ("lock_timeout", "statement_timeout")
+
+
+def patient(engine: Engine) -> Engine:
+    """The engine whose transactions wait for an upgrade on SQLite, which has one writer, as on servers."""
+    if engine.dialect.name != "sqlite":
+        return engine
+    return engine.execution_options(**{sqlite.WAIT_SECONDS: LOCK_SECONDS})
+
 
 def take(connection: Connection) -> None:
-    """Wait for the lock, which ends with the transaction. SQLite has one writer anyway.
+    """Wait for the lock, which ends with the transaction. On SQLite the transaction itself is the lock.
 
     Raises:
         DatabaseUnavailable: another upgrade holds it for long.
@@ -38,8 +48,12 @@ def _of_sql_server(connection: Connection) -> None:
 
 
 def _of_postgresql(connection: Connection) -> None:
-    # Waits for lock_timeout, which every connection has.
+    # Both time-outs of the connection are shorter than an upgrade on a slow disk may take.
+    for name in _POSTGRESQL_TIMEOUTS:
+        connection.exec_driver_sql(f"SET LOCAL {name} = '{LOCK_SECONDS}s'")
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({postgresql.LOCK})").close()
+    for name in _POSTGRESQL_TIMEOUTS:
+        connection.exec_driver_sql(f"SET LOCAL {name} TO DEFAULT")
 
 
 _LOCKS: Final[Mapping[str, Callable[[Connection], None]]] = {"mssql": _of_sql_server, "postgresql": _of_postgresql}

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import CheckConstraint, Column, Index, MetaData, Table, UniqueConstraint, text
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.schema import CreateColumn, ExecutableDDLElement
+from sqlalchemy.schema import AddConstraint, Constraint, CreateColumn, ExecutableDDLElement
 from sqlalchemy.sql.compiler import DDLCompiler
 
 from db.columns import named_default
@@ -92,6 +92,15 @@ def _add_default(add: AddDefault, compiler: DDLCompiler, **_options: object) -> 
     table = compiler.preparer.format_table(add.column.table)
     column = compiler.preparer.format_column(add.column)
     return f"ALTER TABLE {table} ADD {named_default(add.column, compiler)} FOR {column}"
+
+
+def adding(constraint: Constraint) -> AddConstraint:
+    """The statement that adds a constraint to an existing table.
+
+    By default SQLAlchemy would leave the constraint out of each later CREATE TABLE:
+    https://docs.sqlalchemy.org/en/21/core/ddl.html#sqlalchemy.schema.AddConstraint.params.isolate_from_table
+    """
+    return AddConstraint(constraint, isolate_from_table=False)
 
 
 def unique_index(key: UniqueConstraint) -> Index:

@@ -4,10 +4,16 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection, ForeignKeyConstraint, Inspector, inspect, text
-from sqlalchemy.engine.interfaces import ReflectedColumn, ReflectedIndex
+from sqlalchemy.engine.interfaces import (
+    ReflectedCheckConstraint,
+    ReflectedColumn,
+    ReflectedIndex,
+    ReflectedUniqueConstraint,
+    TableKey,
+)
 
 HIDDEN: Final = "(not visible to this login)"
 """A default, or the condition of a check, that exists and that the login may not read."""
@@ -16,6 +22,7 @@ UNLIMITED: Final = -1
 """The length of text and bytes without limit, as INFORMATION_SCHEMA of SQL Server gives it."""
 
 Names = tuple[str, ...]
+_Part = TypeVar("_Part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +137,9 @@ def read(connection: Connection, names: Collection[str]) -> dict[str, FoundTable
     inspector = inspect(connection)
     folded = _folding(connection)
     wanted = {folded(name): name for name in names}
-    found = {}
-    for there in inspector.get_table_names(schema=schema):
-        name = wanted.get(folded(there))
-        if name is not None:
-            found[name] = _read_table(connection, inspector, there, schema, folded)
-    return found
+    there = {name: wanted[folded(name)] for name in inspector.get_table_names(schema=schema) if folded(name) in wanted}
+    reflected = _Reflected(connection, inspector, schema, list(there))
+    return {name: _read_table(connection, reflected, found, folded) for found, name in there.items()}
 
 
 def _folding(connection: Connection) -> Callable[[str], str]:
@@ -149,27 +153,46 @@ def _folding(connection: Connection) -> Callable[[str], str]:
     return _as_it_is
 
 
-def _read_table(
-    connection: Connection, inspector: Inspector, name: str, schema: str | None, folded: Callable[[str], str]
-) -> FoundTable:
+class _Reflected:
+    """Parts of several tables as SQLAlchemy reflects them, by table: one query of each kind, where it has one."""
+
+    def __init__(self, connection: Connection, inspector: Inspector, schema: str | None, names: Sequence[str]) -> None:
+        def of_each(found: Mapping[TableKey, _Part]) -> dict[str, _Part]:
+            return {name: part for (_, name), part in found.items()}
+
+        backend = connection.dialect.name
+        self.schema = schema
+        self.primary_key = of_each(inspector.get_multi_pk_constraint(schema, filter_names=names))
+        self.indexes = of_each(inspector.get_multi_indexes(schema, filter_names=names))
+        self.foreign_keys = of_each(inspector.get_multi_foreign_keys(schema, filter_names=names))
+        self.unique: dict[str, list[ReflectedUniqueConstraint]] = {}
+        self.checks: dict[str, list[ReflectedCheckConstraint]] = {}
+        if backend != "mssql":  # where unique keys are among the indexes, and checks are not reflected
+            self.unique = of_each(inspector.get_multi_unique_constraints(schema, filter_names=names))
+            self.checks = of_each(inspector.get_multi_check_constraints(schema, filter_names=names))
+        self.columns: dict[str, list[ReflectedColumn]] = {}
+        if backend == "sqlite":
+            self.columns = of_each(inspector.get_multi_columns(schema, filter_names=names))
+
+
+def _read_table(connection: Connection, of: _Reflected, name: str, folded: Callable[[str], str]) -> FoundTable:
     backend = connection.dialect.name
-    primary: Names = tuple(inspector.get_pk_constraint(name, schema=schema)["constrained_columns"])
-    whole = [each for each in inspector.get_indexes(name, schema=schema) if _is_of_all_rows(each, backend)]
+    primary: Names = tuple(of.primary_key[name]["constrained_columns"])
+    whole = [each for each in of.indexes.get(name, []) if _is_of_all_rows(each, backend)]
     unique = [_columns_of(each) for each in whole if each["unique"]]
-    if backend != "mssql":  # where they are among the indexes
-        unique.extend(tuple(each["column_names"]) for each in inspector.get_unique_constraints(name, schema=schema))
+    unique.extend(tuple(each["column_names"]) for each in of.unique.get(name, []))
     preparer = connection.dialect.identifier_preparer
-    quoted = ".".join(preparer.quote_identifier(each) for each in (schema, name) if each is not None)
+    quoted = ".".join(preparer.quote_identifier(each) for each in (of.schema, name) if each is not None)
     readable = _READABLE.get(backend)
     return FoundTable(
-        columns={folded(each.name): each for each in _read_columns(connection, inspector, name, schema)},
+        columns={folded(each.name): each for each in _read_columns(connection, of, name)},
         primary_key=primary,
         unique=[primary, *unique] if primary else unique,
         indexes={str(each["name"]): _columns_of(each) for each in whole},
-        checks=_read_checks(connection, inspector, name, schema),
+        checks=_read_checks(connection, of, name),
         foreign_keys=[
             (tuple(each["constrained_columns"]), each["referred_table"], tuple(each["referred_columns"]))
-            for each in inspector.get_foreign_keys(name, schema=schema)
+            for each in of.foreign_keys.get(name, [])
         ],
         folded=folded,
         readable=readable is None or bool(connection.scalar(readable, {"table": quoted})),
@@ -232,14 +255,12 @@ _CHECKS: Final = text(
 )
 
 
-def _read_columns(
-    connection: Connection, inspector: Inspector, name: str, schema: str | None
-) -> Collection[FoundColumn]:
+def _read_columns(connection: Connection, of: _Reflected, name: str) -> Collection[FoundColumn]:
     backend = connection.dialect.name
     if backend == "sqlite":
-        primary = inspector.get_pk_constraint(name)["constrained_columns"]
-        return [_sqlite_column(each, primary, connection) for each in inspector.get_columns(name)]
-    rows = connection.execute(_COLUMNS[backend], {"schema": schema, "table": name})
+        primary = of.primary_key[name]["constrained_columns"]
+        return [_sqlite_column(each, primary, connection) for each in of.columns[name]]
+    rows = connection.execute(_COLUMNS[backend], {"schema": of.schema, "table": name})
     return [
         FoundColumn(
             name=row.name,
@@ -270,7 +291,7 @@ def _sqlite_column(column: ReflectedColumn, primary: Sequence[str], connection: 
     )
 
 
-def _read_checks(connection: Connection, inspector: Inspector, name: str, schema: str | None) -> list[str]:
+def _read_checks(connection: Connection, of: _Reflected, name: str) -> list[str]:
     if connection.dialect.name == "mssql":
-        return list(connection.scalars(_CHECKS, {"schema": schema, "table": name}))
-    return [each["sqltext"] for each in inspector.get_check_constraints(name, schema=schema)]
+        return list(connection.scalars(_CHECKS, {"schema": of.schema, "table": name}))
+    return [each["sqltext"] for each in of.checks.get(name, [])]

@@ -212,7 +212,7 @@ def upgrade(engine: Engine, *, now: datetime) -> SchemaState:
                 )
             )
 
-    run_writing(_for_the_catalog(engine), work)
+    run_writing(lock.patient(_for_the_catalog(engine)), work)
     return state(engine)
 
 

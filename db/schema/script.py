@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import CheckConstraint, Column, Dialect, ForeignKeyConstraint, Table
-from sqlalchemy.schema import AddConstraint, Constraint, CreateIndex, ExecutableDDLElement, Index
+from sqlalchemy.schema import Constraint, CreateIndex, ExecutableDDLElement, Index
 
 from db.schema.compatibility import accepted
-from db.schema.operations import AddColumn, AddDefault
+from db.schema.operations import AddColumn, AddDefault, adding
 from db.tables import in_schema
 from db.views import View
 
@@ -84,7 +84,7 @@ class Script(ABC):
             guard = self._constraint_is_missing(constraint)
         else:
             guard = self._key_is_missing(constraint)
-        self._all_guarded([(guard, AddConstraint(constraint))])
+        self._all_guarded([(guard, adding(constraint))])
 
     @abstractmethod
     def _all_guarded(self, statements: Sequence[tuple[str, ExecutableDDLElement]]) -> None:

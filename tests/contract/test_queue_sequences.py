@@ -213,5 +213,5 @@ def test_any_sequence_loses_nothing_and_doubles_nothing(databases: Databases) ->
     machine = type("Machine", (QueueMachine,), {"databases": databases})
     run_state_machine_as_test(
         machine,
-        settings=settings(max_examples=25, stateful_step_count=30, deadline=None, database=None),
+        settings=settings(max_examples=25, stateful_step_count=30, database=None),
     )

@@ -182,7 +182,7 @@ _AS_LONG_AS_IT_TAKES: Final = [HealthCheck.function_scoped_fixture, HealthCheck.
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None, suppress_health_check=_AS_LONG_AS_IT_TAKES)
+@settings(max_examples=30, suppress_health_check=_AS_LONG_AS_IT_TAKES)
 @given(_RULES, _MAILS, _ROUNDS)
 @example(
     [Rule("Rule", "one", unpack=frozenset({Container.ZIP}), save_metadata=True), Rule("Rule", "one")],
@@ -197,7 +197,7 @@ async def test_what_is_selected_arrives_once(
 
 @pytest.mark.slow
 @on_every_database
-@settings(max_examples=6, deadline=None, suppress_health_check=_AS_LONG_AS_IT_TAKES)
+@settings(max_examples=6, suppress_health_check=_AS_LONG_AS_IT_TAKES)
 @given(_RULES, _MAILS, _ROUNDS)
 async def test_the_same_on_every_database(
     gateway: Gateway, tmp_path: Path, stored: list[Rule], mails: list[Mail], rounds: list[Round]

@@ -43,9 +43,7 @@ def _imports(draw: st.DrawFn) -> tuple[list[Sent], list[list[int]]]:
 
 @pytest.mark.slow
 @on_every_database
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(_imports(), st.integers(0, 25), st.booleans())
 async def test_what_goes_in_comes_out(
     world: World, imports: tuple[list[Sent], list[list[int]]], statement: int, committed: bool

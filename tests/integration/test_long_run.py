@@ -163,7 +163,7 @@ def live_through(databases: Databases, certificate: Certificate) -> Callable[[li
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(max_examples=20, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(steps=st.lists(_steps(), min_size=10, max_size=25))
 @pytest.mark.timeout(600)
 def test_whatever_happens_every_message_is_imported_once(

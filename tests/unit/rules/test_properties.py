@@ -160,7 +160,7 @@ def _oracle(rule: Rule, facts: MailFacts) -> bool:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(_rules(), max_size=5), _mails())
 def test_rules_and_mail(rules: list[Rule], facts: MailFacts) -> None:
     """A rule matches when all of its conditions hold, each taken by itself; both ways to it say the same."""

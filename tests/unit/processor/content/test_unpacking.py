@@ -405,7 +405,7 @@ def test_a_malformed_mail_stops_nothing(raw: bytes) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_damage_stops_nothing(data: st.DataObject) -> None:
     """Any byte may be wrong or missing: the original is stored, and so are its neighbours."""

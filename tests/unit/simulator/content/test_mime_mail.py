@@ -74,7 +74,7 @@ async def test_whatever_comes_is_delivered(sim: Simulator, mailbox: Mailbox) -> 
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_damage_stops_nothing(data: st.DataObject) -> None:
     """Every mail gives some result."""
