@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 6
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test quick check lint audit bench messages dictionary licences screenshots lock sbom dist clean
+.PHONY: demo test quick check lint audit bench messages dictionary licences screenshots lock sbom dist chart clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -53,6 +53,10 @@ dictionary: $(VENV)/.installed-dev
 # Brings the lists of docs/licences.md to the lock files.
 licences: $(VENV)/.installed-dev
 	$(BIN)/python -m tools.licences
+
+# Brings the parts of deploy/helm to what settings, values.yaml and deploy/monitoring say.
+chart: $(VENV)/.installed-dev
+	$(BIN)/python -m tools.chart
 
 # Takes the pictures of the web console in docs/screenshots, of a demo, with Debian's chromium.
 screenshots: $(VENV)/.installed-dev
