@@ -32,6 +32,11 @@ def _done(result: subprocess.CompletedProcess[str]) -> str:
     return result.stdout
 
 
+async def _run(program: Path, *arguments: str) -> None:
+    process = await asyncio.create_subprocess_exec(program, *arguments)
+    assert await process.wait() == 0
+
+
 def _rule(site: Site, name: str) -> Path:
     """Add a rule that saves the text of each message into a folder of its own."""
     folder = site.directory / name
@@ -157,7 +162,7 @@ async def test_a_dump_of_postgresql_restores_what_was_there(site: Site, postgres
     await site.imported_once(4)
     options = ["--format=custom", "--file", str(site.directory / "gateway.dump")]
     url = site.gateway.url.replace("+psycopg", "")
-    await asyncio.to_thread(subprocess.run, [server.programs / "pg_dump", *options, url], check=True)
+    await _run(server.programs / "pg_dump", *options, url)
     await site.control.start_traffic(5, seed=1)
     await site.imported_once(9)
     assert stop(running) < 10
@@ -166,8 +171,7 @@ async def test_a_dump_of_postgresql_restores_what_was_there(site: Site, postgres
     try:
         site.gateway = Gateway(server.url("restored"))
         target = ["--exit-on-error", "--no-owner", "--dbname", site.gateway.url.replace("+psycopg", "")]
-        restore = [server.programs / "pg_restore", *target, site.directory / "gateway.dump"]
-        await asyncio.to_thread(subprocess.run, restore, check=True)
+        await _run(server.programs / "pg_restore", *target, str(site.directory / "gateway.dump"))
         _done(site.call("db", "check"))
         assert site.count(message) == 4
         running = site.start("run", "all")

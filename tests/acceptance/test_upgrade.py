@@ -23,7 +23,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from sqlalchemy import select
 
 from db.schema import revisions
-from db.tables import email_file, message
+from db.tables import email_file
 from simulator.control_client import SimulatorControl
 from tests.acceptance.conftest import Site, free_port, running_simulator, running_site, stop, until
 from tests.databases import EVERY_BACKEND, Databases
@@ -151,18 +151,18 @@ async def test_an_upgrade_and_its_roll_back_lose_and_double_nothing(installation
         await installation.ready(role)
     await today.subscribed()
     await today.control.start_traffic(_ENDLESS, per_second=PER_SECOND)
-    await _more_is_imported(today)
+    await today.keeps_importing()
 
     upgraded = await asyncio.to_thread(today.call, "db", "upgrade")
     assert upgraded.returncode == 0, upgraded.stderr
     assert before < _revision(today) == revisions.HEAD
-    await _more_is_imported(today)
+    await today.keeps_importing()
     for role in CONSUMERS_FIRST:
         await installation.replace(role, today)
-    await _more_is_imported(today)
+    await today.keeps_importing()
     for role in reversed(CONSUMERS_FIRST):
         await installation.replace(role, former)
-    await _more_is_imported(today)
+    await today.keeps_importing()
 
     await today.control.stop_traffic()
     messages = len(await today.control.ledger())
@@ -177,15 +177,6 @@ async def test_an_upgrade_and_its_roll_back_lose_and_double_nothing(installation
 def _revision(site: Site) -> str:
     revision: str = json.loads(site.call("db", "current", "--json").stdout)["revision"]
     return revision
-
-
-async def _more_is_imported(site: Site) -> None:
-    before = site.count(message)
-
-    async def is_imported() -> bool:
-        return site.count(message) > before
-
-    await until(is_imported, f"more than {before} messages", seconds=60)
 
 
 async def _each_has_one_file(site: Site, messages: int) -> None:
