@@ -1,4 +1,4 @@
-"""From the database queue to Service Bus and back, while mail arrives: the procedure of docs/servicebus.md, section 8.
+"""From the database queue to Service Bus and back, while mail arrives: the procedure of docs/queue-move.md.
 
 A processor stays at the queue that was used before until nothing is left there.
 """
