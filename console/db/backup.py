@@ -1,8 +1,10 @@
 """`mail-importer db backup`: a copy of a SQLite database that is in use."""
 
+import contextlib
 import re
 import shutil
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +22,8 @@ from phrases import Phrase
 _RESERVE_BYTES: Final = 64 * 1024 * 1024
 """Room that is left on the disk: roles may write there, too."""
 _NAME: Final = re.compile(r"mail-importer-\d{8}T\d{6}Z\.db")
+_UNFINISHED: Final = re.compile(r"\." + _NAME.pattern + r"\.\w+")
+_UNFINISHED_FOR: Final = timedelta(days=1)
 _SERVERS: Final = {
     "postgresql": "pg_dump --format=custom --file=gateway.dump DATABASE",
     "mssql": "BACKUP DATABASE [MonitorPro] TO DISK = N'gateway.bak' WITH CHECKSUM, COMPRESSION",
@@ -59,6 +63,8 @@ def backup(invocation: Invocation, target: Path, keep: int | None) -> Report:
     if keep is not None and not target.is_dir():
         raise wrong_usage(Phrase("--keep needs a folder as TARGET, and {target} is none.", target=target))
     started = invocation.clock()
+    if target.is_dir():
+        _delete_unfinished(target, started - _UNFINISHED_FOR)
     file = target / f"mail-importer-{started:%Y%m%dT%H%M%S}Z.db" if target.is_dir() else target
     with invocation.gateway(current=False, unhurried=True) as engine:
         if revisions.state(engine).current is None:
@@ -116,6 +122,15 @@ def _require_room(folder: Path, needed: int) -> None:
                 reserve=megabytes(_RESERVE_BYTES),
             )
         )
+
+
+def _delete_unfinished(folder: Path, before: datetime) -> None:
+    """Delete what a process that was killed at its work left behind before that time."""
+    for each in folder.iterdir():
+        # A fault here must not keep the backup from being made.
+        with contextlib.suppress(OSError):
+            if _UNFINISHED.fullmatch(each.name) and each.stat().st_mtime < before.timestamp():
+                each.unlink()
 
 
 def _prune(folder: Path, keep: int) -> list[Path]:

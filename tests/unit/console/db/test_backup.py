@@ -1,6 +1,7 @@
 """`mail-importer db backup`: a checked copy of a SQLite database in use."""
 
 import json
+import os
 import shutil
 import sqlite3
 import stat
@@ -8,6 +9,7 @@ import threading
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from sqlalchemy import Engine
 from db.schema import revisions
 from tests.databases import Gateway
 from tests.migration import past
+from tests.unit.console.conftest import NOW
 
 Run = Callable[..., Result]
 NAME = "mail-importer-20260331T120000Z.db"
@@ -140,6 +143,18 @@ def test_keep_deletes_older_backups_and_nothing_else(file: Path, folder: Path, r
     assert json.loads(result.stdout)["deleted"] == [str(each) for each in older[:2]]
     assert set(folder.iterdir()) == {older[2], folder / NAME, *others}
     assert run("db", "backup", str(folder / "one.db"), "--keep", "2").exit_code == 2
+    assert file.exists()
+
+
+def test_what_a_killed_backup_left_is_deleted_a_day_later(file: Path, folder: Path, run: Run) -> None:
+    """Each would take the room of a whole copy."""
+    left, recent = folder / f".{NAME}.abc_1234", folder / f".{NAME}.xyz_5678"
+    for each, age in ((left, timedelta(hours=25)), (recent, timedelta(hours=1))):
+        each.touch()
+        time = (NOW - age).timestamp()
+        os.utime(each, (time, time))
+    assert run("db", "backup", str(folder)).exit_code == 0
+    assert set(folder.iterdir()) == {recent, folder / NAME}
     assert file.exists()
 
 
