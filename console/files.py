@@ -22,19 +22,44 @@ def written(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
     """
     if not force and path.exists():
         raise failure(Phrase("The file {path} exists. Overwrite it with --force, or name another one.", path=path))
+    with _beside(path, force=force) as made, made.open("wb") as target:
+        yield target
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """An empty file, readable for its owner alone, which gets the name `path`, durably, when the context ends well.
+
+    Raises:
+        click.ClickException: a file of that name exists, or it cannot be written.
+    """
+    if path.exists():
+        raise failure(Phrase("The file {path} exists. Name another one.", path=path))
+    with _beside(path, force=False) as made:
+        yield made
+    if os.name == "posix":  # Windows flushes names with the file
+        number = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+@contextmanager
+def _beside(path: Path, *, force: bool) -> Iterator[Path]:
     try:
-        number, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(number)
     except OSError as exc:
         raise _cannot_write(path, exc) from exc
+    made = Path(name)
     try:
-        try:
-            with os.fdopen(number, "wb") as target:
-                yield target
-            _put(Path(beside), path, force=force)
-        except OSError as exc:
-            raise _cannot_write(path, exc) from exc
+        yield made
+        _put(made, path, force=force)
+    except OSError as exc:
+        raise _cannot_write(path, exc) from exc
     finally:
-        Path(beside).unlink(missing_ok=True)
+        made.unlink(missing_ok=True)
 
 
 def _put(beside: Path, path: Path, *, force: bool) -> None:

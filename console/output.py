@@ -316,6 +316,11 @@ def span(time: timedelta) -> Phrase:
     return Phrase.joined(*parts[:2]) if parts else Phrase.joined(Phrase.of(0), _SECOND)
 
 
+def megabytes(size: int) -> Phrase:
+    """A number of bytes in megabytes."""
+    return Phrase("{megabytes:,.1f} MB", megabytes=size / 1_000_000)
+
+
 def as_json(value: object) -> object:
     """Convert a value that `json.dumps` does not support, alike in the JSON of every command."""
     if isinstance(value, datetime):

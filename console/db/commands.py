@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 from sqlalchemy import Engine
 
+from console.db.backup import backup
 from console.db.grants import grants
 from console.db.purge import purge
 from console.invocation import Invocation, example, pass_invocation
@@ -158,5 +159,6 @@ def _colour(row: Mapping[str, Any]) -> str | None:
     return "yellow" if row["weight"] in _HARMLESS else "red"
 
 
+db.add_command(backup)
 db.add_command(grants)
 db.add_command(purge)

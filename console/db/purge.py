@@ -14,7 +14,7 @@ from console.confirmation import confirm
 from console.db.purge_batches import Purged, PurgeSelection, Purging
 from console.invocation import Invocation, all_account_names, as_stored, example, pass_invocation
 from console.loop import run_async
-from console.output import Column, Record, prints_data, shown, tell, wrong_value
+from console.output import Column, Record, megabytes, prints_data, shown, tell, wrong_value
 from console.progress import counting
 from console.translation.help import Command
 from db.queries import accounts
@@ -66,7 +66,7 @@ class _Request:
             "attachments": found.attachments,
             "originals": found.originals,
             "seen": found.seen,
-            "size": _megabytes(found.size),
+            "size": megabytes(found.size),
             "before": shown(self.before),
         }
         if self.attachments_only:
@@ -214,11 +214,7 @@ def _record(found: Purged, request: _Request, *, purged: bool) -> Record:
         Column("messages", Phrase("Messages") if purged else Phrase("Messages, not purged yet")),
         Column("attachments", Phrase("Attachments")),
         Column("originals", Phrase("Originals")),
-        Column("bytes", Phrase("Size of both"), _megabytes),
+        Column("bytes", Phrase("Size of both"), megabytes),
         Column("seen", Phrase("Left out by filters")),
     ]
     return Record(columns, row)
-
-
-def _megabytes(size: int) -> Phrase:
-    return Phrase("{megabytes:,.1f} MB", megabytes=size / 1_000_000)

@@ -1,13 +1,14 @@
 """`mail-importer queue`: operation of the queue."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import click
 
 from bus.errors import QueueUnavailable
-from bus.queue import AccountStatus, QueueStatus
+from bus.queue import AccountStatus, NotificationQueue, QueueStatus
 from console.invocation import Invocation, all_account_names, as_stored, example, pass_invocation
 from console.loop import run_async
 from console.output import Column, Listing, Record, prints_data, shown, span, tell, wrong_usage
@@ -19,11 +20,12 @@ from console.settings import Settings
 from console.translation.help import Group
 from console.translation.labels import word
 from console.wiring.queue import open_queue, servicebus_address
-from db.engine import run_reading
+from db.engine import Database, run_reading
 from db.queries import accounts, audit
 from phrases import Phrase
 
 T = TypeVar("T")
+_Found: TypeAlias = tuple[QueueStatus, QueueStatus | None]
 
 _COLOURS: Final = {"wrong": "red", "unknown": "yellow"}
 _MAX_LISTED: Final = 1000  # an account each, at worst: SQL Server allows 2,100 parameters
@@ -42,7 +44,7 @@ def queue() -> None:
 @pass_invocation
 def status(invocation: Invocation) -> Record:
     """Count the messages that wait, those in flight, and the dead letters."""
-    found = at_queue(invocation, lambda each, _: each.status())
+    found, before = at_queue(invocation, lambda opened, database: _status(invocation, opened, database))
     now = invocation.clock()
     names = _account_names(invocation, {each.account_id for each in found.accounts if each.account_id is not None})
     row = {
@@ -57,6 +59,18 @@ def status(invocation: Invocation) -> Record:
             for each in found.accounts
         ],
     }
+    if before is not None:
+        left = {"waiting": before.active + before.locked + before.scheduled, "dead": before.dead}
+        row["left_in_database"] = left
+        if any(left.values()):
+            tell(
+                Phrase(
+                    "The queue of the gateway database, which was used before, still holds messages: {waiting}, and "
+                    "dead letters: {dead}. Keep a processor with MAIL_IMPORTER_QUEUE=database running until they are "
+                    "gone, and replay the dead letters: MAIL_IMPORTER_QUEUE=database mail-importer queue replay --all",
+                    **left,
+                )
+            )
     if not found.complete:
         counted = sum(each.active + each.scheduled + each.dead for each in found.accounts)
         tell(Phrase("Counting stopped at {count}; the queue holds more messages.", count=counted))
@@ -64,6 +78,21 @@ def status(invocation: Invocation) -> Record:
         [Column("account", Phrase("Account")), *_numbers(now, right=True)], row["accounts"], empty=Phrase("")
     )
     return Record(_numbers(now), row, below=below if row["accounts"] else None)
+
+
+async def _status(invocation: Invocation, opened: NotificationQueue, database: Database) -> _Found:
+    """The status, and where Service Bus is in use also that of the queue of the database, which may have been before.
+
+    Its rights may be revoked then: None.
+    """
+    found = await opened.status()
+    settings = invocation.settings
+    if settings.queue != "database":
+        before = settings.model_copy(update={"queue": "database"})
+        with suppress(QueueUnavailable):
+            async with open_queue(before, database, clock=invocation.clock) as other:
+                return found, await other.status()
+    return found, None
 
 
 def _counts(found: QueueStatus | AccountStatus, now: datetime, *, reports_locked: bool) -> dict[str, Any]:

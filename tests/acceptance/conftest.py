@@ -182,6 +182,15 @@ class Site:
 
         await until(everyone, "a subscription for every account")
 
+    async def keeps_importing(self) -> None:
+        """Wait until more mail is in the database than now, while mail arrives."""
+        before = self.count(message)
+
+        async def is_imported() -> bool:
+            return self.count(message) > before
+
+        await until(is_imported, f"more than {before} messages", seconds=60)
+
     async def imported_once(self, messages: int) -> None:
         """Wait until all mail is in the database, then check that each is there exactly once and whole."""
 
