@@ -63,16 +63,16 @@ $appcmd = "$env:SystemRoot\System32\inetsrv\appcmd.exe"
 $netsh = "$env:SystemRoot\System32\netsh.exe"
 $iisApplication = '{4dc3e181-e14b-4a21-b022-59fc669b0914}'  # the application id under which IIS itself binds certificates
 
-function Test-Module([string] $Module) {
+function Test-IisModule([string] $Module) {
     if (-not (Test-Path -LiteralPath $appcmd)) { return $false }
     $modules = Get-NativeOutput $appcmd @('list', 'config', '/section:system.webServer/globalModules')
     $modules.Status -eq 0 -and $modules.Printed -match "name=`"$Module`""
 }
 
-function Install-Module([string] $Product, [string] $Module, [string] $Installer) {
-    Invoke-Step "Install $Product" 'IIS' -IsDone { Test-Module $Module } -Action {
+function Install-IisModule([string] $Product, [string] $Module, [string] $Installer, [string] $Parameter) {
+    Invoke-Step "Install $Product" 'IIS' -IsDone { Test-IisModule $Module } -Action {
         if (-not $Installer) {
-            throw "$Product is missing. Download its installer (x64) from iis.net, and name it with -RewriteInstaller or -ArrInstaller."
+            throw "$Product is missing: download its installer (x64) from iis.net, and name it by $Parameter."
         }
         $path = (Resolve-Path -LiteralPath $Installer).ProviderPath
         # 3010: done, and Windows wants a restart.
@@ -155,16 +155,23 @@ function Test-Site([string] $Name) {
     }
     $common = @('--silent', '--show-error', '--max-time', '10', '--resolve', "${Name}:443:127.0.0.1")
     $answer = Get-NativeOutput $curl ($common + "https://$Name/notifications?validationToken=mail-importer")
-    if ($answer.Printed -eq 'mail-importer') { Write-Report 'ok' "https://$Name/notifications answers as Microsoft Graph wants it." }
-    else { Write-Report 'FAILED' "https://$Name/notifications: $($answer.Printed) $($answer.Reported) Does the receiver run?" }
-    $closed = Get-NativeOutput $curl ($common + @('--output', 'NUL', '--write-out', '%{http_code}', "https://$Name/health/live"))
-    if ($closed.Printed -eq '404') { Write-Report 'ok' "https://$Name/health/live is not reachable from outside." }
-    else { Write-Report 'FAILED' "https://$Name/health/live answers $($closed.Printed) instead of 404: see web.config of the site." }
+    if ($answer.Printed -eq 'mail-importer') {
+        Write-Report 'ok' "https://$Name/notifications answers as Microsoft Graph wants it."
+    } else {
+        Write-Report 'FAILED' "https://$Name/notifications: $($answer.Printed) $($answer.Reported) Does the receiver run?"
+    }
+    $status = @('--output', 'NUL', '--write-out', '%{http_code}')
+    $closed = Get-NativeOutput $curl ($common + $status + "https://$Name/health/live")
+    if ($closed.Printed -eq '404') {
+        Write-Report 'ok' "https://$Name/health/live is not reachable from outside."
+    } else {
+        Write-Report 'FAILED' "https://$Name/health/live answers $($closed.Printed) instead of 404: see web.config of the site."
+    }
 }
 
-function Install-Front([string] $Site, [string] $Name, [string] $Print, [string] $Source, [string] $DefaultTarget, [string] $Target) {
+function Install-Front([string] $Site, [string] $Name, [string] $Print, [string] $Source, [int] $DefaultPort, [int] $Port) {
     $folder = Join-Path $SiteFolder $Site
-    Install-Configuration $Source $folder $DefaultTarget $Target
+    Install-Configuration $Source $folder "127.0.0.1:$DefaultPort" "127.0.0.1:$Port"
     Install-Pool $Site
     Install-Site $Site $Name $folder
     Install-Binding $Name $Print
@@ -173,15 +180,15 @@ function Install-Front([string] $Site, [string] $Name, [string] $Print, [string]
 Invoke-Step 'Install the role' 'Web-Server' -IsDone { (Get-WindowsFeature -Name Web-Server).Installed } -Action {
     Install-WindowsFeature -Name Web-Server -IncludeManagementTools
 }
-Install-Module 'URL Rewrite 2.1' 'RewriteModule' $RewriteInstaller
-Install-Module 'Application Request Routing 3.0' 'ApplicationRequestRouting' $ArrInstaller
+Install-IisModule 'URL Rewrite 2.1' 'RewriteModule' $RewriteInstaller '-RewriteInstaller'
+Install-IisModule 'Application Request Routing 3.0' 'ApplicationRequestRouting' $ArrInstaller '-ArrInstaller'
 Set-ProxySetting 'enabled' 'true'
-Install-Front 'mail-importer' $HostName $Thumbprint 'web.config' '127.0.0.1:8080' "127.0.0.1:$ReceiverPort"
+Install-Front 'mail-importer' $HostName $Thumbprint 'web.config' 8080 $ReceiverPort
 if ($ConsoleHostName) {
     Set-ProxySetting 'preserveHostHeader' 'true'  # the console compares it with the origin of a request
     Set-ProxySetting 'responseBufferLimit' '0'    # server-sent events are passed on as they come
     Set-ProxySetting 'minResponseBuffer' '0'
     $print = if ($ConsoleThumbprint) { $ConsoleThumbprint } else { $Thumbprint }
-    Install-Front 'mail-importer-console' $ConsoleHostName $print 'web.console.config' '127.0.0.1:8081' "127.0.0.1:$ConsolePort"
+    Install-Front 'mail-importer-console' $ConsoleHostName $print 'web.console.config' 8081 $ConsolePort
 }
 if (-not $WhatIfPreference) { Test-Site $HostName }

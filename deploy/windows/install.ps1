@@ -114,8 +114,10 @@ function Install-Program {
     if ($installed -and $installed -ne $release.Version) {
         throw "mail-importer $installed is installed, and $WheelFolder has $($release.Version): use upgrade.ps1."
     }
-    Invoke-Step 'Create the virtual environment' $venv -IsDone { Test-Path -LiteralPath $venvPython } -Action {
-        Invoke-Native (Find-Python $Python) @('-m', 'venv', $venv)
+    # Looked for before the step, so that -WhatIf finds out that there is none.
+    $base = if (Test-Path -LiteralPath $venvPython) { $venvPython } else { Find-Python $Python }
+    Invoke-Step 'Create the virtual environment' "$venv, by $base" -IsDone { Test-Path -LiteralPath $venvPython } -Action {
+        Invoke-Native $base @('-m', 'venv', $venv)
     }
     Invoke-Step "Install mail-importer $($release.Version)" $venv -IsDone {
         (Get-InstalledVersion $venvPython) -eq $release.Version
@@ -144,9 +146,11 @@ function Install-Account {
             Test-ADServiceAccount -Identity $name -WarningAction SilentlyContinue
         } -Action { Install-ADServiceAccount -Identity $name }
     } else {
-        Write-Report 'skipped' "Whether this host may use $Account was not checked: the module ActiveDirectory is not installed."
+        Write-Report 'skipped' "Nothing checked whether this host may use ${Account}: the module ActiveDirectory is missing."
     }
-    if (-not (Get-Sid $Account)) { throw "Windows knows no account ${Account}: check the name, and that this host is in its domain." }
+    if (-not (Get-Sid $Account)) {
+        throw "Windows knows no account ${Account}: check the name, and that this host is in its domain."
+    }
     if (-not (Get-InstalledVersion $venvPython)) {
         Write-Report 'later' "The right of $Account to log on as a service: the programs are not there yet."
         return
@@ -298,12 +302,12 @@ try {
     foreach ($each in $Role) { Install-Service $each }
     Install-Right
     if (-not (Test-Path -LiteralPath $Importer) -or -not (Test-Path -LiteralPath $settingsFile)) {
-        Write-Report 'later' 'Keys, import folders, event source, firewall, database and start: the settings are not there yet.'
+        Write-Report 'later' 'Keys, import folders, event source, firewall, database, start: there are no settings yet.'
         return
     }
     Install-EventSource
     if ($new) {
-        Write-Report 'NOW' "Edit $settingsFile (database_url, certificate_store, notification_url), and run the script again."
+        Write-Report 'NOW' "Edit $settingsFile (database_url, certificate_store, notification_url), and run this again."
         return
     }
     Invoke-Importer @('config', 'check')
@@ -314,7 +318,9 @@ try {
     if (-not $SkipDatabase) { Install-Schema }
     if ($NoStart) { return }
     foreach ($each in $Role) {
-        Invoke-Step 'Start the service' $ServiceNames[$each] -IsDone { Test-Running $each } -Action { Start-ImporterService $each }
+        Invoke-Step 'Start the service' $ServiceNames[$each] -IsDone { Test-Running $each } -Action {
+            Start-ImporterService $each
+        }
     }
     if ($WhatIfPreference) { return }
     foreach ($each in $Role) { Invoke-Importer @('service', 'status', $each) }

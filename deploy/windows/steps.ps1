@@ -45,7 +45,7 @@ function Invoke-Step {
     if (-not $PSCmdlet.ShouldProcess($Target, $Title)) { return }
     & $Action | Out-Host
     if (-not (& $IsDone)) {
-        throw "$Title ran without an error, but $Target is not as it should be. Correct it by hand and run the script again."
+        throw "$Title ran without an error, but $Target is not as it should be: correct it, and run the script again."
     }
     Write-Report 'done' "${Title}: $Target"
 }
@@ -82,7 +82,8 @@ function Invoke-Native {
     $result = Get-NativeOutput $Program $Arguments
     foreach ($text in $result.Printed, $result.Reported) { if ($text) { $text | Out-Host } }
     if ($Accept -notcontains $result.Status) {
-        throw "$(Split-Path $Program -Leaf) $($Arguments -join ' ') ended with exit status $($result.Status): see its output above."
+        $call = "$(Split-Path $Program -Leaf) $($Arguments -join ' ')"
+        throw "$call ended with exit status $($result.Status): see its output above."
     }
 }
 
@@ -115,7 +116,7 @@ function Find-Python {
             $reasons += "$path belongs to one user, and the service could not run it"
         } else { return $path }
     }
-    throw "No suitable Python: $($reasons -join '; '). Install Python 3.11 or newer for all users (64 bits), or name it with -Python."
+    throw "No suitable Python: $($reasons -join '; '). Install Python 3.11 or newer (64 bits) for all users, or name it by -Python."
 }
 
 function Get-Release {
@@ -258,15 +259,18 @@ function Get-Thumbprint([string] $Text) {
 function Get-PrivateKeyFile([string] $Thumbprint) {
     # The file that holds the private key of a certificate of the machine's store, by CNG or by CAPI.
     $certificate = Get-Item -LiteralPath "Cert:\LocalMachine\My\$Thumbprint"
-    if (-not $certificate.HasPrivateKey) { throw "Certificate $Thumbprint has no private key here: import the .pfx, not the .cer." }
+    if (-not $certificate.HasPrivateKey) {
+        throw "Certificate $Thumbprint has no private key here: import the .pfx, not the .cer."
+    }
     $extensions = [System.Security.Cryptography.X509Certificates.RSACertificateExtensions]
     $key = $extensions::GetRSAPrivateKey($certificate)
     if ($null -eq $key) { throw "The key of certificate $Thumbprint is not RSA, which mail-importer needs." }
-    $container = if ($key -is [System.Security.Cryptography.RSACng]) { $key.Key.UniqueName }
-    else { $key.CspKeyContainerInfo.UniqueKeyContainerName }
+    if ($key -is [System.Security.Cryptography.RSACng]) { $container = $key.Key.UniqueName }
+    else { $container = $key.CspKeyContainerInfo.UniqueKeyContainerName }
     foreach ($folder in 'Keys', 'RSA\MachineKeys', 'SystemKeys') {
         $file = Join-Path "$env:ProgramData\Microsoft\Crypto\$folder" $container
         if (Test-Path -LiteralPath $file) { return $file }
     }
-    throw "The key of certificate $Thumbprint is in no file (a TPM or an HSM keeps it): grant the right in certlm.msc, All Tasks, Manage Private Keys."
+    throw "The key of certificate $Thumbprint is in no file, but in a TPM or HSM: " +
+        'grant the right in certlm.msc, All Tasks, Manage Private Keys, then leave the thumbprint out here.'
 }

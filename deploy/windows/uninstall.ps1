@@ -43,7 +43,7 @@ $Importer = Join-Path $ProgramFolder 'venv\Scripts\mail-importer.exe'
 
 function Remove-KeyRight([string] $Print, [string] $Sid) {
     $file = Get-PrivateKeyFile $Print
-    Invoke-Step 'Take back the right to use the private key' "$Print ($file)" -IsDone { -not (Test-Access $file $Sid 'R') } -Action {
+    Invoke-Step 'Take back the right to the private key' "$Print ($file)" -IsDone { -not (Test-Access $file $Sid 'R') } -Action {
         Invoke-Native "$env:SystemRoot\System32\icacls.exe" @($file, '/remove:g', "*$Sid")
     }
 }

@@ -77,7 +77,7 @@ function Move-Folder([string] $From, [string] $To) {
             return
         } catch [System.IO.IOException], [System.UnauthorizedAccessException] {
             if ((Get-Date) -gt $deadline) {
-                throw "$From is in use: close the Event Viewer and every window whose commands run from there. ($($_.Exception.Message))"
+                throw "$From is in use: close the Event Viewer, and windows that run from there. ($($_.Exception.Message))"
             }
             Start-Sleep -Milliseconds 500
         }
@@ -156,7 +156,8 @@ try {
     if ($RollBack) {
         $earlier = Get-InstalledVersion (Join-Path $previous 'Scripts\python.exe')
         if (-not $earlier) { throw "There is no previous version in ${previous}: install one with -WheelFolder." }
-        if (-not $PSCmdlet.ShouldProcess($venv, "Put version $earlier back in place of $installed; services that stop meanwhile: $running")) { return }
+        $intent = "Put version $earlier back in place of $installed; services that stop meanwhile: $running"
+        if (-not $PSCmdlet.ShouldProcess($venv, $intent)) { return }
         Stop-Registration $registrations
         Switch-Folder $failed
         Restore-Registration $registrations
@@ -171,9 +172,10 @@ try {
             Write-Report 'ok' "Version $installed is installed already; install.ps1 repairs it."
             return
         }
-        if (-not $PSCmdlet.ShouldProcess($venv, "Replace version $installed by $($release.Version); services that stop meanwhile: $running")) { return }
+        $intent = "Replace version $installed by $($release.Version); services that stop meanwhile: $running"
+        if (-not $PSCmdlet.ShouldProcess($venv, $intent)) { return }
         Install-NewVersion $release $registrations
-        Write-Report 'done' "Version $($release.Version) is in place; $installed is kept in $previous (-RollBack puts it back)."
+        Write-Report 'done' "Version $($release.Version) is in place; -RollBack puts $installed back, which $previous keeps."
     }
     Invoke-Importer @('status')
 } finally {
