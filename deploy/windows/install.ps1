@@ -138,7 +138,8 @@ function Install-Data {
 }
 
 function Install-Account {
-    # Windows itself keeps the password of a group managed service account, and knows that of a virtual account.
+    # Windows itself keeps the password of a group managed service account; a virtual account has none. The right to log on
+    # as a service is granted by 'mail-importer service install'.
     if (-not $Account) { return }
     $name = ($Account -split '\\')[1].TrimEnd('$')
     if (Get-Module -ListAvailable -Name ActiveDirectory) {
@@ -151,19 +152,6 @@ function Install-Account {
     if (-not (Get-Sid $Account)) {
         throw "Windows knows no account ${Account}: check the name, and that this host is in its domain."
     }
-    if (-not (Get-InstalledVersion $venvPython)) {
-        Write-Report 'later' "The right of $Account to log on as a service: the programs are not there yet."
-        return
-    }
-    # Virtual accounts have the right. 0x810: POLICY_LOOKUP_NAMES and POLICY_CREATE_ACCOUNT.
-    $code = 'import sys, win32security as s; sid = s.LookupAccountName(None, sys.argv[1])[0]; ' +
-        'policy = s.LsaOpenPolicy(None, 0x810); right = ''SeServiceLogonRight''; '
-    Invoke-Step 'Let the account log on as a service' $Account -IsDone {
-        $arguments = @('-c', ($code + 'sys.exit(right not in s.LsaEnumerateAccountRights(policy, sid))'), $Account)
-        (Get-NativeOutput $venvPython $arguments).Status -eq 0
-    } -Action {
-        Invoke-Native $venvPython @('-c', ($code + 's.LsaAddAccountRights(policy, sid, [right])'), $Account)
-    }
 }
 
 function Install-Service([string] $Each) {
@@ -171,7 +159,7 @@ function Install-Service([string] $Each) {
     $serviceAccount = Get-ServiceAccount $Each $Account
     Invoke-Step 'Install the service' "$serviceName as $serviceAccount" -IsDone {
         $service = Get-ImporterService $Each
-        $null -ne $service -and $service.StartName -eq $serviceAccount -and $service.PathName -like "*$venv\*"
+        $null -ne $service -and $service.StartName -eq $serviceAccount
     } -Action {
         if (Get-ImporterService $Each) {
             if (Test-Running $Each) { Stop-ImporterService $Each }

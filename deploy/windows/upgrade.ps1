@@ -84,23 +84,49 @@ function Move-Folder([string] $From, [string] $To) {
     }
 }
 
+function Get-ServiceKey([string] $Each) {
+    "HKLM:\SYSTEM\CurrentControlSet\Services\$($ServiceNames[$Each])"
+}
+
+function Get-ServiceEnvironment([string] $Each) {
+    # The variables that Windows gives to this service alone, NAME=VALUE.
+    @((Get-Item -LiteralPath (Get-ServiceKey $Each)).GetValue('Environment') | Where-Object { $_ })
+}
+
 function Get-Registration([string] $Each) {
-    # What a service was installed with, for the same again: its files belong to a virtual environment.
+    # What a service was installed with, for the same again.
     $service = Get-ImporterService $Each
     [pscustomobject] @{
-        Role    = $Each
-        Account = if ($service.StartName -like 'NT SERVICE\*') { '' } else { $service.StartName }
-        Running = $service.State -eq 'Running'
+        Role        = $Each
+        Account     = if ($service.StartName -like 'NT SERVICE\*') { '' } else { $service.StartName }
+        Environment = @(Get-ServiceEnvironment $Each)
+        Running     = $service.State -eq 'Running'
     }
 }
 
-function Restore-Registration($Registrations) {
+function Get-BaseFolder([string] $Folder) {
+    # The folder of the Python that a virtual environment was made with.
+    $line = Get-Content -LiteralPath (Join-Path $Folder 'pyvenv.cfg') -Encoding UTF8 | Where-Object { $_ -match '^home\s*=' }
+    ("$line" -split '=', 2)[1].Trim()
+}
+
+function Restore-Registration($Registrations, [string] $FolderBefore) {
+    # The services stay as they are, unless the Python that they run is another one.
+    if ((Get-BaseFolder $venv) -eq (Get-BaseFolder $FolderBefore)) { return }
     foreach ($one in $Registrations) {
         if (Get-ImporterService $one.Role) { Invoke-Importer @('service', 'remove', $one.Role) }
         $log = Join-Path $DataFolder "logs\$($one.Role).log"
         $arguments = @('service', 'install', $one.Role, '--config', $settingsFile, '--log-file', $log)
         if ($one.Account) { $arguments += @('--account', $one.Account) }
         Invoke-Importer $arguments
+        # Variables of the administrator's own, such as a metrics port, are kept.
+        $written = @(Get-ServiceEnvironment $one.Role)
+        $names = @($written | ForEach-Object { ($_ -split '=')[0] })
+        $kept = @($one.Environment | Where-Object { $names -notcontains ($_ -split '=')[0] })
+        if ($kept.Count) {
+            New-ItemProperty -LiteralPath (Get-ServiceKey $one.Role) -Name Environment -PropertyType MultiString `
+                -Value ([string[]] ($written + $kept)) -Force | Out-Host
+        }
     }
 }
 
@@ -136,11 +162,11 @@ function Install-NewVersion($Release, $Registrations) {
         Install-Release $venvPython $Release -FromIndex:$FromIndex
         Invoke-Importer @('config', 'check')
         if (-not $SkipDatabase) { Invoke-Importer @('db', 'upgrade') }
-        Restore-Registration $Registrations
+        Restore-Registration $Registrations $previous
     } catch {
         Write-Report 'FAILED' "$($_.Exception.Message) The previous version is put back."
         Switch-Folder $failed
-        Restore-Registration $Registrations
+        if (Test-Path -LiteralPath (Join-Path $failed 'pyvenv.cfg')) { Restore-Registration $Registrations $failed }
         Start-Registration $Registrations
         throw
     }
@@ -160,7 +186,7 @@ try {
         if (-not $PSCmdlet.ShouldProcess($venv, $intent)) { return }
         Stop-Registration $registrations
         Switch-Folder $failed
-        Restore-Registration $registrations
+        Restore-Registration $registrations $failed
         # A setting that only the newer version has is an error here: take it out of the file, and run install.ps1.
         Invoke-Importer @('config', 'check')
         Start-Registration $registrations

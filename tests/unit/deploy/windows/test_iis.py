@@ -106,7 +106,7 @@ def answer(path: Path, method: str, url: str, *, length: int = 0) -> Answer:
 def test_rules_have_only_what_the_interpreter_knows(path: Path) -> None:
     rules = element(read(path), "rewrite/rules")
     unknown = [
-        f"{kind} {name}"
+        f"{kind} {name!s}"
         for kind, known in _KNOWN.items()
         for node in rules.iter(kind)
         for name in node.keys()  # noqa: SIM118  # an element iterates over its children
