@@ -43,6 +43,10 @@ name are found there.
 .PARAMETER ImportFolder
 Folders below which import rules save files, beside those of delivery_roots; the service gets the right to write there.
 
+.PARAMETER MetricsPort
+The port of the metrics of the first service of several; the next ones have the next ports. With one service metrics_port
+of the settings counts.
+
 .PARAMETER SkipDatabase
 Leaves the schema of the gateway database as it is: another host, or a database administrator, brings it up to date.
 
@@ -69,6 +73,7 @@ param(
     [ValidatePattern('^[^\\]+\\[^\\]+\$$')] [string] $Account,
     [string[]] $Thumbprint = @(),
     [string[]] $ImportFolder = @(),
+    [ValidateRange(1024, 65000)] [int] $MetricsPort = 9464,
     [switch] $SkipDatabase,
     [switch] $NoStart
 )
@@ -168,6 +173,7 @@ function Install-Service([string] $Each) {
         $log = Join-Path $DataFolder "logs\$Each.log"
         $arguments = @('service', 'install', $Each, '--config', $settingsFile, '--log-file', $log)
         if ($Account) { $arguments += @('--account', $Account) }
+        if ($Role.Count -gt 1) { $arguments += @('--metrics-port', "$($MetricsPort + [array]::IndexOf($Role, $Each))") }
         Invoke-Importer $arguments
     }
 }
