@@ -291,9 +291,18 @@ def test_calls_of_mail_importer_exist(path: Path) -> None:
     assert [found for words in calls if (found := problem(words)) is not None] == []
 
 
-def test_documents_name_scripts_and_parameters_that_exist() -> None:
+GUIDES: Final = (ROOT / "docs" / "windows.md", ROOT / "docs" / "fr" / "windows.md")
+
+
+def test_guides_show_the_same_commands_in_both_languages() -> None:
+    english, french = (powershell.blocks(guide) for guide in GUIDES)
+    assert len(english) > 10
+    assert english == french
+
+
+def test_guides_name_scripts_and_parameters_that_exist() -> None:
     wrong = []
-    for document in (ROOT / "docs" / "windows.md", ROOT / "docs" / "fr" / "windows.md"):
+    for document in GUIDES:
         for block in powershell.blocks(document):
             for command in powershell.commands(powershell.parse(block)):
                 path = FOLDER / powershell.name(command).rpartition("\\")[2]
