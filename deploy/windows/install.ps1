@@ -102,6 +102,7 @@ function Get-Access([string] $Letters) {
 }
 
 function Install-Program {
+    Assert-Owner $ProgramFolder
     Invoke-Step 'Create the program folder' $ProgramFolder -IsDone { Test-Path -LiteralPath $ProgramFolder } -Action {
         New-Item -ItemType Directory -Path $ProgramFolder
     }
@@ -119,7 +120,7 @@ function Install-Program {
     if ($installed -and $installed -ne $release.Version) {
         throw "mail-importer $installed is installed, and $WheelFolder has $($release.Version): use upgrade.ps1."
     }
-    # Looked for before the step, so that -WhatIf finds out that there is none.
+    # Searched before the step, so that -WhatIf reports that there is none.
     $base = if (Test-Path -LiteralPath $venvPython) { $venvPython } else { Find-Python $Python }
     Invoke-Step 'Create the virtual environment' "$venv, by $base" -IsDone { Test-Path -LiteralPath $venvPython } -Action {
         Invoke-Native $base @('-m', 'venv', $venv)
@@ -131,6 +132,8 @@ function Install-Program {
 
 function Install-Data {
     # Closed before anything is in it.
+    Assert-Owner $DataFolder
+    Assert-Owner $settingsFile
     foreach ($folder in $DataFolder, (Join-Path $DataFolder 'logs'), (Join-Path $DataFolder 'certificates')) {
         Invoke-Step 'Create the folder' $folder -IsDone { Test-Path -LiteralPath $folder } -Action {
             New-Item -ItemType Directory -Path $folder

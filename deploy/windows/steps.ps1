@@ -59,7 +59,7 @@ function Get-NativeOutput {
     # Runs a program; returns its exit status, its standard output, and its standard error. Throws for no exit status.
     param([Parameter(Mandatory)] [string] $Program, [string[]] $Arguments = @())
     $ErrorActionPreference = 'Continue'  # Windows PowerShell 5.1: a line on standard error is no failure
-    $PSNativeCommandUseErrorActionPreference = $false  # PowerShell 7.4: nor is an exit status, before it was looked at
+    $PSNativeCommandUseErrorActionPreference = $false  # PowerShell 7.4: nor is an exit status, which the caller judges
     $encoding = [Console]::OutputEncoding
     $utf8 = $env:PYTHONUTF8
     try {
@@ -114,6 +114,8 @@ function Find-Python {
         elseif ($bits -ne 64) { $reasons += "$path has $bits bits, not 64" }
         elseif ($path -like '*\WindowsApps\*' -or $path -like "$env:SystemDrive\Users\*") {
             $reasons += "$path belongs to one user, and the service could not run it"
+        } elseif (Test-WritableByUser $path) {
+            $reasons += "$path can be changed by ordinary users, who would get the rights of the service"
         } else { return $path }
     }
     throw "No suitable Python: $($reasons -join '; '). Install Python 3.11 or newer (64 bits) for all users, or name it by -Python."
@@ -215,6 +217,31 @@ function Get-Sid([string] $AccountName) {
 
 function Get-AccessRule([string] $Path) {
     (Get-Acl -LiteralPath $Path).GetAccessRules($true, $true, [System.Security.Principal.SecurityIdentifier])
+}
+
+function Test-WritableByUser([string] $Path) {
+    # Users, authenticated users, interactive users, everyone: a folder directly below C:\ lets them write by default.
+    $ordinary = @($UsersSid, 'S-1-5-11', 'S-1-5-4', 'S-1-1-0')
+    $writing = [System.Security.AccessControl.FileSystemRights] 'WriteData, Delete, ChangePermissions, TakeOwnership'
+    $granting = Get-AccessRule $Path | Where-Object {
+        $ordinary -contains $_.IdentityReference.Value -and $_.AccessControlType -eq 'Allow' -and
+        ($_.FileSystemRights -band $writing) -ne 0
+    }
+    @($granting).Count -gt 0
+}
+
+function Test-Owner([string] $Path) {
+    # Whether a file or folder belongs to the system, to administrators, to Windows' own installer, or to you. An owner can
+    # give rights back to itself, and every user can make folders in C:\ProgramData.
+    $trusted = @($SystemSid, $AdministratorsSid, 'S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464')
+    $trusted += [System.Security.Principal.WindowsIdentity]::GetCurrent().User.Value
+    $trusted -contains (Get-Acl -LiteralPath $Path).GetOwner([System.Security.Principal.SecurityIdentifier]).Value
+}
+
+function Assert-Owner([string] $Path) {
+    if (-not (Test-Path -LiteralPath $Path) -or (Test-Owner $Path)) { return }
+    throw "$Path was there before, and belongs to $((Get-Acl -LiteralPath $Path).Owner): it could change what the service " +
+        'runs or reads. Examine its content, then delete it, or take it over: icacls FOLDER /setowner Administrators /T'
 }
 
 $RightsOfLetters = @{ F = 'FullControl'; M = 'Modify'; RX = 'ReadAndExecute'; R = 'Read' }

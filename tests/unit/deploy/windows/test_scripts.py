@@ -68,7 +68,7 @@ CMDLETS: Final = {
     "Write-Verbose": "",
 }
 """The cmdlets and parameters in use, each found in Microsoft's reference of Windows PowerShell 5.1 and PowerShell 7.6,
-or of the modules of Windows Server 2019. A new one belongs here after it was looked up there."""
+or of the modules of Windows Server 2019. A new one belongs here after it was found there."""
 
 AUTOMATIC: Final = frozenset(
     {"_", "true", "false", "null", "Matches", "LASTEXITCODE", "PSCmdlet", "PSScriptRoot", "WhatIfPreference"}
@@ -175,7 +175,7 @@ def _assigned(root: Node) -> Iterator[str]:
 
 
 @of_each
-def test_exit_status_of_programs_is_looked_at(path: Path) -> None:
+def test_exit_status_of_programs_is_checked(path: Path) -> None:
     """PowerShell goes on after a program that failed: each call is in a function that reads $LASTEXITCODE."""
     unchecked = []
     for command in powershell.commands(powershell.script(path)):
