@@ -285,7 +285,7 @@ function Install-FirewallRule($Settings) {
 
 function Install-Schema {
     Invoke-Step 'Bring the schema up to date' 'the gateway database' -IsDone {
-        (Get-NativeOutput $Importer @('db', 'current')).Status -eq 0
+        (Get-ImporterOutput @('db', 'current')).Status -eq 0
     } -Action { Invoke-Importer @('db', 'upgrade') }
 }
 

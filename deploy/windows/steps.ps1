@@ -56,18 +56,21 @@ function Set-ConsoleEncoding([System.Text.Encoding] $Encoding) {
 }
 
 function Get-NativeOutput {
-    # Runs a program; returns its exit status, its standard output, and its standard error. Throws for no exit status.
-    param([Parameter(Mandatory)] [string] $Program, [string[]] $Arguments = @())
+    # Runs a program, in a folder if one is given; returns its exit status, its standard output, and its standard error.
+    # Throws for no exit status.
+    param([Parameter(Mandatory)] [string] $Program, [string[]] $Arguments = @(), [string] $Folder)
     $ErrorActionPreference = 'Continue'  # Windows PowerShell 5.1: a line on standard error is no failure
     $PSNativeCommandUseErrorActionPreference = $false  # PowerShell 7.4: nor is an exit status, which the caller judges
     $encoding = [Console]::OutputEncoding
     $utf8 = $env:PYTHONUTF8
+    if ($Folder) { Push-Location -LiteralPath $Folder }
     try {
         $env:PYTHONUTF8 = '1'
         Set-ConsoleEncoding ([System.Text.Encoding]::UTF8)
         $output = @(& $Program @Arguments 2>&1)
         $status = $LASTEXITCODE
     } finally {
+        if ($Folder) { Pop-Location }
         Set-ConsoleEncoding $encoding
         $env:PYTHONUTF8 = $utf8
     }
@@ -77,11 +80,11 @@ function Get-NativeOutput {
 }
 
 function Invoke-Native {
-    # Runs a program and shows its output; throws unless it ends with one of the exit statuses of -Accept.
-    param([Parameter(Mandatory)] [string] $Program, [string[]] $Arguments = @(), [int[]] $Accept = @(0))
-    $result = Get-NativeOutput $Program $Arguments
+    # Runs a program and shows its output; throws unless its exit status is 0.
+    param([Parameter(Mandatory)] [string] $Program, [string[]] $Arguments = @(), [string] $Folder)
+    $result = Get-NativeOutput $Program $Arguments $Folder
     foreach ($text in $result.Printed, $result.Reported) { if ($text) { $text | Out-Host } }
-    if ($Accept -notcontains $result.Status) {
+    if ($result.Status -ne 0) {
         $call = "$(Split-Path $Program -Leaf) $($Arguments -join ' ')"
         throw "$call ended with exit status $($result.Status): see its output above."
     }
@@ -139,8 +142,8 @@ function Get-Release {
 function Get-PipArgument {
     # The arguments of pip that install the locked dependencies: from the folder alone, or from the index of pip's settings.
     param([Parameter(Mandatory)] $Release, [switch] $FromIndex)
-    $arguments = @('-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--only-binary', ':all:')
-    $arguments += @('--require-hashes', '--requirement', $Release.Lock)
+    $arguments = @('-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--no-warn-script-location')
+    $arguments += @('--only-binary', ':all:', '--require-hashes', '--requirement', $Release.Lock)
     if (-not $FromIndex) { $arguments += @('--no-index', '--find-links', $Release.Folder) }
     $arguments
 }
@@ -149,8 +152,8 @@ function Install-Release {
     # Installs a release into a virtual environment whose Python is given.
     param([Parameter(Mandatory)] [string] $VenvPython, [Parameter(Mandatory)] $Release, [switch] $FromIndex)
     Invoke-Native $VenvPython (Get-PipArgument $Release -FromIndex:$FromIndex)
-    $own = @('-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--no-index', '--no-deps', $Release.Wheel)
-    Invoke-Native $VenvPython $own
+    $own = @('-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--no-warn-script-location')
+    Invoke-Native $VenvPython ($own + @('--no-index', '--no-deps', $Release.Wheel))
     Invoke-Native $VenvPython @('-m', 'pip', 'check')
 }
 
@@ -163,15 +166,24 @@ function Get-InstalledVersion {
     if ($result.Status -eq 0) { $result.Printed.Trim() }
 }
 
-# mail-importer: $Importer is its path, which the script that loads this file sets.
+# mail-importer: the script that loads this file sets $Importer, its path, and $DataFolder, where relative paths of the
+# settings begin, for the service as well.
+
+function Get-WorkingFolder {
+    if (Test-Path -LiteralPath $DataFolder) { $DataFolder } else { '' }
+}
+
+function Get-ImporterOutput([string[]] $Arguments) {
+    Get-NativeOutput $Importer $Arguments (Get-WorkingFolder)
+}
 
 function Invoke-Importer([string[]] $Arguments) {
-    Invoke-Native $Importer $Arguments
+    Invoke-Native $Importer $Arguments (Get-WorkingFolder)
 }
 
 function Get-ImporterSetting {
     # The settings by their names, as the product reads them; the values of secrets are not among them.
-    $result = Get-NativeOutput $Importer @('config', 'show', '--json')
+    $result = Get-ImporterOutput @('config', 'show', '--json')
     if ($result.Status -ne 0) { throw "The settings are wrong: $($result.Reported)" }
     $settings = @{}
     foreach ($row in ($result.Printed | ConvertFrom-Json)) { $settings[$row.setting] = $row }

@@ -49,6 +49,8 @@ CMDLETS: Final = {
     "New-TemporaryFile": "",
     "Out-Host": "",
     "Out-String": "",
+    "Pop-Location": "",
+    "Push-Location": "LiteralPath",
     "Remove-Item": "Confirm DeleteKey Force LiteralPath Recurse",
     "Remove-ItemProperty": "LiteralPath Name",
     "Remove-NetFirewallRule": "ErrorAction Name",
@@ -157,7 +159,7 @@ def test_variables_are_set_before_they_are_used(path: Path) -> None:
     root, steps = powershell.script(path), powershell.script(STEPS)
     known = {each.lower() for tree in (root, steps) for each in _assigned(tree)} | {each.lower() for each in AUTOMATIC}
     if path == STEPS:
-        known.add("importer")  # set by the script that loads it
+        known |= {"importer", "datafolder"}  # set by the script that loads it
     used = {_variable(node) for node in walk(root) if node.type == "variable"}
     assert {each for each in used if each.lower() not in known and ":" not in each} == set()
 
