@@ -17,15 +17,16 @@ _VARIABLE = "_MAIL_IMPORTER_COMPLETE"
         'eval "$(mail-importer completion bash)"',
         'eval "$(mail-importer completion zsh)"',
         "mail-importer completion fish | source",
+        "mail-importer completion powershell | Out-String | Invoke-Expression",
     ),
 )
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish", "powershell"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print the shell script that completes commands, options and account names.
 
-    Run it when the shell starts: by ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish. Account names are read from the
-    gateway database, if the settings of the shell name one.
+    Run it when the shell starts: by ~/.bashrc, ~/.zshrc, ~/.config/fish/config.fish, or the file that PowerShell names
+    in $PROFILE. Account names are read from the gateway database, if the settings of the shell name one.
     """
     script = get_completion_class(shell)
     if script is None:

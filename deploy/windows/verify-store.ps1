@@ -1,3 +1,4 @@
+#Requires -Version 5.1
 <#
 .SYNOPSIS
 Confirms on this machine that mail-importer signs with a private key of a Windows certificate store.
@@ -48,7 +49,7 @@ function Step([string] $Name, [scriptblock] $Check) {
     }
 }
 
-# The command's exit status, what it prints, and what it says: a native command's standard error is no error here.
+# The command's exit status and both outputs: a line on the standard error of a program is no failure here.
 function Invoke-Importer([string] $Store, [string[]] $Arguments) {
     $env:MAIL_IMPORTER_CERTIFICATE_STORE = $Store
     $said = New-TemporaryFile
@@ -101,12 +102,12 @@ try {
         "trust: $($shown.trust), days left: $($shown.days_left)"
     }
     if (-not (Test-Path "Cert:\$other\My\$Thumbprint")) {
-        Step "mail-importer says where it is when asked for $other\My" {
+        Step "mail-importer reports where it is when asked for $other\My" {
             $result = Invoke-Importer "windows:$other/My" @('certificates', 'show', $Thumbprint)
             if ($result.Status -ne 1 -or $result.Said -notmatch "windows:$Location/My") { throw $result.Said }
         }
     }
-    Step 'mail-importer says what is there when a certificate is not' {
+    Step 'mail-importer lists what is there when a certificate is not' {
         $result = Invoke-Importer "windows:$Location/My" @('certificates', 'show', ('0' * 40))
         if ($result.Status -ne 1 -or ($result.Said -replace '\s', '') -notmatch $Thumbprint) { throw $result.Said }
     }

@@ -1,5 +1,6 @@
 """Completion in a shell."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from sqlalchemy import Engine
 from console.main import cli
 from db.engine import run_writing
 from db.queries import accounts
+from tests import powershell
 from tests.unit.console.conftest import CLIENT, NOW, TENANT, THUMBPRINT, USER, Run, RunProcess
 
 
@@ -44,11 +46,10 @@ def completions(stdout: str) -> list[str]:
     return [line.partition(",")[2] for line in stdout.splitlines() if line]
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
 def test_the_script_of_each_shell_asks_the_command(shell: str, run: Run) -> None:
     out = run("completion", shell).stdout
-    assert f"_MAIL_IMPORTER_COMPLETE={shell}_complete" in out
-    assert "mail-importer" in out
+    assert {"_MAIL_IMPORTER_COMPLETE", f"{shell}_complete", "mail-importer"} <= set(re.findall(r"[\w-]+", out))
 
 
 def test_bash_takes_its_script(run: Run) -> None:
@@ -57,6 +58,26 @@ def test_bash_takes_its_script(run: Run) -> None:
         ["bash", "-c", f"{script}\ncomplete -p mail-importer"], capture_output=True, text=True, check=True
     )
     assert "_mail_importer_completion" in reported.stdout
+
+
+def test_script_for_powershell_is_powershell(run: Run) -> None:
+    root = powershell.parse(run("completion", "powershell").stdout)
+    assert powershell.errors(root) == []
+    assert "Register-ArgumentCompleter" in [powershell.name(each) for each in powershell.commands(root)]
+
+
+@pytest.mark.usefixtures("laboratory")
+@pytest.mark.parametrize(
+    ("words", "count", "values"),
+    [("mail-importer queue re", 2, ["replay"]), ("mail-importer accounts show ", 3, ["laboratory"])],
+)
+def test_powershell_gets_three_lines_for_each_completion(words: str, count: int, values: list[str]) -> None:
+    """Type, value and help, by the variables that the script sets: the count leaves out a word that is begun."""
+    environment = {"_MAIL_IMPORTER_COMPLETE": "powershell_complete", "COMP_WORDS": words, "COMP_CWORD": str(count)}
+    result = CliRunner().invoke(cli, [], prog_name="mail-importer", env=environment)
+    lines = result.stdout.splitlines()
+    assert (lines[::3], lines[1::3]) == (["plain"] * len(values), values)
+    assert len(lines) == 3 * len(values)
 
 
 def test_commands_and_options_are_completed(complete: Complete) -> None:
