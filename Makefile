@@ -1,5 +1,5 @@
 # make demo: watch e-mail arrive.  make test: every test.  make quick: unit tests.  make check: lint, types, tests.
-# make bench: figures.
+# make bench: figures.  make wine: unit tests on Windows's Python, under Wine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 6
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test quick check lint bench messages dictionary screenshots lock clean
+.PHONY: demo test quick check lint bench wine messages dictionary screenshots lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -37,6 +37,11 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m bench
+
+# Tests of Windows, and unit tests, on a CPython for Windows under Wine, made in .wine first. W names others.
+wine: $(VENV)/.installed-dev
+	sh tools/system-packages.sh wine
+	$(BIN)/python -m tools.wine .wine -m pytest -p no:cacheprovider -k "not postgresql" $(or $(W),tests/windows tests/unit) $(PYTEST_ARGS)
 
 # Brings the catalogues of console/translation/locale to what the code says; translate what it names, and run it again.
 messages: $(VENV)/.installed-dev
