@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 WORKERS ?= 6
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+# The packages of the wheel.
+PRODUCT = $(shell $(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['tool']['hatch']['build']['targets']['wheel']['packages'])")
+
 .PHONY: demo test quick check lint bench wine messages dictionary screenshots lock clean
 .DELETE_ON_ERROR:
 
@@ -32,7 +35,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy --platform win32 -p graph -p delivery -p filenames
+	$(BIN)/mypy --platform win32 $(addprefix -p ,$(PRODUCT))
 	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/.installed-dev
