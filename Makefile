@@ -35,7 +35,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy --platform win32 $(addprefix -p ,$(PRODUCT))
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 $(addprefix -p ,$(PRODUCT))
 	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/.installed-dev

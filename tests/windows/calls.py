@@ -13,9 +13,6 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat, pkcs12
 
 from graph.certificates.windows.native import CURRENT_USER, PROVIDER_SYSTEM, Blob
 
-if sys.platform != "win32":
-    raise ImportError("the libraries of Windows are on Windows only")
-
 _EXPORTABLE: Final = 0x1  # CRYPT_EXPORTABLE
 _OF_USER: Final = 0x1000  # CRYPT_USER_KEYSET
 _REPLACE: Final = 3  # CERT_STORE_ADD_REPLACE_EXISTING
@@ -23,8 +20,15 @@ _RSA_FULL_PRIVATE: Final = 0x3341_5352  # BCRYPT_RSAFULLPRIVATE_MAGIC
 _POINTER: Final = ctypes.c_void_p
 _DWORD: Final = ctypes.c_uint32
 
-_crypt32 = ctypes.WinDLL("crypt32", use_last_error=True)
-_ncrypt = ctypes.WinDLL("ncrypt", use_last_error=True)
+
+def _library(name: str) -> ctypes.CDLL:
+    if sys.platform != "win32":
+        raise ImportError("the libraries of Windows are on Windows only")
+    return ctypes.WinDLL(name, use_last_error=True)
+
+
+_crypt32 = _library("crypt32")
+_ncrypt = _library("ncrypt")
 _crypt32.PFXImportCertStore.argtypes = [ctypes.POINTER(Blob), ctypes.c_wchar_p, _DWORD]
 _crypt32.PFXImportCertStore.restype = _POINTER
 _crypt32.CertOpenStore.restype = _POINTER
@@ -91,7 +95,13 @@ def _rsa_blob(key: rsa.RSAPrivateKey) -> bytes:
     public = numbers.public_numbers
     size, half = key.key_size // 8, key.key_size // 16
     header = (_RSA_FULL_PRIVATE, key.key_size, 3, size, half, half)
-    parts = ((public.e, 3), (public.n, size), (numbers.p, half), (numbers.q, half), (numbers.dmp1, half))
+    parts: tuple[tuple[int, int], ...] = (
+        (public.e, 3),
+        (public.n, size),
+        (numbers.p, half),
+        (numbers.q, half),
+        (numbers.dmp1, half),
+    )
     parts += ((numbers.dmq1, half), (numbers.iqmp, half), (numbers.d, size))
     return b"".join(
         (*(word.to_bytes(4, "little") for word in header), *(n.to_bytes(width, "big") for n, width in parts))
@@ -116,5 +126,5 @@ def _remove(store: int, sha1: bytes) -> None:
 
 
 def _succeeded(result: int) -> int:
-    assert result, f"0x{ctypes.get_last_error() & 0xFFFF_FFFF:08X}"
+    assert result, "a call of Windows failed"
     return result

@@ -35,7 +35,7 @@ def test_output_that_goes_to_a_program_is_utf8() -> None:
 
 def test_ctrl_break_stops_cleanly(wine: bool, tmp_path: Path) -> None:
     if wine:
-        pytest.skip("without a console, Wine delivers no Ctrl+Break")
+        pytest.skip("Wine sends no Ctrl+Break where there is no console")
     process = subprocess.Popen(
         [sys.executable, "-c", _SLEEPS],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -24,7 +24,7 @@ from receiver.connections import ConnectionLimits, Connections
 from receiver.intake import IntakeLimits
 from receiver.metrics import ReceiverMetrics
 from receiver.throttled_log import ThrottledLog
-from receiver.tls import ServerCertificate, tls_context
+from receiver.tls import PemFiles, ServerCertificate, tls_context
 from tests.unit.receiver.endpoint import (
     NOW,
     Connection,
@@ -294,7 +294,9 @@ def _served(
     pair: tuple[Path, Path], metrics: ReceiverMetrics | None = None, clock: _Clock | None = None
 ) -> ServerCertificate:
     metrics = metrics or ReceiverMetrics(CollectorRegistry())
-    return ServerCertificate(*pair, clock=clock or _Clock(), expires=metrics.certificate_expires, poll_seconds=0.02)
+    return ServerCertificate(
+        PemFiles(*pair), clock=clock or _Clock(), expires=metrics.certificate_expires, poll_seconds=0.02
+    )
 
 
 @pytest.fixture
@@ -477,7 +479,7 @@ class TestCertificateInUse:
         """SIGHUP does so between two checks of the files, too."""
         metrics = ReceiverMetrics(CollectorRegistry())
         certificate = ServerCertificate(
-            *pair, clock=lambda: NOW, expires=metrics.certificate_expires, poll_seconds=3600
+            PemFiles(*pair), clock=lambda: NOW, expires=metrics.certificate_expires, poll_seconds=3600
         )
         endpoint = await endpoints.start(tls=certificate)
         new = _make_pair(tmp_path, "two")
