@@ -44,7 +44,7 @@ bench: $(VENV)/.installed-dev
 # Tests of Windows, and unit tests, on a CPython for Windows under Wine, made in .wine first. W names others.
 wine: $(VENV)/.installed-dev
 	sh tools/system-packages.sh wine
-	$(BIN)/python -m tools.wine .wine -m pytest -p no:cacheprovider -k "not postgresql" $(or $(W),tests/windows tests/unit) $(PYTEST_ARGS)
+	$(BIN)/python -m tools.wine .wine -m pytest -p no:cacheprovider -m "not slow" -k "not postgresql" $(or $(W),tests/windows tests/unit) $(PYTEST_ARGS)
 
 # Brings the catalogues of console/translation/locale to what the code says; translate what it names, and run it again.
 messages: $(VENV)/.installed-dev

@@ -35,6 +35,15 @@ from tests.fork_server import ForkServer, running_fork_server
 pytest.register_assert_rewrite("tests.contract.queue_contract")
 
 
+if sys.platform == "win32":
+    # Tests of POSIX itself (limits of resources, pseudo-terminals, folders by handles), and of Debian's Chromium.
+    collect_ignore = [
+        *("unit/receiver/test_bodies.py", "unit/console/test_tables.py", "unit/delivery/test_folders.py"),
+        *("unit/delivery/test_once.py", "unit/processor/test_process_pool.py"),
+        *("unit/console/web/test_mail_in_browser.py", "unit/db/schema/test_grants.py", "unit/tools", "unit/docs"),
+    ]
+
+
 def pytest_configure() -> None:
     """Run commands, and the processes that tests start, in English on any machine, where one root is trusted."""
     os.environ[LANGUAGE_VARIABLE] = ENGLISH

@@ -21,9 +21,16 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path, PureWindowsPath
-from typing import Final
+from typing import Final, TypedDict
 
 from packaging.requirements import Requirement
+
+
+class _Silent(TypedDict):
+    stdin: int
+    stdout: int
+    stderr: int
+
 
 ROOT: Final = Path(__file__).parents[1]
 COMPILER: Final = "x86_64-w64-mingw32-gcc"
@@ -36,10 +43,8 @@ _INTERPRETER_SHA256: Final = "0817a2a657a24c0d5fbb60df56960f42fc66b3039d522ec952
 _TEST_PACKAGES: Final = frozenset(
     {
         *("aiosmtpd", "atpublic", "babel", "colorama", "hypothesis", "iniconfig", "pluggy", "pytest", "pytest-asyncio"),
-        *("pytest-timeout", "pywin32", "ruamel-yaml", "sortedcontainers", "sqlglot", "opentelemetry-api"),
-        *("opentelemetry-exporter-otlp-proto-common", "opentelemetry-exporter-otlp-proto-http", "opentelemetry-proto"),
-        *("opentelemetry-sdk", "opentelemetry-semantic-conventions", "googleapis-common-protos", "protobuf"),
-        *("psycopg", "psycopg-binary", "execnet", "pytest-xdist"),
+        *("pytest-timeout", "ruamel-yaml", "sortedcontainers", "sqlglot", "googleapis-common-protos", "protobuf"),
+        *("psycopg", "psycopg-binary"),
     }
 )
 _NOT_OF_STDLIB: Final = ("site-packages", "__pycache__", "test", "lib-dynload", "ensurepip", "idlelib", "config-*")
@@ -54,6 +59,7 @@ BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);
 __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) { return SystemFunction036(data, (ULONG)size); }
 """
 _STAMP: Final = "complete"
+_SILENT: Final[_Silent] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 class WineUnavailable(Exception):
@@ -83,6 +89,8 @@ class WindowsPython:
         Raises:
             subprocess.TimeoutExpired: it ran longer.
         """
+        # Services of Wine that its first program starts would keep the pipe open after the end of this one.
+        subprocess.run([_wine("wineboot")], env=self._environment(), check=False, **_SILENT)  # noqa: S603  # Wine's own
         done = subprocess.run(  # noqa: S603  # Wine, and the interpreter made here
             [_wine(), str(self._home / "python.exe"), *arguments],
             env=self._environment() | dict(environment or {}),
@@ -123,7 +131,8 @@ class WindowsPython:
         self._copy_standard_library()
         self._install_packages()
         if not self._prefix.is_dir():
-            subprocess.run([_wine("wineboot"), "--init"], env=self._environment(), check=True, timeout=300)  # noqa: S603
+            boot = [_wine("wineboot"), "--init"]
+            subprocess.run(boot, env=self._environment(), check=True, timeout=300, **_SILENT)  # noqa: S603  # Wine's own
         stamp.write_text(state, "ascii")
 
     def _environment(self) -> dict[str, str]:
@@ -221,7 +230,8 @@ def pinned() -> list[str]:
     for lock, names in (("requirements.lock", None), ("requirements-dev.lock", _TEST_PACKAGES)):
         for requirement in _requirements(ROOT / lock):
             on_windows = requirement.marker is None or requirement.marker.evaluate(_MARKERS)
-            if on_windows and (names is None or requirement.name.lower() in names):
+            name = requirement.name.lower()
+            if on_windows and (names is None or name in names or name.startswith("opentelemetry")):
                 needed[requirement.name] = f"{requirement.name}{requirement.specifier}"
     return sorted(needed.values())
 

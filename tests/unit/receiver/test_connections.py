@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import sys
 import time
 import warnings
 from collections.abc import AsyncIterator
@@ -243,6 +244,7 @@ class TestNumber:
             connections.admit((address, 1), drop=lambda address=address: dropped.append(address), close=lambda: None)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
         assert dropped == ([one] if same else [])
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="there one is answered before the next is accepted")
     async def test_a_burst_of_connections_does_not_pass_the_limit(self, endpoints: Endpoints) -> None:
         """Those that arrive in the same moment are counted, too."""
         endpoint = await endpoints.start(connections=ConnectionLimits(connections=5))
