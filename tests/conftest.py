@@ -31,6 +31,7 @@ from tests.doubles.one_result import one_result_on_each_connection
 from tests.doubles.private_keys import few_private_keys
 from tests.doubles.roots import trust_one_root
 from tests.fork_server import ForkServer, running_fork_server
+from tests.posix_tests import skip_posix_tests
 
 pytest.register_assert_rewrite("tests.contract.queue_contract")
 
@@ -104,6 +105,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Tests that take long come first, so that no worker begins one when the others have nothing left.
     """
+    if sys.platform == "win32":
+        skip_posix_tests(items)
     items.sort(key=lambda item: item.path.parent.name != "acceptance" and item.get_closest_marker("slow") is None)
     if MSSQL_VARIABLE in os.environ:
         return
