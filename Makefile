@@ -1,5 +1,7 @@
 # make demo: watch e-mail arrive.  make test: every test.  make quick: unit tests.  make check: lint, types, tests.
 # make bench: figures.  make dist: the files of a release.
+
+# make bench: figures.  make wine: unit tests on Windows's Python, under Wine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,6 +10,11 @@ WORKERS ?= 6
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: demo test quick check lint audit bench messages dictionary licences screenshots lock sbom dist chart clean
+
+# The packages of the wheel.
+PRODUCT = $(shell $(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['tool']['hatch']['build']['targets']['wheel']['packages'])")
+
+.PHONY: demo test quick check lint bench wine messages dictionary screenshots lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -32,7 +39,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy --platform win32 -p graph -p delivery -p filenames
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 $(addprefix -p ,$(PRODUCT))
 	$(BIN)/lint-imports --no-cache
 
 # Fails with a known vulnerability; without a network it says that it did not check.
@@ -41,6 +48,11 @@ audit: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m bench
+
+# Tests of Windows, and unit tests, on a CPython for Windows under Wine, made in .wine first. W names others.
+wine: $(VENV)/.installed-dev
+	sh tools/system-packages.sh wine
+	$(BIN)/python -m tools.wine .wine -m pytest -p no:cacheprovider -m "not slow" -k "not postgresql" $(or $(W),tests/windows tests/unit) $(PYTEST_ARGS)
 
 # Brings the catalogues of console/translation/locale to what the code says; translate what it names, and run it again.
 messages: $(VENV)/.installed-dev

@@ -1,7 +1,5 @@
 """The operator's identity, and the audit record of bulk operations."""
 
-import getpass
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -12,19 +10,13 @@ from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.queries import audit
 from db.queries.history import Author
+from operatingsystem import user_name
 from phrases import Phrase
 
 
 def who() -> str:
     """The user name of the operating system, or its number where it has no name, as in a container."""
-    try:
-        import pwd  # noqa: PLC0415  # Windows has none
-    except ImportError:
-        return getpass.getuser()
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
+    return user_name()
 
 
 def author() -> Author:

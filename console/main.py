@@ -19,6 +19,7 @@ from click.shell_completion import CompletionItem
 from console import terminal
 from console.translation import language
 from console.translation.help import Group
+from operatingsystem import use_utf8
 from phrases import Phrase
 
 
@@ -212,6 +213,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run `mail-importer` with the arguments of this process."""
+    use_utf8((sys.stdout, sys.stderr))
     try:
         cli.main(prog_name="mail-importer")
     finally:

@@ -165,10 +165,11 @@ class Settings(BaseModel):
     receiver_port: Port = 8080
     """Port on which the receiver listens; 0: any free one."""
     receiver_tls_cert: Path | None = None
-    """PEM file of the receiver's certificate; without it and the key plain HTTP, for use behind a TLS proxy. Replaced
-    files are loaded within seconds, and on SIGHUP; the log warns 30 days before the certificate ends."""
+    """PEM file of the receiver's certificate, or one of a Windows store with an exportable key, such as
+    `windows:LocalMachine/My/THUMBPRINT`; without it plain HTTP, for use behind a TLS proxy. Replaced files are loaded
+    within seconds, and on SIGHUP, a renewed one of a store within minutes; the log warns 30 days before it ends."""
     receiver_tls_key: Path | None = None
-    """PEM file of the certificate's key, unencrypted."""
+    """PEM file of the certificate's key, unencrypted; none for one of a Windows store."""
     receiver_body_limit_mb: Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=_MAX_BODY_MEGABYTES)] = 1
     """MiB of one delivery, 4 at most; what is larger is answered 413."""
     receiver_connections_per_address: Annotated[
@@ -205,10 +206,10 @@ class Settings(BaseModel):
     """Public address of the web console, without path; plain `http` for loopback only. None: `http://` or `https://`
     with host and port above."""
     console_tls_cert: Path | None = None
-    """PEM file of the web console's certificate; without it and the key plain HTTP, for use behind a TLS proxy.
-    Replaced files are loaded within seconds."""
+    """PEM file of the web console's certificate, or one of a Windows store, as for the receiver; without it plain HTTP,
+    for use behind a TLS proxy. Replaced files are loaded within seconds, a renewed one of a store within minutes."""
     console_tls_key: Path | None = None
-    """PEM file of the certificate's key, unencrypted."""
+    """PEM file of the certificate's key, unencrypted; none for one of a Windows store."""
     console_proxies: Text | None = None
     """IP addresses of TLS proxies on other hosts, separated by blanks: the browser's address is what they forward."""
     console_auth: Literal["local", "entra"] = "local"
@@ -332,6 +333,12 @@ class Settings(BaseModel):
         # A check of the field, not of the model: it reports beside other problems, not after them.
         role = (info.field_name or "").removesuffix("_tls_key")
         cert = f"{role}_tls_cert"
+        if names_windows_store(info.data.get(cert)):
+            if key is not None:
+                raise ValueError(
+                    Phrase("is set, and {cert} names a certificate of Windows, whose key is in the store", cert=cert)
+                )
+            return None
         if cert in info.data and (info.data[cert] is None) != (key is None):
             given, missing = (cert, "key") if key is None else (f"{role}_tls_key", "cert")
             raise ValueError(
@@ -412,6 +419,10 @@ def _require_token_sign_in(info: ValidationInfo) -> None:
     reason = sqlserver.token_refusal(make_url(info.data["database_url"].get_secret_value()))
     if reason is not None:
         raise ValueError(Phrase("is set and database_url {reason}", reason=reason))
+
+def names_windows_store(certificate: Path | None) -> bool:
+    """Return True for a certificate of a Windows store, such as `windows:LocalMachine/My/THUMBPRINT`."""
+    return certificate is not None and str(certificate).lower().startswith("windows:")
 
 
 def _backend(info: ValidationInfo) -> str | None:

@@ -9,7 +9,6 @@ import contextlib
 import os
 import pickle
 import shutil
-import signal
 import struct
 import sys
 import threading
@@ -20,11 +19,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, Final
 
+from operatingsystem import become_worker, limit_process, peak_memory_bytes
+
 OUT_OF_MEMORY: Final = 77
 """The exit status of a process that needed more memory than its call may have."""
 
 _LENGTH: Final = struct.Struct(">Q")
-_NICENESS: Final = 5
 _TIRED_AFTER_BYTES: Final = 160 * 1024 * 1024
 """Bytes of memory once used: an allocator keeps much of it, and the next call is to have as much as any other."""
 
@@ -105,9 +105,9 @@ class _Process:
 
 def _replied(call: Call) -> bytes:
     try:
-        _limit(call)
+        limit_process(call.cpu_seconds, call.memory_bytes)
         try:
-            reply = Reply(call.function(*call.arguments), None, is_last=_is_tired())
+            reply = Reply(call.function(*call.arguments), None, is_last=peak_memory_bytes() > _TIRED_AFTER_BYTES)
         except MemoryError:
             raise
         except Exception as exc:  # noqa: BLE001  # raised again in the parent
@@ -117,52 +117,9 @@ def _replied(call: Call) -> bytes:
         os._exit(OUT_OF_MEMORY)
 
 
-if sys.platform == "win32":
-
-    def _settle() -> None:
-        signal.signal(signal.SIGBREAK, signal.SIG_IGN)
-
-    def _limit(_call: Call) -> None:
-        """The parent's clock is the only limit here."""
-
-    def _is_tired() -> bool:
-        return False
-
-else:
-    import resource
-
-    def _settle() -> None:
-        # systemd signals all processes of a service to stop, and the parent may wait for this one.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        os.nice(_NICENESS)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would be mail
-
-    def _limit(call: Call) -> None:
-        """Limit computing time from now on, and memory (https://man7.org/linux/man-pages/man2/getrlimit.2.html)."""
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        seconds = int(used.ru_utime + used.ru_stime + call.cpu_seconds) + 1
-        for kind, wanted in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, call.memory_bytes)):
-            hard = resource.getrlimit(kind)[1]
-            with contextlib.suppress(ValueError, OSError):  # macOS has no RLIMIT_AS that holds
-                resource.setrlimit(kind, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
-
-    def _is_tired() -> bool:
-        return _peak_bytes() > _TIRED_AFTER_BYTES
-
-    def _peak_bytes() -> int:
-        if sys.platform == "linux":
-            # ru_maxrss has the parent's memory in it, of the moment between fork and exec
-            # (https://man7.org/linux/man-pages/man5/proc_pid_status.5.html, VmHWM).
-            status = Path("/proc/self/status").read_text("ascii", "replace")
-            return int(status.partition("VmHWM:")[2].split()[0]) * 1024
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
-
-
 def main() -> None:
     """Serve the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent
-    _settle()
+    become_worker()
     requests, replies = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
     # Output of a library must not get between the frames.
     nothing = os.open(os.devnull, os.O_RDWR)

@@ -24,6 +24,7 @@ from typing import Final, Self, TypeVar, TypeVarTuple
 
 import structlog
 
+from operatingsystem import PROCESS_FLAGS
 from phrases import Phrase
 from processor.process_main import OUT_OF_MEMORY, Call, Reply, read_frame, write_frame
 from threads import DaemonThreads
@@ -41,10 +42,6 @@ _SOON_SECONDS: Final = 0.1
 # Variables of its environment that a process needs: no secrets are among them. Windows requires SYSTEMROOT for sockets.
 _ENVIRONMENT: Final = ("LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
 _NOT_IN_TIME: Final = -getattr(signal, "SIGXCPU", 0) or None
-if sys.platform == "win32":
-    _FLAGS = subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS
-else:
-    _FLAGS = 0
 
 
 class LimitExceeded(Exception):
@@ -258,7 +255,7 @@ class _Worker:
                 bufsize=0,
                 env={**environment, "PYTHONPATH": os.pathsep.join(paths)},
                 cwd=tempfile.gettempdir(),
-                creationflags=_FLAGS,
+                creationflags=PROCESS_FLAGS,
             )
         self._exchanged(None)
 

@@ -1,7 +1,6 @@
 """The listener: connections within limits, encrypted or plain, and the requests on them."""
 
 import asyncio
-import os
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -9,6 +8,7 @@ from typing import Final, Protocol
 
 from aiohttp import hdrs, web
 
+from operatingsystem import deepen_backlog
 from receiver.connections import Connection, ConnectionLimits, ConnectionMetrics, Connections
 from receiver.throttled_log import ThrottledLog
 
@@ -89,12 +89,10 @@ class Listener:
             self._port,
             backlog=_ACCEPTED_AT_ONCE,
         )
-        if os.name == "posix":
-            # asyncio uses one number for the kernel's queue and for the connections accepted before any is read.
-            # Accepted by the thousand, they would displace each other before their data was examined.
-            for listening in self._server.sockets:
-                with listening.dup() as same:
-                    same.listen(_BACKLOG)
+        # asyncio uses one number for the kernel's queue and for the connections accepted before any is read.
+        # Accepted by the thousand, they would displace each other before their data was examined.
+        for listening in self._server.sockets:
+            deepen_backlog(listening, _BACKLOG)
         self._sweep_once()
         port: int = self._server.sockets[0].getsockname()[1]
         return port

@@ -32,8 +32,18 @@ from tests.doubles.one_result import one_result_on_each_connection
 from tests.doubles.private_keys import few_private_keys
 from tests.doubles.roots import trust_one_root
 from tests.fork_server import ForkServer, running_fork_server
+from tests.posix_tests import skip_posix_tests
 
 pytest.register_assert_rewrite("tests.contract.queue_contract")
+
+
+if sys.platform == "win32":
+    # Tests of POSIX itself (limits of resources, pseudo-terminals, folders by handles), and of Debian's Chromium.
+    collect_ignore = [
+        *("unit/receiver/test_bodies.py", "unit/console/test_tables.py", "unit/delivery/test_folders.py"),
+        *("unit/delivery/test_once.py", "unit/processor/test_process_pool.py"),
+        *("unit/console/web/test_mail_in_browser.py", "unit/db/schema/test_grants.py", "unit/tools", "unit/docs"),
+    ]
 
 
 def pytest_configure() -> None:
@@ -101,6 +111,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Tests that take long come first, so that no worker begins one when the others have nothing left.
     """
+    if sys.platform == "win32":
+        skip_posix_tests(items)
     items.sort(key=lambda item: item.path.parent.name != "acceptance" and item.get_closest_marker("slow") is None)
     if MSSQL_VARIABLE in os.environ:
         return

@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -29,6 +30,9 @@ from db.engine import make_engine, run_writing
 from db.schema import revisions
 from db.tables import importer_secret, metadata
 from tests.doubles.clock import SettableClock
+
+if sys.platform != "win32":
+    import fcntl
 
 MSSQL_VARIABLE: Final = "MAIL_IMPORTER_TEST_MSSQL"
 EVERY_BACKEND: Final = ("sqlite", "postgresql", pytest.param("mssql", marks=pytest.mark.mssql))
@@ -82,7 +86,8 @@ class Databases(Protocol):
 def _made_once(path: Path, make: Callable[[Path], None]) -> Path:
     """A file or folder that the first process that asks for it makes; those of the same test run share it."""
     with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        if sys.platform != "win32":  # under Wine, tests run in one process
+            fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             unfinished = path.with_suffix(".new")
             make(unfinished)

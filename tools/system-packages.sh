@@ -14,6 +14,8 @@ command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 "${PYTHON:-python3}" -c 'import pathlib, sys, sysconfig
 sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())' || missing="$missing python3-dev"
+[ "${1:-}" != wine ] || { command -v wine && command -v x86_64-w64-mingw32-gcc; } >/dev/null 2>&1 ||
+    missing="$missing wine wine64 gcc-mingw-w64-x86-64-win32" # for tools/wine.py
 [ -x $tools/promtool ] || command -v promtool >/dev/null 2>&1 || unpacked=prometheus
 [ -n "$missing$unpacked" ] || exit 0
 

@@ -5,7 +5,6 @@ user and query, of the token only its claims. No mail is in it either.
 """
 
 import json
-import os
 import platform
 import ssl
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from console.output import as_json
 from console.settings import Settings
 from console.wiring.host import host_name
 from graph.certificates import Certificate
+from operatingsystem import user_number
 
 _FORMAT: Final = 1
 _PACKAGES: Final = (
@@ -111,7 +111,7 @@ def _without_user(proxy: str) -> str:
 
 def _user() -> str:
     # The number only: the user's name stays on this host.
-    return str(os.getuid()) if hasattr(os, "getuid") else ""
+    return user_number()
 
 
 def _versions() -> dict[str, str | None]:

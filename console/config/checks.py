@@ -14,11 +14,11 @@ from console.wiring.alert_targets import alert_targets
 from console.wiring.certificate_store import certificate_store, naming
 from console.wiring.database import open_engine
 from console.wiring.queue import servicebus_address
+from console.wiring.server_certificate import certificate_source
 from db.errors import DatabaseError
 from graph.errors import GraphError
 from graph.transport import load_roots
 from phrases import Phrase
-from receiver.tls import tls_context
 from threads import DaemonThreads
 
 _LISTENERS: Final = ("receiver", "metrics", "console")
@@ -57,11 +57,10 @@ def _roots(settings: Settings) -> Iterator[Phrase]:
 
 def _tls(settings: Settings) -> Iterator[Phrase]:
     for role in _WITH_TLS:
-        certificate, key = getattr(settings, f"{role}_tls_cert"), getattr(settings, f"{role}_tls_key")
-        if certificate is None or key is None:
-            continue
         try:
-            tls_context(certificate, key)
+            source = certificate_source(settings, role)
+            if source is not None:
+                source.load()
         except OSError as exc:  # ssl.SSLError is one, too
             why = exc if isinstance(exc, ssl.SSLError) else f"{exc.filename}: {exc.strerror}"
             yield Phrase("{role}_tls_cert and {role}_tls_key cannot be used: {why}.", role=role, why=why)

@@ -7,7 +7,6 @@ which click uses.
 import gettext
 import inspect
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,6 +16,7 @@ from typing import Final
 
 import click
 
+from operatingsystem import interface_language
 from phrases import Phrase
 
 VARIABLE: Final = "MAIL_IMPORTER_LANGUAGE"
@@ -30,17 +30,7 @@ _UNWRAPPED: Final = "\b"
 """The mark of a paragraph of a help text whose lines stay as they are."""
 
 
-def of_windows() -> str:
-    """The language of the Windows user's interface, such as `fr_FR`; empty elsewhere."""
-    if sys.platform != "win32":
-        return ""
-    import ctypes  # noqa: PLC0415  # only there
-    import locale  # noqa: PLC0415  # only there
-
-    return locale.windows_locale.get(ctypes.windll.kernel32.GetUserDefaultUILanguage(), "")
-
-
-def of_environment(environment: Mapping[str, str], elsewhere: Callable[[], str] = of_windows) -> str:
+def of_environment(environment: Mapping[str, str], elsewhere: Callable[[], str] = interface_language) -> str:
     """The language set by the variable, or else by the locale; English where that one is not available.
 
     `elsewhere`: the source where no variable is set.

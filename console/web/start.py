@@ -33,6 +33,7 @@ from console.wiring.database import open_engine
 from console.wiring.overview import OverviewCache, OverviewReader
 from console.wiring.queue import open_queue
 from console.wiring.roles import ConsoleContext
+from console.wiring.server_certificate import certificate_source
 from db.engine import Database
 from receiver.connections import ConnectionLimits
 from receiver.server import Handler, Listener, ServerTls
@@ -64,10 +65,10 @@ async def start_console(settings: Settings, context: ConsoleContext, resources: 
     metrics = ConsoleMetrics(context.registry)
     services = await resources.enter_async_context(opened_services(settings, context.stop))
     certificate = None
-    if settings.console_tls_cert is not None and settings.console_tls_key is not None:
+    source = certificate_source(settings, "console")
+    if source is not None:
         certificate = ServerCertificate(
-            settings.console_tls_cert,
-            settings.console_tls_key,
+            source,
             clock=utc_now,
             expires=metrics.certificate_expires,
             role="console",

@@ -1,11 +1,10 @@
 """The targets of alerts, from the setting itself or from the file that it names."""
 
-import os
 import shlex
-import stat
 from pathlib import Path
 
 from console.settings import Settings, SettingsError
+from operatingsystem import others_access
 from phrases import Phrase
 
 
@@ -22,11 +21,11 @@ def alert_targets(settings: Settings) -> tuple[str, ...]:
         return _urls(text.split(), Phrase.verbatim("alerts"))
     path = Path(text)
     try:
-        mode = path.stat().st_mode
+        access = others_access(text)
     except (OSError, ValueError) as exc:
         # The text is not repeated: it may be a target that was mistyped.
         raise SettingsError(Phrase("alerts: it is neither a URL (scheme://…) nor the path of a file.")) from exc
-    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+    if access:
         raise SettingsError(
             Phrase(
                 "alerts: the file {path} is open to other users of this computer, and holds secrets. Run: chmod 600 "

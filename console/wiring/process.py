@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 from console.loop import run_async
+from operatingsystem import STOP_SIGNALS
 
 _STOP_SECONDS: Final = 15.0
 """A clean stop takes 10 s at most. After that, a call does not return: for the data, the end is that of a SIGKILL."""
@@ -53,7 +54,7 @@ def run_until_signalled(
                 watchdog.start()
             loop.call_soon_threadsafe(stop.set)
 
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOP_SIGNALS:
             try:
                 loop.add_signal_handler(number, tell, number)
             except NotImplementedError:  # Windows

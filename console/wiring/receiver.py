@@ -10,6 +10,7 @@ from background.readiness import Readiness
 from bus.queue import NotificationSender
 from console.settings import Settings
 from console.wiring.clock import utc_now
+from console.wiring.server_certificate import certificate_source
 from graph.client_state import ClientStateKeys
 from receiver.app import Receiver, Spans
 from receiver.body import BodyLimits
@@ -38,10 +39,9 @@ async def start_receiver(
     """
     metrics = ReceiverMetrics(registry)
     certificate = None
-    if settings.receiver_tls_cert is not None and settings.receiver_tls_key is not None:
-        certificate = ServerCertificate(
-            settings.receiver_tls_cert, settings.receiver_tls_key, clock=utc_now, expires=metrics.certificate_expires
-        )
+    source = certificate_source(settings, "receiver")
+    if source is not None:
+        certificate = ServerCertificate(source, clock=utc_now, expires=metrics.certificate_expires)
     throttled = ThrottledLog(time.monotonic)
     receiver = Receiver(
         queue,

@@ -5,6 +5,8 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator, Sequence
+
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -12,6 +14,7 @@ import tenacity
 from sqlalchemy import Connection, Engine, event
 
 from db.errors import DatabaseUnavailable
+from operatingsystem import others_access
 from phrases import Phrase
 
 BUSY_SECONDS: Final = 5
@@ -104,13 +107,13 @@ def open_to_others(engine: Engine) -> dict[str, str]:
     """The modes, such as `0644`, of the database's files that others than their owner may read or write, by path."""
     path = engine.url.database
     found: dict[str, str] = {}
-    if engine.dialect.name != "sqlite" or not path or os.name != "posix":
+    if engine.dialect.name != "sqlite" or not path:
         return found
     for name in (path, f"{path}-wal", f"{path}-shm"):
         with contextlib.suppress(OSError):
-            mode = stat.S_IMODE(os.stat(name).st_mode)  # noqa: PTH116  # as above: these are SQLite's texts
-            if mode & 0o077:
-                found[name] = f"{mode:04o}"
+            access = others_access(name)
+            if access:
+                found[name] = f"{access:04o}"
     return found
 
 

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.serialization import PrivateFormat, pkcs12
 from cryptography.x509 import Certificate
 
 from graph.certificates.windows.native import Native
@@ -26,9 +28,12 @@ CERTIFICATE_NOT_FOUND: Final = 0x80092004
 NO_KEY_PROPERTY: Final = 0x8009200B
 NOT_SUPPORTED: Final = 0x80090029
 BAD_PUBLIC_KEY: Final = 0x80090015
+BAD_KEY_STATE: Final = 0x8009000B
+"""A key that may not be exported."""
 
 _LOCATIONS: Final = {1: "CurrentUser", 2: "LocalMachine"}
 _PSS, _SILENT = 0x8, 0x40
+_MEMORY, _ADD_ALWAYS = 2, 4
 _ADDRESS = ctypes.c_void_p
 _DWORD = ctypes.c_uint32
 
@@ -55,6 +60,7 @@ class Held:
     key: rsa.RSAPrivateKey | None
     acquiring_fails: int = 0
     signing_fails: int = 0
+    exporting_fails: int = 0
 
 
 @dataclass
@@ -71,6 +77,8 @@ class Windows:
         self._opened: dict[int, tuple[str, str]] = {}
         self._contexts: dict[int, tuple[_Context, Any, Held, int]] = {}
         self._keys: dict[int, Held] = {}
+        self._memory: dict[int, list[Held]] = {}
+        self._exported: bytes = b""
 
     def put(
         self,
@@ -93,7 +101,7 @@ class Windows:
     @property
     def left_open(self) -> int:
         """Number of handles and certificates not closed."""
-        return len(self._opened) + len(self._contexts) + len(self._keys)
+        return len(self._opened) + len(self._contexts) + len(self._keys) + len(self._memory)
 
     def native(self) -> Native:
         """The product's interface to it."""
@@ -106,6 +114,10 @@ class Windows:
             ),
             CertEnumCertificatesInStore=_function(self._each, address, address, address),
             CertFreeCertificateContext=_function(self._free_certificate, ctypes.c_int32, address),
+            CertAddCertificateContextToStore=_function(self._add, ctypes.c_int32, address, address, number, address),
+            PFXExportCertStoreEx=_function(
+                self._export, ctypes.c_int32, address, address, ctypes.c_wchar_p, address, number
+            ),
             CryptAcquireCertificatePrivateKey=_function(
                 self._acquire, ctypes.c_int32, address, number, address, address, address, address
             ),
@@ -124,6 +136,10 @@ class Windows:
     # --- The functions ---
 
     def _open(self, provider: int, _encoding: int, _legacy: int | None, flags: int, name: str) -> int:
+        if provider == _MEMORY:
+            handle = self._handle()
+            self._memory[handle] = []
+            return handle
         place = (_LOCATIONS[flags >> 16], name)
         self.calls.append(("CertOpenStore", provider, f"{flags:#x}", name))
         error = self.denied.get(place, 0 if place in self.stores else FILE_NOT_FOUND)
@@ -135,7 +151,27 @@ class Windows:
 
     def _close(self, store: int, _flags: int) -> int:
         self.calls.append(("CertCloseStore",))
-        del self._opened[store]
+        if self._memory.pop(store, None) is None:
+            del self._opened[store]
+        return 1
+
+    def _add(self, store: int, context: int, disposition: int, _added: int | None) -> int:
+        assert disposition == _ADD_ALWAYS
+        self._memory[store].append(self._contexts[context][2])
+        return 1
+
+    def _export(self, store: int, blob: int, password: str, _parameter: int | None, flags: int) -> int:
+        self.calls.append(("PFXExportCertStoreEx", flags))
+        [held] = self._memory[store]
+        if held.key is None or held.exporting_fails:
+            return self._failed(held.exporting_fails or CERTIFICATE_NOT_FOUND)
+        room = _Blob.from_address(blob)
+        if room.data is None:
+            self._exported = _pfx(held, password)
+            room.size = len(self._exported) + 8  # Windows promises no exact size
+            return 1
+        ctypes.memmove(room.data, self._exported, len(self._exported))
+        room.size = len(self._exported)
         return 1
 
     def _find(self, store: int, encoding: int, _flags: int, kind: int, blob: int, _previous: int | None) -> int:
@@ -213,6 +249,19 @@ class Windows:
     def _failed(self, error: int) -> int:
         self.error = error
         return 0
+
+
+def _pfx(held: Held, password: str) -> bytes:
+    """As Windows writes it: SHA-1 and 3DES."""
+    encryption = (
+        PrivateFormat.PKCS12.encryption_builder()
+        .kdf_rounds(2000)
+        .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
+        .hmac_hash(hashes.SHA1())  # noqa: S303  # as Windows does
+        .build(password.encode())
+    )
+    certificate = x509.load_der_x509_certificate(held.der)
+    return pkcs12.serialize_key_and_certificates(None, held.key, certificate, None, encryption)
 
 
 def _status(code: int) -> int:

@@ -12,6 +12,7 @@ from phrases import Phrase
 
 E_ACCESSDENIED: Final = 0x8007_0005
 NTE_PERM: Final = 0x8009_0010
+NTE_BAD_KEY_STATE: Final = 0x8009_000B
 NTE_BAD_PROV_TYPE: Final = 0x8009_0014
 NTE_BAD_PUBLIC_KEY: Final = 0x8009_0015
 NTE_BAD_KEYSET: Final = 0x8009_0016
@@ -19,6 +20,7 @@ NTE_PROV_TYPE_NOT_DEF: Final = 0x8009_0017
 NTE_KEYSET_NOT_DEF: Final = 0x8009_0019
 NTE_SILENT_CONTEXT: Final = 0x8009_0022
 NTE_NOT_SUPPORTED: Final = 0x8009_0029
+CRYPT_E_NOT_FOUND: Final = 0x8009_2004
 CRYPT_E_NO_KEY_PROPERTY: Final = 0x8009_200B
 
 
@@ -93,16 +95,43 @@ _MEANINGS: Final = {
 }
 
 
+_LOOK_UP: Final = Phrase("Look the code up (certutil -error CODE), and try: certutil -verifystore my THUMBPRINT")
+_UNKNOWN: Final = _Meaning(CertificateFault.KEY_UNREADABLE, Phrase("cannot be opened"), _LOOK_UP)
+_NO_SIGNATURE: Final = _Meaning(CertificateFault.SIGNING_FAILED, Phrase("does not sign"), _LOOK_UP)
+_NOT_EXPORTABLE: Final = _Meaning(
+    CertificateFault.KEY_UNREADABLE,
+    Phrase("may not be exported, and TLS of this program needs it"),
+    Phrase(
+        'Import the .pfx file again with "Mark this key as exportable" (Import-PfxCertificate -Exportable), or let IIS '
+        "be the TLS front: it uses keys that are not exportable."
+    ),
+)
+_OF_EXPORT: Final = {
+    CRYPT_E_NOT_FOUND: _MEANINGS[CRYPT_E_NO_KEY_PROPERTY],
+    NTE_BAD_KEY_STATE: _NOT_EXPORTABLE,
+    NTE_NOT_SUPPORTED: _NOT_EXPORTABLE,
+    NTE_PERM: _NOT_EXPORTABLE,
+}
+
+
+def of_export(error: NativeError, thumbprint: str, store: str) -> CertificateError:
+    """The error for a key of a certificate that could not be exported."""
+    if error.function != "PFXExportCertStoreEx":
+        return of_store(error, store)
+    meaning = _OF_EXPORT.get(error.code) or _MEANINGS.get(error.code) or _UNKNOWN
+    return _key_error(error, thumbprint, store, meaning)
+
+
 def of_key(error: NativeError, thumbprint: str, store: str) -> CertificateError:
     """The error for a key of a certificate that could not be opened, or did not sign."""
     if error.function not in _OF_KEYS:
         return of_store(error, store)
     signing = error.function == "NCryptSignHash"
-    meaning = _MEANINGS.get(error.code) or _Meaning(
-        CertificateFault.SIGNING_FAILED if signing else CertificateFault.KEY_UNREADABLE,
-        Phrase("does not sign") if signing else Phrase("cannot be opened"),
-        Phrase("Look the code up (certutil -error CODE), and try: certutil -verifystore my THUMBPRINT"),
-    )
+    meaning = _MEANINGS.get(error.code) or (_NO_SIGNATURE if signing else _UNKNOWN)
+    return _key_error(error, thumbprint, store, meaning)
+
+
+def _key_error(error: NativeError, thumbprint: str, store: str, meaning: _Meaning) -> CertificateError:
     return CertificateError(
         Phrase(
             "The private key of certificate {thumbprint} in {store} {problem} ({function}: 0x{code:08X}).",

@@ -25,6 +25,10 @@ STORE: Final = ctypes.c_void_p
 KEY: Final = ctypes.c_size_t
 """HCRYPTPROV_OR_NCRYPT_KEY_HANDLE, a ULONG_PTR."""
 
+PROVIDER_MEMORY: Final = 2  # CERT_STORE_PROV_MEMORY
+ADD_ALWAYS: Final = 4  # CERT_STORE_ADD_ALWAYS
+# REPORT_NO_PRIVATE_KEY | REPORT_NOT_ABLE_TO_EXPORT_PRIVATE_KEY | EXPORT_PRIVATE_KEYS
+EXPORT_WITH_KEY: Final = 0x7
 PROVIDER_SYSTEM: Final = 10  # CERT_STORE_PROV_SYSTEM_W
 CURRENT_USER: Final = 0x0001_0000  # CERT_SYSTEM_STORE_CURRENT_USER
 LOCAL_MACHINE: Final = 0x0002_0000  # CERT_SYSTEM_STORE_LOCAL_MACHINE
@@ -180,6 +184,32 @@ class Native:
         self._sign(key, padding, digest, signature, len(signature), size)
         return signature.raw[: size.value]
 
+    def export(self, certificate: "CertContextPointer", password: str) -> bytes:
+        """Return the certificate with its private key as PKCS#12, encrypted with the password.
+
+        Raises:
+            NativeError: there is no key, or it may not be exported.
+        """
+        store = self._crypt32.CertOpenStore(PROVIDER_MEMORY, 0, None, 0, None)
+        if not store:
+            raise self._failed("CertOpenStore")
+        try:
+            if not self._crypt32.CertAddCertificateContextToStore(store, certificate, ADD_ALWAYS, None):
+                raise self._failed("CertAddCertificateContextToStore")
+            exported = Blob(0, None)
+            self._export(store, exported, password)
+            data = ctypes.create_string_buffer(exported.size)
+            exported.data = ctypes.addressof(data)
+            self._export(store, exported, password)
+            return data.raw[: exported.size]
+        finally:
+            self._crypt32.CertCloseStore(store, 0)
+
+    def _export(self, store: int, exported: Blob, password: str) -> None:
+        done = self._crypt32.PFXExportCertStoreEx(store, ctypes.addressof(exported), password, None, EXPORT_WITH_KEY)
+        if not done:
+            raise self._failed("PFXExportCertStoreEx")
+
     def _sign(
         self,
         key: int,
@@ -248,6 +278,10 @@ def _declare(crypt32: ctypes.CDLL, ncrypt: ctypes.CDLL) -> None:
         ctypes.POINTER(BOOL),
     ]
     crypt32.CryptAcquireCertificatePrivateKey.restype = BOOL
+    crypt32.CertAddCertificateContextToStore.argtypes = [STORE, context, DWORD, pointer]
+    crypt32.CertAddCertificateContextToStore.restype = BOOL
+    crypt32.PFXExportCertStoreEx.argtypes = [STORE, pointer, ctypes.c_wchar_p, pointer, DWORD]
+    crypt32.PFXExportCertStoreEx.restype = BOOL
     ncrypt.NCryptSignHash.argtypes = [
         KEY,
         pointer,

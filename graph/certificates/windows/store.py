@@ -2,6 +2,7 @@
 
 import builtins
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from graph.certificates.inventory import inventory, not_rsa
 from graph.certificates.store import StoreEntry
 from graph.certificates.thumbprints import normalise_thumbprint, sha1_thumbprint
 from graph.certificates.windows import faults
+from graph.certificates.windows.exported import ExportedPair, key_in
 from graph.certificates.windows.native import CURRENT_USER, LOCAL_MACHINE, Native, NativeError, encoded
 from graph.errors import CertificateError, CertificateFault
 from phrases import Phrase
@@ -26,6 +28,7 @@ PREFIX: Final = "windows:"
 
 _LOCATIONS: Final = {"LocalMachine": LOCAL_MACHINE, "CurrentUser": CURRENT_USER}
 _NAME: Final = re.compile(r"windows:\s*(localmachine|currentuser)\s*[/\\]\s*(\w+)\s*", re.IGNORECASE | re.ASCII)
+_NAMELESS: Final = ("", frozenset[str]())
 _AUTHORITIES: Final = "CA"
 """The store of the authorities between a certificate and its root."""
 
@@ -109,6 +112,53 @@ class WindowsStore:
         with self._key(thumbprint) as key:
             return self._native.sign(key, sha256(message).digest())
 
+    def export(self, thumbprint: str) -> ExportedPair:
+        """Return the certificate with its key, for a server's TLS; the key has to be exportable.
+
+        Raises:
+            CertificateError: there is none, or its key cannot be exported.
+        """
+        wanted = normalise_thumbprint(thumbprint)
+        password = secrets.token_hex(32)
+        try:
+            with (
+                self._native.store(_LOCATIONS[self._name.location], self._name.name) as store,
+                self._native.certificate(store, bytes.fromhex(wanted)) as found,
+            ):
+                if found is None:
+                    raise self._missing(wanted)
+                certificate = x509.load_der_x509_certificate(encoded(found))
+                key = key_in(self._native.export(found, password), password)
+        except NativeError as error:
+            raise faults.of_export(error, wanted, self.name) from error
+        except UNREADABLE as reason:
+            raise _damaged(wanted, self.name) from reason
+        return ExportedPair(certificate, tuple(issuers_among(self._authorities(), certificate)), key)
+
+    def of_same_names(self, known: x509.Certificate | None, thumbprint: str) -> builtins.list[x509.Certificate]:
+        """Return the certificate, and those of the same subject and DNS names: its renewals. The latest end is first.
+
+        `known`: the certificate as it was found before, should it be gone.
+
+        Raises:
+            CertificateError: neither is there, or the store cannot be opened.
+        """
+        held = self._held(self._name)
+        wanted = normalise_thumbprint(thumbprint)
+        own = next((each for each in held if sha1_thumbprint(each) == wanted), known)
+        if own is None:
+            raise self._missing(wanted)
+        same = [each for each in held if sha1_thumbprint(each) == wanted or _names(each) == _names(own) != _NAMELESS]
+        return sorted(same, key=lambda each: each.not_valid_after_utc, reverse=True)
+
+    def key_opens(self, certificate: x509.Certificate) -> bool:
+        """Return True if the user of this process may use the key of a certificate of this store."""
+        try:
+            with self._key(sha1_thumbprint(certificate)):
+                return True
+        except CertificateError:
+            return False
+
     def _entry(self, found: x509.Certificate, authorities: builtins.list[x509.Certificate]) -> StoreEntry:
         chain = issuers_among(authorities, found)
         try:
@@ -155,15 +205,7 @@ class WindowsStore:
         except NativeError as error:
             raise faults.of_store(error, str(name)) from error
         except UNREADABLE as reason:
-            raise CertificateError(
-                Phrase(
-                    "Certificate {thumbprint} in {store} is damaged or of an unknown kind.",
-                    thumbprint=thumbprint,
-                    store=name,
-                ),
-                advice=Phrase("Make another with 'mail-importer certificates new'."),
-                fault=CertificateFault.UNREADABLE,
-            ) from reason
+            raise _damaged(thumbprint, str(name)) from reason
 
     def _missing(self, thumbprint: str) -> CertificateError:
         other = self._name.other
@@ -227,6 +269,26 @@ class WindowsKey:
     def sign(self, message: bytes) -> bytes:
         """Implement `SigningKey`."""
         return self._store.sign(self._thumbprint, message)
+
+
+def _damaged(thumbprint: str, store: str) -> CertificateError:
+    return CertificateError(
+        Phrase(
+            "Certificate {thumbprint} in {store} is damaged or of an unknown kind.", thumbprint=thumbprint, store=store
+        ),
+        advice=Phrase("Make another with 'mail-importer certificates new'."),
+        fault=CertificateFault.UNREADABLE,
+    )
+
+
+def _names(certificate: x509.Certificate) -> tuple[str, frozenset[str]]:
+    """Its subject and DNS names."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        found = frozenset(name.lower() for name in names.get_values_for_type(x509.DNSName))
+    except (x509.ExtensionNotFound, *UNREADABLE):
+        found = frozenset()
+    return certificate.subject.rfc4514_string(), found
 
 
 def _parsed(der: bytes) -> x509.Certificate | None:

@@ -18,7 +18,7 @@ from console.web.rights import Role
 from console.web.security import Addresses
 from console.web.visit import SESSION_COOKIE
 from graph.certificates import make_self_signed, write_pair
-from receiver.tls import ServerCertificate
+from receiver.tls import PemFiles, ServerCertificate
 from tests.databases import Gateway
 from tests.integration.web.console_site import ConsoleSite, console_site
 
@@ -122,7 +122,7 @@ async def test_the_console_speaks_tls_itself(gateway: Gateway, tmp_path: Path) -
     write_pair(make_self_signed("localhost", now=datetime.now(UTC), days=20, key_bits=2048), tmp_path, "pair")
     pair = tmp_path / "pair.pem"
     expires = ConsoleMetrics(CollectorRegistry()).certificate_expires
-    tls = ServerCertificate(pair, pair, clock=lambda: datetime.now(UTC), expires=expires, role="console")
+    tls = ServerCertificate(PemFiles(pair, pair), clock=lambda: datetime.now(UTC), expires=expires, role="console")
     client = ssl.create_default_context()
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
     async with (

@@ -73,7 +73,8 @@ class World:
 async def all_closed() -> AsyncIterator[None]:
     """Let the servers notice that msal hung up; otherwise the loop would end before their sockets are closed."""
     yield
-    transports: Any = asyncio.get_running_loop()._transports  # type: ignore[attr-defined]  # asyncio has it nowhere else
+    # asyncio has it nowhere else, and on Windows not at all.
+    transports: Any = getattr(asyncio.get_running_loop(), "_transports", {})
     async with asyncio.timeout(5):
         while any(transport._sock is not None for transport in transports.values()):  # noqa: ASYNC110 (nothing else announces it)
             await asyncio.sleep(0.001)

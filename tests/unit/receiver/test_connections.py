@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import sys
 import time
 import warnings
 from collections.abc import AsyncIterator
@@ -24,7 +25,7 @@ from receiver.connections import ConnectionLimits, Connections
 from receiver.intake import IntakeLimits
 from receiver.metrics import ReceiverMetrics
 from receiver.throttled_log import ThrottledLog
-from receiver.tls import ServerCertificate, tls_context
+from receiver.tls import PemFiles, ServerCertificate, tls_context
 from tests.unit.receiver.endpoint import (
     NOW,
     Connection,
@@ -243,6 +244,7 @@ class TestNumber:
             connections.admit((address, 1), drop=lambda address=address: dropped.append(address), close=lambda: None)  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
         assert dropped == ([one] if same else [])
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="there one is answered before the next is accepted")
     async def test_a_burst_of_connections_does_not_pass_the_limit(self, endpoints: Endpoints) -> None:
         """Those that arrive in the same moment are counted, too."""
         endpoint = await endpoints.start(connections=ConnectionLimits(connections=5))
@@ -294,7 +296,9 @@ def _served(
     pair: tuple[Path, Path], metrics: ReceiverMetrics | None = None, clock: _Clock | None = None
 ) -> ServerCertificate:
     metrics = metrics or ReceiverMetrics(CollectorRegistry())
-    return ServerCertificate(*pair, clock=clock or _Clock(), expires=metrics.certificate_expires, poll_seconds=0.02)
+    return ServerCertificate(
+        PemFiles(*pair), clock=clock or _Clock(), expires=metrics.certificate_expires, poll_seconds=0.02
+    )
 
 
 @pytest.fixture
@@ -477,7 +481,7 @@ class TestCertificateInUse:
         """SIGHUP does so between two checks of the files, too."""
         metrics = ReceiverMetrics(CollectorRegistry())
         certificate = ServerCertificate(
-            *pair, clock=lambda: NOW, expires=metrics.certificate_expires, poll_seconds=3600
+            PemFiles(*pair), clock=lambda: NOW, expires=metrics.certificate_expires, poll_seconds=3600
         )
         endpoint = await endpoints.start(tls=certificate)
         new = _make_pair(tmp_path, "two")

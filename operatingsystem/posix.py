@@ -1,0 +1,92 @@
+"""Linux, and other systems with POSIX."""
+
+import contextlib
+import os
+import signal
+import socket
+import stat
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any, Final
+
+if sys.platform == "win32":
+    raise ImportError("operatingsystem.windows is for this system")
+
+import pwd
+import resource
+
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+"""The signals that request a clean stop."""
+PROCESS_FLAGS: Final = 0
+"""`creationflags` of a worker process."""
+
+_NICENESS: Final = 5
+
+
+def user_name() -> str:
+    """The user of this process, or its number where it has no name, as in a container."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+def user_number() -> str:
+    """The number of the user of this process, which names nobody outside of this host."""
+    return str(os.getuid())
+
+
+def others_access(path: str) -> int:
+    """The mode of a file that other users than its owner may read or write, such as 0o644; 0 where they may not.
+
+    Raises:
+        OSError, ValueError: there is no such file.
+    """
+    mode = stat.S_IMODE(os.stat(path).st_mode)  # noqa: PTH116  # a path of SQLite is not to be normalised
+    return mode if mode & 0o077 else 0
+
+
+def interface_language() -> str:
+    """The language of the user's interface where no variable of the environment names one; none here."""
+    return ""
+
+
+def use_utf8(_streams: Iterable[IO[Any]]) -> None:
+    """Write UTF-8 to streams that are no terminal: the locale decides here."""
+
+
+def deepen_backlog(listening: socket.socket, size: int) -> None:
+    """Let the kernel keep so many connections that asyncio has not accepted yet."""
+    with listening.dup() as same:
+        same.listen(size)
+
+
+def become_worker() -> None:
+    """Leave the signals of a stop to the parent, and the processor to other processes first."""
+    # systemd signals all processes of a service to stop, and the parent may wait for this one.
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(_NICENESS)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would be mail
+
+
+def limit_process(cpu_seconds: float, memory_bytes: int) -> None:
+    """Limit computing time from now on, and memory (https://man7.org/linux/man-pages/man2/getrlimit.2.html)."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = int(used.ru_utime + used.ru_stime + cpu_seconds) + 1
+    for kind, wanted in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, memory_bytes)):
+        hard = resource.getrlimit(kind)[1]
+        with contextlib.suppress(ValueError, OSError):  # macOS has no RLIMIT_AS that holds
+            resource.setrlimit(kind, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+
+
+def peak_memory_bytes() -> int:
+    """The most memory that this process has used."""
+    if sys.platform == "linux":
+        # ru_maxrss has the parent's memory in it, of the moment between fork and exec
+        # (https://man7.org/linux/man-pages/man5/proc_pid_status.5.html, VmHWM).
+        status = Path("/proc/self/status").read_text("ascii", "replace")
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
