@@ -51,7 +51,7 @@ class LogFileLimits:
     count: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)  # structlog keeps a lock for each stream
 class LogFile:
     """The file of this process, in the form of a text stream. Safe for threads.
 

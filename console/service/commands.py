@@ -336,10 +336,8 @@ def _start(manager: ServiceManager, named: ServiceName) -> None:
     try:
         manager.start(named.key)
     except ServiceError as exc:
-        if exc.code == SERVICE_ALREADY_RUNNING:
-            tell(Phrase("The service {key} runs already.", key=named.key))
-            return
-        raise
+        if exc.code != SERVICE_ALREADY_RUNNING:
+            raise
     facts = _await(manager, named, lambda state: state in (State.RUNNING, State.STOPPED), _START_SECONDS)
     if facts.state is State.RUNNING:
         tell(Phrase("The service {key} runs.", key=named.key))
