@@ -73,7 +73,7 @@ def service() -> None:
 @service.command(
     epilog=example(
         "mail-importer service install --start",
-        r"mail-importer service install receiver --account CONTOSO\mail$ --metrics-port 9465",
+        r"mail-importer service install receiver --account CONTOSO\mail$",
     )
 )
 @_role

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from console.service import commands, installation, preflight
+from console.service.names import SERVICES
 from console.service.protocol import State
 from tests.doubles.service_manager import StandInServices
+from tests.paths import ROOT
 from tests.unit.console.conftest import Run
 
 CONFIG = Path("mail-importer.toml")
@@ -263,3 +265,9 @@ def test_a_program_that_does_not_run_is_not_installed(
 
 def _missing(*_arguments: object, **_options: object) -> None:
     raise OSError("no such file")
+
+
+def test_the_document_has_each_service() -> None:
+    text = (ROOT / "docs" / "windows-service.md").read_text("utf-8")
+    for named in SERVICES.values():
+        assert f"`{named.key}` | {named.display} |" in text

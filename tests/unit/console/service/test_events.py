@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 
@@ -9,7 +10,9 @@ import pytest
 import structlog
 
 from console import logs
+from console.service import events as events_module
 from console.service.events import Event, EventLog, Severity
+from tests.paths import ROOT
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -77,6 +80,13 @@ def test_ids_are_stable(written: Write, level: str, name: str, number: int, seve
     """docs/windows-service.md has them, and filters of administrators."""
     getattr(log, level)(name)
     assert written() == [Event(number, severity, name)]
+
+
+def test_the_document_has_each_id() -> None:
+    text = (ROOT / "docs" / "windows-service.md").read_text("utf-8")
+    table = dict(re.findall(r"^\| (\d) \| (Information|Warning|Error) \|", text, re.MULTILINE))
+    assert table == dict(zip("12345678", ["Information"] * 3 + ["Warning"] + ["Error"] * 4, strict=True))
+    assert all(f"`{name}`" in text for name in events_module._BY_NAME)
 
 
 def test_other_events_stay_in_the_file(written: Write) -> None:
