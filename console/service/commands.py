@@ -123,6 +123,7 @@ def install(
     """
     manager, named = _administered(), SERVICES[role]
     owner = account_of(account, named)
+    log_file = None if log_file is None else log_file.absolute()
     path = _config_path(config)
     _require_free(manager, named)
     require_shared_place([Path(sys.prefix), Path(sys.base_prefix)], Path.home())

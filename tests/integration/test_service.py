@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,3 +106,25 @@ def test_an_address_in_use_is_a_failure_with_its_reason(serve: Serve) -> None:
         last = service.end()
     assert last["exit_code"] == 1066
     assert "The receiver cannot listen on 127.0.0.1:" in service.event(7)
+
+
+@pytest.mark.usefixtures("_database")
+def test_run_writes_its_logs_to_the_file_of_the_role(fork_server: ForkServer, tmp_path: Path) -> None:
+    """On every system; standard output stays empty then."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAIL_IMPORTER_")}
+    for name, value in (("LOG_FILE", "logs/site.log"), ("RECEIVER_PORT", "0"), ("METRICS_PORT", "0")):
+        environment[f"MAIL_IMPORTER_{name}"] = value
+    log = tmp_path / "logs" / "site-receiver.log"
+    with (tmp_path / "stdout").open("w+") as output:
+        process = fork_server.start(
+            "-m", "console", "run", "receiver", env=environment, cwd=tmp_path, stdout=output, stderr=output
+        )
+        deadline = time.monotonic() + 30
+        while not (log.exists() and "roles_started" in log.read_text()):
+            assert time.monotonic() < deadline, (tmp_path / "stdout").read_text()
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait(15) == 0
+    assert "roles_stopped" in log.read_text()
+    assert (tmp_path / "stdout").read_text() == ""
