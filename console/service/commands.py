@@ -87,7 +87,7 @@ def service() -> None:
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="File of the settings, also without this variable. Default: the one that this command reads.",
+    help="File of the settings. Default: the one that this command reads.",
 )
 @click.option(
     "--log-file",
@@ -231,15 +231,15 @@ _START_LABELS: Final = {
     "disabled": Phrase("disabled"),
 }
 _COLUMNS: Final = (
-    Column("role", Phrase("role")),
-    Column("service", Phrase("service"), whole=True),
-    Column("state", Phrase("state"), show=lambda state: _STATE_LABELS[state], priority=3),
-    Column("account", Phrase("account"), priority=1),
-    Column("start", Phrase("start"), show=lambda start: _START_LABELS.get(start, "–")),
-    Column("pid", Phrase("PID"), right=True),
-    Column("exit_code", Phrase("exit code"), right=True, priority=2),
+    Column("role", Phrase("Role")),
+    Column("service", Phrase("Service"), whole=True),
+    Column("state", Phrase("State"), show=lambda state: _STATE_LABELS[state], priority=3),
+    Column("account", Phrase("Account"), priority=1),
+    Column("start", Phrase("Start"), show=lambda start: _START_LABELS.get(start, "–")),
+    Column("pid", Phrase("Process"), right=True),
+    Column("exit_code", Phrase("Exit code"), right=True, priority=2),
 )
-_DETAILS: Final = (Column("advice", Phrase("next step")),)
+_DETAILS: Final = (Column("advice", Phrase("What to do")),)
 
 
 def _row(named: ServiceName, facts: ServiceFacts | None) -> dict[str, Any]:
