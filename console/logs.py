@@ -3,8 +3,8 @@
 import functools
 import logging
 import re
-from collections.abc import Mapping
-from typing import Final, Literal, TextIO
+from collections.abc import Callable, Mapping
+from typing import IO, Any, Final, Literal, Protocol, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -25,23 +25,49 @@ _SECRET_TEXT: Final = re.compile(
     r"|\b(?:PWD|Password|SharedAccessKey|client_assertion)\s*=\s*[^;&\s]+",
     re.IGNORECASE,
 )
+LogObserver = Callable[[Mapping[str, Any]], None]
+"""Receives each event that is logged, without secrets; must neither block nor raise."""
+
 _DEEPEST: Final = 5
 _OUR_HANDLER: Final = "mail-importer"
 
 
-def configure(stream: TextIO, log_format: Literal["json", "console"] | None = None) -> None:
-    """Send all logs of this process to `stream`, from now on.
+class LogStream(Protocol):
+    """The part of a text stream that logs need."""
+
+    def write(self, text: str, /) -> object:
+        """Write lines."""
+        ...
+
+    def flush(self) -> None:
+        """Hand them to the system."""
+        ...
+
+    def isatty(self) -> bool:
+        """Return True for a terminal."""
+        ...
+
+
+def configure(
+    stream: LogStream,
+    log_format: Literal["json", "console"] | None = None,
+    *,
+    observer: LogObserver | None = None,
+) -> None:
+    """Send all logs of this process to `stream`, from now on, and to `observer` as well.
 
     `log_format` None: `console` when `stream` is a terminal, else `json`. Library records of `logging` are emitted in
     the same form, from WARNING up. May be called again: the last call counts.
     """
     as_json = log_format == "json" or (log_format is None and not stream.isatty())
-    rendering = _as_json() if as_json else _for_people(coloured(stream))
+    rendering = _as_json() if as_json else _for_people(coloured(cast("IO[Any]", stream)))
+    if observer is not None:
+        rendering.insert(0, _observing(observer))
     structlog.configure(
         processors=[*_shared(), *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         context_class=dict,
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", stream)),
         cache_logger_on_first_use=False,  # existing loggers must follow
     )
     handler = logging.StreamHandler(stream)
@@ -61,6 +87,14 @@ def discard() -> None:
     structlog.configure(processors=[_drop], wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     _send_library_records_to(logging.NullHandler())
     logging.captureWarnings(True)
+
+
+def _observing(observer: LogObserver) -> Processor:
+    def observe(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001  # the signature is structlog's
+        observer(event)
+        return event
+
+    return observe
 
 
 def _drop(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001  # the signature is structlog's

@@ -7,7 +7,6 @@ imports of other commands. Commands read the settings themselves: help works whe
 import gc
 import importlib
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from gettext import gettext
@@ -17,6 +16,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from console import terminal
+from console.expected_errors import is_expected
 from console.translation import language
 from console.translation.help import Group
 from operatingsystem import use_utf8
@@ -46,6 +46,7 @@ class LazyCommand:
 COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "demo": LazyCommand("console.demo.commands:demo", "Show the whole pipeline at work on this machine."),
     "run": LazyCommand("console.run:run", "Run all roles, or one of them, until stopped."),
+    "service": LazyCommand("console.service.commands:service", "Install and control the Windows service."),
     "config": LazyCommand("console.config.commands:config", "Show and check the settings, and write a file of them."),
     "db": LazyCommand("console.db.commands:db", "Bring the schema of the gateway database up to date."),
     "status": LazyCommand("console.status.commands:status", "Show the state of the whole installation."),
@@ -68,14 +69,6 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "completion": LazyCommand("console.completion:completion", "Complete commands and account names in a shell."),
     "simulator": LazyCommand("console.demo.simulator:simulator", "Simulate Microsoft Graph, to try things."),
 }
-
-_EXPECTED: Final = (
-    ("db.errors", "DatabaseError"),
-    ("bus.errors", "QueueError"),
-    ("graph.errors", "GraphError"),
-    ("hostfaults", "HostFault"),
-)
-"""The roots of the errors whose text is written for an operator."""
 
 
 class LazyGroup(Group):
@@ -128,15 +121,9 @@ class LazyGroup(Group):
         try:
             return super().invoke(ctx)
         except Exception as exc:
-            if _is_expected(exc):
+            if is_expected(exc):
                 raise click.ClickException(language.reason_of(exc)) from exc
             raise
-
-
-def _is_expected(exc: Exception) -> bool:
-    # Only a module that is loaded can have raised: no need to load the others, which takes time.
-    roots = [vars(sys.modules[module])[name] for module, name in _EXPECTED if module in sys.modules]
-    return isinstance(exc, tuple(roots))
 
 
 def _speak(context: click.Context, _parameter: click.Parameter, given: str | None) -> None:

@@ -3,20 +3,26 @@
 import asyncio
 import ssl
 import sys
-from contextlib import AsyncExitStack
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack, closing, nullcontext
+from typing import Any
 
 import click
 
 from console import logs
 from console.invocation import example
+from console.log_file import LogFile, LogFileLimits, LogFileUnavailable, reserve_log_file
 from console.metrics_endpoint import MetricsUnavailable
 from console.output import failure
-from console.settings import Settings
+from console.settings import Settings, SettingsError
 from console.settings_sources import load_settings
 from console.translation.help import Group
+from console.wiring.clock import utc_now
 from console.wiring.process import run_until_signalled
-from console.wiring.roles import ALL, ConsoleContext, ConsoleUnavailable, run_roles
+from console.wiring.roles import ALL, ConsoleContext, ConsoleUnavailable, Started, run_roles
 from db.queries.processes import CONSOLE, DELIVERY, PROCESSOR, RECEIVER, SUBSCRIPTIONS
+from hostfaults import host_fault_of
 from phrases import Phrase
 
 
@@ -25,7 +31,8 @@ def run() -> None:
     """Run all roles, or one of them, until stopped.
 
     SIGTERM stops cleanly: no new work is begun, what is in flight is finished or abandoned. SIGHUP makes the receiver
-    and the web console read their TLS certificates again. Logs go to standard output.
+    and the web console read their TLS certificates again. Logs go to standard output, or to the file of the setting
+    log_file.
     """
 
 
@@ -74,11 +81,73 @@ async def start_console(settings: Settings, context: ConsoleContext, resources: 
 
 def _run(*roles: str) -> None:
     settings = load_settings()
-    logs.configure(sys.stdout, settings.log_format)
-    reload = asyncio.Event()
+    file = open_log_file(settings, roles)
+    with nullcontext() if file is None else closing(file):
+        logs.configure(sys.stdout if file is None else file, settings.log_format)
+        reload = asyncio.Event()
+        serve(settings, roles, lambda work: run_until_signalled(work, reload=reload), reload=reload)
+
+
+def _print_log_fault(error: OSError) -> None:
+    if sys.stderr is not None:  # a service of Windows has none
+        sys.stderr.write(f"log_file cannot be written: {error.strerror or error}; work continues without it\n")
+
+
+def open_log_file(
+    settings: Settings, roles: tuple[str, ...], on_fault: Callable[[OSError], None] = _print_log_fault
+) -> LogFile | None:
+    """The log file of a process with these roles, open; None without the setting.
+
+    Raises:
+        SettingsError: it cannot be written, for a reason that is no fault of the host, such as a full disk.
+    """
+    if settings.log_file is None:
+        return None
+    limits = LogFileLimits(settings.log_file_mb * 1024 * 1024, settings.log_file_count)
+    role = roles[0] if len(roles) == 1 else None
     try:
-        run_until_signalled(
-            lambda stop: run_roles(settings, roles, stop, reload=reload, start_console=start_console), reload=reload
+        return reserve_log_file(
+            settings.log_file, role, limits, clock=utc_now, monotonic=time.monotonic, on_fault=on_fault
+        )
+    except LogFileUnavailable as exc:
+        reason = Phrase("log_file: 32 processes of this host write to {path} already.", path=settings.log_file)
+        raise SettingsError(reason) from exc
+    except OSError as exc:
+        if host_fault_of(exc) is not None:
+            on_fault(exc)
+            return None
+        raise SettingsError(
+            Phrase(
+                "log_file: {path} cannot be written: {why}. Name another file, or give the account of this process the "
+                "right to write there.",
+                path=settings.log_file,
+                why=exc.strerror or exc,
+            )
+        ) from exc
+
+
+Work = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
+
+def serve(
+    settings: Settings,
+    roles: tuple[str, ...],
+    run_until_stopped: Callable[[Work], None],
+    *,
+    reload: asyncio.Event | None = None,
+    on_started: Callable[[Started], None] = lambda _started: None,
+) -> None:
+    """Run the roles by `run_until_stopped`, and explain to an operator an address or a file that they cannot use.
+
+    Raises:
+        click.ClickException: that explanation.
+        SettingsError, DatabaseError: as `run_roles` raises them.
+    """
+    try:
+        run_until_stopped(
+            lambda stop: run_roles(
+                settings, roles, stop, reload=reload, on_started=on_started, start_console=start_console
+            )
         )
     except MetricsUnavailable as exc:
         address = f"{settings.metrics_host}:{settings.metrics_port}"

@@ -53,6 +53,7 @@ _MAX_REPEAT_HOURS: Final = 365 * 24
 # A content is one value, of which no database accepts more than 2 GB.
 _MAX_MEGABYTES: Final = 2_000
 _MAX_CONNECTIONS: Final = 1000
+_MAX_LOG_FILES: Final = 1000
 _MAX_BODY_MEGABYTES: Final = 4
 _MAX_IDLE_MINUTES: Final = 24 * 60
 _MAX_SESSION_HOURS: Final = 7 * 24
@@ -259,6 +260,13 @@ class Settings(BaseModel):
     """Keep the whole MIME of each message (`tblEmailOriginal`, gzip); one more call of Graph a message."""
     log_format: Literal["json", "console"] | None = None
     """`json` or `console`; none: `json` when the logs do not go to a terminal."""
+    log_file: Path | None = None
+    """File for the logs of `run` and of a Windows service, rotated by size; none: standard output. A process of one
+    role adds its name: `mail-importer-receiver.log`."""
+    log_file_mb: Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=_MAX_MEGABYTES)] = 20
+    """MiB of the log file at which it is rotated, 2,000 at most."""
+    log_file_count: Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=_MAX_LOG_FILES)] = 10
+    """Rotated log files that each process keeps beside the current one, 1,000 at most."""
 
     @field_validator("database_schema")
     @classmethod

@@ -1,6 +1,7 @@
 """The process of a role: signals, its end within a bound, and the garbage collector."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -42,33 +43,64 @@ def run_until_signalled(
     names the tasks that kept it (`stop_overdue`).
     """
 
-    async def with_signals() -> None:
-        stop = asyncio.Event()
+    def listen(request_stop: Callable[[str], None]) -> None:
         loop = asyncio.get_running_loop()
-        watchdog = threading.Timer(stop_seconds, _end_overdue, [loop, stop_seconds])
-        watchdog.daemon = True
 
-        def tell(number: int, _frame: object = None) -> None:
-            log.info("stop_requested", signal=signal.Signals(number).name)
-            if not watchdog.is_alive():
-                watchdog.start()
-            loop.call_soon_threadsafe(stop.set)
+        def stop(number: int, _frame: object = None) -> None:
+            request_stop(signal.Signals(number).name)
 
         for number in STOP_SIGNALS:
             try:
-                loop.add_signal_handler(number, tell, number)
+                loop.add_signal_handler(number, stop, number)
             except NotImplementedError:  # Windows
-                signal.signal(number, tell)
+                signal.signal(number, stop)
         if reload is not None and hasattr(signal, "SIGHUP"):
             loop.add_signal_handler(signal.SIGHUP, reload.set)
+
+    run_until_requested(work, listen, stop_seconds=stop_seconds, on_overdue=lambda: os._exit(_STOP_OVERDUE))
+
+
+def run_until_requested(
+    work: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
+    listen: Callable[[Callable[[str], None]], None],
+    *,
+    on_overdue: Callable[[], None],
+    stop_seconds: float = _STOP_SECONDS,
+) -> None:
+    """Run `work` with an event that a request to stop sets.
+
+    `listen` is called in the event loop, with a function that any thread may call with the name of a request, also
+    several times. `on_overdue` is called on another thread where `work` does not end within `stop_seconds` after the
+    first request; it ends the process.
+    """
+
+    async def until_requested() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        watchdog = threading.Timer(stop_seconds, _end_overdue, [loop, stop_seconds, on_overdue])
+        watchdog.daemon = True
+        starting = threading.Lock()
+
+        def begin_stop(name: str) -> None:
+            log.info("stop_requested", signal=name)
+            stop.set()
+
+        def request_stop(name: str) -> None:
+            if starting.acquire(blocking=False):  # never released: the first request
+                watchdog.start()
+            # Not logged here: a handler of Windows interrupts this thread, which may hold the lock of the log.
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(begin_stop, name)
+
+        listen(request_stop)
         await work(stop)
 
-    run_async(with_signals())
+    run_async(until_requested())
 
 
-def _end_overdue(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+def _end_overdue(loop: asyncio.AbstractEventLoop, seconds: float, on_overdue: Callable[[], None]) -> None:
     """On a thread of its own, as the event loop itself may be blocked."""
     names = sorted(task.get_name() for task in asyncio.all_tasks(loop))
     threads = sorted(thread.name for thread in threading.enumerate())
     log.critical("stop_overdue", seconds=seconds, tasks=names[:20], threads=threads[:20])
-    os._exit(_STOP_OVERDUE)
+    on_overdue()

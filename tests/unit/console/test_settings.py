@@ -65,6 +65,8 @@ def test_defaults_are_those_of_the_contract() -> None:
         "attachment_limit_mb": 150,
         "message_limit_mb": 150,
         "keep_mime": False,
+        "log_file_mb": 20,
+        "log_file_count": 10,
     }
 
 
@@ -124,6 +126,7 @@ def test_settings_that_have_no_default_are_none() -> None:
         "certificate_password",
         "ca_bundle",
         "log_format",
+        "log_file",
         "alerts",
         "alert_language",
         "alert_quiet",
