@@ -7,6 +7,7 @@ imports of other commands. Commands read the settings themselves: help works whe
 import gc
 import importlib
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from gettext import gettext

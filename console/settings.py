@@ -428,6 +428,7 @@ def _require_token_sign_in(info: ValidationInfo) -> None:
     if reason is not None:
         raise ValueError(Phrase("is set and database_url {reason}", reason=reason))
 
+
 def names_windows_store(certificate: Path | None) -> bool:
     """Return True for a certificate of a Windows store, such as `windows:LocalMachine/My/THUMBPRINT`."""
     return certificate is not None and str(certificate).lower().startswith("windows:")

@@ -3,10 +3,7 @@
 import contextlib
 import os
 import sqlite3
-import stat
 from collections.abc import Callable, Iterator, Sequence
-
-from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 

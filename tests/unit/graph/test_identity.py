@@ -16,7 +16,7 @@ from graph.token import TokenSource
 from simulator.simulator import Simulator
 from tests.doubles.listeners import Proxy
 from tests.doubles.managed_identity import CLIENT_ID, ManagedIdentityHost, managed_identity_host
-from tests.unit.graph.conftest import Clock
+from tests.doubles.scripted_graph import Clock
 
 BUS = "https://servicebus.azure.net"
 MAILBOX = "mailbox laboratory"
