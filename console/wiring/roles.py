@@ -28,6 +28,7 @@ from console.wiring.health import watch_database, watch_heartbeat, watch_loops, 
 from console.wiring.host import host_name, process_name, program_version
 from console.wiring.process import freeze_gc
 from console.wiring.queue import open_queue
+from console.wiring.systemd import ServiceManager
 from console.wiring.telemetry import telemetry_of
 from db.engine import Database
 from db.heartbeat import Heartbeat
@@ -122,6 +123,7 @@ async def run_roles(
             console_port = await wiring.start_console(roles, start_console, stop, reload or asyncio.Event(), resources)
         if certificate is not None:
             works.append((RECEIVER, certificate.watch(stop, reload or asyncio.Event())))
+        works.append(("service manager", wiring.attend(stop)))  # last: systemd learns of what was started
         running = {name: asyncio.create_task(work) for name, work in works}
         shown = settings.shown_database_url if _needs_database(settings, roles) else None
         log.info("roles_started", roles=list(roles), database=shown, queue=settings.queue)
@@ -239,6 +241,10 @@ class _Wiring:
             database=self._gateway,
             heartbeat=self._heartbeat,
         )
+
+    async def attend(self, stop: asyncio.Event) -> None:
+        """Report to systemd, if it runs this process, until `stop` is set."""
+        await ServiceManager.of(os.environ, process_id=os.getpid()).attend(self._pulse, stop)
 
     def open_telemetry(self, roles: tuple[str, ...], resources: AsyncExitStack) -> None:
         """Send traces and metrics, if the variables of OpenTelemetry ask for it."""

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from bus.servicebus.connection import ServiceBusAddress
+from console.main import cli
 from console.settings import Settings
 from tests.paths import ROOT
 from tests.system_packages import without_system_package
@@ -87,7 +89,7 @@ def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         without_system_package("systemd")
     installed = Path(sys.executable).with_name("mail-importer")
-    copy = tmp_path / unit.name
+    copy = tmp_path / unit.name.replace("@.", "@400d.")
     copy.write_text(unit.read_text("utf-8").replace("/opt/mail-importer/bin/mail-importer", str(installed)), "utf-8")
     found = subprocess.run(["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout + found.stderr) == (0, "")
@@ -106,7 +108,7 @@ def test_systemd_finds_the_unit_well_protected(unit: Path) -> None:
 def test_there_is_a_unit_for_each_role() -> None:
     """One host, or one role of several hosts."""
     commands = {line for unit in _UNITS for line in unit.read_text("utf-8").splitlines() if "ExecStart=" in line}
-    assert {command.split("mail-importer run ")[1] for command in commands} == {
+    assert {command.split("mail-importer run ")[1] for command in commands if " run " in command} == {
         "all",
         "receiver",
         "processor",
@@ -114,6 +116,21 @@ def test_there_is_a_unit_for_each_role() -> None:
         "delivery",
         "console",
     }
+
+
+@pytest.mark.parametrize("timer", sorted((_DEPLOY / "systemd").glob("*.timer")), ids=lambda timer: timer.name)
+def test_a_timer_starts_a_purge_that_does_not_prompt(timer: Path) -> None:
+    """It is enabled by the administrator alone, with an age."""
+    unit = timer.with_suffix(".service").read_text("utf-8")
+    (words,) = [shlex.split(line) for line in unit.splitlines() if line.startswith("ExecStart=")]
+    given = [word.replace("%i", "400d").replace("%n", timer.name) for word in words[1:]]
+    found = CliRunner().invoke(cli, [*given, "--help"])
+    assert found.exit_code == 0, found.output
+    assert "--yes" in given
+    if shutil.which("systemd-analyze") is None:
+        without_system_package("systemd")
+    (when,) = re.findall(r"^OnCalendar=(.+)$", timer.read_text("utf-8"), re.MULTILINE)
+    subprocess.run(["systemd-analyze", "calendar", when], capture_output=True, check=True)
 
 
 # The image
