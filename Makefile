@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Most tests wait for something: more of them at once than the machine has cores.
-WORKERS ?= 6
+WORKERS ?= 7
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: demo test quick check lint audit bench messages dictionary licences screenshots lock sbom dist chart clean

@@ -34,17 +34,6 @@ MADE_BY_THE_CHART: Final = frozenset(
     {"metrics_host", "metrics_port", "receiver_host", "receiver_port", "console_host", "console_port"}
 )
 """Settings that ports, probes and services depend on."""
-_CREDENTIAL: Final[dict[str, Any]] = {
-    "type": "string",
-    "enum": ["certificate", "managed_identity", "workload_identity"],
-}
-COMING: Final[dict[str, dict[str, Any]]] = {
-    "database_credential": _CREDENTIAL,
-    "graph_credential": _CREDENTIAL,
-    "servicebus_credential": _CREDENTIAL,
-    "managed_identity_client_id": {"type": "string"},
-}
-"""Settings that the chart knows already and the product does not have yet."""
 _PLAIN_URL: Final = r"^[a-z+]+://([^:@/]*@)?[^@]*$"
 _KEY: Final = re.compile(r"^( *)([A-Za-z]\w*):")
 _DOCUMENTED: Final = "# -- "
@@ -71,7 +60,6 @@ def settings_schema() -> dict[str, Any]:
         for name, field in Settings.model_json_schema()["properties"].items()
         if name not in SECRET | MADE_BY_THE_CHART
     }
-    found = {name: each for name, each in COMING.items() if name not in found} | found
     found["database_url"]["pattern"] = _PLAIN_URL
     properties = {
         name: each | ({"description": texts[name]} if name in texts else {}) for name, each in sorted(found.items())
