@@ -44,8 +44,6 @@ from db.connection import Isolation
 from phrases import Phrase
 
 PREFIX: Final = "MAIL_IMPORTER_"
-Credential = Literal["certificate", "managed_identity", "workload_identity"]
-"""What signs in to a service of Microsoft."""
 
 _MAX_SWEEP_SECONDS: Final = 7 * 24 * 3600
 _MAX_TRACE_DAYS: Final = 100 * 365
@@ -67,28 +65,18 @@ class Cloud:
     authority_url: str
     database_resource: str
     """The resource of tokens for Azure SQL."""
-    exchange_audience: str = "api://AzureADTokenExchange"
-    """The audience of tokens that vouch for an application."""
 
 
 # https://learn.microsoft.com/graph/deployments
 # https://learn.microsoft.com/azure/azure-sql/database/authentication-aad-overview
-# https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
 _PUBLIC_SQL: Final = "https://database.windows.net"
 _US_SQL: Final = "https://database.usgovcloudapi.net"
 _CHINA_SQL: Final = "https://database.chinacloudapi.cn"
-_US_EXCHANGE: Final = "api://AzureADTokenExchangeUSGov"
-_CHINA_EXCHANGE: Final = "api://AzureADTokenExchangeChina"
 CLOUDS: Final[Mapping[str, Cloud]] = {
     "global": Cloud("https://graph.microsoft.com", "https://login.microsoftonline.com", _PUBLIC_SQL),
-    "usgov": Cloud("https://graph.microsoft.us", "https://login.microsoftonline.us", _US_SQL, _US_EXCHANGE),
-    "dod": Cloud("https://dod-graph.microsoft.us", "https://login.microsoftonline.us", _US_SQL, _US_EXCHANGE),
-    "china": Cloud(
-        "https://microsoftgraph.chinacloudapi.cn",
-        "https://login.partner.microsoftonline.cn",
-        _CHINA_SQL,
-        _CHINA_EXCHANGE,
-    ),
+    "usgov": Cloud("https://graph.microsoft.us", "https://login.microsoftonline.us", _US_SQL),
+    "dod": Cloud("https://dod-graph.microsoft.us", "https://login.microsoftonline.us", _US_SQL),
+    "china": Cloud("https://microsoftgraph.chinacloudapi.cn", "https://login.partner.microsoftonline.cn", _CHINA_SQL),
 }
 
 
@@ -124,11 +112,6 @@ class Settings(BaseModel):
     """Seconds for a sign-in, and for a wait for a free connection, 3,600 at most."""
     database_isolation: Isolation = "READ COMMITTED"
     """Isolation level of transactions; any that the server has."""
-    managed_identity_client_id: Text | None = None
-    """Client id of the user-assigned managed identity that signs in; none: the system-assigned one of the host."""
-    database_credential: Credential = "certificate"
-    """Sign-in to Azure SQL with Entra: `certificate` (with the next three), `managed_identity` of the host, or
-    `workload_identity`, a token file of the host (`AZURE_FEDERATED_TOKEN_FILE`)."""
     database_tenant_id: Text | None = None
     """With the next two: the application that signs in to the database by certificate (Entra)."""
     database_client_id: Text | None = None
@@ -145,9 +128,6 @@ class Settings(BaseModel):
     """Name of the queue in the namespace."""
     servicebus_transport: Literal["amqp", "websockets"] = "amqp"
     """`amqp` (port 5671), or `websockets` (port 443, through `HTTPS_PROXY`)."""
-    servicebus_credential: Credential = "certificate"
-    """Sign-in to the namespace: `certificate` (with the next three), `managed_identity`, `workload_identity`, as
-    `database_credential`."""
     servicebus_tenant_id: Text | None = None
     """With the next two: the application that signs in to the namespace."""
     servicebus_client_id: Text | None = None
@@ -235,9 +215,6 @@ class Settings(BaseModel):
     `windows:CurrentUser/My`."""
     certificate_password: SecretStr | None = None
     """Password of the encrypted files in the store."""
-    graph_credential: Credential = "certificate"
-    """What signs in the applications of the accounts: `certificate`, the one that each account names;
-    `managed_identity` or `workload_identity` of the host, which each application trusts by a federated credential."""
     cloud: Literal["global", "usgov", "dod", "china"] = "global"
     """`global`, `usgov`, `dod`, `china`: sets the next two."""
     graph_url: PublicOrigin = Field(default_factory=lambda data: CLOUDS[data["cloud"]].graph_url)
@@ -282,29 +259,9 @@ class Settings(BaseModel):
             raise ValueError(Phrase("SNAPSHOT is a level of SQL Server; PostgreSQL calls it REPEATABLE READ"))
         return isolation
 
-    @field_validator("database_credential")
-    @classmethod
-    def _opens_database(cls, credential: Credential, info: ValidationInfo) -> Credential:
-        if credential != "certificate" and "database_url" in info.data:
-            _require_token_sign_in(info)
-        return credential
-
-    @field_validator("database_tenant_id", "database_client_id", "database_thumbprint")
-    @classmethod
-    def _fits_credential(cls, value: str | None, info: ValidationInfo) -> str | None:
-        role, _, name = (info.field_name or "").partition("_")
-        credential = info.data.get(f"{role}_credential")
-        if value is not None and (
-            credential == "managed_identity" or (credential == "workload_identity" and name == "thumbprint")
-        ):
-            raise ValueError(Phrase("is set and {role}_credential is {credential!r}", role=role, credential=credential))
-        return value
-
     @field_validator("database_thumbprint")
     @classmethod
     def _signs_in_to_database(cls, thumbprint: str | None, info: ValidationInfo) -> str | None:
-        if info.data.get("database_credential") != "certificate":
-            return thumbprint
         three = {name: info.data.get(name) for name in ("database_tenant_id", "database_client_id")}
         three["database_thumbprint"] = thumbprint
         missing = [name for name, value in three.items() if value is None and name in {*info.data, info.field_name}]
@@ -314,7 +271,11 @@ class Settings(BaseModel):
             raise ValueError(
                 Phrase("{three} go together; not set: {missing}", three=", ".join(three), missing=", ".join(missing))
             )
-        _require_token_sign_in(info)
+        if _backend(info) != "mssql":
+            raise ValueError(Phrase("is set and database_url is not of SQL Server, to which it would sign in"))
+        reason = sqlserver.token_refusal(make_url(info.data["database_url"].get_secret_value()))
+        if reason is not None:
+            raise ValueError(Phrase("is set and database_url {reason}", reason=reason))
         return thumbprint
 
     @field_validator("servicebus_namespace")
@@ -329,8 +290,6 @@ class Settings(BaseModel):
     @field_validator("servicebus_tenant_id", "servicebus_client_id", "servicebus_thumbprint")
     @classmethod
     def _signs_in(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if info.data.get("servicebus_credential") != "certificate":
-            return cls._fits_credential(value, info)
         if value is None and info.data.get("servicebus_namespace") and not info.data["servicebus_connection_string"]:
             raise ValueError(Phrase("is not set; servicebus_namespace needs it to sign in with a certificate"))
         return value
@@ -418,15 +377,6 @@ class Settings(BaseModel):
     def shown_database_url(self) -> str:
         """The database URL for output and logs: without password, and without options, which may hold one, too."""
         return make_url(self.database_url.get_secret_value()).set(query={}).render_as_string(hide_password=True)
-
-
-def _require_token_sign_in(info: ValidationInfo) -> None:
-    """Refuse a setting that signs in with Entra, where the database is none that accepts it."""
-    if _backend(info) != "mssql":
-        raise ValueError(Phrase("is set and database_url is not of SQL Server, to which it would sign in"))
-    reason = sqlserver.token_refusal(make_url(info.data["database_url"].get_secret_value()))
-    if reason is not None:
-        raise ValueError(Phrase("is set and database_url {reason}", reason=reason))
 
 
 def names_windows_store(certificate: Path | None) -> bool:

@@ -33,11 +33,6 @@ _ASSERTION: Final = Phrase(
     "The signed assertion was not accepted: check that the account's client id is that of the application to which "
     "the certificate was uploaded, and that authority_url is the sign-in service's own address."
 )
-_FEDERATION: Final = Phrase(
-    "The application does not trust the identity of this host: add a federated credential with exactly this issuer, "
-    "subject and audience to the application registration (Certificates & secrets, Federated credentials); a new one "
-    "takes some minutes to work."
-)
 _USER: Final = Phrase(
     "The answer speaks of a user sign-in, which this product never does: check that the client id belongs to an "
     "application registration."
@@ -70,10 +65,6 @@ _ADVICE: Final[dict[int, Phrase]] = {
     700021: _ASSERTION,
     700023: _ASSERTION,
     50027: _ASSERTION,
-    70021: _FEDERATION,
-    700211: _FEDERATION,
-    700212: _FEDERATION,
-    700213: _FEDERATION,
     7000215: _WRONG_CREDENTIAL,
     7000222: _WRONG_CREDENTIAL,
     7000218: _WRONG_CREDENTIAL,

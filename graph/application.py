@@ -1,10 +1,6 @@
 """An application registration, which signs in with its certificate."""
 
 from dataclasses import dataclass
-from typing import Final
-
-NO_CERTIFICATE: Final = "none"
-"""The thumbprint of an account that names no certificate, since the identity of the host vouches for it."""
 
 
 @dataclass(frozen=True, slots=True)

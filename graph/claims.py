@@ -6,7 +6,7 @@ from typing import Any, Final
 import jwt
 
 _TOLD: Final = frozenset(
-    {"aud", "iss", "sub", "tid", "appid", "app_displayname", "oid", "roles", "idtyp", "ver", "iat", "nbf", "exp"}
+    {"aud", "iss", "tid", "appid", "app_displayname", "oid", "roles", "idtyp", "ver", "iat", "nbf", "exp"}
 )
 
 

@@ -6,7 +6,7 @@ and certificates; tokens renewed before they expire; failures cached for a momen
 not become a flood of sign-ins.
 
 An account may name two certificates, the *current* and the *next*: when one is unusable, the other is used until it
-fails in turn. Where the host has an identity of its own (`identity.py`), it vouches for the application instead.
+fails in turn.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from availability import Availability, Service
 from graph import aadsts
 from graph.application import Application
 from graph.assertion import client_assertion
-from graph.certificates import Certificate, SigningKey, check_usable, normalise_thumbprint
+from graph.certificates import Certificate, check_usable, normalise_thumbprint
 from graph.errors import (
     AccountError,
     CertificateError,
@@ -38,7 +38,6 @@ from graph.errors import (
     GraphUnavailable,
     SignInRefused,
 )
-from graph.identity import ManagedIdentity, Voucher
 from graph.msal_replay import Answer, Exchange, NextRequest, Replay, Request, send
 from graph.responses import retry_after_seconds, sanitize
 from graph.transport import connection_fault_of, load_roots, session_for, tls_context
@@ -86,7 +85,7 @@ class _Held:
 
     token: str = field(repr=False)
     thumbprint: str
-    """The thumbprint of the certificate it was obtained with, normalised; empty: with none."""
+    """The thumbprint of the certificate it was obtained with, normalised."""
     obtained: float
     refresh_at: float
     expires: float
@@ -116,8 +115,6 @@ class TokenSource:
         monotonic: seconds, for the life of tokens.
         now: aware time, for the validity of certificates and assertions.
         availability: learns of answers of the sign-in service, and of failures to get one.
-        voucher: vouches for each application instead of its certificate.
-        managed_identity: gets the tokens itself, for a service that knows it; applications are not signed in.
 
     Raises:
         ValueError: `ca_bundle` cannot be read.
@@ -138,15 +135,11 @@ class TokenSource:
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         availability: Availability | None = None,
-        voucher: Voucher | None = None,
-        managed_identity: ManagedIdentity | None = None,
     ) -> None:
         self._availability = availability
-        self._voucher = voucher
-        self._managed_identity = managed_identity
         self._certificates = certificates
         self._authority_url = authority_url.rstrip("/")
-        self._resource = graph_url.rstrip("/")
+        self._scope = f"{graph_url.rstrip('/')}/.default"
         self._ca_bundle = ca_bundle
         self._tls = tls_context(ca_bundle)
         self._timeouts = (connect_seconds, read_seconds)
@@ -257,10 +250,10 @@ class TokenSource:
         """Return the normalised thumbprint of the certificate with which the mailbox's token was obtained.
 
         None while no token is held: before the first call, after the last one has expired, and when the account's
-        thumbprints have changed since; and always where no certificate signs in.
+        thumbprints have changed since.
         """
         held = self._held.get(_key(application))
-        return (held.thumbprint or None) if held is not None and self._monotonic() < held.expires else None
+        return held.thumbprint if held is not None and self._monotonic() < held.expires else None
 
     def _lock(self, key: _Key) -> asyncio.Lock:
         lock = self._locks.get(key)
@@ -306,12 +299,6 @@ class TokenSource:
 
     async def _signed_in(self, application: Application, key: _Key) -> _Held:
         """Sign in with the certificate that worked last, then with the other if that one is at fault."""
-        if self._managed_identity is not None:
-            began = self._monotonic()
-            obtained = await self._managed_identity.token(self._resource, str(application))
-            return _held(obtained.token, "", began, obtained.seconds)
-        if self._voucher is not None:
-            return await self._sign_in(application)
         first = self._serving.get(key, key.thumbprints[0])
         other = next((thumbprint for thumbprint in key.thumbprints if thumbprint != first), None)
         try:
@@ -343,20 +330,23 @@ class TokenSource:
         """Sign in once: msal on a thread, called again with each response; the network in the event loop."""
         talk = Exchange()
         async with self._of_tenant(application.tenant_id), self._session() as session:
-            if self._voucher is None:
-                certificate = await self._on_thread(application, self._usable_certificate, application)
-            else:
-                certificate, talk.assertion = None, await self._voucher.assertion(str(application))
+            certificate = await self._on_thread(application, self._usable_certificate, application)
             began = self._monotonic()
             answer = await self._on_thread(application, self._ask, application, certificate, talk)
             while isinstance(answer, Request):
                 talk.answers.append(await self._answer(session, application, answer))
                 answer = await self._on_thread(application, self._ask, application, certificate, talk)
         if "access_token" not in answer:
-            _refuse(application, answer, talk, by_certificate=certificate is not None)
+            _refuse(application, answer, talk)
         life = float(answer.get("expires_in") or _USUAL_LIFE_SECONDS)
-        thumbprint = "" if certificate is None else certificate.thumbprint
-        return _held(str(answer["access_token"]), thumbprint, began, life)
+        early = min(_EARLY_SECONDS, life / 2)
+        return _Held(
+            token=str(answer["access_token"]),
+            thumbprint=certificate.thumbprint,
+            obtained=began,
+            refresh_at=began + life - early,
+            expires=began + life,
+        )
 
     def _of_tenant(self, tenant_id: str) -> asyncio.Semaphore:
         tenant = self._tenants.get(tenant_id)
@@ -397,24 +387,30 @@ class TokenSource:
         check_usable(certificate, now=self._now(), application=application, roots=self._roots or ())
         return certificate
 
-    def _ask(
-        self, application: Application, certificate: Certificate | None, talk: Exchange
-    ) -> dict[str, Any] | Request:
-        """msal's result, an error as a dict included, or the request it needs first; its exceptions are translated.
-
-        Without a certificate the exchange has its assertion already.
-        """
+    def _ask(self, application: Application, certificate: Certificate, talk: Exchange) -> dict[str, Any] | Request:
+        """msal's result, an error as a dict included, or the request it needs first; its exceptions are translated."""
+        key = certificate.key
+        if key is None:
+            raise CertificateError(
+                Phrase(
+                    "Certificate {thumbprint} of {mailbox} has no private key here.",
+                    thumbprint=certificate.thumbprint,
+                    mailbox=application,
+                ),
+                advice=Phrase("Put the private key into the certificate store."),
+                fault=CertificateFault.KEY_MISSING,
+            )
 
         def assertion(context: Mapping[str, str]) -> str:
-            if talk.assertion is None and certificate is not None:
+            if talk.assertion is None:
                 talk.assertion = client_assertion(
                     certificate,
-                    _key_of(certificate, application),
+                    key,
                     client_id=application.client_id,
                     token_url=context["token_endpoint"],
                     now=self._now(),
                 )
-            return talk.assertion or ""
+            return talk.assertion
 
         try:
             # A new object for every sign-in: msal cannot be forced past its token cache, and it replays a refusal for
@@ -427,7 +423,7 @@ class TokenSource:
                 http_client=Replay(talk.answers),
                 instance_discovery=False,
             )
-            answer: dict[str, Any] = client.acquire_token_for_client([f"{self._resource}/.default"]) or {}
+            answer: dict[str, Any] = client.acquire_token_for_client([self._scope]) or {}
         except NextRequest as question:
             return question.request
         except CertificateError as error:
@@ -437,29 +433,8 @@ class TokenSource:
             raise _overloaded(application, talk) from reason
         except (ValueError, KeyError) as reason:
             # Discovery of an unknown tenant ends here (docs/graph.md, section 9), as does a response that is not JSON.
-            _refuse(application, talk.last_object(), talk, reason, by_certificate=certificate is not None)
+            _refuse(application, talk.last_object(), talk, reason)
         return answer
-
-
-def _held(token: str, thumbprint: str, began: float, life: float) -> _Held:
-    early = min(_EARLY_SECONDS, life / 2)
-    return _Held(
-        token=token, thumbprint=thumbprint, obtained=began, refresh_at=began + life - early, expires=began + life
-    )
-
-
-def _key_of(certificate: Certificate, application: Application) -> SigningKey:
-    if certificate.key is None:
-        raise CertificateError(
-            Phrase(
-                "Certificate {thumbprint} of {mailbox} has no private key here.",
-                thumbprint=certificate.thumbprint,
-                mailbox=application,
-            ),
-            advice=Phrase("Put the private key into the certificate store."),
-            fault=CertificateFault.KEY_MISSING,
-        )
-    return certificate.key
 
 
 def _key(application: Application) -> _Key:
@@ -510,12 +485,7 @@ def _neither_serves(
 
 
 def _refuse(
-    application: Application,
-    answer: Mapping[str, Any],
-    talk: Exchange,
-    reason: Exception | None = None,
-    *,
-    by_certificate: bool,
+    application: Application, answer: Mapping[str, Any], talk: Exchange, reason: Exception | None = None
 ) -> NoReturn:
     """Raise the error for the sign-in service's refusal."""
     codes = [code for code in answer.get("error_codes") or () if isinstance(code, int)]
@@ -532,26 +502,16 @@ def _refuse(
     reply = Phrase.verbatim(detail.rstrip(".")) if detail else Phrase("no reason given")
     if status is None:
         reply = Phrase("the authority is not a valid https address with a tenant")
-    what = Phrase(
-        "Sign-in for {mailbox}, tenant {tenant_id}, application {client_id}, certificate {thumbprint} was "
-        "refused: {reply}.",
-        mailbox=application,
-        tenant_id=application.tenant_id,
-        client_id=application.client_id,
-        thumbprint=application.thumbprint,
-        reply=reply,
-    )
-    if not by_certificate:
-        what = Phrase(
-            "Sign-in for {mailbox}, tenant {tenant_id}, application {client_id}, by the identity of this host was "
+    raise SignInRefused(
+        Phrase(
+            "Sign-in for {mailbox}, tenant {tenant_id}, application {client_id}, certificate {thumbprint} was "
             "refused: {reply}.",
             mailbox=application,
             tenant_id=application.tenant_id,
             client_id=application.client_id,
+            thumbprint=application.thumbprint,
             reply=reply,
-        )
-    raise SignInRefused(
-        what,
+        ),
         advice=aadsts.advice_for(code),
         aadsts=code,
         status=status,

@@ -11,11 +11,10 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
-from console.checks import connection, mailbox
+from console.checks import certificate, connection, mailbox
 from console.checks.certificate import CertificateChecks
 from console.checks.connection import ConnectionChecks
 from console.checks.folders import ImportFolderChecks
-from console.checks.identity import identity_check
 from console.checks.mailbox import MailboxChecks
 from console.checks.notification import NotificationChecks
 from console.checks.runner import Check, Step
@@ -24,7 +23,6 @@ from console.checks.storage import StorageChecks
 from console.settings import Settings
 from console.wiring.calls import CallContext
 from console.wiring.certificate_store import naming
-from console.wiring.credentials import graph_voucher
 from console.wiring.database import open_engine
 from console.wiring.graph import open_graph
 from db.engine import Database
@@ -123,7 +121,7 @@ async def opened_test(
     """The test of an account, able to run while the context lasts. It uses nothing of other processes.
 
     Raises:
-        SettingsError: `ca_bundle`, `certificate_store` or `graph_credential` cannot be used.
+        SettingsError: `ca_bundle` or `certificate_store` cannot be used.
     """
     with naming("ca_bundle"):
         tls = tls_context(settings.ca_bundle)
@@ -132,7 +130,6 @@ async def opened_test(
     try:
         async with open_graph(settings, context=replace(_HURRIED, clock=clock)) as graph:
             client, tokens = graph.client, graph.tokens
-            voucher = graph_voucher(settings)
             certificates = CertificateChecks(
                 graph.certificates,
                 who.application,
@@ -163,17 +160,13 @@ async def opened_test(
                 clock=clock,
             )
             storage = StorageChecks(settings, database, _trial(candidate, clock), clock=clock)
-            if voucher is None:
-                proofs = certificates.checks()
-                following = certificates.next_check((connection.SIGN_IN_TLS,))
-            else:
-                proofs, following = [identity_check(voucher, str(who.application))], []
+            signs_in = (*certificate.ALL, connection.SIGN_IN_TLS)
             checks = [
                 settings_check(settings, candidate.settings),
-                *proofs,
+                *certificates.checks(),
                 *connections.checks(),
-                mailboxes.token_check((*(each.name for each in proofs), connection.SIGN_IN_TLS)),
-                *following,
+                mailboxes.token_check(signs_in),
+                *certificates.next_check((connection.SIGN_IN_TLS,)),
                 *mailboxes.checks((connection.GRAPH_TLS,)),
                 *notifications.checks((mailbox.FOLDER,)),
                 *storage.checks(),

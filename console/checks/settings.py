@@ -8,7 +8,6 @@ from console.checks.runner import Check, Finding, failed, passed, warned
 from console.settings import CLOUDS, Settings
 from db.outcomes import ActionKind
 from db.queries.accounts import AccountSettings
-from graph.application import NO_CERTIFICATE
 from graph.certificates import normalise_thumbprint
 from graph.errors import CertificateError, update_command
 from phrases import Phrase
@@ -67,9 +66,7 @@ def _problems(account: AccountSettings) -> Iterator[Phrase]:
         or account.user_id.strip() != account.user_id
     ):
         yield Phrase("The user id is empty, or has blanks or invisible characters in it.")
-    # One without certificate is reported by the sign-in, where it needs one.
-    named = [each for each in (account.thumbprint, account.next_thumbprint) if each and each != NO_CERTIFICATE]
-    for thumbprint in named:
+    for thumbprint in filter(None, (account.thumbprint, account.next_thumbprint)):
         try:
             normalise_thumbprint(thumbprint)
         except CertificateError as error:

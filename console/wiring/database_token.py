@@ -1,30 +1,30 @@
-"""Sign-in to Azure SQL with Entra."""
+"""Sign-in to Azure SQL by certificate."""
 
 from sqlalchemy.engine import make_url
 
 from console.settings import CLOUDS, Settings
-from console.wiring.credentials import TokensForThreads, service_sign_in
+from console.wiring.credentials import TokensForThreads, application_of, token_source
 from db.errors import DatabaseUnavailable
 from graph.errors import GraphError
 from phrases import Phrase
 
 
 class AccessToken:
-    """Tokens for Azure SQL, of the application or identity that has a user in the database.
+    """Tokens for Azure SQL, of the application that has a user in the database.
 
     Raises:
-        SettingsError: `ca_bundle`, `certificate_store` or `database_credential` cannot be used.
+        SettingsError: `ca_bundle` or `certificate_store` cannot be used.
     """
 
     def __init__(self, settings: Settings) -> None:
-        sign_in = service_sign_in(
-            settings,
-            "database",
-            CLOUDS[settings.cloud].database_resource,
-            service=Phrase("the gateway database"),
-            address=make_url(settings.database_url.get_secret_value()).host or "",
+        application = application_of(
+            Phrase("the gateway database"),
+            make_url(settings.database_url.get_secret_value()).host or "",
+            tenant_id=settings.database_tenant_id,
+            client_id=settings.database_client_id,
+            thumbprint=settings.database_thumbprint,
         )
-        self._tokens = TokensForThreads(sign_in.tokens, sign_in.application)
+        self._tokens = TokensForThreads(token_source(settings, CLOUDS[settings.cloud].database_resource), application)
 
     def __call__(self) -> str:
         """Return a token valid for minutes at least.

@@ -8,7 +8,7 @@ from availability import Availability
 from console.settings import Settings
 from console.wiring.calls import USUAL, CallContext
 from console.wiring.certificate_store import certificate_store, naming
-from console.wiring.credentials import graph_tokens
+from console.wiring.credentials import token_source
 from graph.certificates import CertificateStore
 from graph.client import GraphClient, Observer, open_session
 from graph.slots import CallSlots, LocalSlots
@@ -39,10 +39,10 @@ async def open_graph(
     processors' four. `availability`: learns whether Graph and the sign-in service answer.
 
     Raises:
-        SettingsError: `ca_bundle`, `certificate_store` or `graph_credential` cannot be used.
+        SettingsError: `ca_bundle` or `certificate_store` cannot be used.
     """
     certificates = certificate_store(settings)
-    tokens = graph_tokens(settings, certificates, context, availability)
+    tokens = token_source(settings, settings.graph_url, certificates, context, availability)
     with naming("ca_bundle"):
         session = open_session(
             settings.graph_url,

@@ -55,12 +55,12 @@ def servicebus_address(settings: Settings) -> "ServiceBusAddress":
     """The address of the Service Bus queue that the settings name.
 
     Raises:
-        SettingsError: `ca_bundle`, `certificate_store` or `servicebus_credential` cannot be used.
+        SettingsError: `ca_bundle` or `certificate_store` cannot be used.
     """
     from bus.servicebus.connection import ServiceBusAddress  # noqa: PLC0415  # see above
-    from bus.servicebus.credential import RESOURCE, EntraCredential  # noqa: PLC0415  # see above
+    from bus.servicebus.credential import RESOURCE, CertificateCredential  # noqa: PLC0415  # see above
     from console.wiring.certificate_store import naming  # noqa: PLC0415  # see above
-    from console.wiring.credentials import service_sign_in  # noqa: PLC0415  # see above
+    from console.wiring.credentials import application_of, token_source  # noqa: PLC0415  # see above
     from graph.transport import proxy_for, tls_context  # noqa: PLC0415  # see above
 
     with naming("ca_bundle"):
@@ -70,13 +70,14 @@ def servicebus_address(settings: Settings) -> "ServiceBusAddress":
     if settings.servicebus_connection_string is not None:
         address = common(connection_string=settings.servicebus_connection_string.get_secret_value())
     else:
-        sign_in = service_sign_in(
-            settings,
-            "servicebus",
-            RESOURCE,
-            service=Phrase.verbatim("Azure Service Bus"),
-            address=settings.servicebus_namespace or "",
+        tokens = token_source(settings, RESOURCE)
+        application = application_of(
+            Phrase.verbatim("Azure Service Bus"),
+            settings.servicebus_namespace or "",
+            tenant_id=settings.servicebus_tenant_id,
+            client_id=settings.servicebus_client_id,
+            thumbprint=settings.servicebus_thumbprint,
         )
-        credential = EntraCredential(lambda: sign_in.tokens.expiring(sign_in.application), refused=GraphError)
+        credential = CertificateCredential(lambda: tokens.expiring(application), refused=GraphError)
         address = common(namespace=settings.servicebus_namespace, credential=credential)
     return address if not websockets else replace(address, proxy=proxy_for(f"https://{address.host}"))

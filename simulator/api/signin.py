@@ -191,9 +191,6 @@ class SignIn:
         if not form.get("client_assertion") or form.get("client_assertion_type") != ASSERTION_TYPE:
             text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
             raise SignInError(7000218, text)
-        if self._is_of_another_issuer(form["client_assertion"], application):
-            self._check_federation(form["client_assertion"], application)
-            return application
         assertion = _read_assertion(form["client_assertion"])
         self._check_signature(assertion, application)
         self._check_claims(assertion.claims, application, f"{call.base_url}/{tenant_id}/oauth2/v2.0/token")
@@ -238,33 +235,6 @@ class SignIn:
             )
             raise SignInError(70011, text, error="invalid_scope", status=400)
         return resource
-
-    def _is_of_another_issuer(self, token: str, application: Application) -> bool:
-        try:
-            claims = jwt.decode(token, options={"verify_signature": False})
-        except jwt.InvalidTokenError as exc:
-            raise _malformed() from exc
-        return str(claims.get("iss", "")).startswith("https://") and claims["iss"] != application.client_id
-
-    def _check_federation(self, token: str, application: Application) -> None:
-        """Issuer, subject and audience must be exactly those of a federated credential."""
-        claims = jwt.decode(token, options={"verify_signature": False})
-        left = application.federated
-        for code, claim, name in ((700211, "iss", "issuer"), (700213, "sub", "subject"), (700212, "aud", "audience")):
-            left = [each for each in left if getattr(each, name) == claims.get(claim)]
-            if not left:
-                text = (
-                    f"No matching federated identity record found for presented assertion {name} "
-                    f"'{claims.get(claim)}'. Check your federated identity credential Subject, Audience and Issuer "
-                    "against the presented assertion."
-                )
-                raise SignInError(code, text)
-        try:
-            jwt.decode(token, left[0].public_key, algorithms=["RS256"], audience=left[0].audience)
-        except jwt.ExpiredSignatureError:
-            self._check_times(claims)
-        except jwt.InvalidTokenError as exc:
-            raise SignInError(50013, "Assertion failed signature validation.") from exc
 
     def _check_signature(self, assertion: _Assertion, application: Application) -> None:
         now = self._clock()

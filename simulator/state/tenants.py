@@ -29,19 +29,6 @@ class RegisteredCertificate:
         return hex_thumbprint(self.x5t)
 
 
-@dataclass(frozen=True)
-class FederatedCredential:
-    """An identity of another issuer that an application trusts; `public_key` is the issuer's.
-
-    https://learn.microsoft.com/graph/api/resources/federatedidentitycredential
-    """
-
-    issuer: str
-    subject: str
-    audience: str
-    public_key: rsa.RSAPublicKey
-
-
 @dataclass(eq=False)
 class Application:
     """One application registration with its service principal in one tenant.
@@ -67,7 +54,6 @@ class Application:
     assignment_required: bool = False
     api_roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     certificates: list[RegisteredCertificate] = field(default_factory=list)
-    federated: list[FederatedCredential] = field(default_factory=list)
 
     def registered_certificates(self) -> list[RegisteredCertificate]:
         """Return the registered certificates and those now lying in `uploads`."""

@@ -33,12 +33,9 @@ def test_defaults_are_those_of_the_contract() -> None:
         "database_statement_timeout": 60,
         "database_login_timeout": 15,
         "database_isolation": "READ COMMITTED",
-        "database_credential": "certificate",
         "queue": "database",
         "servicebus_queue": "mail-notifications",
         "servicebus_transport": "amqp",
-        "servicebus_credential": "certificate",
-        "graph_credential": "certificate",
         "receiver_host": "127.0.0.1",
         "receiver_port": 8080,
         "receiver_body_limit_mb": 1,
@@ -101,7 +98,6 @@ def test_settings_that_have_no_default_are_none() -> None:
     settings = load_settings()
     assert {key for key, value in settings.model_dump().items() if value is None} == {
         "database_schema",
-        "managed_identity_client_id",
         "database_tenant_id",
         "database_client_id",
         "database_thumbprint",
