@@ -33,6 +33,12 @@ _MADE_BY_WINDOWS: Final = Phrase(
     "-KeyAlgorithm RSA -KeyLength 3072 -KeyExportPolicy NonExportable -KeyUsage DigitalSignature -Provider 'Microsoft "
     "Software Key Storage Provider' -NotAfter (Get-Date).AddYears(2)"
 )
+_MADE_BY_VAULT: Final = Phrase(
+    "certificate_store: 'certificates new' makes files, and the store is a Key Vault, which makes certificates itself: "
+    "az keyvault certificate create --vault-name VAULT --name NAME --policy @policy.json, where docs/identity.md has the "
+    "policy: its key is RSA and not exportable. Then: az keyvault certificate download --vault-name VAULT --name NAME "
+    "--file NAME.cer, to upload to the application"
+)
 
 
 def listed(settings: Settings, now: datetime) -> tuple[CertificateStore, list[dict[str, Any]]]:
@@ -86,7 +92,8 @@ def create(settings: Settings, subject: str, now: datetime) -> MadeCertificate:
     """
     store = certificate_store(settings)
     if not isinstance(store, FolderStore):
-        raise SettingsError(_MADE_BY_WINDOWS)
+        in_vault = store.name.startswith("keyvault:")
+        raise SettingsError(_MADE_BY_VAULT if in_vault else _MADE_BY_WINDOWS)
     try:
         made = make_self_signed(subject.strip(), now=now, days=DAYS, key_bits=KEY_BITS)
     except ValueError as exc:

@@ -61,6 +61,7 @@ def servicebus_address(settings: Settings) -> "ServiceBusAddress":
     from bus.servicebus.credential import RESOURCE, CertificateCredential  # noqa: PLC0415  # see above
     from console.wiring.certificate_store import naming  # noqa: PLC0415  # see above
     from console.wiring.credentials import application_of, token_source  # noqa: PLC0415  # see above
+    from console.wiring.identity import signing_in  # noqa: PLC0415  # see above
     from graph.transport import proxy_for, tls_context  # noqa: PLC0415  # see above
 
     with naming("ca_bundle"):
@@ -70,12 +71,16 @@ def servicebus_address(settings: Settings) -> "ServiceBusAddress":
     if settings.servicebus_connection_string is not None:
         address = common(connection_string=settings.servicebus_connection_string.get_secret_value())
     else:
-        tokens = token_source(settings, RESOURCE)
+        setting = "servicebus_credential"
+        tokens = token_source(settings, RESOURCE, credential=setting)
+        tenant_id, client_id = signing_in(
+            settings, setting, tenant_id=settings.servicebus_tenant_id, client_id=settings.servicebus_client_id
+        )
         application = application_of(
             Phrase.verbatim("Azure Service Bus"),
             settings.servicebus_namespace or "",
-            tenant_id=settings.servicebus_tenant_id,
-            client_id=settings.servicebus_client_id,
+            tenant_id=tenant_id,
+            client_id=client_id,
             thumbprint=settings.servicebus_thumbprint,
         )
         credential = CertificateCredential(lambda: tokens.expiring(application), refused=GraphError)
