@@ -233,7 +233,7 @@ class WorkloadIdentity:
                 found = await asyncio.get_running_loop().run_in_executor(self._threads, self._read)
         except (OSError, ValueError) as reason:
             raise self._unreadable(application, reason) from reason
-        if found.count(".") != 2:  # noqa: PLR2004  # the form of a JSON Web Token
+        if found.count(".") != 2:  # the form of a JSON Web Token
             raise self._unreadable(application, ValueError("it holds no token"))
         return found
 
@@ -251,7 +251,7 @@ class WorkloadIdentity:
                 why=why,
             ),
             advice=Phrase(
-                "Check that the pod has the label azure.workload.identity/use: \"true\" and a service account with the "
+                'Check that the pod has the label azure.workload.identity/use: "true" and a service account with the '
                 "annotation azure.workload.identity/client-id, and that AZURE_FEDERATED_TOKEN_FILE names the file."
             ),
             code="tokenFile",

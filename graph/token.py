@@ -262,9 +262,7 @@ class TokenSource:
 
     def _key(self, application: Application) -> _Key:
         thumbprints = () if self._identity else _thumbprints(application.thumbprint, application.next_thumbprint)
-        return _Key(
-            application.tenant_id, application.client_id, thumbprints, application.secure_certificate_access
-        )
+        return _Key(application.tenant_id, application.client_id, thumbprints, application.secure_certificate_access)
 
     def _lock(self, key: _Key) -> asyncio.Lock:
         lock = self._locks.get(key)

@@ -35,9 +35,9 @@ _MADE_BY_WINDOWS: Final = Phrase(
 )
 _MADE_BY_VAULT: Final = Phrase(
     "certificate_store: 'certificates new' makes files, and the store is a Key Vault, which makes certificates itself: "
-    "az keyvault certificate create --vault-name VAULT --name NAME --policy @policy.json, where docs/identity.md has the "
-    "policy: its key is RSA and not exportable. Then: az keyvault certificate download --vault-name VAULT --name NAME "
-    "--file NAME.cer, to upload to the application"
+    "az keyvault certificate create --vault-name VAULT --name NAME --policy @policy.json, where docs/identity.md has "
+    "the policy: an RSA key that is not exportable. Then: az keyvault certificate download --vault-name VAULT --name "
+    "NAME --file NAME.cer, to upload to the application"
 )
 
 

@@ -11,7 +11,6 @@ from graph.certificates.windows import native
 from graph.certificates.windows.store import PREFIX, StoreName, WindowsStore
 from phrases import Phrase
 
-
 _KEY_VAULT: Final = "keyvault:"
 
 

@@ -1,4 +1,4 @@
-"""Sign-in as configured, by certificate or identity: to Graph, and to other services of Microsoft that accept an application."""
+"""Sign-in as configured: to Graph, and to other services of Microsoft that accept an application or identity."""
 
 from threading import Lock
 

@@ -70,7 +70,9 @@ def vault_url(text: str, domain: str) -> str:
     parts = urlsplit(name)
     if parts.scheme == "https" and parts.hostname and not parts.path and not parts.query and parts.username is None:
         return name
-    raise ValueError(Phrase("it is neither keyvault:NAME, with 3 to 24 letters, digits and dashes, nor keyvault:https://…"))
+    raise ValueError(
+        Phrase("it is neither keyvault:NAME, with 3 to 24 letters, digits and dashes, nor keyvault:https://…")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +183,10 @@ class KeyVaultStore:
         except GraphUnavailable as error:
             return StoreEntry(None, None, self._silent(error))
         usable = version.enabled and isinstance(found.public_key(), rsa.RSAPublicKey)
-        error = None
+        problem = None
         if not usable:
-            error = not_rsa(version.thumbprint, self.name) if version.enabled else self._disabled(version)
-        return StoreEntry(None, described(found, has_private_key=version.enabled), error)
+            problem = not_rsa(version.thumbprint, self.name) if version.enabled else self._disabled(version)
+        return StoreEntry(None, described(found, has_private_key=version.enabled), problem)
 
     def _version(self, thumbprint: str) -> _Version:
         found = self._versions().get(thumbprint) or self._versions(_AGAIN_SECONDS).get(thumbprint)
@@ -317,7 +319,7 @@ class KeyVaultStore:
             ),
             advice=Phrase(
                 "Give its identity the role {role}: az role assignment create --role '{role}' --assignee PRINCIPAL "
-                "--scope VAULT-ID. A new one counts after some minutes; the firewall of the vault must admit this host.",
+                "--scope VAULT-ID. A new one counts after some minutes; the vault's firewall must admit this host.",
                 role=role,
             ),
             fault=CertificateFault.KEY_UNREADABLE if signing else CertificateFault.STORE_UNREADABLE,
@@ -337,9 +339,7 @@ class KeyVaultStore:
         )
 
     def _silent(self, error: GraphUnavailable) -> CertificateError:
-        return CertificateError(
-            Phrase.of(error), advice=Phrase("Try again."), fault=CertificateFault.STORE_UNREADABLE
-        )
+        return CertificateError(Phrase.of(error), advice=Phrase("Try again."), fault=CertificateFault.STORE_UNREADABLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,9 @@ async def test_the_application_that_is_the_identity_itself_needs_no_exchange(end
     assert entra.simulator.tokens.issued == 0
 
 
-async def test_without_a_federated_credential_the_error_shows_what_it_must_repeat(endpoint: Endpoint, entra: Entra) -> None:
+async def test_without_a_federated_credential_the_error_shows_what_it_must_repeat(
+    endpoint: Endpoint, entra: Entra
+) -> None:
     endpoint.subject = "another"
     with pytest.raises(SignInRefused, match="subject another, audience api://AzureADTokenExchange") as caught:
         await entra.tokens(ManagedIdentity(sleep=at_once)).token(entra.application)
