@@ -171,7 +171,8 @@ class KeyVaultStore:
         """
         with (
             self._calling("sign"),
-            CryptographyClient(key_id, self._credential, **self._options()) as client,
+            self._session() as options,
+            CryptographyClient(key_id, self._credential, **options) as client,
         ):
             return client.sign(SignatureAlgorithm.ps256, sha256(message).digest()).signature
 
@@ -212,7 +213,7 @@ class KeyVaultStore:
         with self._lock:
             if self._listed is not None and self._monotonic() - self._listed[0] < fresh_seconds:
                 return self._listed[1]
-            with self._calling("list"), self._client() as client:
+            with self._calling("list"), self._session() as options, self._client(options) as client:
                 found = {each.thumbprint: each for each in islice(_all_versions(client), _MAX_VERSIONS)}
             self._listed = self._monotonic(), found
             self._loaded = {each: loaded for each, loaded in self._loaded.items() if each in found}
@@ -222,7 +223,7 @@ class KeyVaultStore:
         loaded = self._loaded.get(version.thumbprint)
         if loaded is not None:
             return loaded
-        with self._calling("get"), self._client() as client:
+        with self._calling("get"), self._session() as options, self._client(options) as client:
             got = client.get_certificate_version(version.name, version.version)
         try:
             loaded = _Loaded(x509.load_der_x509_certificate(bytes(got.cer or b"")), got.key_id or "")
@@ -239,19 +240,25 @@ class KeyVaultStore:
         self._loaded[version.thumbprint] = loaded
         return loaded
 
-    def _client(self) -> CertificateClient:
-        return CertificateClient(self._url, self._credential, **self._options())
+    def _client(self, options: dict[str, Any]) -> CertificateClient:
+        return CertificateClient(self._url, self._credential, **options)
 
-    def _options(self) -> dict[str, Any]:
-        session = requests.Session()
+    @contextmanager
+    def _session(self) -> Iterator[dict[str, Any]]:
+        """The options of a client; its connections last as long as the context."""
+        with requests.Session() as session:
+            yield self._options(session)
+
+    def _options(self, session: requests.Session) -> dict[str, Any]:
         session.trust_env = False
         session.mount("https://", _Adapter(self._tls))
+        session.hooks["response"] = [_read_challenge]
         if self._proxy is not None:
             session.proxies = {"https": self._proxy}
         return {
             "transport": RequestsTransport(
                 session=session,
-                session_owner=True,
+                session_owner=False,
                 use_env_settings=False,
                 connection_timeout=_CONNECT_SECONDS,
                 read_timeout=_READ_SECONDS,
@@ -382,6 +389,12 @@ class _Adapter(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401  # as requests declares it
         """Override `HTTPAdapter`: the context verifies, with no other roots beside."""
+
+
+def _read_challenge(response: requests.Response, **_: Any) -> None:  # noqa: ANN401  # as requests declares it
+    """Read what the SDK leaves of a challenge, so that its connection serves the request that follows."""
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        response.content  # noqa: B018  # reads it
 
 
 def _all_versions(client: CertificateClient) -> Iterator[_Version]:
