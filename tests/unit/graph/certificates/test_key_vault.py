@@ -228,7 +228,12 @@ async def test_a_vault_that_is_not_reached_is_an_outage() -> None:
 
 async def test_a_vault_without_a_trusted_certificate_gets_no_token(site: Site) -> None:
     issued: list[str] = []
-    stranger = keyvault.KeyVaultStore(site.vault.url, lambda: (issued.append("t") or "t", 1.0), tls=tls_context())
+
+    def issue() -> tuple[str, float]:
+        issued.append("t")
+        return "t", 1.0
+
+    stranger = keyvault.KeyVaultStore(site.vault.url, issue, tls=tls_context())
     with pytest.raises(GraphUnavailable):
         await on_thread(stranger.find, "A" * 40)
     assert not issued
