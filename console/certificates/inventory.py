@@ -20,7 +20,7 @@ from graph.certificates import (
     make_self_signed,
     write_pair,
 )
-from graph.errors import CertificateError
+from graph.errors import CertificateError, CertificateFault, GraphUnavailable
 from graph.transport import load_roots
 from phrases import Phrase
 
@@ -124,6 +124,9 @@ def _tried(entry: StoreEntry, store: CertificateStore, thumbprint: str) -> Store
         check_key(store.find(thumbprint))
     except CertificateError as error:
         return StoreEntry(entry.path, entry.certificate, error)
+    except GraphUnavailable as error:  # a Key Vault
+        silent = CertificateError(Phrase.of(error), advice=Phrase("Try again."), fault=CertificateFault.SIGNING_FAILED)
+        return StoreEntry(entry.path, entry.certificate, silent)
     return entry
 
 
