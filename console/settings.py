@@ -65,6 +65,8 @@ class Cloud:
     authority_url: str
     database_resource: str
     """The resource of tokens for Azure SQL."""
+    keyvault_domain: str = "vault.azure.net"
+    """The domain of Key Vaults, and of the resource of their tokens."""
 
 
 # https://learn.microsoft.com/graph/deployments
@@ -72,11 +74,17 @@ class Cloud:
 _PUBLIC_SQL: Final = "https://database.windows.net"
 _US_SQL: Final = "https://database.usgovcloudapi.net"
 _CHINA_SQL: Final = "https://database.chinacloudapi.cn"
+_US_VAULT: Final = "vault.usgovcloudapi.net"
 CLOUDS: Final[Mapping[str, Cloud]] = {
     "global": Cloud("https://graph.microsoft.com", "https://login.microsoftonline.com", _PUBLIC_SQL),
-    "usgov": Cloud("https://graph.microsoft.us", "https://login.microsoftonline.us", _US_SQL),
-    "dod": Cloud("https://dod-graph.microsoft.us", "https://login.microsoftonline.us", _US_SQL),
-    "china": Cloud("https://microsoftgraph.chinacloudapi.cn", "https://login.partner.microsoftonline.cn", _CHINA_SQL),
+    "usgov": Cloud("https://graph.microsoft.us", "https://login.microsoftonline.us", _US_SQL, _US_VAULT),
+    "dod": Cloud("https://dod-graph.microsoft.us", "https://login.microsoftonline.us", _US_SQL, _US_VAULT),
+    "china": Cloud(
+        "https://microsoftgraph.chinacloudapi.cn",
+        "https://login.partner.microsoftonline.cn",
+        _CHINA_SQL,
+        "vault.azure.cn",
+    ),
 }
 
 
@@ -93,6 +101,10 @@ class SettingsError(click.ClickException):
         several = Phrase.joined(Phrase("the settings are wrong:"), *problems, by="\n  ")
         super().__init__(language.translated(problems[0] if len(problems) == 1 else several))
         self.problems = problems
+
+
+Credential = Literal["certificate", "managed_identity", "workload_identity"]
+"""A way to sign in."""
 
 
 class Settings(BaseModel):
@@ -112,6 +124,9 @@ class Settings(BaseModel):
     """Seconds for a sign-in, and for a wait for a free connection, 3,600 at most."""
     database_isolation: Isolation = "READ COMMITTED"
     """Isolation level of transactions; any that the server has."""
+    database_credential: Credential = "certificate"
+    """Sign-in to Azure SQL, without a user in the URL: `certificate`, of the application that the next three name;
+    `managed_identity` of this host; or `workload_identity` of Kubernetes."""
     database_tenant_id: Text | None = None
     """With the next two: the application that signs in to the database by certificate (Entra)."""
     database_client_id: Text | None = None
@@ -128,6 +143,9 @@ class Settings(BaseModel):
     """Name of the queue in the namespace."""
     servicebus_transport: Literal["amqp", "websockets"] = "amqp"
     """`amqp` (port 5671), or `websockets` (port 443, through `HTTPS_PROXY`)."""
+    servicebus_credential: Credential = "certificate"
+    """Sign-in to the namespace: `certificate`, of the application that the next three name; `managed_identity` of this
+    host; or `workload_identity` of Kubernetes."""
     servicebus_tenant_id: Text | None = None
     """With the next two: the application that signs in to the namespace."""
     servicebus_client_id: Text | None = None
@@ -210,9 +228,16 @@ class Settings(BaseModel):
     """Hours after the sign-in at which a session ends, 168 at most."""
     console_activity_days: Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=_MAX_TRACE_DAYS)] = 365
     """Days for which sign-ins and openings of mail are kept, 36,500 at most."""
+    graph_credential: Credential = "certificate"
+    """Sign-in of the accounts' applications to Graph: `certificate`; or, by federation, `managed_identity` of this host
+    or `workload_identity` of Kubernetes."""
+    managed_identity_client_id: Text | None = None
+    """Client id of the user-assigned managed identity; none: the system-assigned one."""
     certificate_store: Text = "./certificates"
     """Folder of `.pem`, `.pfx`, `.p12`, `.cer`, `.crt`, `.key` files, or `windows:LocalMachine/My`,
-    `windows:CurrentUser/My`."""
+    `windows:CurrentUser/My`, or `keyvault:NAME`: an Azure Key Vault, by name or https address."""
+    keyvault_credential: Literal["managed_identity", "workload_identity"] = "managed_identity"
+    """Sign-in to the Key Vault of `certificate_store`: `managed_identity` or `workload_identity`."""
     certificate_password: SecretStr | None = None
     """Password of the encrypted files in the store."""
     cloud: Literal["global", "usgov", "dod", "china"] = "global"
@@ -259,13 +284,26 @@ class Settings(BaseModel):
             raise ValueError(Phrase("SNAPSHOT is a level of SQL Server; PostgreSQL calls it REPEATABLE READ"))
         return isolation
 
+    @field_validator("database_credential")
+    @classmethod
+    def _is_of_azure_sql(cls, credential: Credential, info: ValidationInfo) -> Credential:
+        if credential == "certificate" or "database_url" not in info.data:
+            return credential
+        if _backend(info) != "mssql":
+            raise ValueError(Phrase("is set and database_url is not of SQL Server, to which it would sign in"))
+        reason = sqlserver.token_refusal(make_url(info.data["database_url"].get_secret_value()))
+        if reason is not None:
+            raise ValueError(Phrase("is set and database_url {reason}", reason=reason))
+        return credential
+
     @field_validator("database_thumbprint")
     @classmethod
     def _signs_in_to_database(cls, thumbprint: str | None, info: ValidationInfo) -> str | None:
         three = {name: info.data.get(name) for name in ("database_tenant_id", "database_client_id")}
         three["database_thumbprint"] = thumbprint
         missing = [name for name, value in three.items() if value is None and name in {*info.data, info.field_name}]
-        if len(missing) == len(three) or "database_url" not in info.data:
+        unused = info.data.get("database_credential") != "certificate"
+        if unused or len(missing) == len(three) or "database_url" not in info.data:
             return thumbprint
         if missing:
             raise ValueError(
@@ -290,6 +328,8 @@ class Settings(BaseModel):
     @field_validator("servicebus_tenant_id", "servicebus_client_id", "servicebus_thumbprint")
     @classmethod
     def _signs_in(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("servicebus_credential") != "certificate":
+            return value
         if value is None and info.data.get("servicebus_namespace") and not info.data["servicebus_connection_string"]:
             raise ValueError(Phrase("is not set; servicebus_namespace needs it to sign in with a certificate"))
         return value

@@ -37,6 +37,10 @@ _USER: Final = Phrase(
     "The answer speaks of a user sign-in, which this product never does: check that the client id belongs to an "
     "application registration."
 )
+_FEDERATION: Final = Phrase(
+    "The application has no federated credential for this identity: add one with exactly this issuer, subject and "
+    "audience (az ad app federated-credential create; docs/identity.md). A new one counts after some minutes."
+)
 _POLICY: Final = Phrase(
     "A Conditional Access or security policy of the tenant refuses this application: ask the tenant's administrator "
     "to allow the workload identity from this address."
@@ -65,6 +69,10 @@ _ADVICE: Final[dict[int, Phrase]] = {
     700021: _ASSERTION,
     700023: _ASSERTION,
     50027: _ASSERTION,
+    70021: _FEDERATION,
+    700211: _FEDERATION,
+    700212: _FEDERATION,
+    700213: _FEDERATION,
     7000215: _WRONG_CREDENTIAL,
     7000222: _WRONG_CREDENTIAL,
     7000218: _WRONG_CREDENTIAL,

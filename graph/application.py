@@ -1,6 +1,10 @@
 """An application registration, which signs in with its certificate."""
 
 from dataclasses import dataclass
+from typing import Final
+
+NO_CERTIFICATE: Final = "none"
+"""The thumbprint of an account that names no certificate, since the identity of the host signs in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Access tokens for Graph, by certificate, from the sign-in service of the account's tenant.
+"""Access tokens for Graph, from the sign-in service of the account's tenant, by certificate or by a given identity.
 
 msal builds the requests, with an assertion signed by the certificate's key (docs/graph.md, section 9); aiohttp sends
 them, so that an unresponsive sign-in service holds no thread. Around it: one sign-in at a time per tenant, application
@@ -6,7 +6,7 @@ and certificates; tokens renewed before they expire; failures cached for a momen
 not become a flood of sign-ins.
 
 An account may name two certificates, the *current* and the *next*: when one is unusable, the other is used until it
-fails in turn.
+fails in turn. With an identity of Azure or Kubernetes (`graph.identity`) no certificate is used.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from cryptography import x509
 from msal.exceptions import MsalServiceError  # type: ignore[import-untyped]  # as above
 
 from availability import Availability, Service
-from graph import aadsts
+from graph import aadsts, identity
 from graph.application import Application
 from graph.assertion import client_assertion
 from graph.certificates import Certificate, check_usable, normalise_thumbprint
@@ -38,6 +38,7 @@ from graph.errors import (
     GraphUnavailable,
     SignInRefused,
 )
+from graph.identity import Identity
 from graph.msal_replay import Answer, Exchange, NextRequest, Replay, Request, send
 from graph.responses import retry_after_seconds, sanitize
 from graph.transport import connection_fault_of, load_roots, session_for, tls_context
@@ -67,7 +68,7 @@ class _Key:
     tenant_id: str
     client_id: str
     thumbprints: tuple[str, ...]
-    """The current certificate's and, if there is one, the next one's; normalised."""
+    """The current certificate's and, if there is one, the next one's; normalised. Empty: an identity signs in."""
     secure_certificate_access: bool
 
 
@@ -85,7 +86,7 @@ class _Held:
 
     token: str = field(repr=False)
     thumbprint: str
-    """The thumbprint of the certificate it was obtained with, normalised."""
+    """The thumbprint of the certificate it was obtained with, normalised; empty: an identity signed in."""
     obtained: float
     refresh_at: float
     expires: float
@@ -106,6 +107,7 @@ class TokenSource:
 
     Args:
         certificates: the source of the accounts' certificates, by thumbprint.
+        identity: signs in instead of the certificates.
         authority_url: for example `https://login.microsoftonline.com`; https only.
         graph_url: for example `https://graph.microsoft.com`; the scope is its `/.default`.
         ca_bundle: PEM file of extra roots, for the connection and for `bSecureCertificateAccess`.
@@ -126,6 +128,7 @@ class TokenSource:
         self,
         certificates: Certificates,
         *,
+        identity: Identity | None = None,
         authority_url: str,
         graph_url: str,
         ca_bundle: Path | None = None,
@@ -138,8 +141,10 @@ class TokenSource:
     ) -> None:
         self._availability = availability
         self._certificates = certificates
+        self._identity = identity
         self._authority_url = authority_url.rstrip("/")
-        self._scope = f"{graph_url.rstrip('/')}/.default"
+        self._resource = graph_url.rstrip("/")
+        self._scope = f"{self._resource}/.default"
         self._ca_bundle = ca_bundle
         self._tls = tls_context(ca_bundle)
         self._timeouts = (connect_seconds, read_seconds)
@@ -172,7 +177,7 @@ class TokenSource:
             SignInRefused: the sign-in service refused; `advice` has the remedy.
             GraphUnavailable: the sign-in service could not be reached or is overloaded.
         """
-        key = _key(application)
+        key = self._key(application)
         held = self._held.get(key)
         if held is not None:
             moment = self._monotonic()
@@ -193,7 +198,7 @@ class TokenSource:
             CertificateError, SignInRefused, GraphUnavailable: as `token`.
         """
         token = await self.token(application)
-        return token, max(0.0, self._held[_key(application)].expires - self._monotonic())
+        return token, max(0.0, self._held[self._key(application)].expires - self._monotonic())
 
     async def fresh(self, application: Application, rejected: str) -> str:
         """Return a token other than `rejected`, which Graph answered with 401.
@@ -204,7 +209,7 @@ class TokenSource:
         Raises:
             CertificateError, SignInRefused, GraphUnavailable: as `token`.
         """
-        key = _key(application)
+        key = self._key(application)
         async with self._lock(key):
             held = self._held.get(key)
             if held is not None and self._monotonic() < held.expires:
@@ -252,8 +257,12 @@ class TokenSource:
         None while no token is held: before the first call, after the last one has expired, and when the account's
         thumbprints have changed since.
         """
-        held = self._held.get(_key(application))
-        return held.thumbprint if held is not None and self._monotonic() < held.expires else None
+        held = self._held.get(self._key(application))
+        return held.thumbprint or None if held is not None and self._monotonic() < held.expires else None
+
+    def _key(self, application: Application) -> _Key:
+        thumbprints = () if self._identity else _thumbprints(application.thumbprint, application.next_thumbprint)
+        return _Key(application.tenant_id, application.client_id, thumbprints, application.secure_certificate_access)
 
     def _lock(self, key: _Key) -> asyncio.Lock:
         lock = self._locks.get(key)
@@ -299,6 +308,8 @@ class TokenSource:
 
     async def _signed_in(self, application: Application, key: _Key) -> _Held:
         """Sign in with the certificate that worked last, then with the other if that one is at fault."""
+        if self._identity is not None:
+            return await self._sign_in_by(self._identity, application)
         first = self._serving.get(key, key.thumbprints[0])
         other = next((thumbprint for thumbprint in key.thumbprints if thumbprint != first), None)
         try:
@@ -327,26 +338,37 @@ class TokenSource:
         del self._failed[key]
 
     async def _sign_in(self, application: Application) -> _Held:
-        """Sign in once: msal on a thread, called again with each response; the network in the event loop."""
+        """Sign in once with the certificate."""
         talk = Exchange()
         async with self._of_tenant(application.tenant_id), self._session() as session:
             certificate = await self._on_thread(application, self._usable_certificate, application)
-            began = self._monotonic()
+            return await self._exchange(session, application, certificate, talk)
+
+    async def _sign_in_by(self, given: Identity, application: Application) -> _Held:
+        """Sign in once with the identity, which is the application, or a federated credential of it."""
+        async with self._of_tenant(application.tenant_id):
+            if given.is_application(application):
+                began = self._monotonic()
+                token, life = await given.token(self._resource, application)
+                return _held(token, life, began, thumbprint="")
+            talk = Exchange(assertion=await given.assertion(application))
+            async with self._session() as session:
+                return await self._exchange(session, application, None, talk)
+
+    async def _exchange(
+        self, session: aiohttp.ClientSession, application: Application, certificate: Certificate | None, talk: Exchange
+    ) -> _Held:
+        """Exchange the assertion for a token: msal on a thread, called again with each response; HTTP in the loop."""
+        began = self._monotonic()
+        answer = await self._on_thread(application, self._ask, application, certificate, talk)
+        while isinstance(answer, Request):
+            talk.answers.append(await self._answer(session, application, answer))
             answer = await self._on_thread(application, self._ask, application, certificate, talk)
-            while isinstance(answer, Request):
-                talk.answers.append(await self._answer(session, application, answer))
-                answer = await self._on_thread(application, self._ask, application, certificate, talk)
         if "access_token" not in answer:
-            _refuse(application, answer, talk)
+            _refuse(application, answer, talk, federated=certificate is None)
         life = float(answer.get("expires_in") or _USUAL_LIFE_SECONDS)
-        early = min(_EARLY_SECONDS, life / 2)
-        return _Held(
-            token=str(answer["access_token"]),
-            thumbprint=certificate.thumbprint,
-            obtained=began,
-            refresh_at=began + life - early,
-            expires=began + life,
-        )
+        thumbprint = "" if certificate is None else certificate.thumbprint
+        return _held(str(answer["access_token"]), life, began, thumbprint=thumbprint)
 
     def _of_tenant(self, tenant_id: str) -> asyncio.Semaphore:
         tenant = self._tenants.get(tenant_id)
@@ -387,29 +409,17 @@ class TokenSource:
         check_usable(certificate, now=self._now(), application=application, roots=self._roots or ())
         return certificate
 
-    def _ask(self, application: Application, certificate: Certificate, talk: Exchange) -> dict[str, Any] | Request:
-        """msal's result, an error as a dict included, or the request it needs first; its exceptions are translated."""
-        key = certificate.key
-        if key is None:
-            raise CertificateError(
-                Phrase(
-                    "Certificate {thumbprint} of {mailbox} has no private key here.",
-                    thumbprint=certificate.thumbprint,
-                    mailbox=application,
-                ),
-                advice=Phrase("Put the private key into the certificate store."),
-                fault=CertificateFault.KEY_MISSING,
-            )
+    def _ask(
+        self, application: Application, certificate: Certificate | None, talk: Exchange
+    ) -> dict[str, Any] | Request:
+        """msal's result, an error as a dict included, or the request it needs first; its exceptions are translated.
+
+        `certificate`: signs the assertion; None: `talk` has one.
+        """
 
         def assertion(context: Mapping[str, str]) -> str:
             if talk.assertion is None:
-                talk.assertion = client_assertion(
-                    certificate,
-                    key,
-                    client_id=application.client_id,
-                    token_url=context["token_endpoint"],
-                    now=self._now(),
-                )
+                talk.assertion = self._signed(application, certificate, context["token_endpoint"])
             return talk.assertion
 
         try:
@@ -433,17 +443,28 @@ class TokenSource:
             raise _overloaded(application, talk) from reason
         except (ValueError, KeyError) as reason:
             # Discovery of an unknown tenant ends here (docs/graph.md, section 9), as does a response that is not JSON.
-            _refuse(application, talk.last_object(), talk, reason)
+            _refuse(application, talk.last_object(), talk, reason, federated=certificate is None)
         return answer
 
+    def _signed(self, application: Application, certificate: Certificate | None, token_url: str) -> str:
+        if certificate is None or certificate.key is None:
+            raise CertificateError(
+                Phrase(
+                    "Certificate {thumbprint} of {mailbox} has no private key here.",
+                    thumbprint=application.thumbprint,
+                    mailbox=application,
+                ),
+                advice=Phrase("Put the private key into the certificate store."),
+                fault=CertificateFault.KEY_MISSING,
+            )
+        return client_assertion(
+            certificate, certificate.key, client_id=application.client_id, token_url=token_url, now=self._now()
+        )
 
-def _key(application: Application) -> _Key:
-    return _Key(
-        application.tenant_id,
-        application.client_id,
-        _thumbprints(application.thumbprint, application.next_thumbprint),
-        application.secure_certificate_access,
-    )
+
+def _held(token: str, life: float, began: float, *, thumbprint: str) -> _Held:
+    early = min(_EARLY_SECONDS, life / 2)
+    return _Held(token, thumbprint, obtained=began, refresh_at=began + life - early, expires=began + life)
 
 
 @lru_cache(maxsize=16_384)
@@ -485,7 +506,12 @@ def _neither_serves(
 
 
 def _refuse(
-    application: Application, answer: Mapping[str, Any], talk: Exchange, reason: Exception | None = None
+    application: Application,
+    answer: Mapping[str, Any],
+    talk: Exchange,
+    reason: Exception | None = None,
+    *,
+    federated: bool,
 ) -> NoReturn:
     """Raise the error for the sign-in service's refusal."""
     codes = [code for code in answer.get("error_codes") or () if isinstance(code, int)]
@@ -502,14 +528,17 @@ def _refuse(
     reply = Phrase.verbatim(detail.rstrip(".")) if detail else Phrase("no reason given")
     if status is None:
         reply = Phrase("the authority is not a valid https address with a tenant")
+    if federated and talk.assertion is not None:
+        credential = Phrase("federated identity ({identity})", identity=identity.shown(talk.assertion))
+    else:
+        credential = Phrase("certificate {thumbprint}", thumbprint=application.thumbprint)
     raise SignInRefused(
         Phrase(
-            "Sign-in for {mailbox}, tenant {tenant_id}, application {client_id}, certificate {thumbprint} was "
-            "refused: {reply}.",
+            "Sign-in for {mailbox}, tenant {tenant_id}, application {client_id}, {credential} was refused: {reply}.",
             mailbox=application,
             tenant_id=application.tenant_id,
             client_id=application.client_id,
-            thumbprint=application.thumbprint,
+            credential=credential,
             reply=reply,
         ),
         advice=aadsts.advice_for(code),

@@ -1,4 +1,4 @@
-"""The sign-in by certificate, as a credential of the SDK."""
+"""The sign-in with Entra, as a credential of the SDK."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -15,7 +15,7 @@ Issue = Callable[[], Awaitable[tuple[str, float]]]
 """A token for `RESOURCE`, and its lifetime in seconds."""
 
 
-class CertificateCredential:
+class EntraCredential:
     """Satisfies `AsyncTokenCredential`.
 
     The SDK requests a token at every link, so `issue` should cache them (docs/servicebus.md, section 6).

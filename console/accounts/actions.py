@@ -19,6 +19,8 @@ _RETRIED_AT_ONCE: Final = 500
 
 def missing_certificates(settings: Settings, account: table.AccountSettings) -> Iterator[Phrase]:
     """Warnings of the certificates of the account that the store of this host has not."""
+    if settings.graph_credential != "certificate":
+        return
     try:
         entries = certificate_store(settings).list()
     except SettingsError:

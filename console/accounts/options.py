@@ -39,7 +39,10 @@ def account_options(*, adding: bool) -> list[click.Option]:
         ),
         click.Option(["--user-id"], required=adding, callback=_user, help="Object id of the user whose mailbox it is."),
         click.Option(
-            ["--thumbprint"], required=adding, callback=thumbprint_argument, help="SHA-1 thumbprint, as copied."
+            ["--thumbprint"],
+            required=adding,
+            callback=thumbprint_argument,
+            help="SHA-1 thumbprint, as copied; none: the identity of the host signs in (graph_credential).",
         ),
         click.Option(
             ["--next-thumbprint"],

@@ -20,7 +20,7 @@ from graph.certificates import (
     make_self_signed,
     write_pair,
 )
-from graph.errors import CertificateError
+from graph.errors import CertificateError, CertificateFault, GraphUnavailable
 from graph.transport import load_roots
 from phrases import Phrase
 
@@ -32,6 +32,12 @@ _MADE_BY_WINDOWS: Final = Phrase(
     "itself. In PowerShell: New-SelfSignedCertificate -Subject CN=NAME -CertStoreLocation Cert:\\LocalMachine\\My "
     "-KeyAlgorithm RSA -KeyLength 3072 -KeyExportPolicy NonExportable -KeyUsage DigitalSignature -Provider 'Microsoft "
     "Software Key Storage Provider' -NotAfter (Get-Date).AddYears(2)"
+)
+_MADE_BY_VAULT: Final = Phrase(
+    "certificate_store: 'certificates new' makes files, and the store is a Key Vault, which makes certificates itself: "
+    "az keyvault certificate create --vault-name VAULT --name NAME --policy @policy.json, where docs/identity.md has "
+    "the policy: an RSA key that is not exportable. Then: az keyvault certificate download --vault-name VAULT --name "
+    "NAME --file NAME.cer, to upload to the application"
 )
 
 
@@ -86,7 +92,8 @@ def create(settings: Settings, subject: str, now: datetime) -> MadeCertificate:
     """
     store = certificate_store(settings)
     if not isinstance(store, FolderStore):
-        raise SettingsError(_MADE_BY_WINDOWS)
+        in_vault = store.name.startswith("keyvault:")
+        raise SettingsError(_MADE_BY_VAULT if in_vault else _MADE_BY_WINDOWS)
     try:
         made = make_self_signed(subject.strip(), now=now, days=DAYS, key_bits=KEY_BITS)
     except ValueError as exc:
@@ -117,6 +124,9 @@ def _tried(entry: StoreEntry, store: CertificateStore, thumbprint: str) -> Store
         check_key(store.find(thumbprint))
     except CertificateError as error:
         return StoreEntry(entry.path, entry.certificate, error)
+    except GraphUnavailable as error:  # a Key Vault
+        silent = CertificateError(Phrase.of(error), advice=Phrase("Try again."), fault=CertificateFault.SIGNING_FAILED)
+        return StoreEntry(entry.path, entry.certificate, silent)
     return entry
 
 

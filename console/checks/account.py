@@ -25,6 +25,7 @@ from console.wiring.calls import CallContext
 from console.wiring.certificate_store import naming
 from console.wiring.database import open_engine
 from console.wiring.graph import open_graph
+from console.wiring.identity import identity_of
 from db.engine import Database
 from db.outcomes import ActionKind
 from db.queries import dry_run
@@ -160,13 +161,20 @@ async def opened_test(
                 clock=clock,
             )
             storage = StorageChecks(settings, database, _trial(candidate, clock), clock=clock)
-            signs_in = (*certificate.ALL, connection.SIGN_IN_TLS)
+            identity = identity_of(settings, "graph_credential")
+            signs_in: tuple[str, ...]
+            if identity is None:
+                signs_in = (*certificate.ALL, connection.SIGN_IN_TLS)
+                proofs, following = certificates.checks(), certificates.next_check((connection.SIGN_IN_TLS,))
+            else:
+                signs_in = (certificate.IDENTITY, connection.SIGN_IN_TLS)
+                proofs, following = [certificate.identity_check(identity, who.application)], []
             checks = [
                 settings_check(settings, candidate.settings),
-                *certificates.checks(),
+                *proofs,
                 *connections.checks(),
                 mailboxes.token_check(signs_in),
-                *certificates.next_check((connection.SIGN_IN_TLS,)),
+                *following,
                 *mailboxes.checks((connection.GRAPH_TLS,)),
                 *notifications.checks((mailbox.FOLDER,)),
                 *storage.checks(),

@@ -20,6 +20,7 @@ from graph.certificates import (
     normalise_thumbprint,
 )
 from graph.errors import CertificateError, CertificateFault, GraphError, update_command
+from graph.identity import Identity, shown
 from graph.token import TokenSource
 from graph.transport import load_roots
 from phrases import Phrase
@@ -31,7 +32,23 @@ MATCHES: Final = "private_key_matches"
 IN_DATE: Final = "certificate_in_date"
 TRUSTED: Final = "certificate_trusted"
 NEXT: Final = "next_certificate"
+IDENTITY: Final = "identity"
 ALL: Final = (FOUND, READABLE, MATCHES, IN_DATE, TRUSTED)
+
+
+def identity_check(identity: Identity, application: Application) -> Check:
+    """The check in place of those of the certificate, where an identity signs in: its token is there."""
+
+    async def obtain() -> Finding:
+        if identity.is_application(application):
+            return passed(Phrase("the application of the account is the managed identity itself"), {"federated": False})
+        presented = shown(await identity.assertion(application))
+        return passed(
+            Phrase("the federated credential of the application must have {presented}", presented=presented),
+            {"federated": True, "presented": str(presented)},
+        )
+
+    return Check(IDENTITY, Phrase("This host has its identity"), obtain, seconds=20)
 
 
 class CertificateChecks:

@@ -30,7 +30,7 @@ def settings_check(settings: Settings, account: AccountSettings) -> Check:
             "graph_url": settings.graph_url,
             "authority_url": settings.authority_url,
         }
-        problems = list(_problems(account))
+        problems = list(_problems(account, certificate=settings.graph_credential == "certificate"))
         if problems:
             return failed("settingsWrong", Phrase.joined(*problems), _correct(account.name), facts)
         if not _GUID.fullmatch(account.user_id):
@@ -52,7 +52,7 @@ def settings_check(settings: Settings, account: AccountSettings) -> Check:
     return Check(SETTINGS, Phrase("The settings are well formed"), judge)
 
 
-def _problems(account: AccountSettings) -> Iterator[Phrase]:
+def _problems(account: AccountSettings, *, certificate: bool) -> Iterator[Phrase]:
     for name, value in (("tenant id", account.tenant_id), ("client id", account.client_id)):
         if not _GUID.fullmatch(value):
             yield Phrase("The {name} {value!r} is not an id such as 11111111-2222-3333-4444-555555555555.", name=name,
@@ -66,7 +66,7 @@ def _problems(account: AccountSettings) -> Iterator[Phrase]:
         or account.user_id.strip() != account.user_id
     ):
         yield Phrase("The user id is empty, or has blanks or invisible characters in it.")
-    for thumbprint in filter(None, (account.thumbprint, account.next_thumbprint)):
+    for thumbprint in filter(None, (account.thumbprint, account.next_thumbprint) if certificate else ()):
         try:
             normalise_thumbprint(thumbprint)
         except CertificateError as error:

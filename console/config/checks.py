@@ -13,6 +13,7 @@ from console.settings import Settings, SettingsError
 from console.wiring.alert_targets import alert_targets
 from console.wiring.certificate_store import certificate_store, naming
 from console.wiring.database import open_engine
+from console.wiring.identity import identity_of
 from console.wiring.queue import servicebus_address
 from console.wiring.server_certificate import certificate_source
 from db.errors import DatabaseError
@@ -25,12 +26,24 @@ _LISTENERS: Final = ("receiver", "metrics", "console")
 """The prefixes of `_host` and `_port`."""
 _WITH_TLS: Final = ("receiver", "console")
 _FOLDER_SECONDS: Final = 5.0
+_DEFAULT_STORE: Final = Settings.model_fields["certificate_store"].default
 _ANY: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  # compared, not bound
 
 
 def problems(settings: Settings) -> Iterator[Phrase]:
     """Find everything on this host that keeps the settings from working."""
-    for check in (_certificates, _roots, _tls, _console_sign_in, _database, _queue, _alerts, _import_folders, _ports):
+    for check in (
+        _certificates,
+        _identity,
+        _roots,
+        _tls,
+        _console_sign_in,
+        _database,
+        _queue,
+        _alerts,
+        _import_folders,
+        _ports,
+    ):
         try:
             yield from check(settings)
         except SettingsError as exc:
@@ -40,6 +53,8 @@ def problems(settings: Settings) -> Iterator[Phrase]:
 
 
 def _certificates(settings: Settings) -> Iterator[Phrase]:
+    if settings.graph_credential != "certificate" and settings.certificate_store == _DEFAULT_STORE:
+        return  # an identity signs in, and no store is named
     for entry in certificate_store(settings).list():
         if entry.certificate is None and entry.error is not None:
             problem = Phrase.joined(entry.error.summary, entry.error.advice)
@@ -47,6 +62,11 @@ def _certificates(settings: Settings) -> Iterator[Phrase]:
                 yield Phrase("certificate_store: {problem}", problem=problem)
             else:
                 yield Phrase("certificate_store: file {path}: {problem}", path=entry.path, problem=problem)
+
+
+def _identity(settings: Settings) -> Iterator[Phrase]:
+    identity_of(settings, "graph_credential")
+    yield from ()
 
 
 def _roots(settings: Settings) -> Iterator[Phrase]:

@@ -18,7 +18,7 @@ from console.web.entra_errors import EntraSignInError, SignInMisconfigured, Sign
 from graph.application import Application
 from graph.assertion import client_assertion
 from graph.certificates import Certificate, SigningKey, check_usable
-from graph.errors import CertificateError, CertificateFault
+from graph.errors import CertificateError, CertificateFault, GraphUnavailable
 from graph.msal_replay import Answer, Exchange, NextRequest, Replay, Request, send
 from graph.token import Certificates
 from graph.transport import connection_fault_of, session_for, tls_context
@@ -172,6 +172,8 @@ class EntraExchange:
             check_usable(certificate, now=self._now(), application=self._application, roots=())
         except CertificateError as reason:
             raise _without_certificate(reason) from reason
+        except GraphUnavailable as reason:  # a Key Vault
+            raise SignInUnavailable(Phrase.of(reason), advice=Phrase("Try again.")) from reason
         if certificate.key is None:
             raise SignInMisconfigured(
                 Phrase(

@@ -1,4 +1,4 @@
-"""Sign-in by certificate, as configured: to Graph, and to other services of Microsoft that accept an application."""
+"""Sign-in as configured: to Graph, and to other services of Microsoft that accept an application or identity."""
 
 from threading import Lock
 
@@ -7,6 +7,7 @@ from console.loop import run_async
 from console.settings import Settings
 from console.wiring.calls import USUAL, CallContext
 from console.wiring.certificate_store import certificate_store, naming
+from console.wiring.identity import identity_of
 from graph.application import Application
 from graph.certificates import CertificateStore
 from graph.token import TokenSource
@@ -19,8 +20,12 @@ def token_source(
     certificates: CertificateStore | None = None,
     context: CallContext = USUAL,
     availability: Availability | None = None,
+    *,
+    credential: str = "graph_credential",
 ) -> TokenSource:
     """Tokens for `resource`, for example `https://graph.microsoft.com`; `availability`: see `TokenSource`.
+
+    `credential`: the setting that names the way to sign in.
 
     Raises:
         SettingsError: `ca_bundle` or `certificate_store` cannot be used.
@@ -28,6 +33,7 @@ def token_source(
     with naming("ca_bundle"):
         return TokenSource(
             certificates or certificate_store(settings),
+            identity=identity_of(settings, credential, context),
             authority_url=settings.authority_url,
             graph_url=resource,
             ca_bundle=settings.ca_bundle,
@@ -42,7 +48,7 @@ def token_source(
 def application_of(
     service: Phrase, address: str, *, tenant_id: str | None, client_id: str | None, thumbprint: str | None
 ) -> Application:
-    """The application that opens a service other than Graph. The settings ensure that all of it is set."""
+    """The application that opens a service other than Graph; without client id: the managed identity itself."""
     return Application(
         account_name=service,
         used_for=Phrase.joined(service, Phrase.verbatim(f"({address})")),
@@ -69,5 +75,13 @@ class TokensForThreads:
         Raises:
             CertificateError, SignInRefused, GraphUnavailable: as `TokenSource.token`.
         """
+        return self.expiring()[0]
+
+    def expiring(self) -> tuple[str, float]:
+        """Return a token as from `__call__`, and the seconds until it expires.
+
+        Raises:
+            CertificateError, SignInRefused, GraphUnavailable: as `TokenSource.token`.
+        """
         with self._turn:
-            return run_async(self._tokens.token(self._application))
+            return run_async(self._tokens.expiring(self._application))

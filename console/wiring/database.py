@@ -52,7 +52,7 @@ def _options(settings: Settings) -> ConnectionOptions:
 
 
 def _access_token(settings: Settings) -> Callable[[], str] | None:
-    if settings.database_thumbprint is None:
+    if settings.database_credential == "certificate" and settings.database_thumbprint is None:
         return None
     # Sign-in takes as long to load as all the rest of a command that needs no Graph.
     from console.wiring.database_token import AccessToken  # noqa: PLC0415  # see above

@@ -1,9 +1,10 @@
-"""Sign-in to Azure SQL by certificate."""
+"""Sign-in to Azure SQL by a token, of a certificate or an identity."""
 
 from sqlalchemy.engine import make_url
 
 from console.settings import CLOUDS, Settings
 from console.wiring.credentials import TokensForThreads, application_of, token_source
+from console.wiring.identity import signing_in
 from db.errors import DatabaseUnavailable
 from graph.errors import GraphError
 from phrases import Phrase
@@ -17,14 +18,19 @@ class AccessToken:
     """
 
     def __init__(self, settings: Settings) -> None:
+        credential = "database_credential"
+        tenant_id, client_id = signing_in(
+            settings, credential, tenant_id=settings.database_tenant_id, client_id=settings.database_client_id
+        )
         application = application_of(
             Phrase("the gateway database"),
             make_url(settings.database_url.get_secret_value()).host or "",
-            tenant_id=settings.database_tenant_id,
-            client_id=settings.database_client_id,
+            tenant_id=tenant_id,
+            client_id=client_id,
             thumbprint=settings.database_thumbprint,
         )
-        self._tokens = TokensForThreads(token_source(settings, CLOUDS[settings.cloud].database_resource), application)
+        tokens = token_source(settings, CLOUDS[settings.cloud].database_resource, credential=credential)
+        self._tokens = TokensForThreads(tokens, application)
 
     def __call__(self) -> str:
         """Return a token valid for minutes at least.

@@ -91,11 +91,13 @@ def metrics_of(
     def ends(thumbprints: Collection[str]) -> dict[str, datetime]:
         found = {}
         for each in thumbprints:
-            with suppress(CertificateError):  # the sign-in reports it
+            with suppress(CertificateError, GraphError):  # the sign-in reports it
                 found[each] = graph.certificates.expiry(each)
         return found
 
     async def certificate_ends() -> dict[str, datetime]:
+        if settings.graph_credential != "certificate":
+            return {}
         uses = await database.read(accounts.certificate_uses)
         thumbprints = {each for use in uses for each in (use.thumbprint, use.next_thumbprint) if each}
         return await asyncio.get_running_loop().run_in_executor(threads, ends, thumbprints)

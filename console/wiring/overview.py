@@ -98,7 +98,7 @@ class OverviewReader:
 
     async def _certificates(self, thumbprints: set[str]) -> list[CertificateEnd]:
         """The ends of the accounts' certificates, as far as the store of this host has them."""
-        if not thumbprints:
+        if not thumbprints or self._settings.graph_credential != "certificate":
             return []
         try:
             async with asyncio.timeout(_STORE_SECONDS):
@@ -141,7 +141,7 @@ async def _queue(
 
 def _ends(settings: Settings, thumbprints: set[str]) -> list[CertificateEnd]:
     from console.wiring.certificate_store import certificate_store  # noqa: PLC0415  # takes long to load, and is not always needed
-    from graph.errors import CertificateError  # noqa: PLC0415  # as above
+    from graph.errors import CertificateError, GraphUnavailable  # noqa: PLC0415  # as above
 
     ends: list[CertificateEnd] = []
     try:
@@ -151,7 +151,7 @@ def _ends(settings: Settings, thumbprints: set[str]) -> list[CertificateEnd]:
     for thumbprint in sorted(thumbprints):
         try:
             ends.append(CertificateEnd(thumbprint, store.expiry(thumbprint)))
-        except CertificateError:  # the role that signs in reports it
+        except (CertificateError, GraphUnavailable):  # the role that signs in reports it
             ends.append(CertificateEnd(thumbprint, None))
     return ends
 

@@ -58,9 +58,10 @@ def servicebus_address(settings: Settings) -> "ServiceBusAddress":
         SettingsError: `ca_bundle` or `certificate_store` cannot be used.
     """
     from bus.servicebus.connection import ServiceBusAddress  # noqa: PLC0415  # see above
-    from bus.servicebus.credential import RESOURCE, CertificateCredential  # noqa: PLC0415  # see above
+    from bus.servicebus.credential import RESOURCE, EntraCredential  # noqa: PLC0415  # see above
     from console.wiring.certificate_store import naming  # noqa: PLC0415  # see above
     from console.wiring.credentials import application_of, token_source  # noqa: PLC0415  # see above
+    from console.wiring.identity import signing_in  # noqa: PLC0415  # see above
     from graph.transport import proxy_for, tls_context  # noqa: PLC0415  # see above
 
     with naming("ca_bundle"):
@@ -70,14 +71,18 @@ def servicebus_address(settings: Settings) -> "ServiceBusAddress":
     if settings.servicebus_connection_string is not None:
         address = common(connection_string=settings.servicebus_connection_string.get_secret_value())
     else:
-        tokens = token_source(settings, RESOURCE)
+        setting = "servicebus_credential"
+        tokens = token_source(settings, RESOURCE, credential=setting)
+        tenant_id, client_id = signing_in(
+            settings, setting, tenant_id=settings.servicebus_tenant_id, client_id=settings.servicebus_client_id
+        )
         application = application_of(
             Phrase.verbatim("Azure Service Bus"),
             settings.servicebus_namespace or "",
-            tenant_id=settings.servicebus_tenant_id,
-            client_id=settings.servicebus_client_id,
+            tenant_id=tenant_id,
+            client_id=client_id,
             thumbprint=settings.servicebus_thumbprint,
         )
-        credential = CertificateCredential(lambda: tokens.expiring(application), refused=GraphError)
+        credential = EntraCredential(lambda: tokens.expiring(application), refused=GraphError)
         address = common(namespace=settings.servicebus_namespace, credential=credential)
     return address if not websockets else replace(address, proxy=proxy_for(f"https://{address.host}"))

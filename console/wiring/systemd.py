@@ -55,7 +55,8 @@ class ServiceManager:
         if self._address is None:
             return
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sending:
+            # By getattr: systemd and Unix sockets are not on Windows, for which the types are checked, too.
+            with socket.socket(getattr(socket, "AF_UNIX"), socket.SOCK_DGRAM) as sending:  # noqa: B009
                 sending.setblocking(False)
                 sending.sendto(state.encode(), self._address)
         except OSError as exc:

@@ -34,10 +34,10 @@ _DEFAULTS: Final = {
 def token_refusal(url: URL) -> Phrase | None:
     """The reason why a token cannot sign in with this URL, in words that follow its name; None: it may be tried."""
     if url.username or url.password or _keywords(url) & _SIGNS_IN:
-        return Phrase("names a user, a password or another way to sign in beside the certificate; remove that")
+        return Phrase("names a user, a password or another way to sign in than Entra; remove that")
     if _is_whole(url):
         return Phrase(
-            "names a data source of the driver manager; signing in by certificate needs mssql+pyodbc://host/database"
+            "names a data source of the driver manager; signing in with Entra needs mssql+pyodbc://host/database"
         )
     return None
 

@@ -29,6 +29,7 @@ class SigningKey(Protocol):
 
         Raises:
             CertificateError: the key cannot be used (any more).
+            GraphUnavailable: another service holds the key, and does not answer for now.
         """
         ...
 

@@ -45,6 +45,7 @@ class CertificateStore(Protocol):
 
         Raises:
             CertificateError: there is none, or its key cannot be used; the text names what was found instead.
+            GraphUnavailable: the store is another service, which does not answer for now.
         """
         ...
 

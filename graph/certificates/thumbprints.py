@@ -7,6 +7,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from graph.application import NO_CERTIFICATE
 from graph.errors import CertificateError, CertificateFault
 from phrases import Phrase
 
@@ -24,6 +25,14 @@ def normalise_thumbprint(text: str) -> str:
     Raises:
         CertificateError: it is not a SHA-1 thumbprint; the text gives the reason.
     """
+    if text == NO_CERTIFICATE:
+        raise CertificateError(
+            Phrase("No certificate is named, and the setting graph_credential is 'certificate'."),
+            advice=Phrase(
+                "Give the account one (--thumbprint), or have the host's identity sign in (graph_credential)."
+            ),
+            fault=CertificateFault.BAD_THUMBPRINT,
+        )
     folded = unicodedata.normalize("NFKC", text)
     bare = "".join(sign for sign in folded if sign != ":" and unicodedata.category(sign)[0] not in "CZ" and sign != "-")
     bare = "".join(sign for sign in bare if unicodedata.category(sign) != "Pd").upper()

@@ -191,6 +191,9 @@ class SignIn:
         if not form.get("client_assertion") or form.get("client_assertion_type") != ASSERTION_TYPE:
             text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
             raise SignInError(7000218, text)
+        if _is_of_another_issuer(form["client_assertion"]):
+            self._check_federation(form["client_assertion"], application)
+            return application
         assertion = _read_assertion(form["client_assertion"])
         self._check_signature(assertion, application)
         self._check_claims(assertion.claims, application, f"{call.base_url}/{tenant_id}/oauth2/v2.0/token")
@@ -259,6 +262,32 @@ class SignIn:
         except jwt.InvalidTokenError as exc:
             raise _malformed() from exc
 
+    def _check_federation(self, token: str, application: Application) -> None:
+        """Accept the token of an issuer that a federated credential names: all three must be equal, in case as well."""
+        claims = jwt.decode(token, options={"verify_signature": False})
+        left = application.federated
+        audience = claims.get("aud")
+        named = audience[0] if isinstance(audience, list) and audience else audience
+        for code, what, value in (
+            (700211, "issuer", claims.get("iss")),
+            (700213, "subject", claims.get("sub")),
+            (700212, "audience", named),
+        ):
+            left = [each for each in left if getattr(each, what) == value]
+            if not left:
+                text = f"No matching federated identity record found for presented assertion {what} '{value}'."
+                raise SignInError(code, text)
+        try:
+            jwt.decode(
+                token,
+                left[0].public_key,
+                algorithms=["RS256"],
+                options={"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False},
+            )
+        except jwt.InvalidTokenError as exc:
+            raise SignInError(50013, "Assertion failed signature validation.") from exc
+        self._check_times(claims)
+
     def _check_claims(self, claims: dict[str, Any], application: Application, token_url: str) -> None:
         client_id = application.client_id.lower()
         if any(str(claims.get(name, "")).lower() != client_id for name in ("iss", "sub")):
@@ -295,6 +324,13 @@ class SignIn:
 
 def _form(call: Call) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(call.body.decode("utf-8", "replace")).items()}
+
+
+def _is_of_another_issuer(token: str) -> bool:
+    try:
+        return str(jwt.decode(token, options={"verify_signature": False}).get("iss", "")).startswith("https://")
+    except jwt.InvalidTokenError:
+        return False
 
 
 def _read_assertion(token: str) -> _Assertion:

@@ -29,6 +29,19 @@ class RegisteredCertificate:
         return hex_thumbprint(self.x5t)
 
 
+@dataclass(frozen=True)
+class FederatedCredential:
+    """A federated credential of an application, and the key with which its issuer signs.
+
+    https://learn.microsoft.com/graph/api/resources/federatedidentitycredential
+    """
+
+    issuer: str
+    subject: str
+    public_key: rsa.RSAPublicKey
+    audience: str = "api://AzureADTokenExchange"
+
+
 @dataclass(eq=False)
 class Application:
     """One application registration with its service principal in one tenant.
@@ -54,6 +67,7 @@ class Application:
     assignment_required: bool = False
     api_roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     certificates: list[RegisteredCertificate] = field(default_factory=list)
+    federated: list[FederatedCredential] = field(default_factory=list)
 
     def registered_certificates(self) -> list[RegisteredCertificate]:
         """Return the registered certificates and those now lying in `uploads`."""

@@ -24,7 +24,7 @@ from bus.errors import LockLost, QueueUnavailable
 from bus.queue import NotificationQueue
 from bus.servicebus.adapter import ServiceBusQueue
 from bus.servicebus.connection import ServiceBusAddress
-from bus.servicebus.credential import CertificateCredential
+from bus.servicebus.credential import EntraCredential
 from tests.contract.queue_contract import (
     A_WHILE,
     AT_ONCE,
@@ -313,7 +313,7 @@ async def test_the_sign_in_by_certificate_is_a_credential(backend: ServiceBusBac
         asked.append("token")
         return "token", 3600.0
 
-    credential = CertificateCredential(issue, refused=PermissionError)
+    credential = EntraCredential(issue, refused=PermissionError)
     namespace = f"127.0.0.1:{backend.broker.port}"
     queue = ServiceBusQueue(
         PlainAddress("mail-notifications", namespace=namespace, credential=credential), clock=backend.clock
@@ -330,7 +330,7 @@ async def test_a_sign_in_that_fails_shows_its_own_reason(backend: ServiceBusBack
     async def issue() -> tuple[str, float]:
         raise PermissionError("The certificate 9F86 has expired.")
 
-    credential = CertificateCredential(issue, refused=PermissionError)
+    credential = EntraCredential(issue, refused=PermissionError)
     namespace = f"127.0.0.1:{backend.broker.port}"
     queue = ServiceBusQueue(
         PlainAddress("mail-notifications", namespace=namespace, credential=credential), clock=backend.clock
@@ -363,7 +363,7 @@ async def test_web_sockets_go_through_the_proxy(backend: ServiceBusBackend) -> N
         address = ServiceBusAddress(
             "mail-notifications",
             namespace="riviere.servicebus.windows.net",
-            credential=CertificateCredential(issue, refused=PermissionError),
+            credential=EntraCredential(issue, refused=PermissionError),
             websockets=True,
             proxy=f"http://gate%40way:p%3Ass%2Fword@127.0.0.1:{port}",
         )

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 from sqlalchemy import Connection, func, select, update
 
@@ -32,6 +33,7 @@ from simulator.content.mail import Mail
 from simulator.faults import FaultKind
 from simulator.state.mailboxes import Mailbox, MailboxState
 from tests.doubles.listeners import Issuer, Proxy, answering, closed_port, dropping, old
+from tests.doubles.managed_identity import managed_identity_host
 from tests.integration.manager_world import Office
 from tests.integration.world import World, until
 
@@ -166,6 +168,36 @@ async def test_all_is_well(desk: Desk) -> None:
     assert steps["sign_in_tls"]["evidence"]["protocol"] == "TLSv1.3"
     assert steps["permissions"]["evidence"]["roles"] == ["MailboxSettings.Read"]
     assert all(step["seconds"] >= 0 for step in steps.values())
+
+
+async def test_the_identity_of_the_host_takes_the_place_of_the_certificate(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step shows what a federated credential must name; without one the sign-in says what to do."""
+    await desk.world.deliver(desk.mailbox, 1)
+    desk.changed["graph_credential"] = "managed_identity"
+    result = await desk.call("accounts", "update", NAME, "--thumbprint", "none")
+    assert result.exit_code == 0
+    assert "Warning" not in result.stderr  # of a certificate that the store has not
+    async with managed_identity_host(rsa.generate_private_key(public_exponent=65537, key_size=2048)) as host:
+        for name, value in host.environment.items():
+            monkeypatch.setenv(name, value)
+        trusted = host.credential
+        steps = await desk.failing("token", "AADSTS700211", trusted.issuer, "federated credential")
+        for each in (trusted.issuer, trusted.subject, trusted.audience):
+            assert each in steps["identity"]["found"]
+        desk.world.application.federated.append(trusted)
+        steps = await desk.steps()
+        assert (steps["token"]["result"], steps["message"]["result"]) == ("passed", "passed")
+        assert not [name for name in steps if name.startswith(("certificate", "private_key"))]
+        desk.changed["managed_identity_client_id"] = "44444444-4444-4444-8444-444444444444"
+        steps = await desk.failing("identity", "invalid_scope", "No User Assigned identity", "identity assign")
+        assert steps["token"]["result"] == "not_tried"
+
+
+async def test_an_account_without_certificate_needs_an_identity_of_the_host(desk: Desk) -> None:
+    await desk.change(sCertificateThumbprint="none")
+    await desk.failing("certificate_found", "badThumbprint", "--thumbprint")
 
 
 async def test_it_changes_nothing(desk: Desk) -> None:

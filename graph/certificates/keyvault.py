@@ -1,0 +1,418 @@
+"""The certificates of an Azure Key Vault, whose keys sign in the vault and are never exported.
+
+The libraries of Microsoft call it; they are an extra of the installation, `azure`. Each version of a certificate has a
+thumbprint of its own, so that one that an account still names is found after a renewal. Nothing here waits for long:
+callers repeat what failed for a while.
+
+Sources: https://learn.microsoft.com/rest/api/keyvault/certificates, https://learn.microsoft.com/rest/api/keyvault/keys,
+https://learn.microsoft.com/azure/key-vault/general/rbac-guide.
+"""
+
+import builtins
+import re
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from http import HTTPStatus
+from itertools import islice
+from typing import Any, Final, NoReturn
+from urllib.parse import urlsplit
+
+import requests
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+from azure.core.pipeline.transport import RequestsTransport
+from azure.keyvault.certificates import CertificateClient, CertificateProperties
+from azure.keyvault.keys.crypto import CryptographyClient, SignatureAlgorithm
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from requests.adapters import HTTPAdapter
+
+from graph.certificates.certificate import UNREADABLE, Certificate, described
+from graph.certificates.inventory import inventory, not_rsa
+from graph.certificates.store import StoreEntry
+from graph.certificates.thumbprints import normalise_thumbprint
+from graph.errors import CertificateError, CertificateFault, GraphError, GraphUnavailable
+from graph.responses import retry_after_seconds, sanitize
+from phrases import Phrase
+
+PREFIX: Final = "keyvault:"
+"""The prefix of a setting that names a vault."""
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,22}[a-z0-9]", re.IGNORECASE | re.ASCII)
+_MAX_VERSIONS: Final = 500
+"""Versions of certificates that are read of a vault."""
+_FRESH_SECONDS: Final = 300.0
+_AGAIN_SECONDS: Final = 10.0
+"""Least age of the list when an unknown thumbprint has it read again."""
+_CONNECT_SECONDS: Final = 5.0
+_READ_SECONDS: Final = 10.0
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Issue = Callable[[], tuple[str, float]]
+"""A token for vaults, and its life in seconds. Blocks; raises GraphError."""
+
+
+def vault_url(text: str, domain: str) -> str:
+    """The https address of the vault that `keyvault:NAME` or `keyvault:https://NAME.DOMAIN` names.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    name = text.strip()[len(PREFIX) :].strip().rstrip("/")
+    if _NAME.fullmatch(name):
+        return f"https://{name.lower()}.{domain}"
+    parts = urlsplit(name)
+    if parts.scheme == "https" and parts.hostname and not parts.path and not parts.query and parts.username is None:
+        return name
+    raise ValueError(
+        Phrase("it is neither keyvault:NAME, with 3 to 24 letters, digits and dashes, nor keyvault:https://…")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """A version of a certificate in the vault."""
+
+    name: str
+    version: str
+    enabled: bool
+    thumbprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    certificate: x509.Certificate
+    key_id: str
+
+
+class KeyVaultStore:
+    """A Key Vault; a `CertificateStore`.
+
+    The list of versions is kept for five minutes; contents of a version never change and are kept as well.
+
+    Args:
+        url: https address of the vault.
+        issue: tokens of the identity that may read certificates and sign.
+        tls: trusted roots.
+        proxy: URL of the proxy for the vault.
+        monotonic: seconds, for the age of the list.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        issue: Issue,
+        *,
+        tls: ssl.SSLContext,
+        proxy: str | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = url
+        self._credential = _Credential(issue)
+        self._tls = tls
+        self._proxy = proxy
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._listed: tuple[float, dict[str, _Version]] | None = None
+        self._loaded: dict[str, _Loaded] = {}
+
+    def __repr__(self) -> str:
+        return f"KeyVaultStore({self._url!r})"
+
+    @property
+    def name(self) -> str:
+        """For example `keyvault:https://gateway.vault.azure.net`."""
+        return f"{PREFIX}{self._url}"
+
+    def find(self, thumbprint: str) -> Certificate:
+        """Implement `CertificateStore`; the key stays in the vault, and signs there.
+
+        Raises:
+            GraphUnavailable: the vault does not answer for now.
+        """
+        version = self._version(normalise_thumbprint(thumbprint))
+        found = self._content(version)
+        if not version.enabled:
+            raise self._disabled(version)
+        if not isinstance(found.certificate.public_key(), rsa.RSAPublicKey):
+            raise not_rsa(version.thumbprint, self.name)
+        return described(found.certificate, has_private_key=True, key=KeyVaultKey(self, found.key_id))
+
+    def expiry(self, thumbprint: str) -> datetime:
+        """Implement `CertificateStore`."""
+        try:
+            return self._content(self._version(normalise_thumbprint(thumbprint))).certificate.not_valid_after_utc
+        except GraphUnavailable as error:
+            raise self._silent(error) from error
+
+    def list(self) -> builtins.list[StoreEntry]:
+        """Implement `CertificateStore`; sorted by subject."""
+        try:
+            versions = self._versions()
+        except CertificateError as error:
+            return [StoreEntry(None, None, error)]
+        except GraphUnavailable as error:
+            return [StoreEntry(None, None, self._silent(error))]
+        entries = [self._entry(each) for each in versions.values()]
+        return sorted(entries, key=lambda entry: entry.certificate.subject if entry.certificate else "")
+
+    def sign(self, key_id: str, message: bytes) -> bytes:
+        """Return the PS256 signature by a key of the vault, which gets the digest of the message only.
+
+        Raises:
+            CertificateError: the key may not be used, or does not sign.
+            GraphUnavailable: the vault does not answer for now.
+        """
+        with (
+            self._calling("sign"),
+            self._session() as options,
+            CryptographyClient(key_id, self._credential, **options) as client,
+        ):
+            return client.sign(SignatureAlgorithm.ps256, sha256(message).digest()).signature
+
+    def _entry(self, version: _Version) -> StoreEntry:
+        try:
+            found = self._content(version).certificate
+        except CertificateError as error:
+            return StoreEntry(None, None, error)
+        except GraphUnavailable as error:
+            return StoreEntry(None, None, self._silent(error))
+        usable = version.enabled and isinstance(found.public_key(), rsa.RSAPublicKey)
+        problem = None
+        if not usable:
+            problem = not_rsa(version.thumbprint, self.name) if version.enabled else self._disabled(version)
+        return StoreEntry(None, described(found, has_private_key=version.enabled), problem)
+
+    def _version(self, thumbprint: str) -> _Version:
+        found = self._versions().get(thumbprint) or self._versions(_AGAIN_SECONDS).get(thumbprint)
+        if found is not None:
+            return found
+        held = []
+        for each in islice(self._versions().values(), 20):
+            content = self._content(each)
+            held.append((content.certificate, each.name))
+        raise CertificateError(
+            Phrase.joined(
+                Phrase("Certificate {thumbprint} is not in {store}.", thumbprint=thumbprint, store=self.name),
+                inventory(held),
+            ),
+            advice=Phrase(
+                "Create it there (az keyvault certificate create) or import it (az keyvault certificate import), or "
+                "correct the thumbprint of the account."
+            ),
+            fault=CertificateFault.NOT_FOUND,
+        )
+
+    def _versions(self, fresh_seconds: float = _FRESH_SECONDS) -> dict[str, _Version]:
+        with self._lock:
+            if self._listed is not None and self._monotonic() - self._listed[0] < fresh_seconds:
+                return self._listed[1]
+            with self._calling("list"), self._session() as options, self._client(options) as client:
+                found = {each.thumbprint: each for each in islice(_all_versions(client), _MAX_VERSIONS)}
+            self._listed = self._monotonic(), found
+            self._loaded = {each: loaded for each, loaded in self._loaded.items() if each in found}
+            return found
+
+    def _content(self, version: _Version) -> _Loaded:
+        loaded = self._loaded.get(version.thumbprint)
+        if loaded is not None:
+            return loaded
+        with self._calling("get"), self._session() as options, self._client(options) as client:
+            got = client.get_certificate_version(version.name, version.version)
+        try:
+            loaded = _Loaded(x509.load_der_x509_certificate(bytes(got.cer or b"")), got.key_id or "")
+        except UNREADABLE as reason:
+            raise CertificateError(
+                Phrase(
+                    "Certificate {thumbprint} in {store} is damaged or of an unknown kind.",
+                    thumbprint=version.thumbprint,
+                    store=self.name,
+                ),
+                advice=Phrase("Make another with az keyvault certificate create."),
+                fault=CertificateFault.UNREADABLE,
+            ) from reason
+        self._loaded[version.thumbprint] = loaded
+        return loaded
+
+    def _client(self, options: dict[str, Any]) -> CertificateClient:
+        return CertificateClient(self._url, self._credential, **options)
+
+    @contextmanager
+    def _session(self) -> Iterator[dict[str, Any]]:
+        """The options of a client; its connections last as long as the context."""
+        with requests.Session() as session:
+            yield self._options(session)
+
+    def _options(self, session: requests.Session) -> dict[str, Any]:
+        session.trust_env = False
+        session.mount("https://", _Adapter(self._tls))
+        session.hooks["response"] = [_read_challenge]
+        if self._proxy is not None:
+            session.proxies = {"https": self._proxy}
+        return {
+            "transport": RequestsTransport(
+                session=session,
+                session_owner=False,
+                use_env_settings=False,
+                connection_timeout=_CONNECT_SECONDS,
+                read_timeout=_READ_SECONDS,
+            ),
+            # A demanded pause is left to the caller, whose thread is one of few.
+            "retry_total": 1,
+            "retry_status": 0,
+            "retry_backoff_factor": 0.1,
+            "logging_enable": False,
+            # The vault names the resource of its tokens; a stand-in on this host may name Microsoft's.
+            "verify_challenge_resource": urlsplit(self._url).hostname not in _LOOPBACK,
+        }
+
+    @contextmanager
+    def _calling(self, operation: str) -> Iterator[None]:
+        try:
+            yield
+        except GraphError:
+            raise  # of the sign-in
+        except (AzureError, OSError, ValueError) as reason:
+            self._explain(operation, reason)
+
+    def _explain(self, operation: str, reason: Exception) -> NoReturn:
+        status = reason.status_code if isinstance(reason, HttpResponseError) else None
+        detail = sanitize(_message_of(reason), 300)
+        if isinstance(reason, ResourceNotFoundError):
+            raise CertificateError(
+                Phrase("The certificate or its key is no longer in {store}.", store=self.name),
+                advice=Phrase("Restore it (az keyvault certificate recover), or name another on the account."),
+                fault=CertificateFault.KEY_UNREADABLE,
+            ) from reason
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} or isinstance(reason, ClientAuthenticationError):
+            raise self._forbidden(operation, detail) from reason
+        if status is not None and status != HTTPStatus.TOO_MANY_REQUESTS and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise CertificateError(
+                Phrase("{store} refused to {operation}: {reply}.", store=self.name, operation=operation, reply=detail),
+                advice=Phrase("Check the certificate in the portal: enabled, and its key of type RSA."),
+                fault=CertificateFault.SIGNING_FAILED if operation == "sign" else CertificateFault.STORE_UNREADABLE,
+                status=status,
+            ) from reason
+        response = getattr(reason, "response", None)
+        headers = {name.lower(): value for name, value in response.headers.items()} if response is not None else {}
+        why = Phrase("status {status}", status=status) if status else Phrase("it cannot be reached")
+        raise GraphUnavailable(
+            Phrase(
+                "The Key Vault {store} does not answer ({why}). This passes by itself; if it lasts, check network, "
+                "DNS, the firewall or private endpoint of the vault, and HTTPS_PROXY.",
+                store=self.name,
+                why=why,
+            ),
+            retry_after=retry_after_seconds(headers),
+            status=status,
+            why=why,
+        ) from reason
+
+    def _forbidden(self, operation: str, detail: str) -> CertificateError:
+        signing = operation == "sign"
+        role = "Key Vault Crypto User" if signing else "Key Vault Certificate User"
+        return CertificateError(
+            Phrase(
+                "{store} does not allow this process to {operation}: {reply}.",
+                store=self.name,
+                operation=operation,
+                reply=detail.rstrip(".") or Phrase("no reason given"),
+            ),
+            advice=Phrase(
+                "Give its identity the role {role}: az role assignment create --role '{role}' --assignee PRINCIPAL "
+                "--scope VAULT-ID. A new one counts after some minutes; the vault's firewall must admit this host.",
+                role=role,
+            ),
+            fault=CertificateFault.KEY_UNREADABLE if signing else CertificateFault.STORE_UNREADABLE,
+        )
+
+    def _disabled(self, version: _Version) -> CertificateError:
+        return CertificateError(
+            Phrase(
+                "Certificate {thumbprint} in {store} is disabled (version {version} of {name}).",
+                thumbprint=version.thumbprint,
+                store=self.name,
+                version=version.version,
+                name=version.name,
+            ),
+            advice=Phrase("Enable that version in the portal, or set the thumbprint of another on the account."),
+            fault=CertificateFault.KEY_UNREADABLE,
+        )
+
+    def _silent(self, error: GraphUnavailable) -> CertificateError:
+        return CertificateError(Phrase.of(error), advice=Phrase("Try again."), fault=CertificateFault.STORE_UNREADABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyVaultKey:
+    """The key of a certificate in the vault; a `SigningKey`. It stays there."""
+
+    _store: KeyVaultStore
+    _key_id: str
+
+    def sign(self, message: bytes) -> bytes:
+        """Implement `SigningKey`."""
+        return self._store.sign(self._key_id, message)
+
+
+class _Credential:
+    """Satisfies `TokenCredential`."""
+
+    def __init__(self, issue: Issue) -> None:
+        self._issue = issue
+
+    def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:  # noqa: ANN401  # the SDK's own
+        token, seconds = self._issue()
+        return AccessToken(token, int(time.time() + seconds))
+
+
+class _Adapter(HTTPAdapter):
+    """Connections with the trusted roots of the product."""
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        self._tls = tls
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # as requests declares it
+        """Override `HTTPAdapter`."""
+        super().init_poolmanager(*args, **options, ssl_context=self._tls)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401  # as requests declares it
+        """Override `HTTPAdapter`."""
+        return super().proxy_manager_for(proxy, **options, ssl_context=self._tls)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401  # as requests declares it
+        """Override `HTTPAdapter`: the context verifies, with no other roots beside."""
+
+
+def _read_challenge(response: requests.Response, **_: Any) -> None:  # noqa: ANN401  # as requests declares it
+    """Read what the SDK leaves of a challenge, so that its connection serves the request that follows."""
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        response.content  # noqa: B018  # reads it
+
+
+def _all_versions(client: CertificateClient) -> Iterator[_Version]:
+    for certificate in client.list_properties_of_certificates():
+        for each in client.list_properties_of_certificate_versions(certificate.name or ""):
+            if each.x509_thumbprint:
+                yield _version_of(each)
+
+
+def _version_of(properties: CertificateProperties) -> _Version:
+    return _Version(
+        properties.name or "",
+        properties.version or "",
+        properties.enabled is not False,
+        bytes(properties.x509_thumbprint or b"").hex().upper(),
+    )
+
+
+def _message_of(reason: Exception) -> str:
+    error = getattr(reason, "error", None)
+    return str(getattr(error, "message", None) or getattr(reason, "message", None) or type(reason).__name__)
