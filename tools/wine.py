@@ -39,7 +39,7 @@ DEBIAN_PACKAGES: Final = ("wine", "wine64", "gcc-mingw-w64-x86-64-win32")
 _PYTHON: Final = (3, 11)
 _INTERPRETER: Final = "panda3d==1.10.16"
 _INTERPRETER_SHA256: Final = "0817a2a657a24c0d5fbb60df56960f42fc66b3039d522ec952dab83e2d869364"
-"""python311.dll 3.11.9, whose certificate names the Python Software Foundation; trust rests on the digest of the wheel."""
+"""python311.dll 3.11.9 of the Python Software Foundation, by its certificate; trusted by the digest of the wheel."""
 _TEST_PACKAGES: Final = frozenset(
     {
         *("aiosmtpd", "atpublic", "babel", "colorama", "hypothesis", "iniconfig", "pluggy", "pytest", "pytest-asyncio"),
