@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 7
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test quick check lint audit bench messages dictionary licences screenshots lock sbom dist chart clean
+.PHONY: demo azure test quick check lint audit bench messages dictionary licences screenshots lock sbom dist chart clean
 
 # The packages of the wheel.
 PRODUCT = $(shell $(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['tool']['hatch']['build']['targets']['wheel']['packages'])")
@@ -65,6 +65,10 @@ dictionary: $(VENV)/.installed-dev
 # Brings the lists of docs/licences.md to the lock files.
 licences: $(VENV)/.installed-dev
 	$(BIN)/python -m tools.licences
+
+# Compiles deploy/azure/main.bicep into azuredeploy.json, by a compiler of the subset that it uses.
+azure: $(VENV)/.installed-dev
+	$(BIN)/python -m tools.bicep
 
 # Brings the parts of deploy/helm to what settings, values.yaml and deploy/monitoring say.
 chart: $(VENV)/.installed-dev
