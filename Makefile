@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 7
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo azure test quick check lint audit bench messages dictionary licences screenshots lock sbom dist chart clean
+.PHONY: demo azure test quick check lint audit bench messages dictionary licences screenshots lock sbom dist chart deb clean
 
 # The packages of the wheel.
 PRODUCT = $(shell $(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['tool']['hatch']['build']['targets']['wheel']['packages'])")
@@ -94,6 +94,12 @@ dist: $(VENV)/.installed-dev
 	$(MAKE) sbom
 	cp requirements.lock requirements-extras.lock dist
 	cd dist && sha256sum mail* requirements* >SHA256SUMS
+
+# The Debian package, for the Python of this machine's distribution: on Debian or Ubuntu, of the release that it is for.
+deb: $(VENV)/.installed-dev
+	rm -rf dist/deb
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(BIN)/python -m hatchling build --target wheel --directory dist/deb
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(BIN)/python -m tools.deb --wheel dist/deb/*.whl --output dist/deb
 
 # Needs uv (pip install uv); the lock files serve every platform and Python from 3.11.
 lock:
