@@ -9,12 +9,11 @@ BIN := $(VENV)/bin
 WORKERS ?= 7
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo azure test quick check lint audit bench messages dictionary licences screenshots lock sbom dist chart deb clean
+.PHONY: demo azure test quick check lint audit bench messages dictionary licences screenshots lock sbom dist chart deb clean wine
 
 # The packages of the wheel.
 PRODUCT = $(shell $(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['tool']['hatch']['build']['targets']['wheel']['packages'])")
 
-.PHONY: demo test quick check lint bench wine messages dictionary screenshots lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
