@@ -46,15 +46,15 @@ systemd-analyze verify /lib/systemd/system/mail-importer.service 2>&1 | tee /run
 as_user mail-importer --version | grep -F 1.0.0
 as_user mkdir /var/lib/mail-importer/certificates
 as_user mail-importer config check
-as_user sh -c "echo mail >/var/lib/mail-importer/gateway.db"
+as_user mail-importer db upgrade
 for each in bash-completion/completions/mail-importer zsh/vendor-completions/_mail-importer; do
     grep -q mail-importer /usr/share/$each
 done
 
-echo 'log_level = "WARNING"' >>$settings
+echo 'metrics_port = 9999' >>$settings
 dpkg --force-depends --force-confdef --force-confold --install "$NEW"
 as_user mail-importer --version | grep -F 1.1.0
-grep -q WARNING $settings
+as_user mail-importer config show | grep 9999
 equals "$(stat -c '%a %U:%G' $settings)" '640 root:mail-importer'
 
 dpkg --remove mail-importer
@@ -117,7 +117,6 @@ def _needs_a_root_of_its_own() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skip(reason="not finished: it was not seen to pass yet; run it by hand")
 def test_package_lives_from_installation_to_purge(tmp_path: Path) -> None:
     """User, rights, units and settings; an upgrade keeps changed settings, removal the data, and purge nothing."""
     _needs_a_root_of_its_own()
@@ -130,7 +129,7 @@ def test_package_lives_from_installation_to_purge(tmp_path: Path) -> None:
     command = ["unshare", "-m", "sh", "-c", _IN_A_ROOT, "sh", str(root), str(life), str(ROOT).lstrip("/")]
     environment = os.environ | {"OLD": str(paths[0]), "NEW": str(paths[1])}
     found = subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=110
     )
     assert found.returncode == 0, found.stdout + found.stderr
     assert found.stdout.endswith("purged\n")
