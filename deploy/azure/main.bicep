@@ -119,7 +119,7 @@ var roleNames = {
   busSender: '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39'
   busReceiver: '4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0'
   vaultSecretsUser: '4633458b-17de-408a-b874-0445c86b69e6'
-  vaultCertificateUser: 'db79e9a7-68ee-4b58-9aeb-b90e7c24fcba'
+  vaultReader: '21090545-7ca7-4776-b22c-e363652d74d2'
   vaultCryptoUser: '12338af0-0e69-4776-bea7-57ae8d297424'
 }
 
@@ -367,9 +367,9 @@ resource workerReadsSecret 'Microsoft.Authorization/roleAssignments@2022-04-01' 
 
 resource workerReadsCertificates 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (deployWorkers) {
   scope: vault
-  name: guid(vault.id, workerIdentity.id, roleNames.vaultCertificateUser)
+  name: guid(vault.id, workerIdentity.id, roleNames.vaultReader)
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleNames.vaultCertificateUser)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleNames.vaultReader)
     principalId: workerIdentity.properties.principalId
     principalType: 'ServicePrincipal'
   }

@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -30,13 +30,15 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.keyvault.certificates import CertificateClient, CertificateProperties
 from azure.keyvault.keys.crypto import CryptographyClient, SignatureAlgorithm
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from requests.adapters import HTTPAdapter
 
-from graph.certificates.certificate import UNREADABLE, Certificate, described
+from graph.certificates.certificate import PSS, UNREADABLE, Certificate, described
 from graph.certificates.inventory import inventory, not_rsa
 from graph.certificates.store import StoreEntry
-from graph.certificates.thumbprints import normalise_thumbprint
+from graph.certificates.thumbprints import normalise_thumbprint, sha1_thumbprint
 from graph.errors import CertificateError, CertificateFault, GraphError, GraphUnavailable
 from graph.responses import retry_after_seconds, sanitize
 from phrases import Phrase
@@ -52,6 +54,7 @@ _AGAIN_SECONDS: Final = 10.0
 """Least age of the list when an unknown thumbprint has it read again."""
 _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 10.0
+_BY_FIREWALL: Final = "ForbiddenByFirewall"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 Issue = Callable[[], tuple[str, float]]
@@ -68,10 +71,16 @@ def vault_url(text: str, domain: str) -> str:
     if _NAME.fullmatch(name):
         return f"https://{name.lower()}.{domain}"
     parts = urlsplit(name)
-    if parts.scheme == "https" and parts.hostname and not parts.path and not parts.query and parts.username is None:
+    host = parts.hostname or ""
+    # To another host the token of the identity must not be sent: one of Azure demands it for its own domain.
+    is_vault = host.endswith(f".{domain}") or host in _LOOPBACK
+    if parts.scheme == "https" and is_vault and not parts.path and not parts.query and parts.username is None:
         return name
     raise ValueError(
-        Phrase("it is neither keyvault:NAME, with 3 to 24 letters, digits and dashes, nor keyvault:https://…")
+        Phrase(
+            "it is neither keyvault:NAME, with 3 to 24 letters, digits and dashes, nor keyvault:https://NAME.{domain}",
+            domain=domain,
+        )
     )
 
 
@@ -120,6 +129,8 @@ class KeyVaultStore:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._listed: tuple[float, dict[str, _Version]] | None = None
+        self._failed: tuple[float, GraphUnavailable] | None = None
+        """The failure of the last listing, and the time until which it counts."""
         self._loaded: dict[str, _Loaded] = {}
 
     def __repr__(self) -> str:
@@ -142,7 +153,9 @@ class KeyVaultStore:
             raise self._disabled(version)
         if not isinstance(found.certificate.public_key(), rsa.RSAPublicKey):
             raise not_rsa(version.thumbprint, self.name)
-        return described(found.certificate, has_private_key=True, key=KeyVaultKey(self, found.key_id))
+        return described(
+            found.certificate, has_private_key=True, key=KeyVaultKey(self, found.key_id, found.certificate)
+        )
 
     def expiry(self, thumbprint: str) -> datetime:
         """Implement `CertificateStore`."""
@@ -190,13 +203,13 @@ class KeyVaultStore:
         return StoreEntry(None, described(found, has_private_key=version.enabled), problem)
 
     def _version(self, thumbprint: str) -> _Version:
-        found = self._versions().get(thumbprint) or self._versions(_AGAIN_SECONDS).get(thumbprint)
+        found = self._versions().get(thumbprint) or self._versions(_AGAIN_SECONDS, stale=False).get(thumbprint)
         if found is not None:
             return found
         held = []
         for each in islice(self._versions().values(), 20):
-            content = self._content(each)
-            held.append((content.certificate, each.name))
+            with suppress(CertificateError, GraphUnavailable):  # what is missing is another one
+                held.append((self._content(each).certificate, each.name))
         raise CertificateError(
             Phrase.joined(
                 Phrase("Certificate {thumbprint} is not in {store}.", thumbprint=thumbprint, store=self.name),
@@ -209,15 +222,47 @@ class KeyVaultStore:
             fault=CertificateFault.NOT_FOUND,
         )
 
-    def _versions(self, fresh_seconds: float = _FRESH_SECONDS) -> dict[str, _Version]:
-        with self._lock:
-            if self._listed is not None and self._monotonic() - self._listed[0] < fresh_seconds:
-                return self._listed[1]
+    def _versions(self, fresh_seconds: float = _FRESH_SECONDS, *, stale: bool = True) -> dict[str, _Version]:
+        """The versions, by thumbprint. One thread lists them; with `stale` the others go on with the former list.
+
+        So do all while the vault does not answer: to sign needs it anyway.
+        """
+        known = self._listed
+        if known is not None and self._monotonic() - known[0] < fresh_seconds:
+            return known[1]
+        use_known = known is not None and stale
+        if not self._lock.acquire(blocking=not use_known):
+            return known[1] if known is not None else {}
+        try:
+            known = self._listed
+            if known is not None and self._monotonic() - known[0] < fresh_seconds:
+                return known[1]
+            self._raise_remembered()
+            return self._list_anew()
+        except GraphUnavailable:
+            if use_known and known is not None:
+                return known[1]
+            raise
+        finally:
+            self._lock.release()
+
+    def _list_anew(self) -> dict[str, _Version]:
+        try:
             with self._calling("list"), self._session() as options, self._client(options) as client:
                 found = {each.thumbprint: each for each in islice(_all_versions(client), _MAX_VERSIONS)}
-            self._listed = self._monotonic(), found
-            self._loaded = {each: loaded for each, loaded in self._loaded.items() if each in found}
-            return found
+        except GraphUnavailable as error:
+            self._failed = self._monotonic() + _AGAIN_SECONDS, error
+            raise
+        self._failed = None
+        self._listed = self._monotonic(), found
+        self._loaded = {each: loaded for each, loaded in self._loaded.items() if each in found}
+        return found
+
+    def _raise_remembered(self) -> None:
+        """Raise the failure of a listing again for a while: each of many accounts would wait for as long."""
+        if self._failed is not None and self._monotonic() < self._failed[0]:
+            error = self._failed[1]
+            raise error.of_another(self.name, self.name) from None  # a copy: tracebacks would accumulate
 
     def _content(self, version: _Version) -> _Loaded:
         loaded = self._loaded.get(version.thumbprint)
@@ -291,7 +336,7 @@ class KeyVaultStore:
                 fault=CertificateFault.KEY_UNREADABLE,
             ) from reason
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} or isinstance(reason, ClientAuthenticationError):
-            raise self._forbidden(operation, detail) from reason
+            raise self._forbidden(operation, detail, _inner_code_of(reason)) from reason
         if status is not None and status != HTTPStatus.TOO_MANY_REQUESTS and status < HTTPStatus.INTERNAL_SERVER_ERROR:
             raise CertificateError(
                 Phrase("{store} refused to {operation}: {reply}.", store=self.name, operation=operation, reply=detail),
@@ -314,9 +359,18 @@ class KeyVaultStore:
             why=why,
         ) from reason
 
-    def _forbidden(self, operation: str, detail: str) -> CertificateError:
+    def _forbidden(self, operation: str, detail: str, code: str) -> CertificateError:
         signing = operation == "sign"
-        role = "Key Vault Crypto User" if signing else "Key Vault Certificate User"
+        if code == _BY_FIREWALL:
+            return CertificateError(
+                Phrase("The firewall of {store} refuses this host.", store=self.name),
+                advice=Phrase(
+                    "Admit its address (az keyvault network-rule add), or give the vault a private endpoint in the "
+                    "network of this host."
+                ),
+                fault=CertificateFault.STORE_UNREADABLE,
+            )
+        role = "Key Vault Crypto User" if signing else "Key Vault Reader"
         return CertificateError(
             Phrase(
                 "{store} does not allow this process to {operation}: {reply}.",
@@ -355,10 +409,26 @@ class KeyVaultKey:
 
     _store: KeyVaultStore
     _key_id: str
+    _certificate: x509.Certificate
 
     def sign(self, message: bytes) -> bytes:
-        """Implement `SigningKey`."""
-        return self._store.sign(self._key_id, message)
+        """Implement `SigningKey`; the signature is verified, as Entra would blame the application for another's."""
+        signature = self._store.sign(self._key_id, message)
+        public = self._certificate.public_key()
+        try:
+            if isinstance(public, rsa.RSAPublicKey):
+                public.verify(signature, message, PSS, hashes.SHA256())
+        except InvalidSignature as reason:
+            raise CertificateError(
+                Phrase(
+                    "The key of {store} that signed is not that of certificate {thumbprint}.",
+                    store=self._store.name,
+                    thumbprint=sha1_thumbprint(self._certificate),
+                ),
+                advice=Phrase("Make another with az keyvault certificate create."),
+                fault=CertificateFault.KEY_MISMATCH,
+            ) from reason
+        return signature
 
 
 class _Credential:
@@ -411,6 +481,12 @@ def _version_of(properties: CertificateProperties) -> _Version:
         properties.enabled is not False,
         bytes(properties.x509_thumbprint or b"").hex().upper(),
     )
+
+
+def _inner_code_of(reason: Exception) -> str:
+    """The code beside the text of a refusal, such as ForbiddenByFirewall; empty without one."""
+    inner = getattr(getattr(reason, "error", None), "innererror", None)
+    return str((inner or {}).get("code", "")) if isinstance(inner, dict) else ""
 
 
 def _message_of(reason: Exception) -> str:

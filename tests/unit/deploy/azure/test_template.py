@@ -25,7 +25,7 @@ of_each = pytest.mark.parametrize("case", CASES)
 SENDER: Final = "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39"
 RECEIVER: Final = "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0"
 SECRETS_USER: Final = "4633458b-17de-408a-b874-0445c86b69e6"
-CERTIFICATE_USER: Final = "db79e9a7-68ee-4b58-9aeb-b90e7c24fcba"
+VAULT_READER: Final = "21090545-7ca7-4776-b22c-e363652d74d2"
 CRYPTO_USER: Final = "12338af0-0e69-4776-bea7-57ae8d297424"
 """Microsoft's ids: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles"""
 
@@ -139,7 +139,7 @@ def test_identities_have_the_least_roles(case: str) -> None:
     else:
         expected["principal-of-mailimp-worker"] = {
             (SENDER, bus), (RECEIVER, bus), (SECRETS_USER, secret),
-            (CERTIFICATE_USER, "vaults"), (CRYPTO_USER, "vaults"),
+            (VAULT_READER, "vaults"), (CRYPTO_USER, "vaults"),
         }  # fmt: skip
     assert given == expected
     assignments = [each for each in _deployed(case).values() if each["type"].endswith("roleAssignments")]

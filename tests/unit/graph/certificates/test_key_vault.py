@@ -199,9 +199,7 @@ async def test_the_list_has_each_version_and_what_is_wrong_with_it(site: Site, m
         await on_thread(site.store.find, made[0].thumbprint)
 
 
-@pytest.mark.parametrize(
-    ("part", "role"), [("certificates", "Key Vault Certificate User"), ("sign", "Key Vault Crypto User")]
-)
+@pytest.mark.parametrize(("part", "role"), [("certificates", "Key Vault Reader"), ("sign", "Key Vault Crypto User")])
 async def test_a_missing_role_is_named(site: Site, made: list[Certificate], part: str, role: str) -> None:
     body = b'{"error": {"code": "Forbidden", "message": "Caller is not authorized to perform action on resource."}}'
     site.vault.failing[part] = web.Response(status=403, body=body, content_type="application/json")
@@ -254,14 +252,58 @@ async def test_a_challenge_for_another_service_gets_no_token() -> None:
     ("text", "url"),
     [
         ("keyvault:Gateway-1", "https://gateway-1.vault.azure.net"),
-        ("keyvault: https://gateway.vault.usgovcloudapi.net/", "https://gateway.vault.usgovcloudapi.net"),
+        ("keyvault: https://gateway.vault.azure.net/", "https://gateway.vault.azure.net"),
     ],
 )
 def test_a_vault_is_named_by_name_or_address(text: str, url: str) -> None:
     assert keyvault.vault_url(text, "vault.azure.net") == url
 
 
-@pytest.mark.parametrize("text", ["keyvault:", "keyvault:a_b", "keyvault:http://a.vault.azure.net"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("keyvault:", "keyvault:a_b", "keyvault:http://a.vault.azure.net"),
+        *("keyvault:https://vault.azure.net.example", "keyvault:https://notvault.azure.net"),
+    ],
+)
 def test_another_text_names_no_vault(text: str) -> None:
     with pytest.raises(ValueError, match="keyvault:NAME"):
         keyvault.vault_url(text, "vault.azure.net")
+
+
+async def test_a_signature_by_another_key_is_not_used(site: Site, made: list[Certificate]) -> None:
+    """Entra would say that the application does not know the certificate, which is not the cause."""
+    found = await on_thread(site.store.find, made[0].thumbprint)
+    site.vault.versions["old"] = made[1]
+    with pytest.raises(CertificateError, match="is not that of certificate") as caught:
+        await on_thread(found.key.sign, b"message")
+    assert caught.value.fault is CertificateFault.KEY_MISMATCH
+
+
+async def test_the_firewall_of_the_vault_is_named(site: Site, made: list[Certificate]) -> None:
+    body = (
+        b'{"error": {"code": "Forbidden", "message": "Client address is not authorized.",'
+        b' "innererror": {"code": "ForbiddenByFirewall"}}}'
+    )
+    site.vault.failing["certificates"] = web.Response(status=403, body=body, content_type="application/json")
+    with pytest.raises(CertificateError, match="az keyvault network-rule add"):
+        await on_thread(site.store.find, made[0].thumbprint)
+
+
+async def test_an_outage_of_the_list_stops_no_certificate_that_is_known(site: Site, made: list[Certificate]) -> None:
+    """The former list serves on; an unknown certificate waits for the vault, which is not asked for each account."""
+    moment = [0.0]
+    site.store._monotonic = lambda: moment[0]
+    await on_thread(site.store.find, made[0].thumbprint)
+    site.vault.failing["certificates"] = web.Response(status=503, body=b"{}", content_type="application/json")
+    moment[0] += 1000
+    listings = site.vault.calls.count("certificates")
+    assert (await on_thread(site.store.find, made[0].thumbprint)).thumbprint == made[0].thumbprint
+    for _ in range(3):
+        with pytest.raises(GraphUnavailable):
+            await on_thread(site.store.find, "A" * 40)
+    assert site.vault.calls.count("certificates") == listings + 1
+    moment[0] += 20
+    site.vault.failing.clear()
+    with pytest.raises(CertificateError, match="is not in keyvault"):
+        await on_thread(site.store.find, "A" * 40)
