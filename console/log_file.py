@@ -5,6 +5,7 @@ records meanwhile; it also lets two processes write to one file. Here each proce
 of the operating system reserves.
 """
 
+import errno
 import json
 import os
 import re
@@ -18,6 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+_IN_USE: Final = frozenset({errno.EAGAIN, errno.EACCES, errno.EDEADLK})
+"""Errors of a lock that another process holds; the last two are those of Windows."""
 _MAX_PROCESSES: Final = 32
 """Processes of one role on a host that write to one folder."""
 _RETRY_SECONDS: Final = 5.0
@@ -233,9 +236,11 @@ def reserve_log_file(
         lock_number = os.open(own.with_name(f".{own.name}.lock"), os.O_RDWR | os.O_CREAT, 0o640)
         try:
             _lock(lock_number)
-        except OSError:
+        except OSError as exc:
             os.close(lock_number)
-            continue
+            if exc.errno in _IN_USE:
+                continue
+            raise  # a file system without locks
         file = LogFile(own, limits, clock, monotonic, on_fault, lock_number)
         try:
             file.open()

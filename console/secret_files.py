@@ -74,7 +74,9 @@ def read_secret_files(
             why = exc.strerror if isinstance(exc, OSError) else Phrase.of(exc)
             found.problems.append(Phrase("{key}: file {path} cannot be used: {why}.", key=name, path=path, why=why))
             continue
-        found.values[name] = str(path) if name in paths and value.startswith(_PEM) else value
+        # Never a content as a path: errors name paths. PEM may begin with attributes or comments.
+        is_content = name in paths and (_PEM in value or "\n" in value)
+        found.values[name] = str(path) if is_content else value
         found.paths[name] = path
     return found
 

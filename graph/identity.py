@@ -231,6 +231,10 @@ class WorkloadIdentity:
         try:
             async with asyncio.timeout(_FILE_SECONDS):
                 found = await asyncio.get_running_loop().run_in_executor(self._threads, self._read)
+        except TimeoutError as reason:
+            raise GraphUnavailable(
+                Phrase("The managed identity of this host did not serve {mailbox} in time.", mailbox=application)
+            ) from reason
         except (OSError, ValueError) as reason:
             raise self._unreadable(application, reason) from reason
         if found.count(".") != 2:  # the form of a JSON Web Token

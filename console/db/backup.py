@@ -76,7 +76,7 @@ def backup(invocation: Invocation, target: Path, keep: int | None) -> Report:
             )
         contents = _copied(engine, file)
     size = file.stat().st_size
-    deleted = [] if keep is None else _prune(target, keep)
+    deleted = [] if keep is None else _prune(target, keep, made=file)
     facts = {
         "database": settings.shown_database_url,
         "file": str(file),
@@ -133,9 +133,13 @@ def _delete_unfinished(folder: Path, before: datetime) -> None:
                 each.unlink()
 
 
-def _prune(folder: Path, keep: int) -> list[Path]:
-    """Delete all but the newest backups, whose names sort by time; return those deleted."""
-    old = sorted(each for each in folder.iterdir() if _NAME.fullmatch(each.name))[:-keep]
+def _prune(folder: Path, keep: int, *, made: Path) -> list[Path]:
+    """Delete all but the newest backups, whose names sort by time; return those deleted.
+
+    `made` stays, even if the clock was put back and its name is not the newest.
+    """
+    others = sorted(each for each in folder.iterdir() if _NAME.fullmatch(each.name) and each != made)
+    old = others[: max(0, len(others) - (keep - 1))]
     for each in old:
         try:
             each.unlink(missing_ok=True)

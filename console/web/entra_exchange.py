@@ -214,6 +214,8 @@ class EntraExchange:
             return question.request
         except CertificateError as reason:
             raise _without_certificate(reason) from reason
+        except GraphUnavailable as reason:  # a Key Vault, which signs
+            raise SignInUnavailable(Phrase.of(reason), advice=Phrase("Try again.")) from reason
         except (MsalServiceError, RuntimeError, ValueError, KeyError, TypeError, IndexError):
             # msal reads claims, and compares the nonce, of a token that is not verified yet: that is decided here.
             result = talk.last_object()

@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -39,7 +39,7 @@ from graph.certificates.certificate import PSS, UNREADABLE, Certificate, describ
 from graph.certificates.inventory import inventory, not_rsa
 from graph.certificates.store import StoreEntry
 from graph.certificates.thumbprints import normalise_thumbprint, sha1_thumbprint
-from graph.errors import CertificateError, CertificateFault, GraphError, GraphUnavailable
+from graph.errors import CertificateError, CertificateFault, GraphError, GraphUnavailable, SignInRefused
 from graph.responses import retry_after_seconds, sanitize
 from phrases import Phrase
 
@@ -47,11 +47,13 @@ PREFIX: Final = "keyvault:"
 """The prefix of a setting that names a vault."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,22}[a-z0-9]", re.IGNORECASE | re.ASCII)
-_MAX_VERSIONS: Final = 500
+_MAX_VERSIONS: Final = 5_000
 """Versions of certificates that are read of a vault."""
 _FRESH_SECONDS: Final = 300.0
 _AGAIN_SECONDS: Final = 10.0
 """Least age of the list when an unknown thumbprint has it read again."""
+_WAIT_SECONDS: Final = 20.0
+"""The longest wait for another thread that lists the versions."""
 _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 10.0
 _BY_FIREWALL: Final = "ForbiddenByFirewall"
@@ -208,8 +210,12 @@ class KeyVaultStore:
             return found
         held = []
         for each in islice(self._versions().values(), 20):
-            with suppress(CertificateError, GraphUnavailable):  # what is missing is another one
+            try:
                 held.append((self._content(each).certificate, each.name))
+            except CertificateError:
+                continue  # what is missing is another one
+            except GraphUnavailable:
+                break  # each of the others would wait as long
         raise CertificateError(
             Phrase.joined(
                 Phrase("Certificate {thumbprint} is not in {store}.", thumbprint=thumbprint, store=self.name),
@@ -231,8 +237,19 @@ class KeyVaultStore:
         if known is not None and self._monotonic() - known[0] < fresh_seconds:
             return known[1]
         use_known = known is not None and stale
-        if not self._lock.acquire(blocking=not use_known):
-            return known[1] if known is not None else {}
+        if not (self._lock.acquire(blocking=False) if use_known else self._lock.acquire(timeout=_WAIT_SECONDS)):
+            if known is not None and use_known:
+                return known[1]
+            why = Phrase("it cannot be reached")
+            raise GraphUnavailable(
+                Phrase(
+                    "The Key Vault {store} does not answer ({why}). This passes by itself; if it lasts, check network, "
+                    "DNS, the firewall or private endpoint of the vault, and HTTPS_PROXY.",
+                    store=self.name,
+                    why=why,
+                ),
+                why=why,
+            )
         try:
             known = self._listed
             if known is not None and self._monotonic() - known[0] < fresh_seconds:
@@ -255,7 +272,8 @@ class KeyVaultStore:
             raise
         self._failed = None
         self._listed = self._monotonic(), found
-        self._loaded = {each: loaded for each, loaded in self._loaded.items() if each in found}
+        held = self._loaded.copy()  # in one step: other threads add to it meanwhile
+        self._loaded = {each: loaded for each, loaded in held.items() if each in found}
         return found
 
     def _raise_remembered(self) -> None:
@@ -321,6 +339,10 @@ class KeyVaultStore:
     def _calling(self, operation: str) -> Iterator[None]:
         try:
             yield
+        except SignInRefused as error:
+            # For the callers of a store: the identity that opens it is one of its faults.
+            fault = CertificateFault.KEY_UNREADABLE if operation == "sign" else CertificateFault.STORE_UNREADABLE
+            raise CertificateError(error.summary, advice=error.advice, fault=fault, **error.facts) from error
         except GraphError:
             raise  # of the sign-in
         except (AzureError, OSError, ValueError) as reason:
@@ -337,7 +359,8 @@ class KeyVaultStore:
             ) from reason
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} or isinstance(reason, ClientAuthenticationError):
             raise self._forbidden(operation, detail, _inner_code_of(reason)) from reason
-        if status is not None and status != HTTPStatus.TOO_MANY_REQUESTS and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        passing = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}
+        if status is not None and status not in passing and status < HTTPStatus.INTERNAL_SERVER_ERROR:
             raise CertificateError(
                 Phrase("{store} refused to {operation}: {reply}.", store=self.name, operation=operation, reply=detail),
                 advice=Phrase("Check the certificate in the portal: enabled, and its key of type RSA."),
