@@ -27,7 +27,7 @@ class CopyFailed(DatabaseError):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a copy holds: the revision of its schema, the number of messages, and the time of the last import (UTC)."""
+    """Contents of a copy: the revision of its schema, the number of messages, and the time of the last import (UTC)."""
 
     revision: str | None
     messages: int

@@ -33,7 +33,7 @@ def user_name() -> str:
 
 
 def user_number() -> str:
-    """The number of the user of this process, which names nobody outside of this host."""
+    """The number of the user of this process, which means nothing outside of this host."""
     return str(os.getuid())
 
 

@@ -262,7 +262,7 @@ def _download(folder: Path, requirements: Sequence[str]) -> None:
 def _exports(library: Path) -> list[str]:
     """The names that a DLL exports, by objdump of the compiler."""
     tool = COMPILER.replace("-gcc", "-objdump")
-    listing = subprocess.run([tool, "-p", str(library)], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    listing = subprocess.run([tool, "-p", str(library)], capture_output=True, text=True, check=True).stdout  # noqa: S603  # a tool of mingw
     table = listing.partition("[Ordinal/Name Pointer]")[2].partition("\n\n")[0]
     return [line.split()[-1] for line in table.splitlines() if line.startswith("\t[")]
 

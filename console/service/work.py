@@ -66,7 +66,7 @@ def run_service(
             _open_logs(settings, role, events.observe, resources)
             _serve(settings, role, lifecycle, events, exit_process)
         except SettingsError as exc:
-            log.error(SETTINGS_WRONG, problems=[str(each) for each in exc.problems], detail=_CORRECT)  # noqa: TRY400
+            log.error(SETTINGS_WRONG, problems=[str(each) for each in exc.problems], detail=_CORRECT)  # noqa: TRY400  # the problems say it all
             return Ending.WRONG_SETTINGS
         except click.ClickException as exc:
             log.error(SERVICE_FAILED, error=exc.message)  # noqa: TRY400  # the sentence is for an operator

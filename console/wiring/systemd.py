@@ -56,7 +56,7 @@ class ServiceManager:
             return
         try:
             # By getattr: systemd and Unix sockets are not on Windows, for which the types are checked, too.
-            with socket.socket(getattr(socket, "AF_UNIX"), socket.SOCK_DGRAM) as sending:  # noqa: B009
+            with socket.socket(getattr(socket, "AF_UNIX"), socket.SOCK_DGRAM) as sending:  # noqa: B009  # see above
                 sending.setblocking(False)
                 sending.sendto(state.encode(), self._address)
         except OSError as exc:

@@ -107,7 +107,7 @@ def test_objects_are_in_the_namespace_of_the_release_and_named_once(case: str) -
 
 
 def test_every_kind_that_the_chart_can_make_is_in_a_case() -> None:
-    """What no case renders would be validated by no test."""
+    """Templates that no case renders would be validated by no test."""
     texts = "\n".join(path.read_text("utf-8") for path in (CHART / "templates").glob("*.yaml"))
     made = set(re.findall(r"^kind: (\w+)$", texts, re.MULTILINE)) | {"PodMonitor"}
     assert {each["kind"] for case in CASES for each in release(case).objects} == made

@@ -102,7 +102,7 @@ def _copied(folder: Path) -> Path:
     kept = shutil.ignore_patterns(".env", "import", "certificates")
     shutil.copytree(_DEPLOY, folder / "deploy", ignore=kept)
     for path in _secret_files(folder / "deploy"):
-        path.unlink()  # of somebody's own
+        path.unlink()  # one made by hand
     return folder / "deploy"
 
 
@@ -210,7 +210,7 @@ def test_override_of_the_readme_adds_secrets(large: Compose) -> None:
 
 
 def test_caddyfile_has_the_form_that_caddy_gives_it() -> None:
-    """What it does is tested below."""
+    """Its effect is tested below."""
     text = (_DEPLOY / "caddy" / "Caddyfile").read_text("utf-8")
     command = [_program("caddy"), "fmt", "-"]
     assert subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout == text
@@ -373,7 +373,7 @@ class SmallSite:
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     def command(self, service: str) -> list[str]:
-        """What a service runs."""
+        """The program of a service."""
         command: list[str] = self.compose.services[service]["command"]
         return command
 

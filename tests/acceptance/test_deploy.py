@@ -57,7 +57,7 @@ def _tool(name: str, *arguments: str | Path) -> str:
 
 
 def _made_secret(folder: Path, name: str) -> str:
-    """What `new-secrets.sh` makes for SQL Server and the emulator."""
+    """The secrets that `new-secrets.sh` makes for SQL Server and the emulator."""
     shutil.copy(_DEPLOY / "new-secrets.sh", folder)
     subprocess.run(["sh", str(folder / "new-secrets.sh"), "sqlserver"], check=True, stdout=subprocess.DEVNULL)
     return (folder / "secrets" / "mail-importer" / name).read_text("utf-8").strip()

@@ -1,4 +1,4 @@
-"""What a release is made of: its version, and files that anybody can build again, byte by byte."""
+"""The parts of a release: its version, and files that can be built again, byte by byte."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ _PRETENDED: Final = "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_MAIL_IMPORTER"
 
 
 def _clean(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment, without the repository or version that somebody's own may name."""
+    """The environment, without the repository or version that the caller's may name."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "SETUPTOOLS_SCM_"))}
     return own | {"SOURCE_DATE_EPOCH": "1800000000"} | (dict(more) if more else {})
 
@@ -49,7 +49,7 @@ class _Repository:
         self.commit()
 
     def git(self, *arguments: str) -> str:
-        # By its folder: one above it is somebody else's, and must stay as it is.
+        # By its folder: one above it belongs to another checkout, and must stay as it is.
         command = ["git", f"--git-dir={self.folder / '.git'}", f"--work-tree={self.folder}", *arguments]
         return subprocess.run(
             command, cwd=self.folder, env=_clean(), capture_output=True, text=True, check=True

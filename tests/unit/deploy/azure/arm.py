@@ -104,7 +104,7 @@ class Evaluator:
         """The values of the outputs."""
         return {name: self.value(each["value"]) for name, each in self._template["outputs"].items()}
 
-    def value(self, value: Any) -> Any:  # noqa: ANN401 - JSON
+    def value(self, value: Any) -> Any:  # noqa: ANN401  # JSON
         """The value with all of its expressions evaluated."""
         if isinstance(value, dict):
             return {self.value(key): self.value(each) for key, each in value.items()}
