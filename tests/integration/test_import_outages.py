@@ -40,10 +40,10 @@ async def test_an_outage_in_the_middle_of_imports_loses_nothing(world: World, ki
             with world.fragile.broken(kind):
                 # An open file survives the move of its folder: then all goes on.
                 await until(lambda: any(_noticed(event) for event in events) or len(_done(events)) == 6)
-            await _until_drained(world)
+            await world.pass_time_until(world.queue_is_empty)
 
-    assert await world.imported_ids() == sorted(each.message_id for each in delivered)
     assert not await world.dead_letters()
+    assert await world.imported_ids() == sorted(each.message_id for each in delivered)
 
 
 @pytest.mark.parametrize(("database_kind", "kind"), every_outage(), indirect=["database_kind"])
@@ -57,10 +57,10 @@ async def test_an_outage_while_idle_is_waited_out(world: World, kind: str) -> No
             await world.notify(account, delivered)
             with world.fragile.broken(kind):
                 await asyncio.sleep(0.7)
-            await _until_drained(world)
+            await world.pass_time_until(world.queue_is_empty)
 
-    assert await world.imported_ids() == sorted(each.message_id for each in delivered)
     assert not await world.dead_letters()
+    assert await world.imported_ids() == sorted(each.message_id for each in delivered)
     assert len([event for event in events if event["event"] == "processor_paused"]) < 8
     said = [event["event"] for event in events if event["event"] in {"processor_paused", "processor_resumed"}]
     assert said == [] or said[-1] == "processor_resumed"
@@ -78,7 +78,7 @@ async def test_a_processor_that_starts_before_its_database_waits_for_it(world: W
         running = asyncio.create_task(world.new_processor().run(stop))
         await asyncio.sleep(0.3)
         assert not running.done()
-    await _until_drained(world)
+    await world.pass_time_until(world.queue_is_empty)
     stop.set()
     await asyncio.wait_for(running, 10)
 
@@ -92,18 +92,6 @@ def _noticed(event: MutableMapping[str, Any]) -> bool:
 
 def _done(events: list[MutableMapping[str, Any]]) -> list[str]:
     return [event["delivery"] for event in events if event["event"] == "message_imported"]
-
-
-async def _until_drained(world: World) -> None:
-    """Wait until the queue is empty; locks and delays end at once, at a pace at which the work under way goes on."""
-
-    async def is_drained() -> bool:
-        status = await world.queue.status()
-        if not status.active and (status.locked or status.scheduled):
-            world.clock.advance(seconds=5)
-        return not (status.active or status.locked or status.scheduled)
-
-    await until(is_drained, pause=0.05)
 
 
 @pytest.mark.parametrize(
@@ -136,8 +124,8 @@ async def test_a_machine_without_room_pauses_the_processor(
             lacking = False
             await world.pass_time_until(world.queue_is_empty)
 
-    assert await world.imported_ids() == sorted(each.message_id for each in delivered)
     assert not await world.dead_letters()
+    assert await world.imported_ids() == sorted(each.message_id for each in delivered)
     assert not await world.conditions()
 
 

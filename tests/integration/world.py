@@ -188,6 +188,7 @@ class World:
         """Shared by the importers: each start takes half a second of computing time."""
         self.queue = self.new_queue()
         self._numbers = iter(range(1_000_000))
+        self._registries: list[CollectorRegistry] = []
 
     @property
     def graph(self) -> GraphClient:
@@ -350,11 +351,16 @@ class World:
             processes=self.processes,
             sleep=self.sleeps,
         )
-        metrics = ProcessorMetrics(CollectorRegistry())
+        self._registries.append(CollectorRegistry())
+        metrics = ProcessorMetrics(self._registries[-1])
         context = WorkerContext(share or self.share, self.clock, Random(1), metrics, limits, pulse=pulse or Pulse())
         return processor_of(
             queue or self.queue, self.database, client, importer, context, host=host, action_poll_seconds=0.05
         )
+
+    def deliveries_at_work(self) -> int:
+        """Return the number of deliveries that the processors of the test work on."""
+        return sum(int(each.get_sample_value("mail_importer_deliveries_in_hand") or 0) for each in self._registries)
 
     @asynccontextmanager
     async def processing(self, **options: Any) -> AsyncIterator[asyncio.Event]:  # noqa: ANN401  # passed through
@@ -387,7 +393,10 @@ class World:
             await until(self.queue_is_empty)
 
     async def pass_time_until(self, condition: Callable[[], Awaitable[object]] | Callable[[], object]) -> None:
-        """Like `until`, for a processor at work; the clock advances whenever all remaining work waits for its time."""
+        """Like `until`, for a processor at work; the clock advances whenever all remaining work waits for its time.
+
+        That is the time of a delay, or the end of the lock of a delivery that was left without being settled.
+        """
 
         async def met() -> object:
             found = condition()
@@ -395,7 +404,7 @@ class World:
                 found = await found
             if not found:
                 status = await self.queue.status()
-                if not status.active and not status.locked:
+                if not status.active and not self.deliveries_at_work():
                     self.clock.advance(seconds=10)
             return found
 
