@@ -31,6 +31,7 @@ For settings, logs and certificates. Ordinary users have no access.
 
 .PARAMETER Role
 all (one service with every role), or one service for each of receiver, processor, subscriptions, delivery, console.
+Services that an earlier run installed for other roles stay as they are, with their rights.
 
 .PARAMETER Account
 A group managed service account, DOMAIN\NAME$. Without it each service runs as its virtual account,
@@ -44,11 +45,11 @@ name are found there.
 Folders below which import rules save files, beside those of delivery_roots; the service gets the right to write there.
 
 .PARAMETER MetricsPort
-The port of the metrics of the first service of several; the next ones have the next ports. With one service metrics_port
-of the settings counts.
+The port of the metrics of the first service of several; each of the others has the next one that no service of this host
+has, installed by this run or before. With one service metrics_port of the settings counts.
 
 .PARAMETER SkipDatabase
-Leaves the schema of the gateway database as it is: another host, or a database administrator, brings it up to date.
+Leaves the schema of the gateway database as it is: another host, or a database administrator, brought it up to date before.
 
 .PARAMETER NoStart
 Installs the services without starting them.
@@ -80,17 +81,40 @@ param(
 
 Set-StrictMode -Version 3
 $ErrorActionPreference = 'Stop'
-. (Join-Path $PSScriptRoot 'steps.ps1')
+. (Join-Path $PSScriptRoot 'installation.ps1')
 
-$venv = Join-Path $ProgramFolder 'venv'
-$venvPython = Join-Path $venv 'Scripts\python.exe'
-$Importer = Join-Path $venv 'Scripts\mail-importer.exe'
-$settingsFile = Join-Path $DataFolder 'mail-importer.toml'
 $administrators = [ordered] @{ $SystemSid = 'F'; $AdministratorsSid = 'F' }
 
+function Get-OtherRole([string[]] $Roles) {
+    # The roles beside these whose services are installed on this host, by an earlier run.
+    $ServiceNames.Keys | Where-Object { $Roles -notcontains $_ -and (Get-ImporterService $_) }
+}
+
 function Get-ServiceSid {
-    # The SIDs of the services' accounts; nothing for those that Windows does not know yet.
-    $Role | ForEach-Object { Get-Sid (Get-ServiceAccount $_ $Account) } | Select-Object -Unique
+    # The SIDs of the accounts of this host's services, of this run and of earlier ones; nothing for those that Windows does
+    # not know yet.
+    $accounts = @($Role | ForEach-Object { Get-ServiceAccount $_ $Account })
+    foreach ($each in @(Get-OtherRole $Role)) {
+        $accounts += (Get-ImporterService $each).StartName -replace '^\.\\', "$env:COMPUTERNAME\"
+    }
+    $accounts | ForEach-Object { Get-Sid $_ } | Select-Object -Unique
+}
+
+function Get-ServicePort([string] $Each) {
+    # The port of the metrics of an installed service: its own, else that of the settings.
+    $name = 'MAIL_IMPORTER_METRICS_PORT='
+    $own = @(Get-ServiceEnvironment $Each | Where-Object { $_.StartsWith($name) })
+    if ($own.Count) { $own[0].Substring($name.Length) } else { "$((Get-ImporterSetting)['metrics_port'].value)" }
+}
+
+function Get-FreePort([string] $Each) {
+    # The first port from -MetricsPort on that no other service of this host has; nothing for one that is alone.
+    $others = @(Get-OtherRole @($Each))
+    if ($Role.Count -eq 1 -and $others.Count -eq 0) { return }
+    $taken = @($others | ForEach-Object { Get-ServicePort $_ })
+    $port = $MetricsPort
+    while ($taken -contains "$port") { $port++ }
+    "$port"
 }
 
 function Get-Access([string] $Letters) {
@@ -173,11 +197,7 @@ function Install-Service([string] $Each) {
             if (Test-Running $Each) { Stop-ImporterService $Each }
             Invoke-Importer @('service', 'remove', $Each)
         }
-        $log = Join-Path $DataFolder "logs\$Each.log"
-        $arguments = @('service', 'install', $Each, '--config', $settingsFile, '--log-file', $log)
-        if ($Account) { $arguments += @('--account', $Account) }
-        if ($Role.Count -gt 1) { $arguments += @('--metrics-port', "$($MetricsPort + [array]::IndexOf($Role, $Each))") }
-        Invoke-Importer $arguments
+        Install-ImporterService $Each $Account (Get-FreePort $Each)
     }
 }
 
@@ -312,7 +332,7 @@ try {
     Install-KeyRight $settings
     Install-ImportFolder $settings
     Install-FirewallRule $settings
-    if (-not $SkipDatabase) { Install-Schema }
+    if ($SkipDatabase) { Assert-Schema } else { Install-Schema }
     if ($NoStart) { return }
     foreach ($each in $Role) {
         Invoke-Step 'Start the service' $ServiceNames[$each] -IsDone { Test-Running $each } -Action {

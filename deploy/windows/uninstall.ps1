@@ -37,9 +37,7 @@ param(
 
 Set-StrictMode -Version 3
 $ErrorActionPreference = 'Stop'
-. (Join-Path $PSScriptRoot 'steps.ps1')
-
-$Importer = Join-Path $ProgramFolder 'venv\Scripts\mail-importer.exe'
+. (Join-Path $PSScriptRoot 'installation.ps1')
 
 function Remove-KeyRight([string] $Print, [string] $Sid) {
     $file = Get-PrivateKeyFile $Print

@@ -34,7 +34,7 @@ As for install.ps1.
 As for install.ps1.
 
 .PARAMETER SkipDatabase
-Leaves the schema as it is: another host, or a database administrator, brings it up to date.
+Leaves the schema as it is: another host, or a database administrator, brought it up to date before.
 
 .EXAMPLE
 .\upgrade.ps1 -WheelFolder .\wheels -WhatIf
@@ -58,14 +58,10 @@ param(
 
 Set-StrictMode -Version 3
 $ErrorActionPreference = 'Stop'
-. (Join-Path $PSScriptRoot 'steps.ps1')
+. (Join-Path $PSScriptRoot 'installation.ps1')
 
-$venv = Join-Path $ProgramFolder 'venv'
 $previous = Join-Path $ProgramFolder 'venv.previous'
 $failed = Join-Path $ProgramFolder 'venv.failed'
-$venvPython = Join-Path $venv 'Scripts\python.exe'
-$Importer = Join-Path $venv 'Scripts\mail-importer.exe'
-$settingsFile = Join-Path $DataFolder 'mail-importer.toml'
 
 function Move-Folder([string] $From, [string] $To) {
     # A file that is still open keeps its folder in place: the service ends within seconds, an open Event Viewer does not.
@@ -82,15 +78,6 @@ function Move-Folder([string] $From, [string] $To) {
             Start-Sleep -Milliseconds 500
         }
     }
-}
-
-function Get-ServiceKey([string] $Each) {
-    "HKLM:\SYSTEM\CurrentControlSet\Services\$($ServiceNames[$Each])"
-}
-
-function Get-ServiceEnvironment([string] $Each) {
-    # The variables that Windows gives to this service alone, NAME=VALUE.
-    @((Get-Item -LiteralPath (Get-ServiceKey $Each)).GetValue('Environment') | Where-Object { $_ })
 }
 
 function Get-Registration([string] $Each) {
@@ -115,10 +102,7 @@ function Restore-Registration($Registrations, [string] $FolderBefore) {
     if ((Get-BaseFolder $venv) -eq (Get-BaseFolder $FolderBefore)) { return }
     foreach ($one in $Registrations) {
         if (Get-ImporterService $one.Role) { Invoke-Importer @('service', 'remove', $one.Role) }
-        $log = Join-Path $DataFolder "logs\$($one.Role).log"
-        $arguments = @('service', 'install', $one.Role, '--config', $settingsFile, '--log-file', $log)
-        if ($one.Account) { $arguments += @('--account', $one.Account) }
-        Invoke-Importer $arguments
+        Install-ImporterService $one.Role $one.Account
         # Variables of the administrator's own, such as a metrics port, are kept.
         $written = @(Get-ServiceEnvironment $one.Role)
         $names = @($written | ForEach-Object { ($_ -split '=')[0] })
@@ -161,7 +145,7 @@ function Install-NewVersion($Release, $Registrations) {
         Invoke-Native $base @('-m', 'venv', $venv)
         Install-Release $venvPython $Release -FromIndex:$FromIndex
         Invoke-Importer @('config', 'check')
-        if (-not $SkipDatabase) { Invoke-Importer @('db', 'upgrade') }
+        if ($SkipDatabase) { Assert-Schema } else { Invoke-Importer @('db', 'upgrade') }
         Restore-Registration $Registrations $previous
     } catch {
         Write-Report 'FAILED' "$($_.Exception.Message) The previous version is put back."

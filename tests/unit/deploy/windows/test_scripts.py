@@ -9,15 +9,18 @@ import pytest
 from tree_sitter import Node
 
 from console.main import COMMANDS
+from console.service.installation import environment_of
+from console.service.names import SERVICES
 from tests import powershell
 from tests.paths import ROOT
 from tests.powershell import FOLDER, SCRIPTS, text, walk
 from tests.unit.docs.test_documents import DOCUMENTS
 from tests.unit.test_references import problem
 
-STEPS: Final = FOLDER / "steps.ps1"
-"""The functions that the others load."""
-CHANGING: Final = [path for path in SCRIPTS if path.name not in {"steps.ps1", "verify-store.ps1"}]
+INSTALLATION: Final = FOLDER / "installation.ps1"
+LOADED: Final = {"steps.ps1", "installation.ps1"}
+"""The functions that others load."""
+CHANGING: Final = [path for path in SCRIPTS if path.name not in {*LOADED, "verify-store.ps1"}]
 of_each = pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 of_each_that_changes = pytest.mark.parametrize("path", CHANGING, ids=lambda path: path.name)
 
@@ -77,9 +80,23 @@ AUTOMATIC: Final = frozenset(
 )
 
 
+_LOADS: Final = re.compile(r"^\. \(Join-Path \$PSScriptRoot '([\w.-]+)'\)$", re.MULTILINE)
+
+
+def parts(path: Path) -> list[Path]:
+    """Return a script and those that it loads, which load others in turn; the innermost first."""
+    inner = [part for name in _LOADS.findall(path.read_text("utf-8")) for part in parts(FOLDER / name)]
+    return [*inner, path]
+
+
 def loaded(path: Path) -> dict[str, Node]:
-    """Return the functions that a script can call: its own, and those of steps.ps1."""
-    return {**powershell.functions(powershell.script(STEPS)), **powershell.functions(powershell.script(path))}
+    """Return the functions that a script can call: its own, and those that it loads."""
+    return {name: node for part in parts(path) for name, node in powershell.functions(powershell.script(part)).items()}
+
+
+def test_scripts_load_the_functions_of_others() -> None:
+    assert [part.name for part in parts(FOLDER / "install.ps1")] == ["steps.ps1", "installation.ps1", "install.ps1"]
+    assert [part.name for part in parts(FOLDER / "iis.ps1")] == ["steps.ps1", "iis.ps1"]
 
 
 @of_each
@@ -156,10 +173,11 @@ def test_functions_get_no_more_arguments_than_they_have_parameters(path: Path) -
 @of_each
 def test_variables_are_set_before_they_are_used(path: Path) -> None:
     """Under Set-StrictMode an unknown variable ends the script."""
-    root, steps = powershell.script(path), powershell.script(STEPS)
-    known = {each.lower() for tree in (root, steps) for each in _assigned(tree)} | {each.lower() for each in AUTOMATIC}
-    if path == STEPS:
-        known |= {"importer", "datafolder"}  # set by the script that loads it
+    root = powershell.script(path)
+    known = {each.lower() for part in parts(path) for each in _assigned(powershell.script(part))}
+    known |= {each.lower() for each in AUTOMATIC}
+    if path == INSTALLATION:
+        known |= {"programfolder", "datafolder"}  # parameters of the script that loads it
     used = {_variable(node) for node in walk(root) if node.type == "variable"}
     assert {each for each in used if each.lower() not in known and ":" not in each} == set()
 
@@ -315,3 +333,31 @@ def test_guides_name_scripts_and_parameters_that_exist() -> None:
                 given = [each.lstrip("-") for each in powershell.named_parameters(command)]
                 wrong += [f"{path.name} -{each}" for each in given if each not in known]
     assert wrong == []
+
+
+# What a second run keeps of the first.
+
+
+def test_services_have_the_names_and_variables_of_the_product() -> None:
+    """Else the scripts would not find an installed service, its account or its port."""
+    source = INSTALLATION.read_text("utf-8")
+    table = dict(re.findall(r"^    (\w+) += '(MailImporter\w*)'$", source, re.MULTILINE))
+    assert table == {role: service.key for role, service in SERVICES.items()}
+    variables = environment_of(Path("mail-importer.toml"), None, 9465)
+    assert "MAIL_IMPORTER_METRICS_PORT" in variables
+    assert "'MAIL_IMPORTER_METRICS_PORT='" in (FOLDER / "install.ps1").read_text("utf-8")
+
+
+def test_another_role_neither_takes_rights_nor_a_port_of_installed_services() -> None:
+    functions = powershell.functions(powershell.script(FOLDER / "install.ps1"))
+
+    def called(name: str) -> set[str]:
+        return {powershell.name(command) for command in powershell.commands(functions[name])}
+
+    assert called("Get-OtherRole") >= {"Get-ImporterService"}
+    assert "$ServiceNames.Keys" in text(functions["Get-OtherRole"])
+    for lists_all_services in ("Get-ServiceSid", "Get-FreePort"):
+        assert "Get-OtherRole" in called(lists_all_services)
+    for grants in ("Get-Access", "Install-KeyRight"):
+        assert "Get-ServiceSid" in called(grants)
+    assert "Get-FreePort" in called("Install-Service")
