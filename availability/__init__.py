@@ -13,6 +13,8 @@ from typing import Final
 
 _LEAST_FAILURES: Final = 3
 _LEAST_SECONDS: Final = 8.0
+_OVER_SECONDS: Final = 900.0
+"""A series without a failure for so long is over: what is not called any more has no answers."""
 _MAX_REMEMBERED: Final = 200_000
 """Accounts that are counted; of more, no more are."""
 
@@ -22,6 +24,8 @@ class Service(StrEnum):
 
     GRAPH = "graph"
     SIGN_IN = "signin"
+    CREDENTIALS = "credentials"
+    """What signs in: a certificate store behind a network, or the endpoint of an identity of the host."""
     QUEUE = "queue"
     LOOP = "loop"
     """The process itself: one of its main loops is stuck (`background.pulse`)."""
@@ -73,7 +77,7 @@ class Availability:
         """Record a failure to reach the service. `why`: a phrase for an operator."""
         now, moment = self._clock(), self._monotonic()
         series = self._failing.get(service)
-        if series is None:
+        if series is None or moment - series.last >= _OVER_SECONDS:
             series = self._failing[service] = _Series(now, moment, now, moment, why, failures=0)
         series.seen, series.last, series.why = now, moment, why
         series.failures += 1
@@ -82,7 +86,7 @@ class Availability:
 
     def is_failing(self, service: Service) -> bool:
         """True from the first failure to the next answer."""
-        return service in self._failing
+        return service in self._current()
 
     def silence(self, service: Service) -> timedelta:
         """The time since its last answer; the longest there is before the first one."""
@@ -93,6 +97,11 @@ class Availability:
         """The services that are out now."""
         return [
             Outage(service, each.since, each.seen, len(each.accounts), each.why)
-            for service, each in self._failing.items()
+            for service, each in self._current().items()
             if each.failures >= _LEAST_FAILURES and each.last - each.began >= _LEAST_SECONDS
         ]
+
+    def _current(self) -> dict[Service, _Series]:
+        """The series that are not over."""
+        moment = self._monotonic()
+        return {service: each for service, each in self._failing.items() if moment - each.last < _OVER_SECONDS}

@@ -1064,7 +1064,10 @@ service_outage = Table(
     metadata,
     Column("sProcess", exact(100), primary_key=True, doc="Process that found it (tblProcess)."),
     Column(
-        "sService", Unicode(20), primary_key=True, doc="Service: graph, signin, queue; loop: the process itself hangs."
+        "sService",
+        Unicode(20),
+        primary_key=True,
+        doc="Service: graph, signin, credentials, queue; loop: the process itself hangs.",
     ),
     Column("dtSince", UtcDateTime, nullable=False, doc="First failure since the service last answered."),
     Column("dtSeen", UtcDateTime, nullable=False, doc="Last failure."),

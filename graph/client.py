@@ -454,7 +454,7 @@ class GraphClient:
         try:
             token = await self._reported(call, self._tokens.token(application))
         except GraphUnavailable as error:
-            self._note_failure(Service.SIGN_IN, call.mailbox, error)
+            self._note_failure(error.service or Service.SIGN_IN, call.mailbox, error)
             raise
         try:
             found = await attempt(token)

@@ -28,6 +28,7 @@ import copy
 from enum import StrEnum
 from typing import Any, Final, TypedDict, Unpack
 
+from availability import Service
 from phrases import Phrase
 
 MAX_RETRY_AFTER: Final = 600.0
@@ -118,6 +119,7 @@ class GraphUnavailable(GraphError):
         asked_longer: it requested more than that, which the text reports.
         mailbox_down: the code means that mailbox or service is unreachable: no item is at fault, with any status.
         why: the cause alone, without the call that it ended; None where the text has no more than the status.
+        service: the one that did not answer, where it is another than the one called; None: that one.
         outcome_unknown: the request may have been executed although no success was seen; matters for POST only.
     """
 
@@ -129,6 +131,7 @@ class GraphUnavailable(GraphError):
         mailbox_down: bool = False,
         outcome_unknown: bool = False,
         why: Phrase | None = None,
+        service: Service | None = None,
         **facts: Unpack[Facts],
     ) -> None:
         asked_longer = retry_after is not None and retry_after > MAX_RETRY_AFTER
@@ -147,6 +150,7 @@ class GraphUnavailable(GraphError):
         self.mailbox_down = mailbox_down
         self.outcome_unknown = outcome_unknown
         self.why = why
+        self.service = service
 
 
 class AccountError(GraphError):

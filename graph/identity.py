@@ -13,6 +13,7 @@ https://azure.github.io/azure-workload-identity/docs/.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -21,6 +22,7 @@ import aiohttp
 import jwt
 import msal  # type: ignore[import-untyped]  # msal ships no types
 
+from availability import Service
 from graph.application import Application
 from graph.errors import MAX_RETRY_AFTER, GraphUnavailable, SignInRefused
 from graph.msal_replay import Exchange, NextRequest, Replay, Request, send
@@ -45,19 +47,17 @@ _UPDATE_SECONDS: Final = 70.0
 _MAX_TOKEN_BYTES: Final = 64 * 1024
 _FILE_SECONDS: Final = 10.0
 
+OwnTokens = Callable[[str], Awaitable[tuple[str, float]]]
+"""Returns a token for a resource, and its life in seconds. Raises SignInRefused, GraphUnavailable."""
+
 
 class Identity(Protocol):
     """The identity of this workload."""
 
-    def is_application(self, application: Application) -> bool:
-        """Test for the application being the identity itself, which has tokens without an exchange."""
-        ...
+    def own_tokens(self, application: Application) -> OwnTokens | None:
+        """Return what issues tokens where the application is the identity itself, without an exchange.
 
-    async def token(self, resource: str, application: Application) -> tuple[str, float]:
-        """Return a token of the identity itself, and its life in seconds. Only where `is_application`.
-
-        Raises:
-            SignInRefused, GraphUnavailable
+        None: it is another application, which the identity signs in by `assertion`.
         """
         ...
 
@@ -101,17 +101,17 @@ class ManagedIdentity:
         # Azure Arc writes the answer to its challenge into a file.
         self._threads = DaemonThreads("managed identity", limit=4)
 
-    def is_application(self, application: Application) -> bool:
-        """Implement `Identity`; an application without client id is the identity itself."""
-        client_id = application.client_id.strip().lower()
-        return not client_id or client_id == (self._client_id or "").strip().lower()
-
     async def assertion(self, application: Application) -> str:
         """Implement `Identity`."""
-        return (await self.token(self._audience, application))[0]
+        return (await self._issued(application, self._audience))[0]
 
-    async def token(self, resource: str, application: Application) -> tuple[str, float]:
-        """Implement `Identity`."""
+    def own_tokens(self, application: Application) -> OwnTokens | None:
+        """Implement `Identity`; an application without client id is the identity itself."""
+        client_id = application.client_id.strip().lower()
+        is_itself = not client_id or client_id == (self._client_id or "").strip().lower()
+        return partial(self._issued, application) if is_itself else None
+
+    async def _issued(self, application: Application, resource: str) -> tuple[str, float]:
         for delay in _DELAYS:
             try:
                 return await self._token(resource, application)
@@ -147,7 +147,9 @@ class ManagedIdentity:
                 return await loop.run_in_executor(self._threads, self._ask, resource, application, talk)
         except TimeoutError as reason:
             raise GraphUnavailable(
-                Phrase("The managed identity of this host did not serve {mailbox} in time.", mailbox=application)
+                Phrase("The managed identity of this host did not serve {mailbox} in time.", mailbox=application),
+                why=Phrase("the managed identity did not answer in time"),
+                service=Service.CREDENTIALS,
             ) from reason
 
     def _ask(self, resource: str, application: Application, talk: Exchange) -> dict[str, Any] | Request:
@@ -188,6 +190,7 @@ class ManagedIdentity:
                 status=status,
                 detail=detail,
                 why=Phrase("the managed identity is not served"),
+                service=Service.CREDENTIALS,
             )
         named = Phrase("the system-assigned one") if self._client_id is None else Phrase.verbatim(self._client_id)
         return SignInRefused(
@@ -218,13 +221,8 @@ class WorkloadIdentity:
         self._file = file
         self._threads = DaemonThreads("workload identity", limit=4)
 
-    def is_application(self, application: Application) -> bool:  # noqa: ARG002  # it has no tokens of its own
-        """Implement `Identity`."""
-        return False
-
-    async def token(self, resource: str, application: Application) -> tuple[str, float]:
-        """Implement `Identity`; never called, as it is no application."""
-        raise NotImplementedError(resource, application)
+    def own_tokens(self, application: Application) -> None:
+        """Implement `Identity`; it has none."""
 
     async def assertion(self, application: Application) -> str:
         """Implement `Identity`."""
@@ -233,7 +231,13 @@ class WorkloadIdentity:
                 found = await asyncio.get_running_loop().run_in_executor(self._threads, self._read)
         except TimeoutError as reason:
             raise GraphUnavailable(
-                Phrase("The managed identity of this host did not serve {mailbox} in time.", mailbox=application)
+                Phrase(
+                    "The token file {file} of the workload identity could not be read for {mailbox} in time.",
+                    file=self._file,
+                    mailbox=application,
+                ),
+                why=Phrase("the token file of the workload identity could not be read in time"),
+                service=Service.CREDENTIALS,
             ) from reason
         except (OSError, ValueError) as reason:
             raise self._unreadable(application, reason) from reason
@@ -291,5 +295,6 @@ def _no_endpoint(application: Application, url: str, reason: Exception) -> Graph
             endpoint=url.partition("?")[0],
             what=what,
         ),
-        why=what,
+        why=Phrase("the managed identity: {why}", why=what),
+        service=Service.CREDENTIALS,
     )

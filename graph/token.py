@@ -236,11 +236,11 @@ class TokenSource:
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:  # also of a gateway between, which sign-ins count as failures
             what = Phrase("it answers with HTTP status {status}", status=status)
             raise self._not_reached(what, Phrase("Check the network, DNS and HTTPS_PROXY."))
-        self._note(None)
+        self._note(Service.SIGN_IN)
 
     def _not_reached(self, what: Phrase, advice: Phrase) -> GraphUnavailable:
         """The error, recorded."""
-        self._note(what)
+        self._note(Service.SIGN_IN, what)
         return GraphUnavailable(
             Phrase(
                 "The sign-in service {authority_url} cannot be reached: {what}. {advice}",
@@ -276,10 +276,7 @@ class TokenSource:
             self._raise_remembered(application, key)
             renewed = await self._signed_in(application, key)
         except GraphError as error:
-            if isinstance(error, GraphUnavailable):
-                self._note(error.why or Phrase("it is overloaded"))
-            elif isinstance(error, SignInRefused):
-                self._note(None)
+            self._note_error(error)
             moment = self._monotonic()
             if held is not None and moment < held.expires:
                 held.refresh_at = min(moment + _RETRY_EARLY_SECONDS, held.expires)
@@ -293,18 +290,28 @@ class TokenSource:
             if key not in self._failed:
                 self._failed[key] = _Failure(moment + self._remember_seconds, error, application)
             raise
-        self._note(None)
+        self._note(Service.CREDENTIALS)
+        self._note(Service.SIGN_IN)
         self._held[key] = renewed
         return renewed.token
 
-    def _note(self, trouble: Phrase | None) -> None:
-        """Record that the sign-in service answers, or why it does not."""
+    def _note(self, service: Service, trouble: Phrase | None = None) -> None:
+        """Record that a service answers, or why it does not."""
         if self._availability is None:
             return
         if trouble is None:
-            self._availability.answered(Service.SIGN_IN)
+            self._availability.answered(service)
         else:
-            self._availability.failed(Service.SIGN_IN, trouble)
+            self._availability.failed(service, trouble)
+
+    def _note_error(self, error: GraphError) -> None:
+        """Record what a failed sign-in shows: the service that did not answer, or those that did."""
+        if isinstance(error, GraphUnavailable):
+            self._note(error.service or Service.SIGN_IN, error.why or Phrase("it is overloaded"))
+        elif isinstance(error, SignInRefused):
+            self._note(Service.SIGN_IN)
+        if isinstance(error, AccountError):
+            self._note(Service.CREDENTIALS)
 
     async def _signed_in(self, application: Application, key: _Key) -> _Held:
         """Sign in with the certificate that worked last, then with the other if that one is at fault."""
@@ -347,9 +354,10 @@ class TokenSource:
     async def _sign_in_by(self, given: Identity, application: Application) -> _Held:
         """Sign in once with the identity, which is the application, or a federated credential of it."""
         async with self._of_tenant(application.tenant_id):
-            if given.is_application(application):
+            own_tokens = given.own_tokens(application)
+            if own_tokens is not None:
                 began = self._monotonic()
-                token, life = await given.token(self._resource, application)
+                token, life = await own_tokens(self._resource)
                 return _held(token, life, began, thumbprint="")
             talk = Exchange(assertion=await given.assertion(application))
             async with self._session() as session:
@@ -578,7 +586,9 @@ def _store_silent(application: Application) -> GraphUnavailable:
             "seconds.",
             mailbox=application,
             seconds=_STORE_SECONDS,
-        )
+        ),
+        why=Phrase("the certificate store did not answer within {seconds:g} seconds", seconds=_STORE_SECONDS),
+        service=Service.CREDENTIALS,
     )
 
 

@@ -123,6 +123,7 @@ def hidden(facts: Facts) -> set[ProblemKind]:
 
 def _outages(facts: Facts) -> Iterator[Problem]:
     graph, sign_in = facts.outages_of(Service.GRAPH), facts.outages_of(Service.SIGN_IN)
+    credentials = facts.outages_of(Service.CREDENTIALS)
     if graph and sign_in:
         # One cause, most likely: the network between.
         yield _outage(
@@ -147,6 +148,16 @@ def _outages(facts: Facts) -> Iterator[Problem]:
             _NETWORK,
             sign_in,
         )
+    if credentials and not (graph and sign_in):
+        yield _outage(
+            ProblemKind.CREDENTIALS_UNREACHABLE,
+            Phrase(
+                "The certificate store or the identity with which to sign in does not answer on {hosts}: {why}.",
+                **_shown(credentials),
+            ),
+            _CREDENTIALS,
+            credentials,
+        )
     queue = facts.outages_of(Service.QUEUE)
     if queue:
         yield _outage(
@@ -158,8 +169,8 @@ def _outages(facts: Facts) -> Iterator[Problem]:
 
 
 def _unreached(facts: Facts) -> bool:
-    """True while a live process cannot reach Graph or the sign-in service."""
-    return bool(facts.outages_of(Service.GRAPH, Service.SIGN_IN))
+    """True while a live process cannot reach Graph, the sign-in service, or what signs in there."""
+    return bool(facts.outages_of(Service.GRAPH, Service.SIGN_IN, Service.CREDENTIALS))
 
 
 def _outage(kind: ProblemKind, text: Phrase, remedy: Phrase, found: Sequence[KnownOutage]) -> Problem:
@@ -180,6 +191,11 @@ def _shown(found: Sequence[KnownOutage]) -> dict[str, str]:
 _NETWORK: Final = Phrase(
     "Check network, DNS, proxy (HTTPS_PROXY) and firewall there, and Microsoft's service health "
     "(https://status.cloud.microsoft). Mail waits meanwhile, and is imported once the service answers."
+)
+_CREDENTIALS: Final = Phrase(
+    "Microsoft's sign-in service is not the cause. Check the Key Vault that certificate_store names, and network, DNS "
+    "and firewall to it, or the managed identity of the host: mail-importer accounts test. Mail waits meanwhile, and "
+    "is imported once there is an answer."
 )
 _QUEUE: Final = Phrase("Check the queue and the network to it: mail-importer queue status")
 

@@ -17,6 +17,7 @@ from monitoring.facts import Facts
 
 _STOPS_MAIL: Final = frozenset(
     {
+        ProblemKind.CREDENTIALS_UNREACHABLE,
         ProblemKind.DATABASE_TROUBLE,
         ProblemKind.GRAPH_UNREACHABLE,
         ProblemKind.NO_PROCESSOR,

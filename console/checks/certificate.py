@@ -40,7 +40,7 @@ def identity_check(identity: Identity, application: Application) -> Check:
     """The check in place of those of the certificate, where an identity signs in: its token is there."""
 
     async def obtain() -> Finding:
-        if identity.is_application(application):
+        if identity.own_tokens(application) is not None:
             return passed(Phrase("the application of the account is the managed identity itself"), {"federated": False})
         presented = shown(await identity.assertion(application))
         return passed(

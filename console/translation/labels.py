@@ -42,6 +42,7 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     # Kind of a problem.
     "graph_unreachable": Phrase("Microsoft Graph unreachable"),
     "sign_in_unreachable": Phrase("sign-in service unreachable"),
+    "credentials_unreachable": Phrase("certificate store or identity unreachable"),
     "sign_in_refused": Phrase("sign-in refused"),
     "certificate_ends": Phrase("certificate ends"),
     "certificate_ended": Phrase("certificate ended"),

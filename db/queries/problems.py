@@ -32,6 +32,7 @@ class ProblemKind(StrEnum):
 
     GRAPH_UNREACHABLE = "graph_unreachable"
     SIGN_IN_UNREACHABLE = "sign_in_unreachable"
+    CREDENTIALS_UNREACHABLE = "credentials_unreachable"
     SIGN_IN_REFUSED = "sign_in_refused"
     CERTIFICATE_ENDS = "certificate_ends"
     CERTIFICATE_ENDED = "certificate_ended"

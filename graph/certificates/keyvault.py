@@ -1,8 +1,9 @@
 """The certificates of an Azure Key Vault, whose keys sign in the vault and are never exported.
 
 The libraries of Microsoft call it; they are an extra of the installation, `azure`. Each version of a certificate has a
-thumbprint of its own, so that one that an account still names is found after a renewal. Nothing here waits for long:
-callers repeat what failed for a while.
+thumbprint of its own, so that one that an account still names is found after a renewal. Once it is known, a
+signature is one request: the vault itself refuses to sign with a version that was disabled or deleted meanwhile.
+Nothing here waits for long: callers repeat what failed for a while.
 
 Sources: https://learn.microsoft.com/rest/api/keyvault/certificates, https://learn.microsoft.com/rest/api/keyvault/keys,
 https://learn.microsoft.com/azure/key-vault/general/rbac-guide.
@@ -10,6 +11,7 @@ https://learn.microsoft.com/azure/key-vault/general/rbac-guide.
 
 import builtins
 import re
+import socket
 import ssl
 import threading
 import time
@@ -28,6 +30,8 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.keyvault.certificates import CertificateClient, CertificateProperties
+from azure.keyvault.keys import KeyOperation, KeyType
+from azure.keyvault.keys import KeyVaultKey as Key
 from azure.keyvault.keys.crypto import CryptographyClient, SignatureAlgorithm
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -35,18 +39,24 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from requests.adapters import HTTPAdapter
 
+from availability import Service
 from graph.certificates.certificate import PSS, UNREADABLE, Certificate, described
 from graph.certificates.inventory import inventory, not_rsa
 from graph.certificates.store import StoreEntry
-from graph.certificates.thumbprints import normalise_thumbprint, sha1_thumbprint
+from graph.certificates.thumbprints import normalise_thumbprint
 from graph.errors import CertificateError, CertificateFault, GraphError, GraphUnavailable, SignInRefused
 from graph.responses import retry_after_seconds, sanitize
+from graph.transport import connection_fault_of
 from phrases import Phrase
 
 PREFIX: Final = "keyvault:"
 """The prefix of a setting that names a vault."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,22}[a-z0-9]", re.IGNORECASE | re.ASCII)
+_KEY_PATH: Final = re.compile(r"/keys/[0-9A-Za-z-]{1,127}/[0-9A-Za-z]{1,64}/?", re.ASCII)
+_HTTPS: Final = 443
+_MAX_CAUSES: Final = 50
+"""Errors within an error that are examined; they may name each other in a circle."""
 _MAX_VERSIONS: Final = 5_000
 """Versions of certificates that are read of a vault."""
 _FRESH_SECONDS: Final = 300.0
@@ -57,6 +67,8 @@ _WAIT_SECONDS: Final = 20.0
 _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 10.0
 _BY_FIREWALL: Final = "ForbiddenByFirewall"
+_BY_STATE: Final = frozenset({"CertificateDisabled", "KeyDisabled", "KeyExpired", "KeyNotYetValid"})
+"""Codes of a version that is not to be used, for each that may."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 Issue = Callable[[], tuple[str, float]]
@@ -149,15 +161,43 @@ class KeyVaultStore:
         Raises:
             GraphUnavailable: the vault does not answer for now.
         """
-        version = self._version(normalise_thumbprint(thumbprint))
+        wanted = normalise_thumbprint(thumbprint)
+        version = self._known(wanted) or self._version(wanted)
         found = self._content(version)
         if not version.enabled:
             raise self._disabled(version)
-        if not isinstance(found.certificate.public_key(), rsa.RSAPublicKey):
+        return described(found.certificate, has_private_key=True, key=self._key(version, found))
+
+    def _known(self, thumbprint: str) -> _Version | None:
+        """The version, if it was usable when it was read: its content never changes."""
+        version = None if self._listed is None else self._listed[1].get(thumbprint)
+        return version if version is not None and version.enabled and thumbprint in self._loaded else None
+
+    def _key(self, version: _Version, found: _Loaded) -> "KeyVaultKey":
+        """The key of a version.
+
+        Raises:
+            CertificateError: it is not one that Entra accepts, or the vault named none of its own.
+        """
+        public = found.certificate.public_key()
+        if not isinstance(public, rsa.RSAPublicKey):
             raise not_rsa(version.thumbprint, self.name)
-        return described(
-            found.certificate, has_private_key=True, key=KeyVaultKey(self, found.key_id, found.certificate)
-        )
+        if not _is_key_of(self._url, found.key_id):
+            raise CertificateError(
+                Phrase(
+                    "Certificate {thumbprint} in {store} has no key in that vault (version {version} of {name}).",
+                    thumbprint=version.thumbprint,
+                    store=self.name,
+                    version=version.version,
+                    name=version.name,
+                ),
+                advice=Phrase(
+                    "Its creation was not completed, or it was imported without its key: see az keyvault certificate "
+                    "show, then make or import it anew."
+                ),
+                fault=CertificateFault.KEY_MISSING,
+            )
+        return KeyVaultKey(self, found.key_id, version.thumbprint, public)
 
     def expiry(self, thumbprint: str) -> datetime:
         """Implement `CertificateStore`."""
@@ -177,32 +217,39 @@ class KeyVaultStore:
         entries = [self._entry(each) for each in versions.values()]
         return sorted(entries, key=lambda entry: entry.certificate.subject if entry.certificate else "")
 
-    def sign(self, key_id: str, message: bytes) -> bytes:
+    def sign(self, key: "KeyVaultKey", message: bytes) -> bytes:
         """Return the PS256 signature by a key of the vault, which gets the digest of the message only.
 
         Raises:
             CertificateError: the key may not be used, or does not sign.
             GraphUnavailable: the vault does not answer for now.
         """
-        with (
-            self._calling("sign"),
-            self._session() as options,
-            CryptographyClient(key_id, self._credential, **options) as client,
-        ):
-            return client.sign(SignatureAlgorithm.ps256, sha256(message).digest()).signature
+        try:
+            with (
+                self._calling("sign"),
+                self._session() as options,
+                CryptographyClient(key.described, self._credential, **options) as client,
+            ):
+                return client.sign(SignatureAlgorithm.ps256, sha256(message).digest()).signature
+        except CertificateError:
+            self._loaded.pop(key.thumbprint, None)  # what was known of it no longer holds
+            raise
 
     def _entry(self, version: _Version) -> StoreEntry:
         try:
-            found = self._content(version).certificate
+            found = self._content(version)
         except CertificateError as error:
             return StoreEntry(None, None, error)
         except GraphUnavailable as error:
             return StoreEntry(None, None, self._silent(error))
-        usable = version.enabled and isinstance(found.public_key(), rsa.RSAPublicKey)
         problem = None
-        if not usable:
-            problem = not_rsa(version.thumbprint, self.name) if version.enabled else self._disabled(version)
-        return StoreEntry(None, described(found, has_private_key=version.enabled), problem)
+        try:
+            if not version.enabled:
+                raise self._disabled(version)
+            self._key(version, found)
+        except CertificateError as error:
+            problem = error
+        return StoreEntry(None, described(found.certificate, has_private_key=version.enabled), problem)
 
     def _version(self, thumbprint: str) -> _Version:
         found = self._versions().get(thumbprint) or self._versions(_AGAIN_SECONDS, stale=False).get(thumbprint)
@@ -240,16 +287,7 @@ class KeyVaultStore:
         if not (self._lock.acquire(blocking=False) if use_known else self._lock.acquire(timeout=_WAIT_SECONDS)):
             if known is not None and use_known:
                 return known[1]
-            why = Phrase("it cannot be reached")
-            raise GraphUnavailable(
-                Phrase(
-                    "The Key Vault {store} does not answer ({why}). This passes by itself; if it lasts, check network, "
-                    "DNS, the firewall or private endpoint of the vault, and HTTPS_PROXY.",
-                    store=self.name,
-                    why=why,
-                ),
-                why=why,
-            )
+            raise self._unavailable(Phrase("it did not answer in time"))
         try:
             known = self._listed
             if known is not None and self._monotonic() - known[0] < fresh_seconds:
@@ -357,7 +395,9 @@ class KeyVaultStore:
                 advice=Phrase("Restore it (az keyvault certificate recover), or name another on the account."),
                 fault=CertificateFault.KEY_UNREADABLE,
             ) from reason
-        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} or isinstance(reason, ClientAuthenticationError):
+        if isinstance(reason, ClientAuthenticationError):
+            raise self._not_accepted(detail) from reason
+        if status == HTTPStatus.FORBIDDEN:
             raise self._forbidden(operation, detail, _inner_code_of(reason)) from reason
         passing = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}
         if status is not None and status not in passing and status < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -369,21 +409,46 @@ class KeyVaultStore:
             ) from reason
         response = getattr(reason, "response", None)
         headers = {name.lower(): value for name, value in response.headers.items()} if response is not None else {}
-        why = Phrase("status {status}", status=status) if status else Phrase("it cannot be reached")
-        raise GraphUnavailable(
-            Phrase(
-                "The Key Vault {store} does not answer ({why}). This passes by itself; if it lasts, check network, "
-                "DNS, the firewall or private endpoint of the vault, and HTTPS_PROXY.",
-                store=self.name,
-                why=why,
-            ),
-            retry_after=retry_after_seconds(headers),
-            status=status,
+        why = Phrase("status {status}", status=status) if status else _unreached(reason, self._url)
+        raise self._unavailable(why, retry_after=retry_after_seconds(headers), status=status) from reason
+
+    def _unavailable(
+        self, why: Phrase, *, retry_after: float | None = None, status: int | None = None
+    ) -> GraphUnavailable:
+        text = Phrase(
+            "The Key Vault {store} does not answer ({why}). This passes by itself; if it lasts, check network, DNS, "
+            "the firewall or private endpoint of the vault, and HTTPS_PROXY.",
+            store=self.name,
             why=why,
-        ) from reason
+        )
+        named = Phrase("the Key Vault {store}: {why}", store=self.name, why=why)
+        return GraphUnavailable(text, retry_after=retry_after, status=status, why=named, service=Service.CREDENTIALS)
+
+    def _not_accepted(self, detail: str) -> CertificateError:
+        return CertificateError(
+            Phrase(
+                "{store} does not accept the token of this process: {reply}.",
+                store=self.name,
+                reply=detail.rstrip(".") or Phrase("no reason given"),
+            ),
+            advice=Phrase(
+                "The identity must be of the tenant of the vault, and both of the cloud that the setting cloud names."
+            ),
+            fault=CertificateFault.STORE_UNREADABLE,
+        )
 
     def _forbidden(self, operation: str, detail: str, code: str) -> CertificateError:
         signing = operation == "sign"
+        if code in _BY_STATE:
+            return CertificateError(
+                Phrase(
+                    "{store} does not use the certificate or its key: {reply}.",
+                    store=self.name,
+                    reply=detail.rstrip("."),
+                ),
+                advice=Phrase("Enable that version in the portal, or set the thumbprint of another on the account."),
+                fault=CertificateFault.KEY_UNREADABLE,
+            )
         if code == _BY_FIREWALL:
             return CertificateError(
                 Phrase("The firewall of {store} refuses this host.", store=self.name),
@@ -432,21 +497,29 @@ class KeyVaultKey:
 
     _store: KeyVaultStore
     _key_id: str
-    _certificate: x509.Certificate
+    thumbprint: str
+    _public: rsa.RSAPublicKey
+
+    @property
+    def described(self) -> Key:
+        """The key as the SDK reads it of the vault, which is not asked for it again."""
+        numbers = self._public.public_numbers()
+        parts = {
+            name: value.to_bytes(-(-value.bit_length() // 8)) for name, value in (("n", numbers.n), ("e", numbers.e))
+        }
+        return Key(self._key_id, jwk={"kid": self._key_id, "kty": KeyType.rsa, "key_ops": [KeyOperation.sign], **parts})
 
     def sign(self, message: bytes) -> bytes:
         """Implement `SigningKey`; the signature is verified, as Entra would blame the application for another's."""
-        signature = self._store.sign(self._key_id, message)
-        public = self._certificate.public_key()
+        signature = self._store.sign(self, message)
         try:
-            if isinstance(public, rsa.RSAPublicKey):
-                public.verify(signature, message, PSS, hashes.SHA256())
+            self._public.verify(signature, message, PSS, hashes.SHA256())
         except InvalidSignature as reason:
             raise CertificateError(
                 Phrase(
                     "The key of {store} that signed is not that of certificate {thumbprint}.",
                     store=self._store.name,
-                    thumbprint=sha1_thumbprint(self._certificate),
+                    thumbprint=self.thumbprint,
                 ),
                 advice=Phrase("Make another with az keyvault certificate create."),
                 fault=CertificateFault.KEY_MISMATCH,
@@ -492,9 +565,12 @@ def _read_challenge(response: requests.Response, **_: Any) -> None:  # noqa: ANN
 
 def _all_versions(client: CertificateClient) -> Iterator[_Version]:
     for certificate in client.list_properties_of_certificates():
-        for each in client.list_properties_of_certificate_versions(certificate.name or ""):
-            if each.x509_thumbprint:
-                yield _version_of(each)
+        try:
+            for each in client.list_properties_of_certificate_versions(certificate.name or ""):
+                if each.x509_thumbprint:
+                    yield _version_of(each)
+        except ResourceNotFoundError:
+            continue  # it was deleted meanwhile
 
 
 def _version_of(properties: CertificateProperties) -> _Version:
@@ -504,6 +580,46 @@ def _version_of(properties: CertificateProperties) -> _Version:
         properties.enabled is not False,
         bytes(properties.x509_thumbprint or b"").hex().upper(),
     )
+
+
+def _is_key_of(vault: str, key_id: str) -> bool:
+    """True for the id of a version of a key in that vault: to another host no token is sent."""
+    expected, named = urlsplit(vault), urlsplit(key_id)
+    try:
+        same = (named.hostname, named.port or _HTTPS) == (expected.hostname, expected.port or _HTTPS)
+    except ValueError:  # the port is none
+        return False
+    return same and named.scheme == "https" and _KEY_PATH.fullmatch(named.path) is not None
+
+
+def _unreached(reason: Exception, url: str) -> Phrase:
+    """The cause of a failed connection, of which the libraries keep the error of the system somewhere inside."""
+    chain = list(islice(_causes(reason), _MAX_CAUSES))
+    if any(isinstance(each, requests.exceptions.ProxyError) for each in chain):
+        return Phrase("the proxy did not connect")
+    for kind in (socket.gaierror, ssl.SSLError, TimeoutError, OSError):
+        found = next((each for each in chain if isinstance(each, kind) and each.errno is not None), None)
+        if isinstance(found, socket.gaierror):
+            host = urlsplit(url).hostname
+            if found.errno == socket.EAI_AGAIN:
+                return Phrase("no DNS server answers when asked for {host}", host=host)
+            return Phrase("DNS knows no host named {host}", host=host)
+        if found is not None:
+            return connection_fault_of(found)[0]
+    if any(isinstance(each, requests.Timeout) for each in chain):
+        return Phrase("it did not answer in time")
+    return Phrase("it cannot be reached")
+
+
+def _causes(reason: BaseException) -> Iterator[BaseException]:
+    """An error and those within it: its cause, or what a library put into its arguments."""
+    waiting = [reason]
+    while waiting:
+        each = waiting.pop(0)
+        yield each
+        named = (getattr(each, name, None) for name in ("inner_exception", "reason"))
+        inner = (each.__cause__, each.__context__, *named, *each.args)
+        waiting += [found for found in inner if isinstance(found, BaseException)]
 
 
 def _inner_code_of(reason: Exception) -> str:

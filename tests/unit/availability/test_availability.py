@@ -63,6 +63,17 @@ def test_each_account_counts_once(watched: Watched) -> None:
     assert watched.availability.outages()[0].accounts == 2
 
 
+def test_what_is_called_no_more_is_no_outage_for_ever(watched: Watched) -> None:
+    """Nothing probes a certificate store: when the last account is disabled, no answer would end its outage."""
+    watched.fail(4)
+    watched.pass_time(901)
+    assert watched.availability.outages() == []
+    assert not watched.availability.is_failing(Service.GRAPH)
+    watched.fail(4)
+    (found,) = watched.availability.outages()
+    assert found.since > watched.began + timedelta(seconds=900)
+
+
 def test_services_are_apart(watched: Watched) -> None:
     watched.fail(4)
     watched.availability.answered(Service.SIGN_IN)

@@ -11,12 +11,13 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from availability import Availability, Service
 from graph.application import Application
 from graph.certificates import Certificate
 from graph.errors import GraphUnavailable, SignInRefused
 from graph.identity import Identity, ManagedIdentity, WorkloadIdentity
 from graph.token import TokenSource
-from simulator.simulator import Simulator
+from simulator.simulator import Simulator, system_clock
 from simulator.state.tenants import FederatedCredential
 
 TENANT = "11111111-2222-4333-8444-555555555555"
@@ -95,13 +96,15 @@ class Entra:
     simulator: Simulator
     application: Application
 
-    def tokens(self, identity: Identity) -> TokenSource:
+    def tokens(self, identity: Identity, availability: Availability | None = None) -> TokenSource:
         return TokenSource(
             NoCertificates(),
             identity=identity,
             authority_url=self.simulator.url,
             graph_url=self.simulator.url,
             ca_bundle=self.simulator.ca_file,
+            failures_remembered_seconds=0.0,
+            availability=availability,
         )
 
 
@@ -133,7 +136,9 @@ async def test_app_service_and_container_apps_are_asked_with_their_header(
 ) -> None:
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"{endpoint.url}/msi/token")
     monkeypatch.setenv("IDENTITY_HEADER", "secret")
-    token, seconds = await ManagedIdentity().token("https://database.windows.net", APPLICATION)
+    issue = ManagedIdentity().own_tokens(replace(APPLICATION, client_id=""))
+    assert issue is not None
+    token, seconds = await issue("https://database.windows.net")
     assert token
     assert seconds > 3000
     assert "client_id" not in endpoint.calls[0].query
@@ -166,7 +171,7 @@ async def test_without_a_federated_credential_the_error_shows_what_it_must_repea
 @pytest.mark.parametrize("status", [404, 429, 503])
 async def test_an_endpoint_that_is_not_ready_is_asked_again(endpoint: Endpoint, status: int) -> None:
     endpoint.failing = [web.json_response({"error": "busy"}, status=status)]
-    assert await ManagedIdentity(sleep=at_once).token("r", APPLICATION)
+    assert await ManagedIdentity(sleep=at_once).assertion(APPLICATION)
     assert len(endpoint.calls) == 2
 
 
@@ -174,7 +179,7 @@ async def test_a_long_pause_is_left_to_the_caller(endpoint: Endpoint) -> None:
     """As that of an update, 70 seconds: a sign-in does not hang for as long."""
     endpoint.failing = [web.json_response({"error": "updating"}, status=410)]
     with pytest.raises(GraphUnavailable) as caught:
-        await ManagedIdentity(sleep=at_once).token("r", APPLICATION)
+        await ManagedIdentity(sleep=at_once).assertion(APPLICATION)
     assert caught.value.retry_after == 70
     assert len(endpoint.calls) == 1
 
@@ -183,14 +188,35 @@ async def test_an_identity_that_is_not_assigned_is_refused_with_advice(endpoint:
     body = {"error": "invalid_request", "error_description": "Identity not found"}
     endpoint.failing = [web.json_response(body, status=400)]
     with pytest.raises(SignInRefused, match="Identity not found") as caught:
-        await ManagedIdentity(IDENTITY, sleep=at_once).token("r", APPLICATION)
+        await ManagedIdentity(IDENTITY, sleep=at_once).assertion(APPLICATION)
     assert "managed_identity_client_id" in caught.value.advice
+
+
+async def test_an_endpoint_that_fails_is_no_outage_of_the_sign_in_service(endpoint: Endpoint, entra: Entra) -> None:
+    """Operators would look for the fault at Microsoft."""
+    moment = [0.0]
+    availability = Availability(clock=system_clock, monotonic=lambda: moment[0])
+    source = entra.tokens(ManagedIdentity(sleep=at_once), availability)
+
+    async def sign_in(times: int) -> None:
+        for _ in range(times):
+            moment[0] += 10
+            with pytest.raises(GraphUnavailable):
+                await source.token(entra.application)
+
+    endpoint.failing = [web.json_response({"error": "busy"}, status=503) for _ in range(9)]
+    await sign_in(3)
+    (outage,) = availability.outages()
+    assert (outage.service, outage.why) == (Service.CREDENTIALS, "the managed identity is not served")
+    moment[0] += 10
+    assert await source.token(entra.application)
+    assert availability.outages() == []
 
 
 async def test_a_host_without_the_endpoint_is_told_apart(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
     with pytest.raises(GraphUnavailable, match="no managed identity that answers for account Support"):
-        await ManagedIdentity(sleep=at_once).token("r", APPLICATION)
+        await ManagedIdentity(sleep=at_once).assertion(APPLICATION)
     assert not endpoint.calls
 
 

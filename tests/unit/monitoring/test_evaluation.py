@@ -106,6 +106,17 @@ def test_graph_and_sign_in_that_are_out_together_are_one_problem() -> None:
     assert kinds(evaluate(facts(outages=[outage("signin")]))) == [ProblemKind.SIGN_IN_UNREACHABLE]
 
 
+def test_a_vault_that_does_not_answer_is_no_outage_of_microsoft() -> None:
+    """Else an operator would search at the sign-in service, which answers."""
+    silent = [condition(1, "GraphUnavailable", "sweep")]
+    found = only(evaluate(facts(outages=[outage("credentials")], conditions=silent)))
+    assert (found.kind, found.severity) == (ProblemKind.CREDENTIALS_UNREACHABLE, Severity.ERROR)
+    assert "does not answer on one: refused." in found.text
+    assert "certificate_store" in found.remedy
+    network = facts(outages=[outage("graph"), outage("signin"), outage("credentials")])
+    assert kinds(evaluate(network)) == [ProblemKind.GRAPH_UNREACHABLE]
+
+
 def test_an_outage_that_a_killed_process_left_is_none() -> None:
     assert evaluate(facts(outages=[outage("graph", "killed")])) == []
 

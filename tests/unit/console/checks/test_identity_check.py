@@ -6,6 +6,7 @@ from console.checks.certificate import identity_check
 from console.checks.runner import Result, run_checks
 from graph.application import Application
 from graph.errors import SignInRefused
+from graph.identity import OwnTokens
 from phrases import Phrase
 
 APPLICATION = Application("support", "account Support", "t", "c", "")
@@ -17,11 +18,11 @@ class FixedIdentity:
         self._itself = itself
         self._refused = refused
 
-    def is_application(self, application: Application) -> bool:
-        return self._itself and application == APPLICATION
+    def own_tokens(self, application: Application) -> OwnTokens | None:
+        async def issue(resource: str) -> tuple[str, float]:
+            raise AssertionError(resource)
 
-    async def token(self, resource: str, application: Application) -> tuple[str, float]:
-        raise AssertionError(resource, application)
+        return issue if self._itself and application == APPLICATION else None
 
     async def assertion(self, application: Application) -> str:
         if self._refused:

@@ -1,114 +1,33 @@
 """Certificates of a Key Vault: its REST API on a TLS socket, signing with a real key. Entra verifies what it signed."""
 
 import asyncio
-import base64
+import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from availability import Availability, Service
 from graph.application import Application
-from graph.certificates import Certificate, SoftwareKey, check_key, make_self_signed
+from graph.certificates import Certificate, check_key, make_self_signed
+from graph.certificates.certificate import described
 from graph.errors import CertificateError, CertificateFault, GraphUnavailable
 from graph.token import TokenSource
 from graph.transport import tls_context
 from simulator.authority import Authority
 from simulator.simulator import Simulator, system_clock
+from tests.doubles.key_vault import Vault, key_vault
 
 keyvault = pytest.importorskip(
     "graph.certificates.keyvault", reason="the extra azure is not installed", exc_type=ImportError
 )
-
-
-def b64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-@dataclass
-class Vault:
-    """A vault with one certificate, `mail`, in several versions.
-
-    https://learn.microsoft.com/rest/api/keyvault/certificates and .../keys/sign, version 2025-07-01.
-    """
-
-    url: str = ""
-    versions: dict[str, Certificate] = field(default_factory=dict)
-    disabled: set[str] = field(default_factory=set)
-    calls: list[str] = field(default_factory=list)
-    failing: dict[str, web.Response] = field(default_factory=dict)
-    """Answers by the last part of the path."""
-
-    async def answer(self, request: web.Request) -> web.Response:
-        """Answer, and hang up: an error that was expected may hold the client's connection."""
-        answered = await self._answer(request)
-        answered.force_close()
-        return answered
-
-    async def _answer(self, request: web.Request) -> web.Response:
-        parts = request.path.strip("/").split("/")
-        if request.headers.get("Authorization") != "Bearer of the identity":
-            challenge = 'Bearer authorization="https://login.microsoftonline.com/t", resource="https://vault.azure.net"'
-            return web.json_response({}, status=401, headers={"WWW-Authenticate": challenge})
-        self.calls.append(parts[-1])
-        assert "api-version" in request.query
-        if parts[-1] in self.failing:
-            failed = self.failing[parts[-1]]
-            return web.Response(status=failed.status, body=failed.body, headers=failed.headers)
-        match parts:
-            case ["certificates"]:
-                return web.json_response({"value": [self._item(next(iter(self.versions)), "mail")]})
-            case ["certificates", "mail", "versions"]:
-                return web.json_response({"value": [self._item(each, f"mail/{each}") for each in self.versions]})
-            case ["certificates", "mail", version]:
-                der = self._parsed(version).public_bytes(Encoding.DER)
-                more = {"kid": f"{self.url}/keys/mail/{version}", "cer": base64.b64encode(der).decode()}
-                return web.json_response({**self._item(version, f"mail/{version}"), **more})
-            case ["keys", "mail", version]:
-                return self._key(version)
-            case ["keys", "mail", version, "sign"]:
-                return await self._sign(version, request)
-        return web.json_response({"error": {"code": "NotFound", "message": "none"}}, status=404)
-
-    def _item(self, version: str, path: str) -> dict[str, Any]:
-        return {
-            "id": f"{self.url}/certificates/{path}",
-            "x5t": b64(bytes.fromhex(self.versions[version].thumbprint)),
-            "attributes": {"enabled": version not in self.disabled},
-        }
-
-    def _parsed(self, version: str) -> x509.Certificate:
-        return x509.load_pem_x509_certificate(self.versions[version].public_pem.encode())
-
-    def _key(self, version: str) -> web.Response:
-        public = self._parsed(version).public_key()
-        assert isinstance(public, rsa.RSAPublicKey)
-        numbers = public.public_numbers()
-        key = {
-            "kid": f"{self.url}/keys/mail/{version}",
-            "kty": "RSA",
-            "key_ops": ["sign", "verify"],
-            "n": b64(numbers.n.to_bytes(256, "big")),
-            "e": b64(b"\x01\x00\x01"),
-        }
-        return web.json_response({"key": key, "attributes": {"enabled": True}})
-
-    async def _sign(self, version: str, request: web.Request) -> web.Response:
-        body = await request.json()
-        assert body["alg"] == "PS256"
-        digest = base64.urlsafe_b64decode(body["value"] + "==")
-        key = self.versions[version].key
-        assert isinstance(key, SoftwareKey)
-        pss = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
-        signed = key.key.sign(digest, pss, Prehashed(hashes.SHA256()))
-        return web.json_response({"kid": f"{self.url}/keys/mail/{version}", "value": b64(signed)})
 
 
 @dataclass
@@ -126,24 +45,10 @@ def made() -> list[Certificate]:
 
 @pytest.fixture
 async def site(tmp_path: Path, made: list[Certificate]) -> AsyncIterator[Site]:
-    vault = Vault(versions={"old": made[0], "new": made[1]})
     authority = Authority(tmp_path, system_clock())
-    issued = authority.issue("vault")
-    context = issued.server_context()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", vault.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-    vault.url = f"https://127.0.0.1:{runner.addresses[0][1]}"
-    tls = tls_context(tmp_path / "ca.pem")
-    yield Site(vault, keyvault.KeyVaultStore(vault.url, lambda: ("of the identity", 3600.0), tls=tls), tmp_path)
-    await runner.cleanup()
-    # Clients have hung up; the sockets of the loop are closed a moment later.
-    transports: Any = asyncio.get_running_loop()._transports  # type: ignore[attr-defined]  # asyncio has it nowhere else
-    async with asyncio.timeout(5):
-        while any(transport._sock is not None for transport in transports.values()):  # noqa: ASYNC110 (nothing else announces it)
-            await asyncio.sleep(0.001)
+    async with key_vault(authority, {"old": made[0], "new": made[1]}) as vault:
+        tls = tls_context(tmp_path / "ca.pem")
+        yield Site(vault, keyvault.KeyVaultStore(vault.url, lambda: ("of the identity", 3600.0), tls=tls), tmp_path)
 
 
 async def on_thread(work: Any, *args: Any) -> Any:  # noqa: ANN401  # of any kind
@@ -225,7 +130,62 @@ async def test_a_vault_that_is_not_reached_is_an_outage() -> None:
     with pytest.raises(GraphUnavailable, match="firewall or private endpoint"):
         await on_thread(silent.find, "A" * 40)
     (entry,) = await on_thread(silent.list)
-    assert "cannot be reached" in (entry.problem or "")
+    assert "Connection refused" in str(entry.problem)
+
+
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        (socket.EAI_NONAME, "DNS knows no host named gateway.vault.azure.net"),
+        (socket.EAI_AGAIN, "no DNS server answers when asked for gateway.vault.azure.net"),
+    ],
+)
+async def test_a_name_that_is_not_resolved_is_a_cause_of_its_own(
+    number: int, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> NoReturn:
+        raise socket.gaierror(number, "not resolved")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
+    store = keyvault.KeyVaultStore("https://gateway.vault.azure.net", lambda: ("t", 1.0), tls=tls_context())
+    with pytest.raises(GraphUnavailable) as caught:
+        await on_thread(store.find, "A" * 40)
+    assert why in str(caught.value)
+    assert caught.value.why == f"the Key Vault keyvault:https://gateway.vault.azure.net: {why}"
+
+
+async def test_an_outage_is_one_of_the_vault_and_not_of_the_sign_in_service(
+    site: Site, made: list[Certificate], tmp_path: Path
+) -> None:
+    """Operators would look for the fault at Microsoft's sign-in service."""
+    moment = [0.0]
+    availability = Availability(clock=system_clock, monotonic=lambda: moment[0])
+    async with Simulator(tmp_path / "simulator") as simulator:
+        registered = simulator.add_application()
+        ids = registered.tenant_id, registered.client_id
+        simulator.register_certificate(*ids, made[1].public_pem.encode())
+        application = Application("support", "account Support", *ids, made[1].thumbprint, False)
+        tokens = TokenSource(
+            site.store,
+            authority_url=simulator.url,
+            graph_url=simulator.url,
+            ca_bundle=simulator.ca_file,
+            failures_remembered_seconds=0.0,
+            availability=availability,
+        )
+        await on_thread(site.store.find, made[1].thumbprint)
+        site.vault.failing["sign"] = web.Response(status=503, body=b"{}", content_type="application/json")
+        for _ in range(3):
+            moment[0] += 10
+            with pytest.raises(GraphUnavailable, match="Key Vault"):
+                await tokens.token(application)
+        (outage,) = availability.outages()
+        assert outage.service is Service.CREDENTIALS
+        assert outage.why == f"the Key Vault {site.store.name}: status 503"
+        site.vault.failing.clear()
+        moment[0] += 10
+        assert await tokens.token(application)
+    assert availability.outages() == []
 
 
 async def test_a_vault_without_a_trusted_certificate_gets_no_token(site: Site) -> None:
@@ -239,6 +199,102 @@ async def test_a_vault_without_a_trusted_certificate_gets_no_token(site: Site) -
     with pytest.raises(GraphUnavailable):
         await on_thread(stranger.find, "A" * 40)
     assert not issued
+
+
+async def test_an_untrusted_vault_is_told_so(site: Site) -> None:
+    stranger = keyvault.KeyVaultStore(site.vault.url, lambda: ("t", 1.0), tls=tls_context())
+    with pytest.raises(GraphUnavailable, match="TLS certificate is not trusted"):
+        await on_thread(stranger.find, "A" * 40)
+
+
+async def test_a_signature_of_a_known_key_is_one_request(site: Site, made: list[Certificate]) -> None:
+    """Neither the list nor the key is read again, however much later."""
+    moment = [0.0]
+    site.store._monotonic = lambda: moment[0]
+    await on_thread((await on_thread(site.store.find, made[1].thumbprint)).key.sign, b"first")
+    before = site.vault.requests
+    for number in range(3):
+        moment[0] += 3600
+        found = await on_thread(site.store.find, made[1].thumbprint)
+        assert await on_thread(found.key.sign, b"%d" % number)
+    assert site.vault.requests - before == 3
+
+
+async def test_a_version_that_was_disabled_is_told_and_read_anew(site: Site, made: list[Certificate]) -> None:
+    found = await on_thread(site.store.find, made[0].thumbprint)
+    site.vault.disabled = {"old"}
+    with pytest.raises(CertificateError, match="not allowed on a disabled key") as caught:
+        await on_thread(found.key.sign, b"message")
+    assert caught.value.fault is CertificateFault.KEY_UNREADABLE
+    assert "Enable that version" in caught.value.advice
+    site.vault.disabled = set()
+    found = await on_thread(site.store.find, made[0].thumbprint)
+    assert await on_thread(found.key.sign, b"message")
+
+
+async def test_a_deleted_key_is_an_error_until_it_is_recovered(site: Site, made: list[Certificate]) -> None:
+    found = await on_thread(site.store.find, made[0].thumbprint)
+    site.vault.deleted = {"old"}
+    for work, argument in ((found.key.sign, b"message"), (site.store.find, made[0].thumbprint)):
+        with pytest.raises(CertificateError, match="no longer in keyvault") as caught:
+            await on_thread(work, argument)
+        assert "az keyvault certificate recover" in caught.value.advice
+    site.vault.deleted = set()
+    found = await on_thread(site.store.find, made[0].thumbprint)
+    assert await on_thread(found.key.sign, b"message")
+
+
+async def test_a_certificate_that_is_deleted_while_they_are_listed_hides_no_other(site: Site) -> None:
+    body = b'{"error": {"code": "CertificateNotFound", "message": "It is deleted."}}'
+    site.vault.failing["versions"] = web.Response(status=404, body=body, content_type="application/json")
+    assert await on_thread(site.store.list) == []
+
+
+async def test_all_pages_of_versions_are_read(site: Site, made: list[Certificate]) -> None:
+    site.vault.page = 1
+    site.vault.versions = {"new": made[1], "old": made[0]}
+    assert (await on_thread(site.store.find, made[0].thumbprint)).thumbprint == made[0].thumbprint
+    assert site.vault.calls.count("versions") == 2
+
+
+@pytest.mark.parametrize(
+    "key_id",
+    [
+        *("", "mail", "https://127.0.0.1:99999/keys/mail/old", "{url}/keys/mail", "{url}/secrets/mail/old"),
+        *("https://elsewhere.vault.azure.net/keys/mail/old", "http://127.0.0.1/keys/mail/old"),
+    ],
+)
+async def test_a_certificate_without_a_key_of_the_vault_is_told_so(
+    site: Site, made: list[Certificate], key_id: str
+) -> None:
+    """To try again would never help, and another host would get a token for vaults."""
+    site.vault.key_ids["old"] = key_id.format(url=site.vault.url)
+    with pytest.raises(CertificateError, match="has no key in that vault") as caught:
+        await on_thread(site.store.find, made[0].thumbprint)
+    assert caught.value.fault is CertificateFault.KEY_MISSING
+    problems = [str(entry.problem) for entry in await on_thread(site.store.list) if entry.problem]
+    assert problems == [str(caught.value.summary)]
+
+
+async def test_a_key_of_another_kind_is_refused(site: Site) -> None:
+    """Entra accepts RSA alone."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "curve")])
+    now = system_clock()
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    certificate = described(builder.sign(key, hashes.SHA256()), has_private_key=True)
+    site.vault.versions = {"curve": certificate}
+    with pytest.raises(CertificateError, match="RSA") as caught:
+        await on_thread(site.store.find, certificate.thumbprint)
+    assert caught.value.fault is CertificateFault.KEY_NOT_RSA
+
+
+async def test_a_token_of_another_tenant_is_told_apart_from_a_missing_role(site: Site, made: list[Certificate]) -> None:
+    site.vault.accepts = lambda _: False
+    with pytest.raises(CertificateError, match="does not accept the token of this process") as caught:
+        await on_thread(site.store.find, made[0].thumbprint)
+    assert "tenant of the vault" in caught.value.advice
 
 
 async def test_a_challenge_for_another_service_gets_no_token() -> None:
