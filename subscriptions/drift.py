@@ -53,6 +53,9 @@ class DriftCheck:
         self._random = random
         self._metrics = metrics
         self._pauses: dict[ApplicationKey, timedelta] = {}
+        """Of the applications that were compared since this manager started, by it or by another one."""
+        self._left_to_another: dict[ApplicationKey, int] = {}
+        """The span of the start in which another manager had compared already: this one's former self, perhaps."""
 
     async def work(self) -> timedelta:
         """Reconcile the applications that are due; return the time to wait until the next run.
@@ -64,22 +67,27 @@ class DriftCheck:
         for application in await self._database.read(accounts.applications):
             if await self._is_ours_to_look_at(application):
                 complete &= await self.reconcile(application)
+            complete &= application in self._pauses
         pause = min(self._pauses.values(), default=_SELDOM) if complete else _AFTER_TROUBLE
         return pause * self._random.uniform(0.9, 1.1)
 
     async def _is_ours_to_look_at(self, application: ApplicationKey) -> bool:
-        """True for one manager in each span of time; at start-up the span is short."""
+        """True for one manager in each span of time.
+
+        At start-up the span is short; one in which another compared before this one started is followed by a second.
+        """
         pause = self._pauses.get(application)
         span = _TOGETHER if pause is None else pause.total_seconds()
         name = f"reconcile/{'/'.join(application)}/{span:.0f}"
         slot, last = call_budget.slots(self._clock(), span)
-        if pause is None:
-            self._pauses[application] = _SELDOM
-        return bool(
+        is_ours = bool(
             await self._database.write(
                 lambda connection: call_budget.reserve(connection, name, slot=slot, last=last, wanted=1, limit=1)
             )
         )
+        if pause is None and (is_ours or self._left_to_another.setdefault(application, slot) != slot):
+            self._pauses[application] = _SELDOM
+        return is_ours
 
     async def reconcile(self, application: ApplicationKey) -> bool:
         """Reconcile one application; return False after a GraphError.
