@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from ruamel.yaml import YAML
 
 from tests.paths import ROOT
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 CHART: Final = ROOT / "deploy" / "helm" / "mail-importer"
 CASES: Final = tuple(sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*-values.yaml")))
@@ -111,7 +113,10 @@ def _is_builtin(manifest: Manifest) -> bool:
 
 
 @cache
-def _validator(api_version: str, kind: str, version: str) -> Draft202012Validator:
+def _validator(api_version: str, kind: str, version: str) -> "Draft202012Validator":
+    # Here, as it compiles 40 grammars, which each worker would do to collect the tests.
+    from jsonschema import Draft202012Validator
+
     if not version:
         definition = json.loads((_CRDS / f"{kind}.json").read_text("utf-8"))
         assert definition["apiVersion"] == api_version
