@@ -5,7 +5,17 @@ import sys
 from itertools import takewhile
 
 NAMES = (
-    *("receiver", "processor", "latency", "attachment", "catch_up", "subscriptions", "servicebus", "hosts"),
+    *(
+        "receiver",
+        "processor",
+        "latency",
+        "attachment",
+        "catch_up",
+        "large_mailbox",
+        "subscriptions",
+        "servicebus",
+        "hosts",
+    ),
     *("database", "attack", "status", "rules", "delivery", "console"),
 )
 
