@@ -1,7 +1,7 @@
 # make demo: watch e-mail arrive.  make test: every test.  make quick: unit tests.  make check: lint, types, tests.
-# make bench: figures.  make dist: the files of a release.
+# make bench: table of figures.  make dist: the files of a release.
 
-# make bench: figures.  make wine: unit tests on Windows's Python, under Wine.
+# make bench: the table of figures.  make wine: unit tests on Windows's Python, under Wine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -27,6 +27,7 @@ from sqlalchemy import select
 from bench import console_soak
 from bench.console_gateway import ACCOUNTS, add_dead_letters, add_rules, fail_accounts, fill_gateway, serve_accounts
 from bench.console_server import Server, bare_server, console_server
+from bench.figure import Figure
 from db.engine import Database, run_reading, run_writing
 from db.tables import account_settings
 from tests.databases import Databases, Gateway, PostgreSQL, PostgreSQLServer, SQLite
@@ -37,6 +38,8 @@ _REQUESTS: Final = 100
 _WARM_UP: Final = 5
 _RULES: Final = 20
 _DEAD_LETTERS: Final = 1000
+_FEW_MESSAGES: Final = 20_000
+_GOAL_MILLISECONDS: Final = 100
 _SCATTER: Final = 7919
 _HTMX: Final = {"HX-Request": "true"}
 
@@ -74,6 +77,27 @@ def main() -> None:
                 console_soak.show(title, databases, Path(name), messages=given.messages, rate=given.rate)
             else:
                 _show(title, databases, Path(name), messages=given.messages)
+
+
+def figures() -> Iterator[Figure]:
+    """The log of a smaller gateway than that of `main`."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with (
+            _filled(SQLite(folder), folder / "messages", messages=_FEW_MESSAGES, accounts=ACCOUNTS) as (gateway, _),
+            console_server(gateway.url, folder, keeps_overview=True) as console,
+            bare_server() as bare,
+        ):
+            [(page, ours, theirs)] = asyncio.run(_costs(console, bare, [_Page("e-mail log", lambda _: "/messages")]))
+    yield Figure(
+        f"{page.title} of {_FEW_MESSAGES:,} messages, p50",
+        ours.p50,
+        "ms",
+        _GOAL_MILLISECONDS,
+        f"bare page {theirs.p50:.1f} ms",
+        is_most=True,
+        shown=".0f",
+    )
 
 
 def _databases(folder: Path, *, postgresql: bool) -> Iterator[tuple[str, Databases]]:

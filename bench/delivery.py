@@ -10,7 +10,7 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, func, select
 
 from background.pulse import Pulse
+from bench.figure import Figure
 from console.settings import Settings
 from console.wiring.delivery import DeliveryContext, deliverer_of
 from console.wiring.process import freeze_gc
@@ -59,6 +60,18 @@ _LOADS: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """Seconds, and those of CPU time."""
+
+    seconds: float
+    cpu_seconds: float
+
+    def shown(self, files: int) -> str:
+        """Files per second, and CPU time of each."""
+        return f"{files / self.seconds:7.0f} files/s, {1000 * self.cpu_seconds / files:6.2f} ms of CPU time a file"
+
+
 def main() -> None:
     """Print the figures."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
@@ -75,25 +88,40 @@ def main() -> None:
                     run = folder / f"{title}-{number}"
                     run.mkdir()
                     with databases.migrated(run) as gateway:
-                        _compare(title, load, run, gateway)
+                        ours, bare = _compare(load, run, gateway)
+                    print(f"{title}, {load.title}:")
+                    print(f"  delivery {ours.shown(load.number)}")
+                    print(f"  bare     {bare.shown(load.number)}; ratio {bare.seconds / ours.seconds:.2f}")
         finally:
             server.stop()
 
 
-def _compare(title: str, load: _Load, run: Path, gateway: Gateway) -> None:
+def figures() -> Iterator[Figure]:
+    """Small files into one folder, on SQLite."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    load = _LOADS[0]
+    with tempfile.TemporaryDirectory() as name, SQLite(Path(name)).migrated(Path(name)) as gateway:
+        ours, bare = _compare(load, Path(name), gateway)
+    yield Figure(
+        f"delivery ÷ bare writing, {load.title}, SQLite",
+        bare.seconds / ours.seconds,
+        "times",
+        None,
+        f"{load.number / bare.seconds:.0f} files/s",
+    )
+
+
+def _compare(load: _Load, run: Path, gateway: Gateway) -> tuple[_Cost, _Cost]:
+    """The costs of delivery, and of the bare loop."""
     contents = [random.randbytes(load.size) for _ in range(load.files)]
-    bare, bare_cpu = _timed(lambda: _bare(run / "bare", contents, load.folders))
-    ours, ours_cpu = asyncio.run(_ours(gateway, run / "roots", contents, load))
-    number = load.number
-    print(f"{title}, {load.title}:")
-    print(f"  delivery {number / ours:7.0f} files/s, {1000 * ours_cpu / number:6.2f} ms of CPU time a file")
-    print(f"  bare     {number / bare:7.0f} files/s, {1000 * bare_cpu / number:6.2f} ms; ratio {bare / ours:.2f}")
+    bare = _timed(lambda: _bare(run / "bare", contents, load.folders))
+    return asyncio.run(_ours(gateway, run / "roots", contents, load)), bare
 
 
-def _timed(work: Callable[[], None]) -> tuple[float, float]:
+def _timed(work: Callable[[], None]) -> _Cost:
     began, began_cpu = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - began, time.process_time() - began_cpu
+    return _Cost(time.perf_counter() - began, time.process_time() - began_cpu)
 
 
 def _bare(root: Path, contents: list[bytes], folders: int) -> None:
@@ -112,7 +140,7 @@ def _bare(root: Path, contents: list[bytes], folders: int) -> None:
         os.close(opened)
 
 
-async def _ours(gateway: Gateway, root: Path, contents: list[bytes], load: _Load) -> tuple[float, float]:
+async def _ours(gateway: Gateway, root: Path, contents: list[bytes], load: _Load) -> _Cost:
     engine = gateway.engine()
     database = Database(engine)
     clock = _now
@@ -137,13 +165,13 @@ async def _ours(gateway: Gateway, root: Path, contents: list[bytes], load: _Load
     began, began_cpu = time.perf_counter(), time.process_time()
     running = asyncio.create_task(deliverer.run(stop))
     await until(lambda: database.read(_all_saved), 300, pause=0.02)
-    seconds, cpu = time.perf_counter() - began, time.process_time() - began_cpu
+    cost = _Cost(time.perf_counter() - began, time.process_time() - began_cpu)
     stop.set()
     await running
     assert _saved(root) == load.number
     await store.close()
     await database.close()
-    return seconds, cpu
+    return cost
 
 
 def _saved(root: Path) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 import multiprocessing
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +15,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, func, select
 
+from bench.listed_mail import list_messages
 from bus.database.adapter import DatabaseQueue
 from bus.notification import Notification
 from bus.queue import Message, NotificationQueue
@@ -128,21 +129,23 @@ async def stage(
     *,
     large_bytes: int = 0,
     messages: int = 0,
+    listed: Sequence[int] = (),
     database_url: str | None = None,
     roles: tuple[str, ...] = (PROCESSOR,),
 ) -> AsyncIterator[Stage]:
     """Set up the stage.
 
-    The first mailbox holds a mail with an attachment of `large_bytes`, and so many small `messages`. `database_url`:
-    of an empty database, None: a file. `roles`: of this process; without that of a processor it leaves all calls to
-    other processes.
+    The first mailbox holds a mail with an attachment of `large_bytes`, and so many small `messages`. `listed`:
+    so many messages, which cannot be fetched, are listed by each of the first mailboxes. `database_url`: of an empty
+    database, None: a file. `roles`: of this process; without that of a processor it leaves all calls to other
+    processes.
     """
     async with AsyncExitStack() as resources:
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory()))
         logs.configure(resources.enter_context((folder / "log").open("w", encoding="utf-8")), "json")
         ours, theirs = multiprocessing.Pipe()
         process = multiprocessing.get_context("spawn").Process(
-            target=_simulate, args=(theirs, folder, mailboxes, large_bytes, messages)
+            target=_simulate, args=(theirs, folder, mailboxes, large_bytes, messages, listed)
         )
         process.start()
         resources.callback(process.join)
@@ -186,7 +189,7 @@ def settings_at(url: str, ca_file: Path, folder: Path) -> Settings:
     return Settings(graph_url=url, authority_url=url, ca_bundle=ca_file, certificate_store=str(folder / "certificates"))
 
 
-def _simulate(pipe: Pipe, folder: Path, mailboxes: int, large_bytes: int, messages: int) -> None:
+def _simulate(pipe: Pipe, folder: Path, mailboxes: int, large_bytes: int, messages: int, listed: Sequence[int]) -> None:
     limits = Limits(requests_per_mailbox=1_000_000)
     directory = folder / "simulator"
     directory.mkdir()
@@ -199,6 +202,8 @@ def _simulate(pipe: Pipe, folder: Path, mailboxes: int, large_bytes: int, messag
                 await simulator.deliver(made[0], _large_mail(large_bytes))
             for number in range(messages):
                 await simulator.deliver(made[0], Mail(subject=f"{number}"))
+            for mailbox, number in zip(made, listed, strict=False):
+                list_messages(mailbox.folders["inbox"], number, last=utc_now() - timedelta(days=1))
             pipe.send(
                 {
                     "url": simulator.url,

@@ -4,8 +4,9 @@ These calls belong to the application, not to the mailbox, so they occupy none o
 """
 
 import builtins
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -152,16 +153,19 @@ class SubscriptionClient:
 
         Call it per application, not per mailbox: 25 calls per 20 seconds are allowed (docs/graph.md, section 8).
         """
+        return [each async for page in self.pages(mailbox) for each in page]
+
+    async def pages(self, mailbox: Mailbox) -> AsyncIterator[builtins.list[GraphSubscription]]:
+        """The pages of `list`, each as it arrives: all of an application with many mailboxes may exceed memory."""
         url = "/subscriptions"
-        found: builtins.list[GraphSubscription] = []
-        seen: set[str] = set()
-        while url not in seen:
-            seen.add(url)
+        seen: set[bytes] = set()
+        while (mark := hashlib.sha256(url.encode()).digest()) not in seen:
+            seen.add(mark)
             page = object_in(await self._request(mailbox, "GET", url, kind=CallKind.LIST))
-            found.extend(map(_subscription, entries_in(page, mailbox)))
+            yield [_subscription(each) for each in entries_in(page, mailbox)]
             link = link_in(page, "@odata.nextLink")
             if link is None:
-                return found
+                return
             url = link
         raise GraphUnavailable(Phrase("Graph pages the list of subscriptions in a circle. Try again later."))
 

@@ -4,8 +4,10 @@ Graph's guard against two for one mailbox is uneven (docs/graph.md, section 1), 
 held.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -13,27 +15,28 @@ import structlog
 
 from db.engine import Database
 from db.queries import accounts, call_budget, subscriptions
-from db.queries.accounts import Account
 from db.queries.schedule import ApplicationKey
 from graph.errors import GraphError
 from graph.folders import named_directly
 from graph.mailbox import Mailbox
-from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
+from graph.subscriptions import SubscriptionClient, mail_resource
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.plan import is_ours
 
 _SELDOM: Final = timedelta(hours=1)
 _FOR_EACH: Final = timedelta(seconds=9)
-"""Beyond an hour, the wait for each one listed: a page, one call, holds about a hundred (docs/graph.md, section 8)."""
+"""Beyond an hour, the wait for each one held: a page, one call, lists about a hundred (docs/graph.md, section 8)."""
 _AFTER_TROUBLE: Final = timedelta(minutes=1)
-_TOGETHER: Final = 60
-"""Managers that start within this many seconds need not each check."""
+_TOGETHER: Final = timedelta(seconds=60)
+"""Managers that start within this time need not each check."""
+_SHORTENED: Final = 0.8
+"""Part of the wait after which another manager may check: it is less than jitter leaves of it."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 class DriftCheck:
-    """Checks at start-up, then every hour, or less often for a long list; of several managers one checks for all."""
+    """Checks at start-up, then every hour, or less often for many; of several managers one checks for all."""
 
     def __init__(
         self,
@@ -52,10 +55,10 @@ class DriftCheck:
         self._clock = clock
         self._random = random
         self._metrics = metrics
-        self._pauses: dict[ApplicationKey, timedelta] = {}
-        """Of the applications that were compared since this manager started, by it or by another one."""
-        self._left_to_another: dict[ApplicationKey, int] = {}
-        """The span of the start in which another manager had compared already: this one's former self, perhaps."""
+        self._known: set[ApplicationKey] = set()
+        """Applications that this manager checked, or found checked, since its start."""
+        self._postponed: dict[ApplicationKey, datetime] = {}
+        """The time at which a check of shortly before kept this manager from its first: its former self's, perhaps."""
 
     async def work(self) -> timedelta:
         """Reconcile the applications that are due; return the time to wait until the next run.
@@ -63,62 +66,78 @@ class DriftCheck:
         Raises:
             DatabaseUnavailable
         """
-        complete = True
+        complete, pauses = True, list[timedelta]()
         for application in await self._database.read(accounts.applications):
-            if await self._is_ours_to_look_at(application):
-                complete &= await self.reconcile(application)
-            complete &= application in self._pauses
-        pause = min(self._pauses.values(), default=_SELDOM) if complete else _AFTER_TROUBLE
+            held = await self._database.read(partial(subscriptions.count_of_application, application=application))
+            pause = max(_SELDOM, _FOR_EACH * held)
+            pauses.append(pause)
+            complete &= await self._check(application, pause)
+        pause = min(pauses, default=_SELDOM) if complete else _AFTER_TROUBLE
         return pause * self._random.uniform(0.9, 1.1)
 
-    async def _is_ours_to_look_at(self, application: ApplicationKey) -> bool:
-        """True for one manager in each span of time.
+    async def _check(self, application: ApplicationKey, pause: timedelta) -> bool:
+        """Reconcile it, unless a manager did so within the pause; return False if it is to be tried again soon.
 
-        At start-up the span is short; one in which another compared before this one started is followed by a second.
+        At start-up the pause is short; where another check fell into it, a second attempt counts only those made since.
         """
-        pause = self._pauses.get(application)
-        span = _TOGETHER if pause is None else pause.total_seconds()
-        name = f"reconcile/{'/'.join(application)}/{span:.0f}"
-        slot, last = call_budget.slots(self._clock(), span)
-        is_ours = bool(
-            await self._database.write(
-                lambda connection: call_budget.reserve(connection, name, slot=slot, last=last, wanted=1, limit=1)
-            )
-        )
-        if pause is None and (is_ours or self._left_to_another.setdefault(application, slot) != slot):
-            self._pauses[application] = _SELDOM
-        return is_ours
+        work = f"reconcile/{'/'.join(application)}"
+        now = self._clock().replace(microsecond=0)  # claims are kept to the second
+        if application in self._known:
+            interval = _SHORTENED * pause
+        else:
+            interval = now - self._postponed.get(application, now - _TOGETHER)
+        if not await self._database.write(partial(call_budget.claim, work=work, now=now, interval=interval)):
+            if application not in self._known and application not in self._postponed:
+                self._postponed[application] = now
+                return False
+            self._known.add(application)
+            return True
+        self._known.add(application)
+        if await self.reconcile(application):
+            return True
+        await self._database.write(partial(call_budget.release, work=work))
+        return False
 
     async def reconcile(self, application: ApplicationKey) -> bool:
         """Reconcile one application; return False after a GraphError.
+
+        Only ids are kept of the list, which may have as many entries as there are mailboxes in the tenant.
 
         Raises:
             DatabaseUnavailable
         """
         read = self._database.read
-        held_before = await read(lambda connection: subscriptions.ids_of_application(connection, application))
-        account = await read(lambda connection: accounts.one_of_application(connection, application))
+        missing = await read(partial(subscriptions.ids_of_application, application=application))
+        account = await read(partial(accounts.one_of_application, application=application))
         if account is None:
             return True
         mailbox = Mailbox.of(account.account_id, account.settings)
+        unknown: dict[str, str] = {}
+        """The resource of each that was not held before."""
         try:
-            listed = await self._client.list(mailbox)
-            self._pauses[application] = max(_SELDOM, _FOR_EACH * len(listed))
-            ours = [each for each in listed if is_ours(each, self._notification_url)]
-            for subscription_id in vanished(held_before, ours):
-                log.warning("subscription_gone", subscription=subscription_id, account_id=held_before[subscription_id])
-                await self._lose(held_before[subscription_id], subscription_id)
-            # Read after the list: one that another manager made before it is held, or about to be, by an account.
-            waiting = await read(lambda connection: accounts.unsubscribed(connection, application))
-            held_after = await read(subscriptions.ids)
-            for each in surplus(ours, held_after, waiting):
-                await self._client.delete(mailbox, each.id)
-                self._metrics.actions.labels("deleted").inc()
-                log.warning("subscription_surplus", subscription=each.id)
+            async for page in self._client.pages(mailbox):
+                for each in page:
+                    if is_ours(each, self._notification_url) and missing.pop(each.id, None) is None:
+                        unknown[each.id] = each.resource
+            for subscription_id, account_id in missing.items():
+                log.warning("subscription_gone", subscription=subscription_id, account_id=account_id)
+                await self._lose(account_id, subscription_id)
+            await self._delete_surplus(application, mailbox, unknown)
         except GraphError as exc:
             log.warning("reconciliation_postponed", tenant=application[0], client=application[1], error=str(exc))
             return False
         return True
+
+    async def _delete_surplus(self, application: ApplicationKey, mailbox: Mailbox, unknown: Mapping[str, str]) -> None:
+        if not unknown:
+            return
+        # Read after the list: one that another manager made before it is held, or about to be, by an account.
+        waiting = await self._database.read(partial(accounts.unsubscribed, application=application))
+        held = await self._database.read(partial(subscriptions.known, subscription_ids=unknown.keys()))
+        for subscription_id in surplus(unknown, held, waiting):
+            await self._client.delete(mailbox, subscription_id)
+            self._metrics.actions.labels("deleted").inc()
+            log.warning("subscription_surplus", subscription=subscription_id)
 
     async def _lose(self, account_id: int, subscription_id: str) -> None:
         now = self._clock()
@@ -127,28 +146,29 @@ class DriftCheck:
         )
 
 
-def vanished(held: Iterable[str], listed: Collection[GraphSubscription]) -> list[str]:
-    """Subscriptions held before Graph was queried that Graph does not have; both by id."""
-    there = {each.id for each in listed}
-    return [each for each in held if each not in there]
+def surplus(listed: Mapping[str, str], held: Collection[str], waiting: Iterable[tuple[str, str]]) -> list[str]:
+    """The ids of subscriptions of Graph, by their resources, that no account holds or is about to hold.
 
-
-def surplus(
-    listed: Iterable[GraphSubscription], held: Collection[str], waiting: Iterable[Account]
-) -> list[GraphSubscription]:
-    """Subscriptions of Graph that no account holds or is about to hold.
-
-    An account that is `waiting`, because it holds nothing, may be in the middle of its run: it adopts or deletes what
-    is on its resource.
+    An account that is `waiting` (user id and folder), because it holds nothing, may be in the middle of its run: it
+    adopts or deletes what is on its resource.
     """
-    theirs = tuple(_resources_of(each).casefold() for each in waiting)
-    return [
-        each for each in listed if each.id not in held and not each.resource.strip("/").casefold().startswith(theirs)
-    ]
+    theirs = defaultdict[str, list[str]](list)
+    for user_id, folder in waiting:
+        resource = _resources_of(user_id, folder).casefold()
+        theirs[_user_in(resource)].append(resource)
+
+    def is_awaited(resource: str) -> bool:
+        text = resource.strip("/").casefold()
+        return text.startswith(tuple(theirs.get(_user_in(text), ())))
+
+    return [each for each, resource in listed.items() if each not in held and not is_awaited(resource)]
 
 
-def _resources_of(account: Account) -> str:
-    """The beginning of the resource that the account's run handles: of its mailbox, while its folder is not known."""
-    folder = named_directly(account.settings.folder)
-    user_id = account.settings.user_id
-    return f"users/{user_id}/" if folder is None else mail_resource(user_id, folder)
+def _user_in(resource: str) -> str:
+    return resource.split("/", 2)[1] if "/" in resource else ""
+
+
+def _resources_of(user_id: str, folder: str) -> str:
+    """The beginning of the resource that an account's run handles: of its mailbox, while its folder is not known."""
+    named = named_directly(folder)
+    return f"users/{user_id}/" if named is None else mail_resource(user_id, named)

@@ -361,15 +361,16 @@ def one_of_application(connection: Connection, application: ApplicationKey) -> A
     return next((each for each in map(_account, rows) if not each.unreadable), None)
 
 
-def unsubscribed(connection: Connection, application: ApplicationKey) -> list[Account]:
-    """The enabled accounts of an application that hold no subscription."""
+def unsubscribed(connection: Connection, application: ApplicationKey) -> list[tuple[str, str]]:
+    """User id and folder of the enabled accounts of an application that hold no subscription."""
     held = graph_subscription.c
     rows = connection.execute(
-        _select()
+        select(_settings.sUserID, _settings.sFolder)
         .outerjoin(graph_subscription, held.nAccountID == _settings.nAccountID)
         .where(_signs_in(application), SERVED, held.nAccountID.is_(None))
     )
-    return [_account(row) for row in rows]
+    # Another program may have written other types than text, which SQLite accepts; see `Account.unreadable`.
+    return [(row[0], row[1]) for row in rows if isinstance(row[0], str) and isinstance(row[1], str)]
 
 
 def set_enabled(

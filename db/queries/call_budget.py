@@ -1,6 +1,6 @@
-"""Calls that many processes may make together in a span of time (`tblCallBudget`)."""
+"""Calls, and work, that many processes may do together in a span of time (`tblCallBudget`)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -34,3 +34,25 @@ def reserve(connection: Connection, budget: str, *, slot: int, last: int, wanted
     if granted:
         connection.execute(update(call_budget).where(_row.sBudget == budget).values(nSlot=slot, nUsed=used + granted))
     return granted
+
+
+def claim(connection: Connection, work: str, *, now: datetime, interval: timedelta) -> bool:
+    """Claim work that all processes together do once in `interval`; False if it was claimed less than that ago.
+
+    A claim in the future was written by a wrong clock, and is ignored.
+    """
+    query = select(_row.nSlot).where(_row.sBudget == work)
+    slot, last = slots(now, 1)
+    known = connection.execute(locking(query, call_budget)).one_or_none()
+    if known is None:
+        connection.execute(insert(call_budget).values(sBudget=work, nSlot=slot, nUsed=1))
+        return True
+    if slot - interval.total_seconds() < known.nSlot <= last:
+        return False
+    connection.execute(update(call_budget).where(_row.sBudget == work).values(nSlot=slot, nUsed=1))
+    return True
+
+
+def release(connection: Connection, work: str) -> None:
+    """End a claim: the work was not done."""
+    connection.execute(update(call_budget).where(_row.sBudget == work).values(nSlot=0))

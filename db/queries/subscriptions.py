@@ -4,9 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
-from db.keys import of_accounts
+from db.keys import in_queries, of_accounts, rounded
 from db.queries.accounts import fingerprint_of
 from db.queries.folders import note_gap
 from db.queries.schedule import SUBSCRIPTIONS, ApplicationKey, Lease
@@ -131,9 +131,26 @@ def held(connection: Connection, account_ids: Collection[int] | None = None) -> 
     }
 
 
-def ids(connection: Connection) -> set[str]:
-    """The ids of all subscriptions held."""
-    return set(connection.scalars(select(_held.sSubscriptionID)))
+def known(connection: Connection, subscription_ids: Collection[str]) -> set[str]:
+    """Those of the ids that are held, by any account."""
+    found: set[str] = set()
+    for ids in in_queries(subscription_ids):
+        found.update(
+            connection.scalars(select(_held.sSubscriptionID).where(_held.sSubscriptionID.in_(rounded(list(ids)))))
+        )
+    return found
+
+
+def count_of_application(connection: Connection, application: ApplicationKey) -> int:
+    """The number of subscriptions that an application's accounts hold."""
+    settings = account_settings.c
+    statement = (
+        select(func.count())
+        .select_from(graph_subscription)
+        .join(account_settings, settings.nAccountID == _held.nAccountID)
+        .where(settings.sTenantID == application[0], settings.sClientID == application[1])
+    )
+    return connection.scalar(statement) or 0
 
 
 def ids_of_application(connection: Connection, application: ApplicationKey) -> dict[str, int]:

@@ -195,6 +195,6 @@ async def test_many_removed_accounts_cost_nothing(office: Office) -> None:
     async with office.managing("two"):
         world.clock.advance(seconds=6)
         await until(office.at_rest)
-        assert await world.database.read(subscriptions.ids)
+        assert await world.database.read(subscriptions.held)
         assert await world.database.read(missed.summaries) == {}
     assert await office.in_step(1)

@@ -133,6 +133,20 @@ async def test_one_that_vanished_is_found_at_start_up(office: Office) -> None:
     assert office.world.calls(Operation.CREATE_SUBSCRIPTION) == 3
 
 
+async def test_several_managers_check_once_for_all(office: Office) -> None:
+    """Each check lists all subscriptions of the application: a thousand calls for 100,000 mailboxes."""
+    await office.world.account_of("Nord")
+    async with office.receiving(), office.managing("one", reconciling=True), office.managing("two", reconciling=True):
+        await until(lambda: office.in_step(1))
+        await until(lambda: office.world.calls(Operation.LIST_SUBSCRIPTIONS) == 1)
+        (gone,) = office.at_graph()
+        office.world.simulator.subscriptions.remove(gone)
+        office.world.clock.advance(minutes=67)  # both are due
+        await until(lambda: office.in_step(1))
+
+    assert office.world.calls(Operation.LIST_SUBSCRIPTIONS) == 2
+
+
 @pytest.mark.parametrize("warm", [True, False], ids=["refused-409", "found-by-list"])
 async def test_one_that_a_crash_left_unnoted_is_adopted(office: Office, warm: bool) -> None:
     """Made with the present key, as the last attempt proves: no mail is missed in between, none is recreated.

@@ -673,6 +673,10 @@ WHERE [tblAlert].[nAlertID] IN (SELECT min([tblAlert].[nAlertID]) AS min_1
 FROM [tblAlert] 
 WHERE [tblAlert].[sState] = :sState_1 GROUP BY [tblAlert].[sTarget]) AND [tblAlert].[sState] = :sState_2 AND ([tblAlert].[dtDue] <= :dtDue_1 OR [tblAlert].[dtDue] > :dtDue_2)
 GO
+SELECT [tblCallBudget].[nSlot] 
+FROM [tblCallBudget] WITH (UPDLOCK, ROWLOCK) 
+WHERE [tblCallBudget].[sBudget] = :sBudget_1
+GO
 SELECT [tblCallBudget].[nSlot], [tblCallBudget].[nUsed] 
 FROM [tblCallBudget] WITH (UPDLOCK, ROWLOCK) 
 WHERE [tblCallBudget].[sBudget] = :sBudget_1
@@ -724,10 +728,6 @@ SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccou
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[sAccountName] = :sAccountName_1
 GO
-SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblEmailAccountSettings].[sAuthentication], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], [tblEmailAccountSettings].[sFolder], [tblEmailAccountSettings].[sAfterImport], [tblEmailAccountSettings].[sMoveToFolder], [tblEmailAccountSettings].[bEnabled], [tblEmailAccountSettings].[dtRemoved], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[dtImportSince], [tblEmailAccountSettings].[dtPurgedBefore], [tblEmailAccountSettings].[sFilterSendersAllowed], [tblEmailAccountSettings].[sFilterSendersDenied], [tblEmailAccountSettings].[sFilterSubjectsAllowed], [tblEmailAccountSettings].[sFilterSubjectsDenied], [tblEmailAccountSettings].[bFilterHasAttachments], [tblEmailAccountSettings].[nFilterSizeLeast], [tblEmailAccountSettings].[nFilterSizeMost], [tblEmailAccountSettings].[sConsoleAccess], ([tblEmailAccountSettings].[sTenantID] + :sTenantID_1 + [tblEmailAccountSettings].[sClientID] + :param_1 + [tblEmailAccountSettings].[sUserID] + :param_2 + [tblEmailAccountSettings].[sCertificateThumbprint] + :param_3 + coalesce([tblEmailAccountSettings].[sNextCertificateThumbprint], :coalesce_1) + :param_4 + [tblEmailAccountSettings].[sFolder] + :param_5 + CASE WHEN ([tblEmailAccountSettings].[bSecureCertificateAccess] = 1) THEN :param_6 ELSE :param_7 END + CASE WHEN ([tblEmailAccountSettings].[bEnabled] = 1) THEN :param_8 ELSE :param_9 END + CASE WHEN ([tblEmailAccountSettings].[dtRemoved] IS NOT NULL) THEN :param_10 ELSE :param_11 END) COLLATE Latin1_General_100_BIN2 AS fingerprint 
-FROM [tblEmailAccountSettings] LEFT OUTER JOIN [tblGraphSubscription] ON [tblGraphSubscription].[nAccountID] = [tblEmailAccountSettings].[nAccountID] 
-WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_2 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL AND [tblGraphSubscription].[nAccountID] IS NULL
-GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[sConsoleAccess] 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[sConsoleAccess] IS NOT NULL
@@ -739,6 +739,10 @@ GO
 SELECT [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess], min([tblEmailAccountSettings].[sAccountName]) AS min_1, count(*) AS count_1 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL GROUP BY [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblEmailAccountSettings].[sNextCertificateThumbprint], [tblEmailAccountSettings].[bSecureCertificateAccess]
+GO
+SELECT [tblEmailAccountSettings].[sUserID], [tblEmailAccountSettings].[sFolder] 
+FROM [tblEmailAccountSettings] LEFT OUTER JOIN [tblGraphSubscription] ON [tblGraphSubscription].[nAccountID] = [tblEmailAccountSettings].[nAccountID] 
+WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1 AND [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL AND [tblGraphSubscription].[nAccountID] IS NULL
 GO
 SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nMessageID], [tblEmailAttachment].[nPosition], [tblEmailAttachment].[sGraphAttachmentID], [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sContentType], [tblEmailAttachment].[nSize], [tblEmailAttachment].[bInline], [tblEmailAttachment].[sContentID], [tblEmailAttachment].[sSHA256], [tblEmailAttachment].[sState], [tblEmailAttachment].[sStateDetail], [tblEmailAttachment].[sSafeFileName], [tblEmailAttachment].[sItemType], [tblEmailAttachment].[sLink], [tblEmailAttachment].[sLinkProvider], [tblEmailAttachment].[sLinkPermission], [tblEmailAttachment].[sContentLocation], [tblEmailAttachment].[nParentPosition], [tblEmailAttachment].[sOrigin], CASE WHEN ([tblEmailAttachment].[biContent] IS NOT NULL) THEN :param_1 ELSE :param_2 END AS there 
 FROM [tblEmailAttachment] 
@@ -1114,7 +1118,8 @@ FROM [tblFolderSync] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK)
 WHERE [tblFolderSync].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) AND ([tblFolderSync].[dtDue] <= :dtDue_1 OR [tblFolderSync].[dtDue] > :dtDue_2 AND [tblFolderSync].[dtDue] < :dtDue_3) AND ([tblFolderSync].[dtLeaseUntil] IS NULL OR [tblFolderSync].[dtLeaseUntil] <= :dtLeaseUntil_1 OR [tblFolderSync].[dtLeaseUntil] > :dtLeaseUntil_2)
 GO
 SELECT [tblGraphSubscription].[sSubscriptionID] 
-FROM [tblGraphSubscription]
+FROM [tblGraphSubscription] 
+WHERE [tblGraphSubscription].[sSubscriptionID] IN (__[POSTCOMPILE_sSubscriptionID_1])
 GO
 SELECT [tblGraphSubscription].[sSubscriptionID], [tblGraphSubscription].[nAccountID] 
 FROM [tblGraphSubscription] JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblGraphSubscription].[nAccountID] 
@@ -1313,6 +1318,10 @@ SELECT count(*) AS count_1
 FROM [tblEmailSeen] 
 WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1 AND ([tblEmailSeen].[dtReceived] < :dtReceived_1 OR [tblEmailSeen].[dtReceived] IS NULL AND [tblEmailSeen].[dtSeen] < :dtSeen_1)
 GO
+SELECT count(*) AS count_1 
+FROM [tblGraphSubscription] JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblGraphSubscription].[nAccountID] 
+WHERE [tblEmailAccountSettings].[sTenantID] = :sTenantID_1 AND [tblEmailAccountSettings].[sClientID] = :sClientID_1
+GO
 SELECT count(*) AS count_1, min(anon_1.time) AS min_1 
 FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[dtReceived] AS time 
 FROM [tblEmailMessage] 
@@ -1393,6 +1402,8 @@ GO
 UPDATE [tblAlert] SET [sState]=:sState, [dtEnded]=:dtEnded WHERE [tblAlert].[nAlertID] = :nAlertID_1
 GO
 UPDATE [tblAlert] SET [sTarget]=:sTarget, [sState]=:sState, [dtEnded]=:dtEnded WHERE [tblAlert].[nAlertID] = :nAlertID_1 AND [tblAlert].[sState] IN (__[POSTCOMPILE_sState_1])
+GO
+UPDATE [tblCallBudget] SET [nSlot]=:nSlot WHERE [tblCallBudget].[sBudget] = :sBudget_1
 GO
 UPDATE [tblCallBudget] SET [nSlot]=:nSlot, [nUsed]=:nUsed WHERE [tblCallBudget].[sBudget] = :sBudget_1
 GO

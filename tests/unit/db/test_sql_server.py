@@ -256,7 +256,8 @@ async def administer(database: Database) -> None:
         lambda c: accounts.conditions(c, "certificate"),
         lambda c: accounts.one_of_application(c, ("tenant", "client")),
         lambda c: accounts.unsubscribed(c, ("tenant", "client")),
-        subscriptions.ids,
+        lambda c: subscriptions.known(c, ["s"]),
+        lambda c: subscriptions.count_of_application(c, ("tenant", "client")),
         lambda c: subscriptions.ids_of_application(c, ("tenant", "client")),
         lambda c: accounts.set_condition(c, Condition(1, "processor", "Forbidden", "", NOW, NOW)),
         lambda c: accounts.clear_condition(c, 1, "processor"),
@@ -294,6 +295,8 @@ async def administer(database: Database) -> None:
         missed.summaries,
         lambda c: call_budget.reserve(c, "name", slot=1, last=1, wanted=2, limit=3),
         lambda c: call_budget.reserve(c, "name", slot=1, last=1, wanted=2, limit=3),
+        lambda c: call_budget.claim(c, "work", now=NOW, interval=HOUR),
+        lambda c: call_budget.release(c, "work"),
         lambda c: trace.add(
             c, [TraceRow(1, "id", "host", NOW, NOW, "gone"), TraceRow(1, None, "host", NOW, NOW, "dead")]
         ),
