@@ -5,7 +5,9 @@ held.
 """
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -95,36 +97,70 @@ class DriftCheck:
         Raises:
             DatabaseUnavailable
         """
-        read = self._database.read
-        held_before = await read(lambda connection: subscriptions.ids_of_application(connection, application))
-        account = await read(lambda connection: accounts.one_of_application(connection, application))
-        if account is None:
-            return True
-        mailbox = Mailbox.of(account.account_id, account.settings)
+        drift = Drift()
         try:
-            listed = await self._client.list(mailbox)
-            self._pauses[application] = max(_SELDOM, _FOR_EACH * len(listed))
-            ours = [each for each in listed if is_ours(each, self._notification_url)]
-            for subscription_id in vanished(held_before, ours):
-                log.warning("subscription_gone", subscription=subscription_id, account_id=held_before[subscription_id])
-                await self._lose(held_before[subscription_id], subscription_id)
-            # Read after the list: one that another manager made before it is held, or about to be, by an account.
-            waiting = await read(lambda connection: accounts.unsubscribed(connection, application))
-            held_after = await read(subscriptions.ids)
-            for each in surplus(ours, held_after, waiting):
-                await self._client.delete(mailbox, each.id)
-                self._metrics.actions.labels("deleted").inc()
-                log.warning("subscription_surplus", subscription=each.id)
+            await repair(
+                self._database,
+                self._client,
+                application,
+                drift,
+                notification_url=self._notification_url,
+                clock=self._clock,
+            )
         except GraphError as exc:
             log.warning("reconciliation_postponed", tenant=application[0], client=application[1], error=str(exc))
             return False
+        finally:
+            self._metrics.actions.labels("deleted").inc(drift.deleted)
+            if drift.listed is not None:
+                self._pauses[application] = max(_SELDOM, _FOR_EACH * drift.listed)
         return True
 
-    async def _lose(self, account_id: int, subscription_id: str) -> None:
-        now = self._clock()
-        await self._database.write(
-            lambda connection: subscriptions.lose(connection, account_id, subscription_id, now=now)
-        )
+
+@dataclass(slots=True)
+class Drift:
+    """What repairs found and did; they count up, also until an error. `listed`: by Graph; None: it gave no list."""
+
+    listed: int | None = None
+    gone: int = 0
+    deleted: int = 0
+
+
+async def repair(
+    database: Database,
+    client: SubscriptionClient,
+    application: ApplicationKey,
+    drift: Drift,
+    *,
+    notification_url: str,
+    clock: Callable[[], datetime],
+) -> None:
+    """Have each subscription of the application made anew that Graph lost, and delete those that no account holds.
+
+    Raises:
+        DatabaseUnavailable, GraphError
+    """
+    read = database.read
+    held_before = await read(lambda connection: subscriptions.ids_of_application(connection, application))
+    account = await read(lambda connection: accounts.one_of_application(connection, application))
+    if account is None:
+        return
+    mailbox = Mailbox.of(account.account_id, account.settings)
+    listed = await client.list(mailbox)
+    drift.listed = (drift.listed or 0) + len(listed)
+    ours = [each for each in listed if is_ours(each, notification_url)]
+    for subscription_id in vanished(held_before, ours):
+        account_id = held_before[subscription_id]
+        log.warning("subscription_gone", subscription=subscription_id, account_id=account_id)
+        lose = partial(subscriptions.lose, account_id=account_id, subscription_id=subscription_id, now=clock())
+        drift.gone += await database.write(lose)
+    # Read after the list: one that another manager made before it is held, or about to be, by an account.
+    waiting = await read(lambda connection: accounts.unsubscribed(connection, application))
+    held_after = await read(subscriptions.ids)
+    for each in surplus(ours, held_after, waiting):
+        await client.delete(mailbox, each.id)
+        drift.deleted += 1
+        log.warning("subscription_surplus", subscription=each.id)
 
 
 def vanished(held: Iterable[str], listed: Collection[GraphSubscription]) -> list[str]:
@@ -141,13 +177,13 @@ def surplus(
     An account that is `waiting`, because it holds nothing, may be in the middle of its run: it adopts or deletes what
     is on its resource.
     """
-    theirs = tuple(_resources_of(each).casefold() for each in waiting)
+    theirs = tuple(resources_of(each).casefold() for each in waiting)
     return [
         each for each in listed if each.id not in held and not each.resource.strip("/").casefold().startswith(theirs)
     ]
 
 
-def _resources_of(account: Account) -> str:
+def resources_of(account: Account) -> str:
     """The beginning of the resource that the account's run handles: of its mailbox, while its folder is not known."""
     folder = named_directly(account.settings.folder)
     user_id = account.settings.user_id
