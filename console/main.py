@@ -58,6 +58,9 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "delivery": LazyCommand(
         "console.delivery.commands:delivery", "List the files that rules save, and retry what failed."
     ),
+    "subscriptions": LazyCommand(
+        "console.subscriptions.commands:subscriptions", "Compare Graph's subscriptions with the database's."
+    ),
     "verify": LazyCommand("console.messages.verify:verify", "Compare a mailbox's folder with the database."),
     "import": LazyCommand("console.messages.import_:import_", "Fetch now what a mailbox has and the database lacks."),
     "export": LazyCommand("console.messages.export:export", "Write a message to a file: its original, or as JSON."),

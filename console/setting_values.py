@@ -85,16 +85,32 @@ def _key(value: SecretStr) -> SecretStr:
     return value
 
 
-def is_loopback(host: str) -> bool:
-    """True for the addresses and the name of this host itself."""
-    if host == "localhost":
-        return True
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def networks_in(text: str) -> tuple[Network, ...]:
+    """The networks in a list separated by blanks; an address is a network of one.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    return tuple(ipaddress.ip_network(each) for each in text.split())
+
+
+def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address, of IPv4 also where a socket of IPv6 shows it; None: the text is none."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return False
+        return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
+    return mapped or address
+
+
+def is_loopback(host: str) -> bool:
+    """True for the addresses and the name of this host itself."""
+    address = address_of(host)
+    return host == "localhost" if address is None else address.is_loopback
 
 
 def _origin(*, http_on_loopback: bool) -> Callable[[str], str]:

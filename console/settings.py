@@ -3,7 +3,6 @@
 The text below each setting is its meaning for users: `config init` writes it, and docs/settings.md has it.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +34,7 @@ from console.setting_values import (
     folders_in,
     identifier,
     is_loopback,
+    networks_in,
     whole_number,
     yes_or_no,
 )
@@ -210,7 +210,8 @@ class Settings(BaseModel):
     console_tls_key: Path | None = None
     """PEM file of the certificate's key, unencrypted; none for one of a Windows store."""
     console_proxies: Text | None = None
-    """IP addresses of TLS proxies on other hosts, separated by blanks: the browser's address is what they forward."""
+    """IP addresses or networks (10.42.0.0/16) of TLS proxies on other hosts, separated by blanks: the browser's address
+    is what they forward."""
     console_auth: Literal["local", "entra"] = "local"
     """Sign-in to the web console: `local`, with passwords (`console users add`), or `entra`, with Microsoft Entra
     ID."""
@@ -375,10 +376,13 @@ class Settings(BaseModel):
     @classmethod
     def _are_addresses(cls, proxies: str | None) -> str | None:
         try:
-            for each in (proxies or "").split():
-                ipaddress.ip_address(each)
+            found = networks_in(proxies or "")
         except ValueError as exc:
-            raise ValueError(Phrase("is not a list of IP addresses, separated by blanks")) from exc
+            raise ValueError(
+                Phrase("is not a list of IP addresses and networks such as 10.42.0.0/16, separated by blanks")
+            ) from exc
+        if any(each.prefixlen == 0 for each in found):
+            raise ValueError(Phrase("contains all addresses: then every browser could give itself any address"))
         return proxies
 
     @field_validator("console_tenant_id", "console_client_id", "console_thumbprint")

@@ -1220,7 +1220,8 @@ queue_audit = Table(
         "sAction",
         Unicode(20),
         nullable=False,
-        doc="Operation: replay, purge, import, db purge, retry-actions, rules apply, delivery retry, delivery skip.",
+        doc="Operation: replay, purge, import, db purge, retry-actions, rules apply, delivery retry, delivery skip, "
+        "subscriptions delete.",
     ),
     Column("sWho", Unicode(200), nullable=False, doc="User of the operating system, or of the web console."),
     Column(

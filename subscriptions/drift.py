@@ -6,6 +6,7 @@ held.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
@@ -101,49 +102,78 @@ class DriftCheck:
     async def reconcile(self, application: ApplicationKey) -> bool:
         """Reconcile one application; return False after a GraphError.
 
-        Only ids are kept of the list, which may have as many entries as there are mailboxes in the tenant.
-
         Raises:
             DatabaseUnavailable
         """
-        read = self._database.read
-        missing = await read(partial(subscriptions.ids_of_application, application=application))
-        account = await read(partial(accounts.one_of_application, application=application))
-        if account is None:
-            return True
-        mailbox = Mailbox.of(account.account_id, account.settings)
-        unknown: dict[str, str] = {}
-        """The resource of each that was not held before."""
+        drift = Drift()
         try:
-            async for page in self._client.pages(mailbox):
-                for each in page:
-                    if is_ours(each, self._notification_url) and missing.pop(each.id, None) is None:
-                        unknown[each.id] = each.resource
-            for subscription_id, account_id in missing.items():
-                log.warning("subscription_gone", subscription=subscription_id, account_id=account_id)
-                await self._lose(account_id, subscription_id)
-            await self._delete_surplus(application, mailbox, unknown)
+            await repair(
+                self._database,
+                self._client,
+                application,
+                drift,
+                notification_url=self._notification_url,
+                clock=self._clock,
+            )
         except GraphError as exc:
             log.warning("reconciliation_postponed", tenant=application[0], client=application[1], error=str(exc))
             return False
+        finally:
+            self._metrics.actions.labels("deleted").inc(drift.deleted)
         return True
 
-    async def _delete_surplus(self, application: ApplicationKey, mailbox: Mailbox, unknown: Mapping[str, str]) -> None:
-        if not unknown:
-            return
-        # Read after the list: one that another manager made before it is held, or about to be, by an account.
-        waiting = await self._database.read(partial(accounts.unsubscribed, application=application))
-        held = await self._database.read(partial(subscriptions.known, subscription_ids=unknown.keys()))
-        for subscription_id in surplus(unknown, held, waiting):
-            await self._client.delete(mailbox, subscription_id)
-            self._metrics.actions.labels("deleted").inc()
-            log.warning("subscription_surplus", subscription=subscription_id)
 
-    async def _lose(self, account_id: int, subscription_id: str) -> None:
-        now = self._clock()
-        await self._database.write(
-            lambda connection: subscriptions.lose(connection, account_id, subscription_id, now=now)
-        )
+@dataclass(slots=True)
+class Drift:
+    """What repairs found and did; they count up, also until an error. `listed`: by Graph."""
+
+    listed: int = 0
+    gone: int = 0
+    deleted: int = 0
+
+
+async def repair(
+    database: Database,
+    client: SubscriptionClient,
+    application: ApplicationKey,
+    drift: Drift,
+    *,
+    notification_url: str,
+    clock: Callable[[], datetime],
+) -> None:
+    """Have each subscription of the application made anew that Graph lost, and delete those that no account holds.
+
+    Only ids are kept of the list, which may have as many entries as there are mailboxes in the tenant.
+
+    Raises:
+        DatabaseUnavailable, GraphError
+    """
+    missing = await database.read(partial(subscriptions.ids_of_application, application=application))
+    account = await database.read(partial(accounts.one_of_application, application=application))
+    if account is None:
+        return
+    mailbox = Mailbox.of(account.account_id, account.settings)
+    unknown: dict[str, str] = {}
+    """The resource of each that was not held before."""
+    async for page in client.pages(mailbox):
+        drift.listed += len(page)
+        for each in page:
+            if is_ours(each, notification_url) and missing.pop(each.id, None) is None:
+                unknown[each.id] = each.resource
+    for subscription_id, account_id in missing.items():
+        log.warning("subscription_gone", subscription=subscription_id, account_id=account_id)
+        lose = partial(subscriptions.lose, account_id=account_id, subscription_id=subscription_id, now=clock())
+        drift.gone += await database.write(lose)
+    if not unknown:
+        return
+    # Read after the list: one that another manager made before it is held, or about to be, by an account.
+    waiting = await database.read(partial(accounts.unsubscribed, application=application))
+    held = await database.read(partial(subscriptions.known, subscription_ids=unknown.keys()))
+    resources = [(each.user_id, each.folder) for each in waiting]
+    for subscription_id in surplus(unknown, held, resources):
+        await client.delete(mailbox, subscription_id)
+        drift.deleted += 1
+        log.warning("subscription_surplus", subscription=subscription_id)
 
 
 def surplus(listed: Mapping[str, str], held: Collection[str], waiting: Iterable[tuple[str, str]]) -> list[str]:
@@ -154,7 +184,7 @@ def surplus(listed: Mapping[str, str], held: Collection[str], waiting: Iterable[
     """
     theirs = defaultdict[str, list[str]](list)
     for user_id, folder in waiting:
-        resource = _resources_of(user_id, folder).casefold()
+        resource = resources_of(user_id, folder).casefold()
         theirs[_user_in(resource)].append(resource)
 
     def is_awaited(resource: str) -> bool:
@@ -168,7 +198,7 @@ def _user_in(resource: str) -> str:
     return resource.split("/", 2)[1] if "/" in resource else ""
 
 
-def _resources_of(user_id: str, folder: str) -> str:
+def resources_of(user_id: str, folder: str) -> str:
     """The beginning of the resource that an account's run handles: of its mailbox, while its folder is not known."""
     named = named_directly(folder)
     return f"users/{user_id}/" if named is None else mail_resource(user_id, named)

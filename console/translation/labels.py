@@ -13,6 +13,8 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     "gone": Phrase("gone"),
     # State of a subscription.
     "active": Phrase("active"),
+    "surplus": Phrase("surplus"),
+    "other": Phrase("of another"),
     # Weight of a difference of the schema.
     "blocks": Phrase("blocks"),
     "missing": Phrase("missing"),

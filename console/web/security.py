@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
-from console.setting_values import is_loopback
+from console.setting_values import Network, address_of, is_loopback
 from console.web.tokens import derived, is_derived
 
 CSRF_FIELD: Final = "csrf"
@@ -59,12 +59,12 @@ def has_csrf_token(given: str, browser_id: str) -> bool:
 class Addresses:
     """The addresses of the console: `public_url` (scheme, host, port), and hosts that name it, in lower case.
 
-    `proxies`: of reverse proxies whose `X-Forwarded-For` is believed, beside those on this host.
+    `proxies`: networks of reverse proxies whose `X-Forwarded-For` is believed, beside those on this host.
     """
 
     public_url: str | None
     hosts: frozenset[str]
-    proxies: Collection[str] = ()
+    proxies: Collection[Network] = ()
 
     @property
     def is_secure(self) -> bool:
@@ -109,7 +109,10 @@ class Addresses:
 
     def is_proxy(self, address: str) -> bool:
         """True of an address that may speak for browsers: of this host, or one of `proxies`."""
-        return is_loopback(address) or address in self.proxies
+        if is_loopback(address):
+            return True
+        known = address_of(address)
+        return known is not None and any(known in each for each in self.proxies)
 
 
 def host_in(text: str) -> str:

@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 import background
+from console.setting_values import networks_in
 from console.settings import Settings
 from console.web.alert_targets import AlertTargets
 from console.web.application import application_of
@@ -195,7 +196,7 @@ def _addresses(settings: Settings) -> Addresses:
     names = {settings.console_host.lower()}
     if settings.console_url is not None:
         names.add(host_in(settings.console_url.partition("://")[2]))
-    return Addresses(settings.console_address, frozenset(names), frozenset((settings.console_proxies or "").split()))
+    return Addresses(settings.console_address, frozenset(names), networks_in(settings.console_proxies or ""))
 
 
 class _Request(web.Request):

@@ -54,6 +54,17 @@ class ManagerContext:
     pulse: Pulse = field(default_factory=Pulse)
 
 
+def subscription_client(
+    graph: OpenedGraph,
+    database: Database,
+    *,
+    clock: Callable[[], datetime],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> SubscriptionClient:
+    """Calls about subscriptions, within the limits of Graph that all processes share."""
+    return SubscriptionClient(graph.client, RateLimiter(database, clock=clock, sleep=sleep))
+
+
 def manager_of(
     settings: Settings,
     graph: OpenedGraph,
@@ -67,7 +78,7 @@ def manager_of(
     public = settings.notification_url
     addresses = None if public is None else Addresses(f"{public}/notifications", f"{public}/lifecycle")
     sweeps = SweepSchedule.of_settings(settings.sweep_interval, public, max_waiting=context.max_waiting)
-    client = SubscriptionClient(graph.client, RateLimiter(database, clock=clock, sleep=context.sleep))
+    client = subscription_client(graph, database, clock=clock, sleep=context.sleep)
     listings = SubscriptionListCache(client, clock=clock)
     folders = MailFolders(graph.client, MailReader(graph.client), clock=clock)
     reconciler = SubscriptionReconciler(

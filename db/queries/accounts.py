@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -361,16 +361,24 @@ def one_of_application(connection: Connection, application: ApplicationKey) -> A
     return next((each for each in map(_account, rows) if not each.unreadable), None)
 
 
-def unsubscribed(connection: Connection, application: ApplicationKey) -> list[tuple[str, str]]:
-    """User id and folder of the enabled accounts of an application that hold no subscription."""
+class Unsubscribed(NamedTuple):
+    """An enabled account that holds no subscription."""
+
+    account_id: int
+    user_id: str
+    folder: str
+
+
+def unsubscribed(connection: Connection, application: ApplicationKey) -> list[Unsubscribed]:
+    """The enabled accounts of an application that hold no subscription."""
     held = graph_subscription.c
     rows = connection.execute(
-        select(_settings.sUserID, _settings.sFolder)
+        select(_settings.nAccountID, _settings.sUserID, _settings.sFolder)
         .outerjoin(graph_subscription, held.nAccountID == _settings.nAccountID)
         .where(_signs_in(application), SERVED, held.nAccountID.is_(None))
     )
     # Another program may have written other types than text, which SQLite accepts; see `Account.unreadable`.
-    return [(row[0], row[1]) for row in rows if isinstance(row[0], str) and isinstance(row[1], str)]
+    return [Unsubscribed(*row) for row in rows if isinstance(row[1], str) and isinstance(row[2], str)]
 
 
 def set_enabled(

@@ -781,14 +781,17 @@ def test_rules_and_dashboard_are_those_of_deploy_monitoring() -> None:
     assert shown["metadata"]["labels"]["grafana_dashboard"] == "1"
 
 
-def test_monitor_gives_the_job_that_rules_name() -> None:
-    """Each pod is scraped once, under the job of the alert rules."""
+def test_monitor_gives_a_job_that_rules_know() -> None:
+    """Each pod is scraped once, under the job of its release: two releases in one Prometheus are told apart."""
     made = release("everything")
     (monitor,) = made.of("PodMonitor")
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     jobs = [each["replacement"] for each in endpoint["relabelings"] if each["targetLabel"] == "job"]
-    assert jobs == ["mail-importer"]
-    assert set(re.findall(r'job="([\w-]+)"', str(made.of("PrometheusRule")))) == set(jobs)
+    namespace, name = (monitor["metadata"][key] for key in ("namespace", "name"))
+    assert jobs == [f"mail-importer/{namespace}/{name}"]
+    patterns = set(re.findall(r'job=~?"([^"]+)"', str(made.of("PrometheusRule"))))
+    assert patterns
+    assert [each for each in patterns if not re.fullmatch(each, jobs[0])] == []
     for pod in made.pods().values():
         assert _selects(monitor["spec"]["selector"]["matchLabels"], pod["metadata"]["labels"])
 

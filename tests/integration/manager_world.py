@@ -19,6 +19,7 @@ from db.queries import accounts, subscriptions
 from db.queries.schedule import FOLDERS, SUBSCRIPTIONS
 from db.queries.subscriptions import HeldSubscription
 from db.tables import account_settings, subscription_schedule
+from graph.subscriptions import GraphSubscription, SubscriptionClient
 from receiver.app import Receiver
 from receiver.connections import ConnectionLimits
 from receiver.metrics import ReceiverMetrics
@@ -181,3 +182,15 @@ class Office:
             lambda c: c.execute(update(table).where(table.c.nAccountID == account_id).values(sFolder=folder))
         )
         await self.make_due(account_id)
+
+
+async def create_another(office: Office, mailbox: Mailbox, address: str, folder: str = "inbox") -> GraphSubscription:
+    """Create a subscription that no row holds."""
+    return await SubscriptionClient(office.world.graph).create(
+        office.world.opened(mailbox),
+        resource=f"users/{mailbox.user_id}/mailFolders('{folder}')/messages",
+        notification_url=f"{address}/notifications",
+        lifecycle_url=f"{address}/lifecycle",
+        client_state="x",
+        expires=office.world.clock() + timedelta(days=2),
+    )

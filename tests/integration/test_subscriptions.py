@@ -9,12 +9,10 @@ from sqlalchemy import Connection, LargeBinary, literal, select, update
 
 from db.queries import accounts
 from db.tables import account_condition, account_settings, call_budget, folder_sync, subscription_schedule
-from graph.subscriptions import GraphSubscription, SubscriptionClient
 from simulator.calls import Operation
 from simulator.content.mail import Mail
 from simulator.faults import FaultKind
-from simulator.state.mailboxes import Mailbox
-from tests.integration.manager_world import Office
+from tests.integration.manager_world import Office, create_another
 from tests.integration.world import until
 
 MakeOffice = Callable[..., Awaitable[Office]]
@@ -197,18 +195,6 @@ async def test_one_made_with_another_key_is_replaced(office: Office, warm: bool,
     assert (await office.world.keys()).verify(new.client_state) == account
 
 
-async def _create_another(office: Office, mailbox: Mailbox, address: str) -> GraphSubscription:
-    """Create a subscription that no row holds."""
-    return await SubscriptionClient(office.world.graph).create(
-        office.world.opened(mailbox),
-        resource=f"users/{mailbox.user_id}/mailFolders('inbox')/messages",
-        notification_url=f"{address}/notifications",
-        lifecycle_url=f"{address}/lifecycle",
-        client_state="x",
-        expires=office.world.clock() + timedelta(days=2),
-    )
-
-
 async def test_surplus_ones_go_and_those_of_others_stay(make_office: MakeOffice) -> None:
     """Graph's guard against two is uneven; another installation may share the application."""
     office = await make_office(refuse_duplicates=False)
@@ -221,7 +207,7 @@ async def test_surplus_ones_go_and_those_of_others_stay(make_office: MakeOffice)
         world.fault(FaultKind.VALIDATION_SKIPPED)
         made = {}
         for address in (office.url, "https://other.example"):
-            made[address] = await _create_another(office, mailbox, address)
+            made[address] = await create_another(office, mailbox, address)
         assert len(office.at_graph()) == 3
         async with office.managing("two", reconciling=True):
             await until(lambda: len(office.at_graph()) == 2)
@@ -238,7 +224,7 @@ async def test_a_manager_that_starts_again_within_a_minute_compares_again(make_o
         async with office.managing(reconciling=True):
             await until(lambda: office.in_step(1))
             await until(lambda: world.database.read(_has_compared))
-        await _create_another(office, mailbox, office.url)
+        await create_another(office, mailbox, office.url)
         async with office.managing("two", reconciling=True):
             await until(office.at_rest)
             world.clock.advance(seconds=70)

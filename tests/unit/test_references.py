@@ -344,7 +344,7 @@ def test_commands_in_examples_exist() -> None:
 @pytest.mark.parametrize(
     ("call", "wrong"),
     [
-        ("subscriptions", True),
+        ("webhooks", True),
         ("accounts retry", True),
         ("accounts add --nmae laboratory", True),
         ("run all|receiver|sender", True),

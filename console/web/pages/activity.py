@@ -114,6 +114,7 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     "rules apply": Phrase("applied rules to earlier mail"),
     "delivery retry": Phrase("retried files"),
     "delivery skip": Phrase("gave up files"),
+    "subscriptions delete": Phrase("deleted subscriptions"),
 }
 _OPTIONS: Final = (
     click.Option(["--user"], callback=as_stored, help=""),

@@ -212,6 +212,8 @@ def test_variables_of_tests_and_empty_ones_are_no_settings(monkeypatch: pytest.M
         ('console_url = "http://mail.example.com"', "console_url"),
         ('console_auth = "ldap"', "console_auth"),
         ('console_proxies = "10.0.0.1 proxy"', "console_proxies"),
+        ('console_proxies = "10.0.0.1/16"', "console_proxies"),
+        ('console_proxies = "10.0.0.1 ::/0"', "console_proxies"),
         ("console_idle_minutes = 0", "console_idle_minutes"),
         ("sweep_interval = -1", "sweep_interval"),
         ("sweep_interval = 0.5", "sweep_interval"),

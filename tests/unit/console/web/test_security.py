@@ -6,11 +6,16 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from console.setting_values import networks_in
 from console.web.rights import Role, allows, known_roles
 from console.web.security import Addresses, csrf_token, has_csrf_token, host_in
 from console.web.tokens import key_of, new_id, sealed, unsealed
 
-ADDRESSES = Addresses("https://console.example.net", frozenset({"console.example.net"}), frozenset({"10.0.0.9"}))
+ADDRESSES = Addresses(
+    "https://console.example.net",
+    frozenset({"console.example.net"}),
+    networks_in("10.0.0.9 10.42.0.0/16 2001:db8:7::/48"),
+)
 
 
 class _Transport:
@@ -44,6 +49,12 @@ def _request(peer: str = "127.0.0.1", **headers: str) -> web.Request:
         ("10.0.0.9", "203.0.113.7", "203.0.113.7"),
         ("203.0.113.8", "127.0.0.1", "203.0.113.8"),
         ("::1", "203.0.113.7", "203.0.113.7"),
+        ("10.42.3.4", "203.0.113.7", "203.0.113.7"),  # any pod of an ingress controller
+        ("::ffff:10.42.3.4", "203.0.113.7", "203.0.113.7"),
+        ("2001:db8:7::5", "203.0.113.7", "203.0.113.7"),
+        ("10.43.0.1", "203.0.113.7", "10.43.0.1"),
+        ("10.42.3.4", "198.51.100.1, 203.0.113.7, 10.42.0.9", "203.0.113.7"),
+        ("10.42.3.4", "127.0.0.1, 10.42.0.9", "10.42.0.9"),  # no browser of that network is one of this host
     ],
 )
 def test_a_browser_is_known_by_what_a_trusted_proxy_forwards(peer: str, forwarded: str | None, client: str) -> None:

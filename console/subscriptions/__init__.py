@@ -1,0 +1,1 @@
+"""`mail-importer subscriptions`: what Graph has against what the database has."""
