@@ -6,12 +6,9 @@ from typing import Any, Final
 import click
 from sqlalchemy import Engine
 
-from console.db.backup import backup
-from console.db.grants import grants
-from console.db.purge import purge
 from console.invocation import Invocation, example, pass_invocation
+from console.lazy_commands import LazyCommand, LazyGroup
 from console.output import Column, Listing, Record, Report, json_is_printed, prints_data, tell, wrong_usage
-from console.translation.help import Group
 from console.translation.labels import word
 from console.wiring.database import warning_of_modes
 from db.errors import SchemaNotCurrent
@@ -22,7 +19,15 @@ from phrases import Phrase
 _HARMLESS: Final = frozenset({Weight.ACCEPTED, Weight.ADVICE})
 
 
-@click.group(cls=Group, epilog=example("mail-importer db upgrade"))
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "backup": LazyCommand("console.db.backup:backup"),
+        "grants": LazyCommand("console.db.grants:grants"),
+        "purge": LazyCommand("console.db.purge:purge"),
+    },
+    epilog=example("mail-importer db upgrade"),
+)
 def db() -> None:
     """Bring the schema of the gateway database up to date."""
 
@@ -157,8 +162,3 @@ def check(invocation: Invocation) -> Listing:
 
 def _colour(row: Mapping[str, Any]) -> str | None:
     return "yellow" if row["weight"] in _HARMLESS else "red"
-
-
-db.add_command(backup)
-db.add_command(grants)
-db.add_command(purge)

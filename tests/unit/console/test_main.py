@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bus.errors import QueueUnavailable
-from console.main import COMMANDS, LazyCommand, LazyGroup
+from console.lazy_commands import LazyCommand
+from console.main import COMMANDS, MainGroup
 from db.errors import DatabaseUnavailable
 from graph.errors import GraphUnavailable
 from phrases import Phrase
@@ -30,7 +31,10 @@ ADD = (
 def walk(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     yield path, command
     if isinstance(command, click.Group):
-        for name, each in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            each = command.get_command(context, name)
+            assert each is not None
             yield from walk(each, (*path, name))
 
 
@@ -134,13 +138,13 @@ def test_an_unexpected_error_is_not_dressed_up(monkeypatch: pytest.MonkeyPatch) 
     assert isinstance(result.exception, ZeroDivisionError)
 
 
-def group_that_raises(error: Exception, monkeypatch: pytest.MonkeyPatch) -> LazyGroup:
+def group_that_raises(error: Exception, monkeypatch: pytest.MonkeyPatch) -> MainGroup:
     @click.command()
     def fail() -> None:
         raise error
 
     monkeypatch.setattr(LazyCommand, "load", lambda _: fail)
-    return LazyGroup(name="mail-importer", lazy={"fail": LazyCommand("nowhere:fail", "Fail.")})
+    return MainGroup(name="mail-importer", lazy={"fail": LazyCommand("nowhere:fail", "Fail.")})
 
 
 @pytest.mark.parametrize(
