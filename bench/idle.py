@@ -18,7 +18,7 @@ from bench.figure import Figure
 from bench.resources import resident
 from console.wiring.clock import utc_now
 from db.engine import make_engine
-from db.schema import revisions
+from db.schema import migration
 
 _GOALS: Final = {"all": 80, "receiver": 45}
 _SECONDS: Final = 15.0
@@ -37,7 +37,7 @@ def figures() -> Iterator[Figure]:
         folder = Path(name)
         url = f"sqlite:///{folder / 'gateway.db'}"
         engine = make_engine(url)
-        revisions.upgrade(engine, now=utc_now())
+        migration.upgrade(engine, now=utc_now())
         engine.dispose()
         bare = _memory([sys.executable, "-c", "import time; time.sleep(60)"], folder, url, seconds=1)
         for role, goal in _GOALS.items():

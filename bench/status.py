@@ -40,7 +40,7 @@ from db.engine import Database, make_engine, run_reading, run_writing
 from db.heartbeat import Heartbeat
 from db.queries import deliveries, problems
 from db.queries.processes import PROCESSOR, SUBSCRIPTIONS, Process
-from db.schema import revisions
+from db.schema import migration
 from db.tables import (
     account_condition,
     account_settings,
@@ -137,7 +137,7 @@ def _fill(engine: Engine) -> None:
 
 
 def _add_accounts(engine: Engine, number_of_accounts: int) -> None:
-    revisions.upgrade(engine, now=utc_now())
+    migration.upgrade(engine, now=utc_now())
     now, numbers = utc_now(), range(1, number_of_accounts + 1)
     rows: dict[Any, list[dict[str, Any]]] = {
         account_settings: [

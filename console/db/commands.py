@@ -12,7 +12,7 @@ from console.output import Column, Listing, Record, Report, json_is_printed, pri
 from console.translation.labels import word
 from console.wiring.database import warning_of_modes
 from db.errors import SchemaNotCurrent
-from db.schema import revisions
+from db.schema import migration, revisions
 from db.schema.comparison import Weight
 from phrases import Phrase
 
@@ -55,7 +55,7 @@ def upgrade(invocation: Invocation, as_script: bool) -> Report:
         return Report({})
     with invocation.gateway(current=False, unhurried=True) as engine:
         before = revisions.state(engine)
-        after = revisions.upgrade(engine, now=invocation.clock())
+        after = migration.upgrade(engine, now=invocation.clock())
         _warn_of_modes(engine)
     where = invocation.settings.shown_database_url
     facts = {"database": where, "before": before.current, "revision": after.current, "changed": not before.serves}
@@ -85,9 +85,9 @@ def _warn_of_modes(engine: Engine) -> None:
 
 def _script(invocation: Invocation) -> str:
     backend = invocation.settings.database_backend
-    if backend not in revisions.SCRIPTED:
+    if backend not in migration.SCRIPTED:
         raise wrong_usage(Phrase("SQLite needs no script: the program does it itself. Run: mail-importer db upgrade"))
-    return revisions.script(backend, schema=invocation.settings.database_schema)
+    return migration.script(backend, schema=invocation.settings.database_schema)
 
 
 @db.command(epilog=example("mail-importer db current --json"))
@@ -130,7 +130,7 @@ def check(invocation: Invocation) -> Listing:
     "accepted" or "advice" works as it is.
     """
     with invocation.gateway(current=True) as engine:
-        found = revisions.check(engine)
+        found = migration.check(engine)
         _warn_of_modes(engine)
     rows = [
         {
