@@ -79,22 +79,6 @@ def test_help_loads_no_command() -> None:
     assert not {"sqlalchemy", "aiohttp", "pydantic", "console.settings", "rich"} & set(out.split())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("module", "left_out"),
-    [
-        ("console.queue.commands", {"msal", "aiohttp", "cryptography", "azure", "lxml"}),
-        ("console.messages.trace", {"msal", "aiohttp", "cryptography", "azure", "lxml"}),
-        ("console.run", {"msal", "azure", "lxml", "processor.worker", "receiver.app", "subscriptions.manager"}),
-    ],
-)
-def test_a_command_loads_no_more_than_it_needs(module: str, left_out: set[str]) -> None:
-    """Commands on the database load no sign-in; a process loads the roles that it runs, when it starts them."""
-    code = f"import sys, {module}; print(*sys.modules)"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert not left_out & set(out.split())
-
-
 def test_help_works_with_broken_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAIL_IMPORTER_QEUE", "x")
     for arguments in (["--help"], ["accounts", "--help"], ["accounts", "list", "--help"], ["--version"]):
