@@ -15,7 +15,7 @@ from bus.notification import Notification
 from console.wiring.clock import utc_now
 from db.engine import Database, run_writing
 from db.queries.rules import editing
-from db.schema import revisions
+from db.schema import migration
 from db.tables import (
     account_condition,
     account_settings,
@@ -68,7 +68,7 @@ def fill_gateway(
     ten an invoice, four with the word Quecksilber; 1,000 of them red; besides 5,000 failures, duplicates, filtered and
     removed ones each, and the attempts of 90 days.
     """
-    revisions.upgrade(engine, now=utc_now())
+    migration.upgrade(engine, now=utc_now())
     filling = _Filling(engine.dialect.name, messages, accounts, newest or utc_now())
     for statement in filling.statements():
         run_writing(engine, filling.work(statement))

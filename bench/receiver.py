@@ -33,7 +33,7 @@ from console import logs
 from console.wiring.clock import utc_now
 from console.wiring.process import freeze_gc
 from db.engine import Database, make_engine
-from db.schema import revisions
+from db.schema import migration
 from graph.client_state import ClientStateKeys
 from receiver.app import Receiver
 from receiver.connections import ConnectionLimits
@@ -189,7 +189,7 @@ def _ours(pipe: Pipe, folder: Path) -> None:
 
 async def _serve_ours(pipe: Pipe, folder: Path) -> None:
     engine = make_engine(f"sqlite:///{folder / 'gateway.db'}")
-    revisions.upgrade(engine, now=utc_now())
+    migration.upgrade(engine, now=utc_now())
     await serve_receiver(pipe, DatabaseQueue(Database(engine), clock=utc_now))
 
 

@@ -15,6 +15,11 @@ def resident(pid: int | None = None) -> float:
     return _megabytes(pid, "VmRSS")
 
 
+def proportional(pid: int) -> float:
+    """Megabytes of memory in use now, with shared pages divided among the processes that share them."""
+    return _found("Pss", Path(f"/proc/{pid}/smaps_rollup").read_text("ascii"))
+
+
 def peak(pid: int | None = None) -> float:
     """Megabytes of memory in use at most, since the start or `forget_peak`; None: by this process."""
     return _megabytes(pid, "VmHWM")
@@ -33,7 +38,11 @@ def cpu_seconds(pid: int) -> float:
 
 def _megabytes(pid: int | None, name: str) -> float:
     text = Path(f"/proc/{'self' if pid is None else pid}/status").read_text("ascii")
+    return _found(name, text)
+
+
+def _found(name: str, text: str) -> float:
     found = re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)
     if found is None:
-        raise ProcessLookupError(f"process {pid} has ended")
+        raise ProcessLookupError("the process has ended")
     return int(found[1]) / _KILOBYTES

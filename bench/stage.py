@@ -28,7 +28,7 @@ from db.engine import Database, make_engine, run_writing
 from db.heartbeat import Heartbeat
 from db.queries import accounts
 from db.queries.processes import PROCESSOR, Process
-from db.schema import revisions
+from db.schema import migration
 from db.tables import message
 from graph.certificates import make_self_signed, write_pair
 from graph.client import GraphClient
@@ -157,7 +157,7 @@ async def stage(
         pem = (folder / "certificates" / "bench.cer").read_text("ascii")
         await control.register_certificate(ready["tenant_id"], ready["client_id"], pem)
         engine = make_engine(database_url or f"sqlite:///{folder / 'gateway.db'}")
-        revisions.upgrade(engine, now=utc_now())
+        migration.upgrade(engine, now=utc_now())
         for user_id in ready["users"]:
             settings = accounts.AccountSettings(
                 user_id, ready["tenant_id"], ready["client_id"], user_id, certificate.thumbprint, False

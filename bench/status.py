@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
@@ -29,7 +29,6 @@ from sqlalchemy import Connection, Engine, delete, event, insert, text
 
 from availability import Availability, Service
 from background.pulse import Pulse
-from bench.figure import Figure
 from bus.database.adapter import DatabaseQueue
 from console import logs
 from console.settings import Settings
@@ -40,7 +39,7 @@ from db.engine import Database, make_engine, run_reading, run_writing
 from db.heartbeat import Heartbeat
 from db.queries import deliveries, problems
 from db.queries.processes import PROCESSOR, SUBSCRIPTIONS, Process
-from db.schema import revisions
+from db.schema import migration
 from db.tables import (
     account_condition,
     account_settings,
@@ -57,8 +56,6 @@ from monitoring.outages import OutageWatch
 _ACCOUNTS: Final = 10_000
 _MESSAGES: Final = 1_000_000
 _RUNS: Final = 5
-_FEW_ACCOUNTS: Final = 10
-_GOAL_SECONDS: Final = 0.4
 _MINUTE: Final = 60.0
 _WHY: Final = "no connection (Connection refused)"
 _FILLED: Final = f"""
@@ -109,36 +106,10 @@ def main() -> None:
         engine.dispose()
 
 
-def figures() -> Iterator[Figure]:
-    """CPU time of whole commands, with a few accounts."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        url = f"sqlite:///{folder / 'gateway.db'}"
-        engine = make_engine(url)
-        _add_accounts(engine, _FEW_ACCOUNTS)
-        engine.dispose()
-        _, least, _ = _seconds(folder, url, "--version")
-        for command in (("accounts", "list"), ("queue", "status"), ("status",)):
-            _, used, _ = _seconds(folder, url, *command)
-            yield Figure(
-                f"{' '.join(command)}: whole command, CPU time",
-                used,
-                "s",
-                _GOAL_SECONDS,
-                f"--version {least:.2f} s",
-                is_most=True,
-            )
-
-
 def _fill(engine: Engine) -> None:
     """Accounts that are served, and the messages of each."""
-    _add_accounts(engine, _ACCOUNTS)
-    run_writing(engine, lambda connection: connection.execute(text(_FILLED)))
-
-
-def _add_accounts(engine: Engine, number_of_accounts: int) -> None:
-    revisions.upgrade(engine, now=utc_now())
-    now, numbers = utc_now(), range(1, number_of_accounts + 1)
+    migration.upgrade(engine, now=utc_now())
+    now, numbers = utc_now(), range(1, _ACCOUNTS + 1)
     rows: dict[Any, list[dict[str, Any]]] = {
         account_settings: [
             {
@@ -182,6 +153,7 @@ def _add_accounts(engine: Engine, number_of_accounts: int) -> None:
     }
     for table, values in rows.items():
         run_writing(engine, lambda connection, table=table, values=values: connection.execute(insert(table), values))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+    run_writing(engine, lambda connection: connection.execute(text(_FILLED)))
 
 
 def _fill_files(connection: Connection, *, waiting: int, failed: int) -> None:

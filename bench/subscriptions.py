@@ -46,7 +46,7 @@ from console.wiring.subscriptions import ManagerContext, manager_of
 from db.engine import Database, make_engine, run_writing
 from db.queries import accounts
 from db.queries.schedule import FOLDERS, NEVER, SUBSCRIPTIONS
-from db.schema import revisions
+from db.schema import migration, revisions
 from db.tables import account_settings, folder_sync, graph_subscription, subscription_schedule
 from graph.certificates import make_self_signed, write_pair
 from graph.client_state import ClientStateKeys
@@ -482,7 +482,7 @@ async def _scene(load: _Load) -> AsyncIterator[_Scene]:
             server.execute('CREATE DATABASE "bench"')
             database_url = server.url("bench")
         engine = make_engine(database_url)
-        revisions.upgrade(engine, now=clock())
+        migration.upgrade(engine, now=clock())
         rows = list(_rows(ready, certificate.thumbprint))[: 1 if load.kept else None]
         run_writing(engine, lambda connection: connection.execute(account_settings.insert(), rows))
         database = Database(engine)

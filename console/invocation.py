@@ -21,7 +21,6 @@ from console.wiring.clock import utc_now
 from console.wiring.database import open_engine
 from db.engine import Database, run_reading
 from db.errors import DatabaseError
-from db.queries import rules
 from db.queries.accounts import every, every_removed
 from db.schema import revisions
 from graph.errors import GraphError
@@ -137,6 +136,8 @@ def all_account_names(_context: click.Context, _parameter: click.Parameter, inco
 
 def rule_names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """The names of rules with this prefix, as `account_names`."""
+    from db.queries import rules  # noqa: PLC0415  # of a completion alone
+
     return _completed(lambda connection: [each.rule.name for each in rules.every(connection)], incomplete)
 
 

@@ -5,11 +5,9 @@ imports of other commands. Commands read the settings themselves: help works whe
 """
 
 import gc
-import importlib
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from gettext import gettext
 from typing import Any, Final
 
@@ -18,31 +16,10 @@ from click.shell_completion import CompletionItem
 
 from console import terminal
 from console.expected_errors import is_expected
+from console.lazy_commands import LazyCommand, LazyGroup
 from console.translation import language
-from console.translation.help import Group
 from operatingsystem import use_utf8
 from phrases import Phrase
-
-
-@dataclass(frozen=True, slots=True)
-class LazyCommand:
-    """The location of a command (`module:name`), and its line in the list of all."""
-
-    target: str
-    summary: str
-
-    def load(self) -> click.Command:
-        """Import the command."""
-        module, _, name = self.target.partition(":")
-        gc.disable()  # collections while modules are loaded find nothing, and take a tenth of a second
-        try:
-            command = getattr(importlib.import_module(module), name)
-        finally:
-            gc.enable()
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{self.target} is no command")
-        return command
-
 
 COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "demo": LazyCommand("console.demo.commands:demo", "Show the whole pipeline at work on this machine."),
@@ -75,41 +52,23 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
 }
 
 
-class LazyGroup(Group):
-    """A group whose commands are loaded when called; their expected errors end as one sentence, not as a traceback."""
-
-    def __init__(self, *args: Any, lazy: Mapping[str, LazyCommand], **kwargs: Any) -> None:  # noqa: ANN401  # click's own
-        super().__init__(*args, **kwargs)
-        self._lazy = lazy
+class MainGroup(LazyGroup):
+    """The root, which lists its commands without loading them; expected errors end as one sentence, not a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the signature is click's
         """The names, in the order of the table."""
-        return list(self._lazy)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # the signature is click's
-        """Load a command; None when there is none of that name."""
-        entry = self._lazy.get(cmd_name)
-        return None if entry is None else entry.load()
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve as click does, and suggest the names of the table."""
-        name = args[0]
-        if name not in self._lazy and not name.startswith("-"):
-            raise click.exceptions.NoSuchCommand(name, possibilities=self._lazy, ctx=ctx)
-        return super().resolve_command(ctx, args)
+        return list(self.lazy)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # the signature is click's
         """List the commands without loading them."""
         with formatter.section(gettext("Commands")):
-            formatter.write_dl([(name, language.translated_help(entry.summary)) for name, entry in self._lazy.items()])
+            formatter.write_dl([(name, language.translated_help(entry.summary)) for name, entry in self.lazy.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Offer the commands without loading them."""
         names = [
             CompletionItem(name, help=language.translated_help(entry.summary))
-            for name, entry in self._lazy.items()
+            for name, entry in self.lazy.items()
             if name.startswith(incomplete)
         ]
         return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
@@ -162,7 +121,7 @@ _EPILOG: Final = Phrase.joined(
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=MainGroup,
     lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EPILOG,

@@ -1,20 +1,8 @@
-"""The progress of a command, at a terminal."""
+"""The progress of a command, at a terminal. What draws it is loaded when it is shown: it takes long."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
-
-from console.terminal import error_console
-from console.translation.language import translated
 from phrases import Phrase
 
 OnProgress = Callable[[Phrase, int], None]
@@ -24,23 +12,16 @@ OnProgress = Callable[[Phrase, int], None]
 @contextmanager
 def counting() -> Iterator[OnProgress]:
     """Show the activity on standard error meanwhile; nothing where that is no terminal."""
-    with _bar(SpinnerColumn(), TextColumn("{task.description}")) as bar:
-        task = bar.add_task(translated(Phrase("Beginning")), total=None)
-        yield lambda activity, done: bar.update(task, description=translated(_so_far(activity, done)))
+    from console import progress_bar  # noqa: PLC0415  # see above
+
+    with progress_bar.counting() as show:
+        yield show
 
 
 @contextmanager
 def counting_of(activity: Phrase) -> Iterator[Callable[[int, int], None]]:
     """As `counting`, for one activity on a known number of messages: called with those done, and their number."""
-    with _bar(TextColumn(translated(activity)), BarColumn(), MofNCompleteColumn()) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
+    from console import progress_bar  # noqa: PLC0415  # see above
 
-
-def _bar(*columns: ProgressColumn) -> Progress:
-    console = error_console()
-    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal)
-
-
-def _so_far(activity: Phrase, done: int) -> Phrase:
-    return Phrase.counted("{activity}: {n} message", "{activity}: {n} messages", n=done, activity=activity)
+    with progress_bar.counting_of(activity) as show:
+        yield show

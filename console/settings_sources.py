@@ -16,7 +16,6 @@ from typing import Any, Final, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from console.secret_files import VARIABLE as SECRETS_VARIABLE
 from console.secret_files import read_secret_files
@@ -35,24 +34,6 @@ _PATHS: Final = frozenset(
     name for name, field in Settings.model_fields.items() if Path in {field.annotation, *get_args(field.annotation)}
 )
 """The settings that are the path of a PEM file."""
-
-
-class _FromEverywhere(Settings, BaseSettings):
-    """The same settings, with the environment overriding given values."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  # the signature is pydantic's
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the signature is pydantic's
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the signature is pydantic's
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment, then the files, which `Sources` passes."""
-        return env_settings, init_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +117,19 @@ class Sources:
             SettingsError: with every problem found.
         """
         try:
-            settings = Settings(**dict(_FromEverywhere(**(self._in_file | self._secrets.values))))
+            settings = Settings(**self._in_file | self._secrets.values | self._in_environment())
         except ValidationError as exc:
             raise SettingsError(*self.problems, *self._explained(exc)) from None
         if self.problems:
             raise SettingsError(*self.problems)
         return settings
+
+    def _in_environment(self) -> dict[str, Any]:
+        return {
+            key: os.environ[self._variables[_variable_of(key)]]
+            for key in Settings.model_fields
+            if _variable_of(key) in self._variables
+        }
 
     def origin(self, key: str) -> Origin:
         """Return the source of a setting."""

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
+    NVARCHAR,
+    VARBINARY,
     BigInteger,
     Boolean,
     Column,
@@ -24,7 +26,7 @@ from sqlalchemy import (
     UnicodeText,
     types,
 )
-from sqlalchemy.dialects import mssql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler
@@ -79,6 +81,8 @@ class UtcDateTime(TypeDecorator[datetime]):
     def load_dialect_impl(self, dialect: Dialect) -> types.TypeEngine[Any]:
         """Use SQL Server's precise type; the old `datetime` rounds to 1/300 s."""
         if dialect.name == "mssql":
+            from sqlalchemy.dialects import mssql  # noqa: PLC0415  # of SQL Server alone, where it is loaded
+
             return dialect.type_descriptor(mssql.DATETIME2(7))  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
         if dialect.name == "sqlite":
             return dialect.type_descriptor(_SqliteTime())  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
@@ -113,12 +117,12 @@ def flag() -> types.TypeEngine[bool]:
 
 def long_text() -> types.TypeEngine[str]:
     """Text without limit."""
-    return UnicodeText().with_variant(mssql.NVARCHAR(), "mssql")
+    return UnicodeText().with_variant(NVARCHAR(), "mssql")
 
 
 def content() -> types.TypeEngine[bytes]:
     """Bytes without limit."""
-    return LargeBinary().with_variant(mssql.VARBINARY("max"), "mssql")  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
+    return LargeBinary().with_variant(VARBINARY(), "mssql")
 
 
 def graph_id(length: int) -> types.TypeEngine[str]:

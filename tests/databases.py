@@ -27,7 +27,7 @@ from sqlalchemy.schema import CreateSchema, DropSchema
 
 from db.connection import ConnectionOptions
 from db.engine import make_engine, run_writing
-from db.schema import revisions
+from db.schema import migration, revisions
 from db.tables import importer_secret, metadata
 from tests.doubles.clock import SettableClock
 
@@ -322,7 +322,7 @@ class SqlServer:
 
 def _migrate(gateway: Gateway) -> None:
     engine = gateway.engine()
-    revisions.upgrade(engine, now=SettableClock()())
+    migration.upgrade(engine, now=SettableClock()())
     engine.dispose()
 
 

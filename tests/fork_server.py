@@ -28,8 +28,9 @@ from tests.doubles.roots import trust_one_root
 from tests.paths import ROOT
 
 _PRELOADED: Final = (
-    *("console.main", "console.run", "console.accounts.commands", "console.certificates.commands"),
-    *("console.db.commands", "console.messages.verify", "console.queue.commands", "console.demo.simulator"),
+    *("console.main", "console.run", "console.accounts.edit", "console.accounts.list", "console.accounts.switch"),
+    *("console.certificates.commands", "console.db.upgrade", "console.messages.verify", "console.demo.simulator"),
+    *("console.queue.bulk", "console.queue.list", "console.queue.status"),
     *("console.wiring.processor", "console.wiring.receiver", "console.wiring.subscriptions"),
     "tests.databases",
 )

@@ -15,7 +15,8 @@ from babel.messages.pofile import read_po, write_po
 from jinja2 import nodes
 
 from console.config.meanings import meanings
-from console.main import COMMANDS, cli
+from console.lazy_commands import LazyGroup
+from console.main import cli
 from console.translation.language import ENGLISH, LANGUAGES, catalogue_file, unwrapped
 from phrases import Phrase
 
@@ -117,12 +118,11 @@ def help_texts(command: click.Command = cli) -> Iterator[str]:
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.help and not isinstance(parameter.help, Phrase):
             yield unwrapped(parameter.help)
-    if command is cli:
-        for entry in COMMANDS.values():
-            yield unwrapped(entry.summary)
-            yield from help_texts(entry.load())
-    elif isinstance(command, click.Group):
-        for each in command.commands.values():
+    if isinstance(command, LazyGroup):
+        yield from (unwrapped(entry.summary) for entry in command.lazy.values())
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for each in filter(None, (command.get_command(context, name) for name in command.list_commands(context))):
             yield from help_texts(each)
 
 

@@ -36,7 +36,6 @@ from sqlalchemy import (
     update,
     values,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bus.queue import MAX_DELAY, TOO_MANY_DELIVERIES, Delivery, Message, MessageId, QueuedMessage, Selection
 from db.columns import code_by_code
@@ -113,7 +112,7 @@ def put(connection: Connection, messages: Sequence[Message], now: datetime, hori
         for start in range(0, len(new), _MAX_PUT_IN_ONE_STATEMENT):
             written += _written(connection, put_unknown(new[start : start + _MAX_PUT_IN_ONE_STATEMENT], now))
     else:
-        statement = _PUT_IGNORING[connection.dialect.name]
+        statement = _put_ignoring(connection.dialect.name)
         written = _written(connection, statement, [_put_row(message, now) for message in new])
     return set() if written == len(new) else _ignored(connection, list(each_once), now)
 
@@ -143,10 +142,16 @@ def _put_row(message: Message, now: datetime) -> dict[str, Any]:
     }
 
 
-_PUT_IGNORING: Final = {
-    "sqlite": sqlite.insert(queue_message).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(queue_message).on_conflict_do_nothing(),
-}
+@lru_cache
+def _put_ignoring(backend: str) -> Insert:
+    """Put on SQLite or PostgreSQL."""
+    if backend == "postgresql":
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415  # of PostgreSQL alone, where it is loaded
+
+        return postgresql.insert(queue_message).on_conflict_do_nothing()
+    from sqlalchemy.dialects import sqlite  # noqa: PLC0415  # of SQLite alone, as above
+
+    return sqlite.insert(queue_message).on_conflict_do_nothing()
 
 
 def put_unknown(messages: Sequence[Message], now: datetime) -> Insert:

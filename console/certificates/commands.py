@@ -2,26 +2,28 @@
 
 import click
 
-from console.certificates.convert import convert
 from console.certificates.inventory import create, listed, shown_name, shown_one
 from console.certificates.views import COLUMNS, LIST_COLUMNS, facts
 from console.invocation import Invocation, example, pass_invocation
+from console.lazy_commands import LazyCommand, LazyGroup
 from console.output import Column, Listing, Record, prints_data, tell
 from console.thumbprints import thumbprint_argument
-from console.translation.help import Group
 from graph.certificates import StoreEntry
 from phrases import Phrase
 
 
-@click.group(cls=Group, epilog=example("mail-importer certificates list"))
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "convert": LazyCommand("console.certificates.convert:convert"),
+    },
+    epilog=example("mail-importer certificates list"),
+)
 def certificates() -> None:
     """Show, create and convert certificates.
 
     An account signs in to Microsoft with a certificate of the store (setting certificate_store), named by thumbprint.
     """
-
-
-certificates.add_command(convert)
 
 
 @certificates.command("list", epilog=example("mail-importer certificates list"))

@@ -6,7 +6,6 @@ from typing import Any, Final
 import click
 from sqlalchemy import Connection
 
-from console.delivery.bulk import retry, skip
 from console.delivery.views import file_columns, file_details, file_row
 from console.invocation import (
     Invocation,
@@ -17,8 +16,9 @@ from console.invocation import (
     pass_invocation,
     rule_names,
 )
+from console.lazy_commands import LazyCommand, LazyGroup
 from console.output import Listing, prints_data, tell
-from console.translation.help import Command, Group
+from console.translation.help import Command
 from db.engine import run_reading
 from db.outcomes import FileState
 from db.queries import accounts, file_log
@@ -28,7 +28,14 @@ from phrases import Phrase
 _MAX_LISTED: Final = 1000
 
 
-@click.group(cls=Group, epilog=example("mail-importer delivery list --state failed"))
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "retry": LazyCommand("console.delivery.bulk:retry"),
+        "skip": LazyCommand("console.delivery.bulk:skip"),
+    },
+    epilog=example("mail-importer delivery list --state failed"),
+)
 def delivery() -> None:
     """List the files that import rules save, retry those that failed, and give files up.
 
@@ -121,7 +128,3 @@ def list_(
     now = invocation.clock()
     rows = [file_row(each) for each in found]
     return Listing(file_columns(now), rows, empty=Phrase("No file fits."), details=file_details(now))
-
-
-delivery.add_command(retry)
-delivery.add_command(skip)

@@ -30,7 +30,7 @@ from db.engine import Database, run_writing
 from db.outcomes import ContentState, RuleState
 from db.queries import accounts, rules, subscriptions
 from db.queries.processes import CONSOLE
-from db.schema import revisions
+from db.schema import migration
 from db.tables import attachment, message, queue_message
 from graph.certificates import make_self_signed, write_pair
 from phrases import Phrase
@@ -241,7 +241,7 @@ def _set_up(settings: Settings, place: Place, ready: Mapping[str, Any]) -> None:
     certificate = make_self_signed("mail-importer demo", now=utc_now())
     write_pair(certificate, place.certificates, "demo")
     engine = open_engine(settings)
-    revisions.upgrade(engine, now=utc_now())
+    migration.upgrade(engine, now=utc_now())
     for mailbox in ready["mailboxes"]:
         account = accounts.AccountSettings(
             name=mailbox["address"],

@@ -1,4 +1,4 @@
-"""The queue opened for one command, alone or with the record of what the operator does to it."""
+"""The maintenance of the queue for one command, alone or with the record of what the operator does to it."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -7,30 +7,16 @@ from typing import TypeVar
 from bus.queue import NotificationQueue, Selection
 from console.audit import audited, author
 from console.invocation import Invocation
-from console.loop import run_async
 from console.progress import counting
 from console.queue.maintenance import BatchProgress, OnProgress, QueueMaintenance
+from console.queue.opened import at_queue
 from console.queue.selection import Criteria
 from console.settings import Settings
-from console.wiring.queue import open_queue
 from db.engine import Database
 from db.queries import accounts
 from phrases import Phrase
 
 T = TypeVar("T")
-
-
-def at_queue(invocation: Invocation, work: Callable[[NotificationQueue, Database], Awaitable[T]]) -> T:
-    """Run `work` with the queue that the settings name."""
-
-    async def run() -> T:
-        async with (
-            invocation.database() as database,
-            open_queue(invocation.settings, database, clock=invocation.clock) as opened,
-        ):
-            return await work(opened, database)
-
-    return run_async(run())
 
 
 def maintained(

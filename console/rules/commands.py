@@ -10,13 +10,11 @@ from sqlalchemy import Connection
 from console.audit import author
 from console.confirmation import confirm
 from console.invocation import Invocation, as_stored, as_stored_each, example, pass_invocation, rule_names
+from console.lazy_commands import LazyCommand, LazyGroup
 from console.option_checks import pasted_text
 from console.output import Listing, Record, Report, prints_data, tell, wrong_usage
 from console.rules import views
-from console.rules.apply import apply
-from console.rules.bulk import export, import_
 from console.rules.editing import Edit, added, edited, moved, updated
-from console.rules.history import show_history
 from console.rules.options import name_option, rule_options
 from console.rules.reports import (
     added_sentence,
@@ -28,8 +26,6 @@ from console.rules.reports import (
     rule_sentences,
 )
 from console.rules.settings import CONDITIONS, AccountNames
-from console.rules.test import test
-from console.translation.help import Group
 from db.engine import run_reading, run_writing
 from db.queries import rules as table
 from phrases import Phrase
@@ -40,7 +36,18 @@ _EMPTYING: Final = {"account": "--all-accounts", "file_name": "--no-file-name"}
 """The options that empty others."""
 
 
-@click.group("rules", cls=Group, epilog=example("mail-importer rules list"))
+@click.group(
+    "rules",
+    cls=LazyGroup,
+    lazy={
+        "apply": LazyCommand("console.rules.apply:apply"),
+        "export": LazyCommand("console.rules.bulk:export"),
+        "history": LazyCommand("console.rules.history:show_history"),
+        "import": LazyCommand("console.rules.bulk:import_"),
+        "test": LazyCommand("console.rules.test:test"),
+    },
+    epilog=example("mail-importer rules list"),
+)
 def rules_group() -> None:
     """Add, change, show, enable, disable, order and remove import rules.
 
@@ -250,10 +257,3 @@ def move(invocation: Invocation, name: str, position: int) -> Report:
     """Move a rule to another place of the list, from 1; beyond the end, to the end."""
     rule, place = _edited(invocation, lambda editor, _: moved(editor, name, position))
     return Report(_facts(rule, "moved", position=place), [moved_sentence(rule, place)])
-
-
-rules_group.add_command(test)
-rules_group.add_command(apply)
-rules_group.add_command(export)
-rules_group.add_command(import_)
-rules_group.add_command(show_history)

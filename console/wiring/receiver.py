@@ -2,6 +2,7 @@
 
 import time
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -10,7 +11,6 @@ from background.readiness import Readiness
 from bus.queue import NotificationSender
 from console.settings import Settings
 from console.wiring.clock import utc_now
-from console.wiring.server_certificate import certificate_source
 from graph.client_state import ClientStateKeys
 from receiver.app import Receiver, Spans
 from receiver.body import BodyLimits
@@ -18,7 +18,9 @@ from receiver.connections import ConnectionLimits
 from receiver.metrics import ReceiverMetrics
 from receiver.server import Listener
 from receiver.throttled_log import ThrottledLog
-from receiver.tls import ServerCertificate
+
+if TYPE_CHECKING:
+    from receiver.tls import ServerCertificate
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -31,17 +33,14 @@ async def start_receiver(
     readiness: Readiness,
     resources: AsyncExitStack,
     spans: Spans | None = None,
-) -> tuple[int, ServerCertificate | None]:
+) -> "tuple[int, ServerCertificate | None]":
     """Start the receiver, which `resources` stop; its port, and its certificate unless it speaks plain HTTP.
 
     Raises:
         OSError, ssl.SSLError: it cannot listen as the settings say.
     """
     metrics = ReceiverMetrics(registry)
-    certificate = None
-    source = certificate_source(settings, "receiver")
-    if source is not None:
-        certificate = ServerCertificate(source, clock=utc_now, expires=metrics.certificate_expires)
+    certificate = _certificate(settings, metrics)
     throttled = ThrottledLog(time.monotonic)
     receiver = Receiver(
         queue,
@@ -66,3 +65,14 @@ async def start_receiver(
     resources.push_async_callback(listener.stop)
     log.info("receiver_listening", host=settings.receiver_host, port=port)
     return port, certificate
+
+
+def _certificate(settings: Settings, metrics: ReceiverMetrics) -> "ServerCertificate | None":
+    """The certificate of the settings. What reads certificates is loaded where there is one: not behind a proxy."""
+    if settings.receiver_tls_cert is None:
+        return None
+    from console.wiring.server_certificate import certificate_source  # noqa: PLC0415  # see above
+    from receiver.tls import ServerCertificate  # noqa: PLC0415  # see above
+
+    source = certificate_source(settings, "receiver")
+    return None if source is None else ServerCertificate(source, clock=utc_now, expires=metrics.certificate_expires)

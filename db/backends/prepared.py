@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Boolean, DateTime, Engine, Integer, LargeBinary, String, TypeDecorator, event
-from sqlalchemy.dialects.mssql.base import MSExecutionContext
 from sqlalchemy.types import TypeEngine
 
 Declaration = tuple[Any, int | None, int | None]
@@ -29,6 +28,8 @@ _IN_INFO: Final = "mail_importer_prepared"
 
 def prepare(engine: Engine) -> None:
     """Have an engine on pyodbc declare its parameters, and keep what it prepares."""
+    from sqlalchemy.dialects.mssql.base import MSExecutionContext  # noqa: PLC0415  # of SQL Server alone
+
     driver: Any = engine.dialect.dbapi
 
     class Context(MSExecutionContext):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from db.engine import make_engine
-from db.schema import revisions
+from db.schema import migration
 from tests.doubles.service_manager import HostedService
 from tests.fork_server import ForkServer
 
@@ -47,7 +47,7 @@ def serve(fork_server: ForkServer, tmp_path: Path) -> Iterator[Serve]:
 @pytest.fixture
 def _database(tmp_path: Path) -> None:
     engine = make_engine(f"sqlite:///{tmp_path / 'mail-importer.db'}")
-    revisions.upgrade(engine, now=datetime(2026, 11, 30, tzinfo=UTC))
+    migration.upgrade(engine, now=datetime(2026, 11, 30, tzinfo=UTC))
     engine.dispose()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from db.schema import revisions
+from db.schema import migration
 from tests.databases import EVERY_BACKEND, Gateway
 from tests.doubles.clock import SettableClock
 
@@ -31,5 +31,5 @@ def own_engine(database_kind: str, request: pytest.FixtureRequest) -> Engine:
         copied: Engine = request.getfixturevalue("database_engine")
         return copied
     fresh: Engine = request.getfixturevalue("fresh")
-    revisions.upgrade(fresh, now=SettableClock()())
+    migration.upgrade(fresh, now=SettableClock()())
     return fresh

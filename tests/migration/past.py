@@ -15,7 +15,7 @@ from db.engine import run_reading, run_writing
 from db.schema import revisions
 from db.schema.reflection import schema_of
 
-REVISIONS: Final = revisions._known()
+REVISIONS: Final = revisions.known()
 _SQL: Final = Path(__file__).with_name("released")
 
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from db.engine import run_reading, run_writing
-from db.schema import reflection, revisions
+from db.schema import migration, reflection, revisions
 from db.schema.comparison import Difference, Weight
 from db.schema.reflection import HIDDEN, FoundTable, read, schema_of
 from db.tables import metadata
@@ -84,7 +84,7 @@ DAMAGE: Final = {
 
 
 def wrong(engine: Engine) -> list[Difference]:
-    return [each for each in revisions.check(engine) if each.weight not in {Weight.ACCEPTED, Weight.ADVICE}]
+    return [each for each in migration.check(engine) if each.weight not in {Weight.ACCEPTED, Weight.ADVICE}]
 
 
 def do(engine: Engine, statement: str) -> None:
@@ -149,8 +149,8 @@ def test_a_missing_table_is_reported(own_engine: Engine) -> None:
 def test_looking_changes_nothing(own_engine: Engine) -> None:
     """The comparison only reads."""
     do(own_engine, 'DROP TABLE {}"tblQueueAudit"')
-    before = [str(each) for each in revisions.check(own_engine)]
-    assert [str(each) for each in revisions.check(own_engine)] == before
+    before = [str(each) for each in migration.check(own_engine)]
+    assert [str(each) for each in migration.check(own_engine)] == before
     assert run_reading(own_engine, revisions.stored_client_state_secret) is not None
 
 
@@ -167,7 +167,7 @@ def test_what_a_login_may_not_see_is_not_called_missing(own_engine: Engine, monk
 
     monkeypatch.setattr(reflection, "read", seen)
     monkeypatch.setattr(reflection, "sees_everything", lambda _: False)
-    reported = revisions.check(own_engine)
+    reported = migration.check(own_engine)
     assert ("tblCallBudget", "") in {(each.table, each.item) for each in reported}
     assert ("tblEmailRecipient", "CK_tblEmailRecipient_sKind") in {(each.table, each.item) for each in reported}
     assert {each.weight for each in reported} == {Weight.ADVICE}
@@ -185,9 +185,9 @@ def test_names_in_other_letter_case_are_the_same(gateway: Gateway, tmp_path: Pat
             theirs.execute(re.sub(r'"(\w+)"', lambda n: f'"{n[1].upper() if n[1] in columns else n[1]}"', sql))
         theirs.execute("INSERT INTO tblMailImporterVersion (version_num) VALUES ('0001')")
     engine = other.engine()
-    assert revisions.check(engine) == []
-    assert revisions.upgrade(engine, now=SettableClock()()).is_current
-    assert revisions.check(engine) == []
+    assert migration.check(engine) == []
+    assert migration.upgrade(engine, now=SettableClock()()).is_current
+    assert migration.check(engine) == []
     engine.dispose()
     ours.close()
     theirs.close()
@@ -199,7 +199,7 @@ def test_the_catalog_is_read_in_an_isolation_that_allows_it(gateway: Gateway) ->
     engine = gateway.engine(isolation="SERIALIZABLE")
     used: set[str] = set()
     event.listen(engine, "begin", lambda connection: used.add(connection.get_isolation_level()))
-    revisions.check(engine)
+    migration.check(engine)
     revisions.state(engine)
     assert used == {"READ COMMITTED"}
     engine.dispose()

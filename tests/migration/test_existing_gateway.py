@@ -29,7 +29,7 @@ from db.columns import UtcDateTime, flag, graph_id, identity
 from db.engine import run_reading, run_writing
 from db.errors import SchemaUnusable
 from db.queries import accounts
-from db.schema import revisions
+from db.schema import migration, revisions
 from db.schema.comparison import Weight
 from db.schema.reflection import schema_of
 from tests.doubles.clock import SettableClock
@@ -62,7 +62,7 @@ def problems(engine: Engine) -> str:
     """Return the reasons for which an upgrade is refused; it must change nothing."""
     before = tables(engine)
     with pytest.raises(SchemaUnusable) as refusal:
-        revisions.upgrade(engine, now=NOW)
+        migration.upgrade(engine, now=NOW)
     assert tables(engine) == before
     assert revisions.state(engine).current is None
     return str(refusal.value)
@@ -81,7 +81,7 @@ def tables(engine: Engine) -> dict[str, list[str]]:
 
 def wrong(engine: Engine) -> list[str]:
     tolerated = {Weight.ACCEPTED, Weight.ADVICE}
-    return [f"{each.table}.{each.item}" for each in revisions.check(engine) if each.weight not in tolerated]
+    return [f"{each.table}.{each.item}" for each in migration.check(engine) if each.weight not in tolerated]
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def legacy(fresh: Engine) -> Table:
 
 def test_accounts_of_another_program_are_kept_and_off(fresh: Engine, legacy: Table) -> None:
     """Each row stays; missing values are filled in so that nothing is done before an administrator enables it."""
-    revisions.upgrade(fresh, now=NOW)
+    migration.upgrade(fresh, now=NOW)
     rows = run_reading(fresh, lambda c: c.execute(select(legacy)).all())
     assert [tuple(row) for row in rows] == [(1, "one", "imap.example.com"), (2, "two", "imap.example.com")]
     found = run_reading(fresh, accounts.every)
@@ -107,7 +107,7 @@ def test_accounts_of_another_program_are_kept_and_off(fresh: Engine, legacy: Tab
 
 def test_the_other_program_goes_on_adding_accounts(fresh: Engine, legacy: Table) -> None:
     """It knows only the table's former columns."""
-    revisions.upgrade(fresh, now=NOW)
+    migration.upgrade(fresh, now=NOW)
     run_writing(fresh, lambda c: c.execute(insert(legacy).values(sAccountName="three", sServer="x")))
     assert [each.enabled for each in run_reading(fresh, accounts.every)] == [False, False, False]
 
@@ -118,7 +118,7 @@ def test_an_account_without_name_gets_one(fresh: Engine) -> None:
     if fresh.dialect.name == "sqlite":
         assert f"{ACCOUNTS}.sAccountName: found no column" in problems(fresh)
         return
-    revisions.upgrade(fresh, now=NOW)
+    migration.upgrade(fresh, now=NOW)
     names = [each.settings.name for each in run_reading(fresh, accounts.every)]
     assert len(set(names)) == 2
     assert all(name.startswith("Account ") for name in names)
@@ -162,7 +162,7 @@ def test_a_column_that_allows_null_and_has_none_is_used(fresh: Engine) -> None:
     """It works; narrowing it is the administrator's task, and the check reports it."""
     columns = (Column("sAccountName", Unicode(200), nullable=False), Column("sUserID", Unicode(320)))
     make(fresh, ACCOUNTS, number(), *columns, rows=[{"sAccountName": "a", "sUserID": "u"}])
-    revisions.upgrade(fresh, now=NOW)
+    migration.upgrade(fresh, now=NOW)
     assert f"{ACCOUNTS}.sUserID" in wrong(fresh)
 
 
@@ -205,7 +205,7 @@ def test_a_number_that_is_no_key_becomes_one(fresh: Engine) -> None:
     """A table without a primary key gets it, named."""
     column = Column("nAccountID", BigInteger, Identity(), nullable=False)
     make(fresh, ACCOUNTS, column, Column("sAccountName", Unicode(200), nullable=False), rows=[{"sAccountName": "a"}])
-    revisions.upgrade(fresh, now=NOW)
+    migration.upgrade(fresh, now=NOW)
     key = run_reading(fresh, lambda c: inspect(c).get_pk_constraint(ACCOUNTS, schema=schema_of(c)))
     assert (key["name"], key["constrained_columns"]) == (f"PK_{ACCOUNTS}", ["nAccountID"])
     assert wrong(fresh) == []
@@ -225,9 +225,9 @@ def test_wider_columns_are_used_as_they_are(fresh: Engine) -> None:
     """A column that accepts more than the product writes does no harm."""
     columns = [Column(name, Unicode(2000), nullable=False) for name in ("sTenantID", "sClientID", "sFolder")]
     make(fresh, ACCOUNTS, number(), Column("sAccountName", Unicode(300), nullable=False), *columns)
-    revisions.upgrade(fresh, now=NOW)
+    migration.upgrade(fresh, now=NOW)
     assert wrong(fresh) == []
-    accepted = {each.item for each in revisions.check(fresh) if each.weight is Weight.ACCEPTED}
+    accepted = {each.item for each in migration.check(fresh) if each.weight is Weight.ACCEPTED}
     assert accepted == {"sAccountName", "sTenantID", "sClientID", "sFolder"}
 
 
@@ -240,7 +240,7 @@ def test_the_number_of_another_program_may_be_small(fresh: Engine) -> None:
         Column("nAccountID", Integer, Identity(), primary_key=True),
         Column("sAccountName", String(200), nullable=False),
     )
-    revisions.upgrade(fresh, now=NOW)
+    migration.upgrade(fresh, now=NOW)
     settings = accounts.AccountSettings("new", "tenant", "client", "user", "thumbprint")
     assert run_writing(fresh, lambda c: accounts.add(c, settings, now=NOW)) == 1
     assert wrong(fresh) == []
@@ -258,7 +258,7 @@ def test_keys_and_indexes_are_added_to_any_table_of_ours(fresh: Engine) -> None:
         Column("dtImported", UtcDateTime, nullable=False),
         rows=[{"nAccountID": 1, "sGraphMessageID": "a", "bHasAttachments": True, "dtImported": NOW}],
     )
-    revisions.upgrade(fresh, now=NOW)
+    migration.upgrade(fresh, now=NOW)
     assert wrong(fresh) == []
 
 
@@ -296,11 +296,11 @@ def test_a_remedy_does_not_narrow(fresh: Engine) -> None:
     """A remedy that makes a wide column not null keeps its width."""
     columns = (Column("sAccountName", Unicode(200), nullable=False), Column("sUserID", Unicode(500)))
     make(fresh, ACCOUNTS, number(), *columns)
-    revisions.upgrade(fresh, now=NOW)
-    [remedy] = [each.remedy for each in revisions.check(fresh) if each.weight is Weight.DIFFERS]
+    migration.upgrade(fresh, now=NOW)
+    [remedy] = [each.remedy for each in migration.check(fresh) if each.weight is Weight.DIFFERS]
     run_writing(fresh, lambda c: c.exec_driver_sql(remedy.removeprefix("Run: ")))
     assert wrong(fresh) == []
-    assert "(500)" in next(each.found for each in revisions.check(fresh) if each.item == "sUserID")
+    assert "(500)" in next(each.found for each in migration.check(fresh) if each.item == "sUserID")
 
 
 @SERVERS
@@ -308,7 +308,7 @@ def test_columns_that_the_database_fills_itself_need_nothing(fresh: Engine) -> N
     """Computed ones are among them."""
     computed = Column("sUpper", Unicode(200), Computed(text('upper("sAccountName")'), persisted=True))
     make(fresh, ACCOUNTS, number(), Column("sAccountName", Unicode(200), nullable=False), computed)
-    revisions.upgrade(fresh, now=NOW)
+    migration.upgrade(fresh, now=NOW)
     assert wrong(fresh) == []
 
 

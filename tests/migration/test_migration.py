@@ -9,7 +9,7 @@ from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, func
 
 from db.engine import make_engine, run_reading, run_writing
 from db.errors import SchemaNotCurrent
-from db.schema import revisions
+from db.schema import migration, revisions
 from db.schema.comparison import Weight
 from db.schema.reflection import schema_of
 from db.tables import importer_secret, message, message_trace
@@ -30,15 +30,15 @@ def put_revision(engine: Engine, revision: str) -> None:
 
 def test_a_new_database_differs_in_nothing_from_the_tables(database_engine: Engine) -> None:
     """Keys, checks, lengths and collations are compared, too."""
-    assert [str(each) for each in revisions.check(database_engine) if each.weight is not Weight.ADVICE] == []
+    assert [str(each) for each in migration.check(database_engine) if each.weight is not Weight.ADVICE] == []
 
 
 def test_upgrade_twice_is_harmless(fresh: Engine) -> None:
     """A second upgrade changes nothing, the secret included."""
-    first = revisions.upgrade(fresh, now=NOW)
+    first = migration.upgrade(fresh, now=NOW)
     secret = run_reading(fresh, revisions.stored_client_state_secret)
     assert first.is_current
-    assert revisions.upgrade(fresh, now=NOW) == first
+    assert migration.upgrade(fresh, now=NOW) == first
     assert secret is not None
     assert len(secret) >= 48
     assert run_reading(fresh, revisions.stored_client_state_secret) == secret
@@ -54,18 +54,18 @@ def test_an_upgrade_adds_what_was_lost(database_engine: Engine) -> None:
 
     run_writing(database_engine, lose)
     secret = run_reading(database_engine, revisions.stored_client_state_secret)
-    lost = {each.item or each.table for each in revisions.check(database_engine) if each.weight is Weight.MISSING}
+    lost = {each.item or each.table for each in migration.check(database_engine) if each.weight is Weight.MISSING}
     assert lost == {message_trace.name, index.name}
 
-    assert revisions.upgrade(database_engine, now=NOW).is_current
+    assert migration.upgrade(database_engine, now=NOW).is_current
 
-    assert [str(each) for each in revisions.check(database_engine) if each.weight is not Weight.ADVICE] == []
+    assert [str(each) for each in migration.check(database_engine) if each.weight is not Weight.ADVICE] == []
     assert run_reading(database_engine, revisions.stored_client_state_secret) == secret
 
 
 def test_each_database_has_a_secret_of_its_own(fresh: Engine, database_engine: Engine) -> None:
     """The secret is made, not shipped."""
-    revisions.upgrade(fresh, now=NOW)
+    migration.upgrade(fresh, now=NOW)
     secrets = {run_reading(engine, revisions.stored_client_state_secret) for engine in (fresh, database_engine)}
     assert len(secrets) == 2
 
@@ -76,11 +76,11 @@ def test_two_hosts_upgrade_one_fresh_database(
 ) -> None:
     """Upgrades at the same time all succeed, and leave one schema and one secret."""
     program = (
-        "import sys; from datetime import UTC, datetime; from db.schema import revisions\n"
+        "import sys; from datetime import UTC, datetime; from db.schema import migration\n"
         "from tests.databases import Gateway\n"
         "engine = Gateway(*sys.argv[1:]).engine()\n"
         "sys.stdin.readline()\n"
-        "print(revisions.upgrade(engine, now=datetime.now(UTC)).is_current)"
+        "print(migration.upgrade(engine, now=datetime.now(UTC)).is_current)"
     )
     reading, writing = os.pipe()
     outputs = [tmp_path / f"upgraded-{number}" for number in range(3)]
@@ -106,12 +106,12 @@ def test_failed_upgrade_leaves_nothing(fresh: Engine, monkeypatch: pytest.Monkey
         raise RuntimeError("no entropy")
 
     with monkeypatch.context() as patched:
-        patched.setattr("db.schema.revisions.secrets.token_urlsafe", fail)
+        patched.setattr("db.schema.migration.secrets.token_urlsafe", fail)
         with pytest.raises(RuntimeError, match="no entropy"):
-            revisions.upgrade(fresh, now=NOW)
+            migration.upgrade(fresh, now=NOW)
     assert revisions.state(fresh).current is None
     assert inspect(fresh).get_table_names(run_reading(fresh, schema_of)) == []
-    assert revisions.upgrade(fresh, now=NOW).is_current
+    assert migration.upgrade(fresh, now=NOW).is_current
 
 
 def test_current_schema_is_accepted(database_engine: Engine) -> None:

@@ -23,7 +23,7 @@ from structlog.testing import capture_logs
 
 from db.engine import run_reading, run_writing
 from db.errors import SchemaNotCurrent
-from db.schema import revisions
+from db.schema import migration, revisions
 from db.schema.comparison import Weight
 from db.schema.reflection import schema_of
 from db.tables import metadata
@@ -56,7 +56,7 @@ def revision(request: pytest.FixtureRequest) -> str:
 
 
 def wrong(engine: Engine) -> list[str]:
-    return [str(each) for each in revisions.check(engine) if each.weight is not Weight.ADVICE]
+    return [str(each) for each in migration.check(engine) if each.weight is not Weight.ADVICE]
 
 
 def tables_of(engine: Engine) -> MetaData:
@@ -101,7 +101,7 @@ def test_a_gateway_of_an_earlier_version_is_upgraded(fresh: Engine, revision: st
     if revision != revisions.HEAD:
         with pytest.raises(SchemaNotCurrent, match=f"revision {revision}.*Run: mail-importer db upgrade"):
             revisions.require_current(fresh)
-    assert revisions.upgrade(fresh, now=NOW).is_current
+    assert migration.upgrade(fresh, now=NOW).is_current
     assert wrong(fresh) == []
     after = rows_of(fresh, then)
     secrets = after["tblImporterSecret"]
@@ -127,7 +127,7 @@ def test_contents_come_last_in_a_row_of_sqlite(fresh: Engine, revision: str) -> 
     )
     run_writing(fresh, lambda c: [c.execute(text(each)) for each in rows])
 
-    revisions.upgrade(fresh, now=NOW)
+    migration.upgrade(fresh, now=NOW)
 
     def read(connection: Connection) -> tuple[str, list[Any]]:
         columns = connection.execute(text('PRAGMA table_info("tblEmailAttachment")')).all()
@@ -144,7 +144,7 @@ def test_contents_that_a_view_shows_stay_where_they_are(fresh: Engine) -> None:
     view = 'CREATE VIEW "Contents" AS SELECT "biContent" FROM "tblEmailAttachment"'
     run_writing(fresh, lambda connection: connection.execute(text(view)))
 
-    revisions.upgrade(fresh, now=NOW)
+    migration.upgrade(fresh, now=NOW)
 
     assert run_reading(fresh, lambda connection: connection.execute(text('SELECT * FROM "Contents"')).all()) == []
     assert wrong(fresh) == []
@@ -154,7 +154,7 @@ def test_rows_that_an_earlier_version_writes_are_let_in(fresh: Engine, revision:
     """An old process, which knows the former columns, goes on writing after the upgrade."""
     past.make(fresh, revision)
     then = tables_of(fresh)
-    revisions.upgrade(fresh, now=NOW)
+    migration.upgrade(fresh, now=NOW)
     write_as_then(fresh, then)
 
 
@@ -189,7 +189,7 @@ def newer_program(database_engine: Engine) -> Callable[[str, str], None]:
 
     def upgrade(revision: str, oldest: str) -> None:
         def work(connection: Connection) -> None:
-            version = revisions._version_table(schema_of(connection))
+            version = revisions.version_table(schema_of(connection))
             said = {revisions.OLDEST_PROGRAM: oldest, revisions.OLDEST_PROGRAM_OF: revision}
             connection.execute(version.update().values(version_num=revision, **said))
 
@@ -210,7 +210,7 @@ def test_an_old_process_goes_on_where_a_newer_one_only_added(
     with capture_logs() as logs:
         revisions.require_current(database_engine)
     assert [(each["event"], each["revision"], each["head"]) for each in logs] == [("schema_newer", "9998", head)]
-    assert revisions.upgrade(database_engine, now=NOW).current == "9998"
+    assert migration.upgrade(database_engine, now=NOW).current == "9998"
 
 
 def test_an_old_process_is_refused_where_a_newer_one_removed(
@@ -221,4 +221,4 @@ def test_an_old_process_is_refused_where_a_newer_one_removed(
     with pytest.raises(SchemaNotCurrent, match="Install that version"):
         revisions.require_current(database_engine)
     with pytest.raises(SchemaNotCurrent, match="Install that version"):
-        revisions.upgrade(database_engine, now=NOW)
+        migration.upgrade(database_engine, now=NOW)

@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateSchema
 from sqlglot import exp
 
 from db.engine import run_reading, run_writing
-from db.schema import revisions
+from db.schema import migration, revisions
 from db.schema.comparison import Weight
 from tests.databases import Gateway
 from tests.doubles.clock import SettableClock
@@ -28,13 +28,13 @@ MSSQL: Final = pytest.mark.parametrize("database_kind", [pytest.param("mssql", m
 
 
 def of_sql_server(place: str | None = None) -> str:
-    return revisions.script("mssql", schema=place)
+    return migration.script("mssql", schema=place)
 
 
 def script_for(engine: Engine) -> str:
     """The script for an administrator of its database."""
     place = (engine.get_execution_options().get("schema_translate_map") or {}).get(None)
-    return revisions.script(engine.dialect.name, schema=place)
+    return migration.script(engine.dialect.name, schema=place)
 
 
 def batches(script: str) -> list[str]:
@@ -47,7 +47,7 @@ def texts_within(batch: str) -> list[str]:
 
 
 def wrong(engine: Engine) -> list[str]:
-    return [str(each) for each in revisions.check(engine) if each.weight is not Weight.ADVICE]
+    return [str(each) for each in migration.check(engine) if each.weight is not Weight.ADVICE]
 
 
 def run(engine: Engine, script: str) -> None:
@@ -153,7 +153,7 @@ def test_the_script_upgrades_from_everywhere_and_may_be_run_again(fresh: Engine,
     assert wrong(fresh) == []
     assert first is not None
     assert len(first) >= 48
-    assert revisions.upgrade(fresh, now=NOW).is_current
+    assert migration.upgrade(fresh, now=NOW).is_current
     assert run_reading(fresh, revisions.stored_client_state_secret) == first
 
 
@@ -171,7 +171,7 @@ def test_the_script_keeps_the_accounts_of_another_program(fresh: Engine) -> None
     run(fresh, script_for(fresh))
     rows = run_reading(fresh, lambda c: c.execute(text('SELECT * FROM "tblEmailAccountSettings"')).mappings().all())
     assert [(row["sAccountName"], row["sServer"], row["bEnabled"]) for row in rows] == [("one", "imap", False)]
-    assert {each.item for each in revisions.check(fresh) if each.weight is not Weight.ADVICE} == {
+    assert {each.item for each in migration.check(fresh) if each.weight is not Weight.ADVICE} == {
         "sAccountName",
         "sServer",
     }
@@ -252,7 +252,7 @@ def test_two_schemas_of_one_database_are_two_gateways(empty_gateway: Gateway) ->
     for name in ("gateway", "Other gateway"):
         run_writing(plain, functools.partial(_execute, CreateSchema(name)))
     one, other = (Gateway(empty_gateway.url, name).engine() for name in ("gateway", "Other gateway"))
-    assert revisions.upgrade(one, now=NOW).is_current
+    assert migration.upgrade(one, now=NOW).is_current
     assert revisions.state(other).current is None
     run(other, script_for(other))
     secrets = {run_reading(engine, revisions.stored_client_state_secret) for engine in (one, other)}
@@ -268,7 +268,7 @@ def test_a_schema_that_is_not_there_is_reported(empty_gateway: Gateway) -> None:
     """The error of program and script has the statement that makes it."""
     engine = Gateway(empty_gateway.url, "gateway").engine()
     with pytest.raises(Exception, match=r"no such schema.*CREATE SCHEMA gateway"):
-        revisions.upgrade(engine, now=NOW)
+        migration.upgrade(engine, now=NOW)
     with pytest.raises(Exception, match=r'no schema gateway\. Run first: CREATE SCHEMA "gateway"'):
         run(engine, script_for(engine))
     engine.dispose()

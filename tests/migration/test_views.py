@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from db.engine import run_reading, run_writing
 from db.errors import SchemaUnusable
-from db.schema import revisions
+from db.schema import migration
 from db.schema.comparison import Difference, Weight
 from db.schema.reflection import schema_of
 from db.views import VIEWS, View, email
@@ -23,7 +23,7 @@ EVERY: Final = pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name
 
 
 def wrong(engine: Engine) -> list[Difference]:
-    return [each for each in revisions.check(engine) if each.weight not in {Weight.ACCEPTED, Weight.ADVICE}]
+    return [each for each in migration.check(engine) if each.weight not in {Weight.ACCEPTED, Weight.ADVICE}]
 
 
 def do(engine: Engine, *statements: str) -> None:
@@ -68,7 +68,7 @@ def test_a_missing_view_is_found_and_made(own_engine: Engine, view: View) -> Non
     assert (found.table, found.found, found.weight) == (view.name, "no view", Weight.MISSING)
     assert "Run: mail-importer db upgrade" in str(found.phrase)
 
-    revisions.upgrade(own_engine, now=NOW)
+    migration.upgrade(own_engine, now=NOW)
 
     assert wrong(own_engine) == []
     assert columns(own_engine, view) == [each.name for each in view.columns]
@@ -86,7 +86,7 @@ def test_a_changed_view_is_found_and_restored(own_engine: Engine, view: View, ch
     [found] = wrong(own_engine)
     assert (found.table, found.found, found.weight) == (view.name, "another definition", Weight.MISSING)
 
-    revisions.upgrade(own_engine, now=NOW)
+    migration.upgrade(own_engine, now=NOW)
 
     assert wrong(own_engine) == []
     assert columns(own_engine, view) == [each.name for each in view.columns]
@@ -113,7 +113,7 @@ def test_an_object_of_another_program_stays(own_engine: Engine, view: View, thei
     blocking = [each for each in wrong(own_engine) if each.weight is Weight.BLOCKS]
     assert [(each.table, each.found) for each in blocking] == [(view.name, "something else of this name")]
     with pytest.raises(SchemaUnusable, match=f"{view.name}: found something else of this name.*Rename it, or drop it"):
-        revisions.upgrade(own_engine, now=NOW)
+        migration.upgrade(own_engine, now=NOW)
     if own_engine.dialect.name != "sqlite":
         with pytest.raises(Exception, match=f"{view.name}: found something else of this name"):
             run(own_engine, script_for(own_engine))
@@ -139,7 +139,7 @@ def test_rights_that_others_granted_on_a_view_stay(own_engine: Engine, by_script
     if by_script:
         run(own_engine, script_for(own_engine))
     else:
-        revisions.upgrade(own_engine, now=NOW)
+        migration.upgrade(own_engine, now=NOW)
 
     assert wrong(own_engine) == []
     assert granted(own_engine) == before
@@ -162,9 +162,9 @@ def test_a_view_of_others_upon_a_changed_one_is_named(own_engine: Engine) -> Non
     changed(own_engine, email, append=",\n    1 AS theirs")
     do(own_engine, 'CREATE VIEW "Lab mail" AS SELECT "nMessageID" FROM "vEmail"', 'DROP TABLE "tblQueueAudit"')
     with pytest.raises(SchemaUnusable, match=r'vEmail: found another definition.*Drop first what reads it: "Lab mail"'):
-        revisions.upgrade(own_engine, now=NOW)
+        migration.upgrade(own_engine, now=NOW)
     do(own_engine, 'DROP VIEW "Lab mail"')
-    revisions.upgrade(own_engine, now=NOW)
+    migration.upgrade(own_engine, now=NOW)
     assert wrong(own_engine) == []
 
 
@@ -173,7 +173,7 @@ def test_a_view_of_others_upon_one_that_is_replaced_stays(own_engine: Engine) ->
     """Columns as before, other rows: the server replaces it in place."""
     changed(own_engine, email, where='\nWHERE m."nMessageID" > 0')
     do(own_engine, 'CREATE VIEW "Lab mail" AS SELECT "nMessageID" FROM "vEmail"')
-    revisions.upgrade(own_engine, now=NOW)
+    migration.upgrade(own_engine, now=NOW)
     assert wrong(own_engine) == []
     do(own_engine, 'SELECT * FROM "Lab mail"')
 
@@ -193,7 +193,7 @@ def test_the_remedy_for_a_type_drops_the_views_that_show_the_column(own_engine: 
     assert remedy.endswith("mail-importer db upgrade, which makes the views again, and: mail-importer db grants")
     do(own_engine, *remedy.removeprefix("Run: ").partition("; or rename")[0].split("; "))
     assert {each.found for each in wrong(own_engine)} == {"no view"}
-    revisions.upgrade(own_engine, now=NOW)
+    migration.upgrade(own_engine, now=NOW)
     assert wrong(own_engine) == []
 
 
@@ -202,6 +202,6 @@ def test_a_broken_view_does_not_prevent_an_upgrade(own_engine: Engine) -> None:
     """SQLite refuses to change a table while a view names a column that is gone."""
     do(own_engine, 'DROP TABLE "tblEmailMessage"')
     assert {each.table for each in wrong(own_engine)} == {"tblEmailMessage"}
-    revisions.upgrade(own_engine, now=NOW)
+    migration.upgrade(own_engine, now=NOW)
     assert wrong(own_engine) == []
     do(own_engine, 'SELECT * FROM "vEmail"')

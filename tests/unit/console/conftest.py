@@ -19,7 +19,7 @@ from console.main import cli
 from console.settings import Settings
 from console.translation.language import VARIABLE
 from db.engine import make_engine
-from db.schema import revisions
+from db.schema import migration
 
 NOW: Final = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
 TENANT: Final = "11111111-2222-3333-4444-555555555555"
@@ -82,7 +82,7 @@ def _upgraded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A gateway database, made once: hundreds of tests begin with one."""
     path = tmp_path_factory.mktemp("gateway") / "mail-importer.db"
     made = make_engine(f"sqlite:///{path}")
-    revisions.upgrade(made, now=NOW)
+    migration.upgrade(made, now=NOW)
     made.dispose()
     return path
 

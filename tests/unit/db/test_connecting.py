@@ -335,7 +335,7 @@ def test_driver_that_is_damaged(made: Made, tmp_path: Path) -> None:
 def test_sqlite_needs_no_odbc(tmp_path: Path) -> None:
     """Nothing loads `pyodbc` as long as no `mssql` URL is used."""
     program = (
-        "import sys, pkgutil, importlib, bus.database.adapter, db.schema.revisions, db.queries.messages\n"
+        "import sys, pkgutil, importlib, bus.database.adapter, db.schema.migration, db.queries.messages\n"
         "import console, console.main\n"
         "elsewhere = {'console.__main__', 'console.service.windows'}  # the command itself, calls of Windows\n"
         "for module in pkgutil.walk_packages(console.__path__, 'console.'):\n"

@@ -11,7 +11,7 @@ import pytest
 from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import read_mo
 
-from console.main import COMMANDS, cli
+from console.main import cli
 from console.translation.help import Command
 from console.translation.language import FOLDER, catalogue, catalogue_file, unwrapped
 from phrases import Phrase
@@ -114,9 +114,11 @@ def test_a_phrase_that_is_no_literal_is_found() -> None:
 
 def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     yield path, command
-    below = {name: entry.load() for name, entry in COMMANDS.items()} if command is cli else {}
     if isinstance(command, click.Group):
-        for name, each in {**command.commands, **below}.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            each = command.get_command(context, name)
+            assert each is not None
             yield from walk(each, (*path, name))
 
 

@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 
 from db.engine import Database
 from db.schema.grants import BACKENDS, Role, rights, script
-from db.schema.revisions import VERSION_TABLE, check
+from db.schema.migration import check
+from db.schema.revisions import VERSION_TABLE
 from db.tables import mailbox_call, metadata
 from db.views import VIEWS
 from tests.databases import Gateway

@@ -1,0 +1,73 @@
+"""Groups whose commands are loaded when they are called: help appears at once, and a command loads what it uses."""
+
+import gc
+import importlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from console.translation.help import Group
+
+
+@dataclass(frozen=True, slots=True)
+class LazyCommand:
+    """The location of a command (`module:name`), and its line in the list of all; without one the list loads it."""
+
+    target: str
+    summary: str = ""
+
+    def load(self) -> click.Command:
+        """Import the command."""
+        module, _, name = self.target.partition(":")
+        gc.disable()  # collections while modules are loaded find nothing, and take a tenth of a second
+        try:
+            _load_structlog()
+            command = getattr(importlib.import_module(module), name)
+        finally:
+            gc.enable()
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{self.target} is no command")
+        return command
+
+
+def _load_structlog() -> None:
+    """Load structlog without rich, which it loads where it is installed, to colour tracebacks as no log here has them.
+
+    That takes a tenth of the time of a command, and 7 MB of each process.
+    """
+    if "structlog" in sys.modules or "rich" in sys.modules:
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]  # Python's mark of a module that is not there
+    try:
+        importlib.import_module("structlog")
+    finally:
+        del sys.modules["rich"]
+
+
+class LazyGroup(Group):
+    """A group of such commands, beside those of its own module."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, LazyCommand], **kwargs: Any) -> None:  # noqa: ANN401  # click's own
+        super().__init__(*args, **kwargs)
+        self.lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, sorted as click does."""
+        return sorted([*super().list_commands(ctx), *self.lazy])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command; None when there is none of that name."""
+        entry = self.lazy.get(cmd_name)
+        return super().get_command(ctx, cmd_name) if entry is None else entry.load()
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Resolve as click does, and suggest the names of all commands."""
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not name.startswith("-"):
+            raise click.exceptions.NoSuchCommand(name, possibilities=known, ctx=ctx)
+        return super().resolve_command(ctx, args)
