@@ -1,6 +1,7 @@
 """Catch-up of 50,000 missed messages: messages per second from the folder into the queue.
 
-Baseline of the same run: a bare loop that pages through the same delta query and keeps nothing.
+Baselines of the same run: the receiver's own rate with bodies of 20 items, which go into the same queue; a bare loop
+that pages through the same delta query and keeps nothing.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, update
 from yarl import URL
 
+from bench import receiver
 from bench.stage import Stage, stage
 from bus.database.adapter import DatabaseQueue
 from console.wiring.clock import utc_now
@@ -33,10 +35,11 @@ _PAGE = 500
 
 def main() -> None:
     """Print the figures."""
-    asyncio.run(_measure())
+    received = receiver.rate(20, "neighbours")
+    asyncio.run(_measure(received))
 
 
-async def _measure() -> None:
+async def _measure(received: float | None) -> None:
     async with stage(1, messages=_MESSAGES) as scene:
         freeze_gc()
         bare = await _bare(scene)
@@ -45,6 +48,11 @@ async def _measure() -> None:
     print(f"  bare loop through delta   {_MESSAGES / bare:7.0f} messages/s")
     print(f"  into the queue, durably   {_MESSAGES / ours:7.0f} messages/s")
     print(f"  ratio {bare / ours:.2f}")
+    if received is None:
+        print("  the receiver's put, to compare, needs wrk (Debian: apt-get install wrk)")
+        return
+    print(f"  receiver, bodies of 20    {received:7.0f} messages/s")
+    print(f"  ratio {_MESSAGES / ours / received:.2f} (to reach: 0.6)")
 
 
 async def _bare(scene: Stage) -> float:

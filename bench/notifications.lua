@@ -23,7 +23,7 @@ function request()
     if scattered then
       local one = (sequence * 2654435761) % 4294967296
       local two = (sequence * 40503 + one) % 4294967296
-      id = string.format("%s%010d%010d%02d%012d=", string.sub(id_head, 1, 60), one, two, thread_number, sequence)
+      id = string.format("%s%02d%012d%010d%010d=", string.sub(id_head, 1, 60), thread_number, sequence, one, two)
     end
     parts[i] = string.format(
       '{"subscriptionId":"0f2a6d3e-8c55-4c1b-9d0e-5f3a2b1c4d5e","subscriptionExpirationDateTime":' ..

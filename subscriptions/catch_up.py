@@ -4,12 +4,14 @@ Webhooks lose notifications, reported and unreported (sections 3, 4 and 11). The
 all that comes before it is safely in the queue or known to be imported.
 """
 
+import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import structlog
 from sqlalchemy import Connection
@@ -33,6 +35,8 @@ from phrases import Phrase
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.scheduler import LeaseLost
 from subscriptions.sweep_schedule import SweepSchedule
+
+T = TypeVar("T")
 
 SWEEP_ROLE: Final = "sweep"
 NOTIFICATIONS_ROLE: Final = "notifications"
@@ -155,34 +159,57 @@ class CatchUp:
     async def _go_through(
         self, lease: Lease, account: Account, swept: _SweptFolder, held: HeldSubscription | None, progress: _Round
     ) -> datetime | None:
-        """Read pages to the end of the round and return None; or pause for other work and return when to continue."""
-        resource = swept.resource
+        """Read pages to the end of the round and return None; or pause for other work and return when to continue.
+
+        The next page is read while one is queued: Graph takes longer for a page than the queue.
+        """
         end = self._clock() + _TURN
+        page = await self._page(swept, progress.link)
         while True:
-            try:
-                page = await self._delta.page(swept.mailbox, swept.folder, progress.link)
-            except SyncStateLost as exc:
-                if progress.link is None:
-                    raise
-                log.warning("delta_link_lost", error=str(exc))
-                self._metrics.resets.inc()
+            if page is None:
                 progress.link, progress.full_pass = None, True
-                await self._advance(lease, resource, progress)
+                await self._advance(lease, swept.resource, progress)
+                page = await self._page(swept, None)
                 continue
-            await self._queue_missing(account, held, page, progress)
+            missing = await self._missing(account, page, progress)
             progress.link = page.link
             if page.complete:
-                await self._finish(lease, resource, page.link)
+                await self._queue_found(account, held, missing, progress)
+                await self._finish(lease, swept.resource, page.link)
                 return None
-            await self._advance(lease, resource, progress)
-            if self._clock() >= end:
-                return self._clock()
-            if progress.queued and await self._waits_too_much():
-                return self._clock() + _SOON
+            resume = await self._pause(end, progress.queued + len(missing), len(missing))
+            if resume is not None:
+                await self._queue_found(account, held, missing, progress)
+                await self._advance(lease, swept.resource, progress)
+                return resume
+            async with _meanwhile(self._page(swept, page.link)) as following:
+                await self._queue_found(account, held, missing, progress)
+                await self._advance(lease, swept.resource, progress)
+            page = await following
 
-    async def _waits_too_much(self) -> bool:
+    async def _page(self, swept: _SweptFolder, link: str | None) -> DeltaPage | None:
+        """The page at the link, None where the link is lost."""
+        try:
+            return await self._delta.page(swept.mailbox, swept.folder, link)
+        except SyncStateLost as exc:
+            if link is None:
+                raise
+            log.warning("delta_link_lost", error=str(exc))
+            self._metrics.resets.inc()
+            return None
+
+    async def _pause(self, end: datetime, queued: int, more: int) -> datetime | None:
+        """The time at which to continue behind a page, None: at once.
+
+        `queued`: in this run, with the `more` of this page, which are not in the queue yet.
+        """
+        now = self._clock()
+        if now >= end:
+            return now
         limit = self._rules.max_waiting
-        return await self._queue.waiting(limit=limit + 1) > limit
+        if queued and await self._queue.waiting(limit=limit + 1) + more > limit:
+            return self._clock() + _SOON
+        return None
 
     async def _advance(self, lease: Lease, resource: str, progress: _Round) -> None:
         now = self._clock()
@@ -202,30 +229,40 @@ class CatchUp:
         ):
             raise LeaseLost
 
-    async def _queue_missing(
-        self, account: Account, held: HeldSubscription | None, page: DeltaPage, progress: _Round
-    ) -> None:
+    async def _missing(self, account: Account, page: DeltaPage, progress: _Round) -> list[FolderItem]:
+        """The messages of the page that are to be queued.
+
+        Not those in a delivery that waits for Defender's scan, see `db.queries.scans`.
+        """
         if page.unreadable:
             log.warning("folder_items_unreadable", count=page.unreadable)
-        since = account.settings.import_since
+        since, now = account.settings.import_since, self._clock()
         each_once = {each.message_id: each for each in page.items}.values()
         items = [each for each in each_once if not progress.full_pass or accounts.imports(since, each.received)]
         if not items:
-            return
+            return []
         ids = [each.message_id for each in items]
-        known, since_now = await self._database.read(
-            lambda connection: retention.known_and_since(connection, account.account_id, ids)
-        )
-        lacking = [
+
+        def read(connection: Connection) -> tuple[set[str], datetime | None]:
+            known, since_now = retention.known_and_since(connection, account.account_id, ids)
+            if len(known) < len(ids):
+                known.update(scans.waiting(connection, account.account_id, now=now))
+            return known, since_now
+
+        known, since_now = await self._database.read(read)
+        moved = progress.full_pass and since_now != since
+        return [
             each
             for each in items
-            if each.message_id not in known and (not progress.full_pass or accounts.imports(since_now, each.received))
+            if each.message_id not in known and (not moved or accounts.imports(since_now, each.received))
         ]
-        if lacking:
-            lacking = await self._without_waiting(account, lacking)
-        if not lacking:
+
+    async def _queue_found(
+        self, account: Account, held: HeldSubscription | None, items: Sequence[FolderItem], progress: _Round
+    ) -> None:
+        if not items:
             return
-        notifications = self._notifications(account, held, lacking, progress)
+        notifications = self._notifications(account, held, items, progress)
         ignored = await self._queue.put([each.to_message() for each in notifications])
         if ignored:  # no two found messages share an id; the link must not pass what is not queued
             raise QueueUnavailable(
@@ -233,12 +270,6 @@ class CatchUp:
             )
         progress.queued += len(notifications)
         progress.overdue += sum(each.source is Source.SWEEP for each in notifications)
-
-    async def _without_waiting(self, account: Account, items: Sequence[FolderItem]) -> list[FolderItem]:
-        """The items except those in a delivery that waits for Defender's scan, see `db.queries.scans`."""
-        now = self._clock()
-        waiting = await self._database.read(lambda connection: scans.waiting(connection, account.account_id, now=now))
-        return [each for each in items if each.message_id not in waiting]
 
     def _notifications(
         self, account: Account, held: HeldSubscription | None, items: Sequence[FolderItem], progress: _Round
@@ -302,6 +333,18 @@ class CatchUp:
             ),
         )
         return recreating
+
+
+@asynccontextmanager
+async def _meanwhile(call: Coroutine[Any, Any, T]) -> AsyncIterator["asyncio.Task[T]"]:
+    """Make the call during the block, and cancel it if the block fails."""
+    task = asyncio.create_task(call)
+    try:
+        yield task
+    except BaseException:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)  # its own error is not the one to report
+        raise
 
 
 def _detail(received: list[datetime], recreating: bool) -> Phrase:

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from bus.notification import id_prefix
+from bus.notification import id_prefixes
 from db.engine import Database
 from db.queries import failures, trace
 
@@ -76,7 +76,7 @@ class TraceRetention:
         def some(connection: Connection) -> tuple[int, int]:
             found = failures.older(connection, before=before, after=last, limit=self._most)
             deleted = failures.purge(
-                connection, {number: id_prefix(*key) if self._queue_is_table else None for number, key in found}
+                connection, {number: id_prefixes(*key) if self._queue_is_table else () for number, key in found}
             )
             return found[-1][0] if len(found) == self._most else 0, deleted
 

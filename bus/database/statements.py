@@ -3,7 +3,6 @@
 No statement has more parameters than SQL Server allows (2,100).
 """
 
-import json
 import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -50,6 +49,7 @@ HOUSEKEEPING_ROWS: Final = 1000
 CORRECTED_ROWS: Final = 500
 _MAX_ENTRIES: Final = 500
 _MAX_PUT_IN_ONE_STATEMENT: Final = 300
+_MAX_PUT_ON_SQLITE: Final = 256
 
 _row = queue_message.c
 # Statements that are built once name these: see `db.keys.listed`.
@@ -104,16 +104,14 @@ def put(connection: Connection, messages: Sequence[Message], now: datetime, hori
             )
     each_once = {message.message_id: message for message in reversed(messages)}
     new = list(reversed(each_once.values()))
-    if connection.dialect.name == "sqlite" and not any(message.not_before for message in new):
-        rows = json.dumps([(message.message_id, message.account_id, message.body) for message in new])
-        written = _written(connection, _PUT_AT_ONCE, {"rows": rows, "enqueued": now, "visible": now})
+    if connection.dialect.name == "sqlite":
+        written = _put_on_sqlite(connection, new, now)
     elif connection.dialect.name == "mssql":
         written = 0
         for start in range(0, len(new), _MAX_PUT_IN_ONE_STATEMENT):
             written += _written(connection, put_unknown(new[start : start + _MAX_PUT_IN_ONE_STATEMENT], now))
     else:
-        statement = _put_ignoring(connection.dialect.name)
-        written = _written(connection, statement, [_put_row(message, now) for message in new])
+        written = _written(connection, _put_on_postgresql(), [_put_row(message, now) for message in new])
     return set() if written == len(new) else _ignored(connection, list(each_once), now)
 
 
@@ -126,9 +124,12 @@ def _ignored(connection: Connection, ids: list[MessageId], now: datetime) -> set
     return {str(each) for each in ids} - written
 
 
+_COUNTING: Final = {"preserve_rowcount": True}
+
+
 def _written(connection: Connection, statement: Insert, parameters: Any = None) -> int:  # noqa: ANN401  # passed to `execute`
     """Execute; return the number of inserted rows, which SQLAlchemy keeps only on request."""
-    return connection.execute(statement, parameters, execution_options={"preserve_rowcount": True}).rowcount
+    return connection.execute(statement, parameters, execution_options=_COUNTING).rowcount
 
 
 def _put_row(message: Message, now: datetime) -> dict[str, Any]:
@@ -143,15 +144,43 @@ def _put_row(message: Message, now: datetime) -> dict[str, Any]:
 
 
 @lru_cache
-def _put_ignoring(backend: str) -> Insert:
-    """Put on SQLite or PostgreSQL."""
-    if backend == "postgresql":
-        from sqlalchemy.dialects import postgresql  # noqa: PLC0415  # of PostgreSQL alone, where it is loaded
+def _put_on_postgresql() -> Insert:
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415  # of PostgreSQL alone, where it is loaded
 
-        return postgresql.insert(queue_message).on_conflict_do_nothing()
+    return postgresql.insert(queue_message).on_conflict_do_nothing()
+
+
+def _put_on_sqlite(connection: Connection, messages: Sequence[Message], now: datetime) -> int:
+    """Put many rows with each statement; return the number of inserted ones.
+
+    The driver releases the interpreter's lock at every statement and, under load, waits for the event loop to reacquire
+    it. The parameters are the driver's own: SQLAlchemy would take longer over them than SQLite over the rows
+    (bench/receiver.py).
+    """
+    in_text = _row.dtEnqueued.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+    assert in_text is not None  # noqa: S101  # SQLite stores times as text
+    enqueued, written, start = in_text(now), 0, 0
+    while start < len(messages):
+        # A power of two: few numbers of rows, for each is a statement to prepare.
+        end = start + min(_MAX_PUT_ON_SQLITE, 1 << (len(messages) - start).bit_length() - 1)
+        parameters: list[Any] = []
+        for each in messages[start:end]:
+            visible = in_text(each.not_before) if each.not_before else enqueued
+            parameters += (each.message_id, "active", each.account_id, each.body, enqueued, visible)
+        statement = _put_of(end - start)
+        written += connection.exec_driver_sql(statement, tuple(parameters), execution_options=_COUNTING).rowcount
+        start = end
+    return written
+
+
+@lru_cache(maxsize=_MAX_PUT_ON_SQLITE.bit_length())
+def _put_of(rows: int) -> str:
     from sqlalchemy.dialects import sqlite  # noqa: PLC0415  # of SQLite alone, as above
 
-    return sqlite.insert(queue_message).on_conflict_do_nothing()
+    columns = ("sMessageID", "sState", "nAccountID", "sBody", "dtEnqueued", "dtVisible")
+    ignoring = insert(queue_message).prefix_with("OR IGNORE")
+    one = str(ignoring.compile(dialect=sqlite.dialect(), column_keys=columns))  # in the table's order, which is this
+    return one + f", ({', '.join('?' * len(columns))})" * (rows - 1)
 
 
 def put_unknown(messages: Sequence[Message], now: datetime) -> Insert:
@@ -175,26 +204,6 @@ def put_unknown(messages: Sequence[Message], now: datetime) -> Insert:
         ~exists(locking_gaps(query.select_from(known), known).correlate(new)),
     )
     return insert(queue_message).from_select([*names, "sState", "dtEnqueued"], put)
-
-
-# SQLite inserts all messages in one step. Its driver releases the interpreter's lock at every step and, under load,
-# waits for the event loop to reacquire it: a row a step makes the receiver half as fast (bench/receiver.py).
-_ELEMENT = func.json_each(bindparam("rows", type_=_row.sBody.type)).table_valued("value")
-_PUT_AT_ONCE = (
-    insert(queue_message)
-    .prefix_with("OR IGNORE")
-    .from_select(
-        ["sMessageID", "sState", "nAccountID", "sBody", "dtEnqueued", "dtVisible"],
-        select(
-            func.json_extract(_ELEMENT.c.value, "$[0]"),
-            literal("active", _row.sState.type),
-            func.json_extract(_ELEMENT.c.value, "$[1]"),
-            func.json_extract(_ELEMENT.c.value, "$[2]"),
-            bindparam("enqueued", type_=_row.dtEnqueued.type),
-            bindparam("visible", type_=_row.dtVisible.type),
-        ),
-    )
-)
 
 
 def anything(now: datetime) -> Select[Any]:

@@ -7,7 +7,7 @@ all that reads, and deleted by the retention of the subscription manager.
 Every function takes the connection of a transaction; see `db.engine`.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -160,15 +160,19 @@ def older(connection: Connection, *, before: datetime, after: int, limit: int) -
     return [(row[0], (row[1], row[2])) for row in connection.execute(query)]
 
 
-def purge(connection: Connection, numbers: Mapping[int, str | None]) -> int:
+def purge(connection: Connection, numbers: Mapping[int, Sequence[str]]) -> int:
     """Delete these rows; return their number.
 
-    The value: how the ids of the queue messages of that message begin; the row is kept while there is one. None: the
-    queue is not in this database.
+    The value: how the ids of the queue messages of that message may begin; the row is kept while there is one. Empty:
+    the queue is not in this database.
     """
     return _delete(
         connection,
-        [number for number, prefix in numbers.items() if prefix is None or not _is_queued(connection, prefix)],
+        [
+            number
+            for number, prefixes in numbers.items()
+            if not any(_is_queued(connection, prefix) for prefix in prefixes)
+        ],
     )
 
 

@@ -1,13 +1,16 @@
 """Every message of the folder is imported once, regardless of the webhooks."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
 from sqlalchemy import select, update
 
+from bus.database.adapter import DatabaseQueue
 from bus.errors import QueueUnavailable
+from bus.queue import Message
 from db.queries import folders, missed
 from db.tables import account_settings, folder_sync, subscription_schedule
 from phrases import Phrase
@@ -331,6 +334,66 @@ async def test_the_link_moves_only_behind_what_is_queued(office: Office, monkeyp
         async with world.processing():
             await until(lambda: _imported_after_waiting(office, lost))
     assert puts == 5
+
+
+async def test_the_next_page_is_read_while_one_is_queued(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graph takes longer for a page than the queue. The link stays until the page before it is queued."""
+    office.page_size = 4
+    mailbox, account = await office.world.account_of("Nord")
+    world = office.world
+    async with office.receiving(), office.managing(sweeping=SWEEP):
+        await until(lambda: is_swept(office, account))
+        await silently(office, mailbox, 12)
+        before, calls = await link(office, account), world.calls(Operation.DELTA_MESSAGES)
+        going = _held_put(world.queue, monkeypatch)
+        world.clock.advance(minutes=20)
+        await until(lambda: _has_called(office, calls + 2))
+        assert await link(office, account) == before
+        assert not await _queued(office, 12)
+        going.set()
+        await until(lambda: _queued(office, 12))
+        await until(lambda: is_swept(office, account))
+    assert world.calls(Operation.DELTA_MESSAGES) == calls + 3
+
+
+async def test_a_link_lost_while_a_page_is_queued_loses_nothing(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page is queued and its link recorded first; then the folder is gone through from its beginning."""
+    office.page_size = 4
+    mailbox, account = await office.world.account_of("Nord")
+    world = office.world
+    async with office.receiving(), office.managing(sweeping=SWEEP):
+        await until(lambda: is_swept(office, account))
+        first = await swept(office, account)
+        lost = await silently(office, mailbox, 12)
+        calls = world.calls(Operation.DELTA_MESSAGES)
+        going = _held_put(world.queue, monkeypatch)
+        world.clock.advance(minutes=20)
+        await until(lambda: _has_called(office, calls + 2))
+        world.fault(FaultKind.SYNC_STATE_LOST, count=1)
+        going.set()
+        await until(lambda: _swept_since(office, account, first))
+        async with world.processing():
+            await until(lambda: imported(office, lost))
+            await until(world.queue_is_empty)
+    assert office.registry.get_sample_value("mail_importer_delta_links_lost_total") == 1
+
+
+def _held_put(queue: DatabaseQueue, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Let puts wait until the event is set."""
+    going, put = asyncio.Event(), queue.put
+
+    async def wait_first(messages: Sequence[Message]) -> int:
+        await going.wait()
+        return await put(messages)
+
+    monkeypatch.setattr(queue, "put", wait_first)
+    return going
+
+
+async def _has_called(office: Office, count: int) -> bool:
+    return office.world.calls(Operation.DELTA_MESSAGES) == count
 
 
 async def _imported_after_waiting(office: Office, messages: list[DeliveredMessage]) -> bool:

@@ -319,7 +319,7 @@ async def administer(database: Database) -> None:
         lambda c: failures.requeue(c, [(1, "other")], now=NOW, anew=False),
         lambda c: failures.purge_over(c, limit=5),
         lambda c: failures.older(c, before=NOW, after=0, limit=5),
-        lambda c: failures.purge(c, {1: "1.id."}),
+        lambda c: failures.purge(c, {1: ["1.id."]}),
         lambda c: failures.forget(c, [(1, "id")]),
         lambda c: message_log.page(c, LogCriteria(), limit=5),
         lambda c: message_log.page(c, EVERY_CRITERION, limit=5, after=Position(NOW, 2, 1)),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, func, insert, select
 
-from bus.notification import id_prefix
+from bus.notification import Notification
 from db.engine import Database
 from db.queries import failures, trace
 from db.queries.failures import Failure
@@ -17,6 +17,9 @@ from tests.doubles.clock import SettableClock
 from tests.unit.db.queries.test_failures import account
 
 DAY = timedelta(days=1)
+# Ids of Exchange differ near their end.
+DEAD = f"{'A' * 60}-dead-EWg0AAAA"
+DEAD_FORMER = f"{'A' * 60}-former-EWg0AAA="
 
 
 async def test_what_is_too_old_goes_in_small_transactions_with_pauses(
@@ -59,14 +62,20 @@ async def test_no_failure_stays_for_ever(
 
     def prepare(connection: Connection) -> None:
         connection.execute(insert(account_settings).values(account(1)))
-        found = [Failure(1, name, 1, now - 90 * DAY, None, None, None) for name in ("dead", *map(str, range(9)))]
+        found = [
+            Failure(1, name, 1, now - 90 * DAY, None, None, None) for name in (DEAD, DEAD_FORMER, *map(str, range(9)))
+        ]
         found += [Failure(1, name, 1, now, None, None, None) for name in ("recent", "imported")]
         failures.settle(connection, {each.key: each for each in found})
         connection.execute(
             insert(message).values(nAccountID=1, sGraphMessageID="imported", bHasAttachments=False, dtImported=now)
         )
         queued = {"sState": "dead", "sBody": "", "dtEnqueued": now, "dtVisible": now}
-        connection.execute(insert(queue_message).values(sMessageID=f"{id_prefix(1, 'dead')}digest", **queued))
+        dead = Notification(1, "s", "created", DEAD, None, now, "c").to_message()
+        # As former versions wrote it, with more of the Graph id.
+        former = f"1.{DEAD_FORMER[-64:]}.{'0' * 24}"
+        for queue_id in (dead.message_id, former):
+            connection.execute(insert(queue_message).values(sMessageID=queue_id, **queued))
 
     async def sleep(_: float) -> None:
         pass
@@ -77,4 +86,4 @@ async def test_no_failure_stays_for_ever(
     )
     await retention.work()
     left = await database.read(lambda c: set(c.scalars(select(failure.c.sGraphMessageID))))
-    assert left == ({"recent", "dead"} if queue_is_table else {"recent"})
+    assert left == ({"recent", DEAD, DEAD_FORMER} if queue_is_table else {"recent"})

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Connection, Engine, event, insert, select
 
-from bus.notification import id_prefix
+from bus.notification import id_prefixes
 from db.engine import Database, run_reading, run_writing
 from db.keys import MessageKey
 from db.queries import failures
@@ -125,7 +125,7 @@ def test_old_failures_are_deleted_unless_their_queue_message_is_there(connection
         connection, *(failed(name) for name in ("waiting", "dead", "done", "none")), failed("new", failed=NOW + MINUTE)
     )
     for name, state in (("waiting", "active"), ("dead", "dead"), ("done", "done")):
-        prefix = id_prefix(1, name)
+        prefix = id_prefixes(1, name)[0]
         connection.execute(
             insert(queue_message).values(
                 sMessageID=f"{prefix}digest", sState=state, sBody="", dtEnqueued=NOW, dtVisible=NOW
@@ -134,9 +134,9 @@ def test_old_failures_are_deleted_unless_their_queue_message_is_there(connection
     found = failures.older(connection, before=NOW + MINUTE, after=0, limit=3)
     found += failures.older(connection, before=NOW + MINUTE, after=found[-1][0], limit=3)
     assert [key for _, key in found] == [(1, "dead"), (1, "done"), (1, "none"), (1, "waiting")]
-    assert failures.purge(connection, {number: id_prefix(*key) for number, key in found}) == 2
+    assert failures.purge(connection, {number: id_prefixes(*key) for number, key in found}) == 2
     assert sorted(rows(connection)) == ["dead", "new", "waiting"]
-    assert failures.purge(connection, dict.fromkeys((number for number, _ in found), None)) == 4
+    assert failures.purge(connection, dict.fromkeys((number for number, _ in found), ())) == 4
     assert rows(connection) == ["new"]
 
 
