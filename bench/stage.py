@@ -92,9 +92,10 @@ class Stage:
         loop = asyncio.get_running_loop()
         started = loop.time()
         running = asyncio.create_task(self.process(queue, stop))
-        # Seldom: each look takes computing time from the processor.
-        while await self.imported() < before + len(ledger):  # noqa: ASYNC110  # the committed row is what counts
-            await asyncio.sleep(0.1)
+        while (done := await self.imported() - before) < len(ledger):
+            # Seldom until the end is near: each look takes computing time from the processor.
+            left = (loop.time() - started) * (len(ledger) - done) / max(done, 1)
+            await asyncio.sleep(min(max(left / 2, 0.02), 0.5))
         seconds = loop.time() - started
         stop.set()
         await running

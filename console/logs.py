@@ -1,6 +1,7 @@
 """Logs: one JSON object a line for machines, readable lines on a terminal, no secrets in either."""
 
 import functools
+import json
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ LogObserver = Callable[[Mapping[str, Any]], None]
 """Receives each event that is logged, without secrets; must neither block nor raise."""
 
 _DEEPEST: Final = 5
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+"""Types of nearly all values: to look for them is ten times as fast as to find that each is none of the others."""
 _OUR_HANDLER: Final = "mail-importer"
 
 
@@ -123,7 +126,17 @@ def _shared() -> list[Processor]:
 def _as_json() -> list[Processor]:
     # Local variables stay out of tracebacks: mail and tokens are among them.
     tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-    return [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer(ensure_ascii=False)]
+    return [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer(_json_text)]
+
+
+def _json_text(event: EventDict, *, default: Callable[[object], Any]) -> str:
+    return _encoder(default).encode(event)
+
+
+@functools.lru_cache(maxsize=1)
+def _encoder(default: Callable[[object], Any]) -> json.JSONEncoder:
+    """Made once: `json.dumps` makes one for each event, which takes longer than to use it."""
+    return json.JSONEncoder(ensure_ascii=False, default=default)
 
 
 def _for_people(colors: bool) -> list[Processor]:
@@ -135,7 +148,7 @@ def remove_secrets(logger: WrappedLogger, method: str, event: EventDict) -> Even
     for key, value in event.items():
         if _sounds_secret(key):
             event[key] = REMOVED
-        elif isinstance(value, Mapping | list | tuple):
+        elif type(value) not in _PLAIN and isinstance(value, Mapping | list | tuple):
             event[key] = _cleaned(value, 1)
     return event
 

@@ -40,11 +40,12 @@ class FileNames:
         if extension and ending.lower() != extension:
             stem, ending = f"{stem}{ending}", extension
         stem = stem[:LONGEST] or f"attachment-{number}"
-        first = _key(_fitting(stem, "", ending))
+        unmarked = _fitting(stem, "", ending)
+        first = _key(unmarked)
         count = self._counts.get(first, 1)
         while True:
-            candidate = _fitting(stem, f" ({count})" if count > 1 else "", ending)
-            key = _key(candidate)
+            candidate = _fitting(stem, f" ({count})", ending) if count > 1 else unmarked
+            key = _key(candidate) if count > 1 else first
             if key not in self._taken:
                 self._taken.add(key)
                 self._counts[first] = count + 1
@@ -86,9 +87,11 @@ def _fitting(stem: str, mark: str, ending: str) -> str:
 
 
 def _fits(name: str) -> bool:
+    if name.isascii():
+        return len(name) <= LONGEST
     return len(name.encode("utf-16-le")) // 2 <= LONGEST and len(name.encode()) <= _MAX_BYTES
 
 
 def _key(name: str) -> str:
     """A key, equal for two names that some file system takes for one."""
-    return unicodedata.normalize("NFKC", name.upper()).casefold()
+    return name.lower() if name.isascii() else unicodedata.normalize("NFKC", name.upper()).casefold()

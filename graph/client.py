@@ -6,11 +6,12 @@ section 7).
 """
 
 import asyncio
+import itertools
 import json as json_codec
 import random as random_module
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,15 +19,13 @@ from functools import lru_cache
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import quote, urlencode
-from uuid import UUID
+from uuid import uuid4
 
 import aiohttp
 import structlog
 import tenacity
-from multidict import CIMultiDict
 from yarl import URL
 
 from availability import Availability, Service
@@ -130,22 +129,20 @@ def open_session(
 
 
 class _Deadline:
-    """The deadline of a call over all its attempts. A context; asyncio's clock ends operations that hang within it."""
+    """The deadline of a call over all its attempts."""
+
+    __slots__ = ("_at", "_monotonic", "_scope", "seconds")
 
     def __init__(self, monotonic: Callable[[], float], seconds: float) -> None:
         self.seconds = seconds
         self._monotonic = monotonic
         self._at = monotonic() + seconds
-        self._scope = asyncio.timeout(None)
+        self._scope: asyncio.Timeout
 
-    async def __aenter__(self) -> None:
-        await self._scope.__aenter__()
-        self._resume(self.left())
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._scope.__aexit__(kind, error, trace)
+    def scope(self) -> asyncio.Timeout:
+        """The context in which asyncio's clock ends operations that hang. Entered once, right away."""
+        self._scope = asyncio.timeout(self.left())
+        return self._scope
 
     def left(self) -> float:
         """Seconds until then."""
@@ -166,7 +163,7 @@ class _Deadline:
         self._scope.reschedule(asyncio.get_running_loop().time() + left)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that takes three times as long to make, for each call
 class _Call:
     """One call of Graph, over all its attempts."""
 
@@ -174,11 +171,15 @@ class _Call:
     method: str
     url: URL
     kind: str
-    headers: CIMultiDict[str]
+    headers: dict[str, str]
     body: bytes | None = field(repr=False)
     counted: bool
     before_attempt: "BeforeAttempt | None"
     deadline: "_Deadline"
+    files: ExitStack | None
+    """Closes the files of long texts; None: the response is decoded in memory."""
+    never: Collection[str]
+    """Media types that a streamed body cannot have."""
     troubles: list[GraphError] = field(default_factory=list)
     """The failure of the last attempt, when another will follow."""
 
@@ -187,6 +188,10 @@ class _Call:
         """The operation for error texts: without the query, which may hold the token of a delta link; ids cut short."""
         path = _LONG_ID.sub(r"\1…\2", self.url.raw_path)
         return f"{self.method} {path[:300]}"
+
+
+_Attempt = Callable[[_Call, str], Awaitable[_T]]
+"""One attempt at a call, with this token."""
 
 
 class GraphClient:
@@ -236,6 +241,7 @@ class GraphClient:
         self._decoding = DaemonThreads("graph-json", limit=_DECODED_SIDE_BY_SIDE)
         self._backoff = tenacity.wait_exponential(multiplier=0.5, max=20)
         self._user_agent = f"mail-importer/{_own_version()}"
+        self._request_ids = _request_ids()
 
     async def request(
         self,
@@ -245,7 +251,7 @@ class GraphClient:
         *,
         params: Mapping[str, str] | None = None,
         json: object = None,
-        headers: Mapping[str, str] | None = None,
+        prefer: str | None = None,
         deadline_seconds: float | None = None,
         counted: bool = True,
         before_attempt: BeforeAttempt | None = None,
@@ -263,7 +269,7 @@ class GraphClient:
                 which is used unchanged, provided it leads to the service of `base_url`.
             params: added to the path, values unencoded; not for links.
             json: the body.
-            headers: beside the client's own; a `Prefer` is appended to the client's.
+            prefer: appended to the client's own `Prefer`.
             deadline_seconds: for everything, waits for a slot and for Retry-After included.
             counted: false for calls that do not touch the mailbox and take none of its slots.
             before_attempt: awaited before each HTTP request, retries included, since those count at Graph as well
@@ -283,15 +289,14 @@ class GraphClient:
             url,
             params=params,
             json=json,
-            headers=headers,
+            prefer=prefer,
             deadline_seconds=deadline_seconds,
             kind=method.lower(),
             counted=counted,
             before_attempt=before_attempt,
+            files=files,
         )
-        if files is None:
-            return await self._within_deadline(call, lambda token: self._answer(call, token, None))
-        return await self._within_deadline(call, lambda token: self._long_answer(call, token, files))
+        return await self._within_deadline(call, self._answer)
 
     def stream(
         self,
@@ -299,7 +304,6 @@ class GraphClient:
         url: str,
         *,
         params: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
         deadline_seconds: float | None = None,
         never: Collection[str] = (),
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
@@ -316,9 +320,9 @@ class GraphClient:
             GraphError: as `request`.
         """
         call = self._call(
-            mailbox, "GET", url, params=params, headers=headers, deadline_seconds=deadline_seconds, kind="stream"
+            mailbox, "GET", url, params=params, deadline_seconds=deadline_seconds, kind="stream", never=never
         )
-        return self._streaming(call, never)
+        return self._streaming(call)
 
     # --- The call and its attempts ---
 
@@ -331,22 +335,25 @@ class GraphClient:
         kind: str,
         params: Mapping[str, str] | None = None,
         json: object = None,
-        headers: Mapping[str, str] | None = None,
+        prefer: str | None = None,
         deadline_seconds: float | None = None,
         counted: bool = True,
         before_attempt: BeforeAttempt | None = None,
+        files: ExitStack | None = None,
+        never: Collection[str] = (),
     ) -> _Call:
-        own: CIMultiDict[str] = CIMultiDict(headers or ())
-        own["Prefer"] = f"{_PREFERENCE}, {own['Prefer']}" if "Prefer" in own else _PREFERENCE
-        own["User-Agent"] = self._user_agent
+        headers = {
+            "Prefer": _PREFERENCE if prefer is None else f"{_PREFERENCE}, {prefer}",
+            "User-Agent": self._user_agent,
+        }
         body = None
         if json is not None:
             body = json_codec.dumps(json).encode()
-            own["Content-Type"] = "application/json"
+            headers["Content-Type"] = "application/json"
         seconds = self._deadline_seconds if deadline_seconds is None else deadline_seconds
         target = self._target(mailbox, url, params)
         deadline = _Deadline(self._monotonic, seconds)
-        return _Call(mailbox, method, target, kind, own, body, counted, before_attempt, deadline)
+        return _Call(mailbox, method, target, kind, headers, body, counted, before_attempt, deadline, files, never)
 
     def _target(self, mailbox: Mailbox, url: str, params: Mapping[str, str] | None) -> URL:
         if not _PLAIN_LINK.fullmatch(url):
@@ -371,9 +378,9 @@ class GraphClient:
             )
         return target
 
-    async def _within_deadline(self, call: _Call, attempt: Callable[[str], Awaitable[_T]]) -> _T:
+    async def _within_deadline(self, call: _Call, attempt: _Attempt[_T]) -> _T:
         try:
-            async with call.deadline:
+            async with call.deadline.scope():
                 try:
                     return await self._authorised(call, attempt)
                 except (GraphUnavailable, ItemCorrupt) as error:
@@ -394,7 +401,7 @@ class GraphClient:
                 outcome_unknown=call.method not in _REPEATABLE,
             ) from reason
 
-    async def _again(self, call: _Call, attempt: Callable[[str], Awaitable[_T]], first: GraphError) -> _T:
+    async def _again(self, call: _Call, attempt: _Attempt[_T], first: GraphError) -> _T:
         """Make the attempts after the first; separate, since nearly every call needs only one."""
         pending: list[GraphError] = [first]
 
@@ -426,8 +433,6 @@ class GraphClient:
 
     async def _reported(self, call: _Call, work: Awaitable[_T]) -> _T:
         """Await a part of an attempt, and report it if there is no answer in the usual time."""
-        if self._on_delay is None:
-            return await work
         timer = asyncio.get_running_loop().call_later(_UNANSWERED_SECONDS, self._report_delay, call, None)
         try:
             return await work
@@ -448,20 +453,21 @@ class GraphClient:
             return True
         return call.deadline.passes_within(state.upcoming_sleep)
 
-    async def _authorised(self, call: _Call, attempt: Callable[[str], Awaitable[_T]]) -> _T:
+    async def _authorised(self, call: _Call, attempt: _Attempt[_T]) -> _T:
         """Make one attempt; after a 401 a second one with a fresh token (docs/graph.md, section 9)."""
         application = call.mailbox.application
         try:
-            token = await self._reported(call, self._tokens.token(application))
+            signing_in = self._tokens.token(application)
+            token = await (signing_in if self._on_delay is None else self._reported(call, signing_in))
         except GraphUnavailable as error:
             self._note_failure(error.service or Service.SIGN_IN, call.mailbox, error)
             raise
         try:
-            found = await attempt(token)
+            found = await attempt(call, token)
         except AccessDenied as denied:
             if denied.status != HTTPStatus.UNAUTHORIZED:
                 raise
-            found = await attempt(await self._tokens.fresh(application, token))
+            found = await attempt(call, await self._tokens.fresh(application, token))
         except GraphUnavailable as error:
             self._note_failure(Service.GRAPH, call.mailbox, error)
             raise
@@ -505,17 +511,12 @@ class GraphClient:
 
     # --- One attempt ---
 
-    async def _long_answer(self, call: _Call, token: str, files: ExitStack) -> Any:  # noqa: ANN401  # JSON of any shape
-        with ExitStack() as own:
-            found = await self._answer(call, token, own)
-            files.push(own.pop_all())
-        return found
-
-    async def _answer(self, call: _Call, token: str, files: ExitStack | None) -> Any:  # noqa: ANN401  # JSON of any shape
+    async def _answer(self, call: _Call, token: str) -> Any:  # noqa: ANN401  # JSON of any shape
+        files, counted_as = call.files, call.mailbox.counted_as
         if call.before_attempt is not None:
             await call.deadline.outside(call.before_attempt)
         if call.counted:
-            await self._slots.acquire(call.mailbox.counted_as)
+            await self._slots.acquire(counted_as)
         began, status = self._monotonic(), 0
         try:
             response = await self._send(call, token)
@@ -537,7 +538,7 @@ class GraphClient:
             raise _unreachable(call, reason) from _safe_cause(reason)
         finally:
             if call.counted:
-                self._slots.release(call.mailbox.counted_as)
+                self._slots.release(counted_as)
             self._observe(call, status, began)
         if status >= HTTPStatus.MULTIPLE_CHOICES:
             raise self._error(call, response, body)
@@ -547,18 +548,22 @@ class GraphClient:
         self, call: _Call, response: aiohttp.ClientResponse, begun: bytes, files: ExitStack
     ) -> object:
         """The response, whose beginning is `begun`, with its long strings in files. Decoded on a thread."""
-        answer, pending, count = LongAnswer(files), bytearray(begun), len(begun)
+        pending, count = bytearray(begun), len(begun)
         try:
-            async for chunk in response.content.iter_chunked(_CHUNK):
-                pending += chunk
-                count += len(chunk)
-                if len(pending) >= _DECODED_AT_ONCE:
-                    await self._on_thread(answer.feed, bytes(pending))
-                    pending.clear()
-            await self._on_thread(answer.feed, bytes(pending))
-            return await self._on_thread(answer.finish)
+            with ExitStack() as own:
+                answer = LongAnswer(own)
+                async for chunk in response.content.iter_chunked(_CHUNK):
+                    pending += chunk
+                    count += len(chunk)
+                    if len(pending) >= _DECODED_AT_ONCE:
+                        await self._on_thread(answer.feed, bytes(pending))
+                        pending.clear()
+                await self._on_thread(answer.feed, bytes(pending))
+                found = await self._on_thread(answer.finish)
+                files.push(own.pop_all())
         except (ValueError, RecursionError) as reason:
             raise _no_json(call, response, count) from _without_body(reason)
+        return found
 
     async def _on_thread(self, work: Callable[..., _T], *given: bytes) -> _T:
         try:
@@ -566,7 +571,7 @@ class GraphClient:
         except OSError as reason:
             raise temporary_file_fault(reason) from reason
 
-    async def _opened(self, call: _Call, token: str, never: Collection[str]) -> aiohttp.ClientResponse:
+    async def _opened(self, call: _Call, token: str) -> aiohttp.ClientResponse:
         """The response with its body unread; its slot stays acquired."""
         await self._slots.acquire(call.mailbox.counted_as)
         began, status = self._monotonic(), 0
@@ -577,7 +582,7 @@ class GraphClient:
             if status >= HTTPStatus.MULTIPLE_CHOICES:
                 body, _ = await _beginning(response, _MAX_ERROR)
                 raise self._error(call, response, body)  # noqa: TRY301 (the slot is released below)
-            if response.content_type.lower() in never:
+            if response.content_type.lower() in call.never:
                 raise _other_content(call, response)  # noqa: TRY301  # ends as any other response does
         except BaseException as reason:
             if response is not None:
@@ -591,8 +596,8 @@ class GraphClient:
         return response
 
     @asynccontextmanager
-    async def _streaming(self, call: _Call, never: Collection[str]) -> AsyncGenerator[AsyncIterator[bytes]]:
-        response = await self._within_deadline(call, lambda token: self._opened(call, token, never))
+    async def _streaming(self, call: _Call) -> AsyncGenerator[AsyncIterator[bytes]]:
+        response = await self._within_deadline(call, self._opened)
         try:
             yield _chunks(call, response)
         finally:
@@ -601,13 +606,10 @@ class GraphClient:
             self._slots.release(call.mailbox.counted_as)
 
     async def _send(self, call: _Call, token: str) -> aiohttp.ClientResponse:
-        headers = call.headers.copy()
-        headers["Authorization"] = f"Bearer {token}"
-        # Not uuid4, which reads the system's randomness each time: this is no secret.
-        headers["client-request-id"] = str(UUID(int=random_module.getrandbits(128), version=4))
+        headers = {**call.headers, "Authorization": f"Bearer {token}", "client-request-id": next(self._request_ids)}
         # A redirect is never followed: Graph sends none, and the token must not go anywhere else.
         request = self._session.request(call.method, call.url, headers=headers, data=call.body, allow_redirects=False)
-        return await self._reported(call, request)
+        return await (request if self._on_delay is None else self._reported(call, request))
 
     def _observe(self, call: _Call, status: int, began: float) -> None:
         if self._observer is not None:
@@ -626,6 +628,15 @@ def _parsed(link: str) -> URL | None:
     except ValueError:
         return None
     return url
+
+
+def _request_ids() -> Iterator[str]:
+    """Ids by which Microsoft finds a request, in the form of a UUID: no secret, so that all but the end is random once.
+
+    A random one for each would take as long as to build the request.
+    """
+    begin = str(uuid4())[:-12]
+    return (f"{begin}{number:012x}" for number in itertools.count())
 
 
 def _own_version() -> str:
@@ -658,10 +669,11 @@ async def _beginning(response: aiohttp.ClientResponse, limit: int) -> tuple[byte
     """The body up to a little more than `limit` bytes; and True if there may be more of it."""
     pieces: list[bytes] = []
     size = 0
-    while piece := await response.content.readany():
+    content = response.content
+    while piece := await content.readany():
         pieces.append(piece)
         size += len(piece)
-        if size > limit:
+        if size > limit or content.at_eof():
             break
     return b"".join(pieces), size > limit
 

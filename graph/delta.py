@@ -53,7 +53,7 @@ class DeltaReader:
         self._client = client
         self._reader = MailReader(client)
         # Sent with every request: unlike the options, the links do not carry it.
-        self._headers = {"Prefer": f"odata.maxpagesize={page_size}"}
+        self._prefer = f"odata.maxpagesize={page_size}"
 
     async def page(self, mailbox: Mailbox, folder: str, link: str | None) -> DeltaPage:
         """Return the page at `link`, used unchanged; the first of a new round when it is None. Safe to repeat.
@@ -81,7 +81,7 @@ class DeltaReader:
 
     async def _ask(self, mailbox: Mailbox, folder: str, link: str | None) -> object:
         url, params = (f"{folder_path(mailbox, folder)}/messages/delta", _FIRST) if link is None else (link, None)
-        answer: object = await self._client.request(mailbox, "GET", url, params=params, headers=self._headers)
+        answer: object = await self._client.request(mailbox, "GET", url, params=params, prefer=self._prefer)
         return answer
 
     async def _judged(

@@ -1,6 +1,6 @@
 """The facts of an account that `graph` needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -65,6 +65,11 @@ class Mailbox:
     """`bSecureCertificateAccess`: the certificate must chain to a trusted root."""
     next_thumbprint: str | None = None
     """The certificate to sign in with when Entra no longer accepts the other; as `thumbprint`."""
+    counted_as: SlotKey = field(init=False, repr=False, compare=False)
+    """The key by which Graph counts concurrent calls: application and user, for all folders."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "counted_as", (self.client_id.lower(), self.user_id.lower()))
 
     @classmethod
     def of(cls, account_id: int, facts: AccountFacts) -> "Mailbox":
@@ -84,11 +89,6 @@ class Mailbox:
     def application(self) -> Application:
         """The application registration that opens the mailbox."""
         return _application_of(self)
-
-    @property
-    def counted_as(self) -> SlotKey:
-        """The key by which Graph counts concurrent calls: application and user, for all folders."""
-        return self.client_id.lower(), self.user_id.lower()
 
     def __str__(self) -> str:
         return Phrase("account '{account}' (mailbox {user_id})", account=self.account_name, user_id=self.user_id)

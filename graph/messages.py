@@ -33,7 +33,7 @@ MESSAGE_FIELDS: Final = (
 )
 HEADERS_FIELD: Final = "internetMessageHeaders"
 """Returned only on request."""
-_AS_SENT: Final = {"Prefer": "outlook.allow-unsafe-html"}
+_AS_SENT: Final = "outlook.allow-unsafe-html"
 """Without it Graph removes script and the like from a body."""
 SIZE_PROPERTY: Final = "Integer 0x0E08"
 """PidTagMessageSize: the bytes a message occupies, attachments included; Graph has no field for it."""
@@ -162,7 +162,7 @@ class MailReader:
         path = message_path(mailbox, message_id)
         try:
             found = object_in(
-                await self._client.request(mailbox, "GET", path, params=params, headers=_AS_SENT, files=files)
+                await self._client.request(mailbox, "GET", path, params=params, prefer=_AS_SENT, files=files)
             )
         except (AccessDenied, ItemGone, MailboxNotFound) as error:
             raise await self._judged(mailbox, error) from error
@@ -513,7 +513,8 @@ def _check_id(answer: Mapping[str, Any], asked: str, mailbox: Mailbox) -> None:
     Raises:
         GraphUnavailable: it has another id, or none.
     """
-    if _one_alphabet(id_in(answer, mailbox)) != _one_alphabet(asked):
+    found = id_in(answer, mailbox)
+    if found != asked and _one_alphabet(found) != _one_alphabet(asked):
         raise GraphUnavailable(
             Phrase(
                 "Graph's response for {mailbox} is about another item than the requested one. Try again later; if "

@@ -74,7 +74,9 @@ class Slots:
     async def acquire(self, key: SlotKey) -> None:
         """See `CallSlots.acquire`."""
         limit = max(1, self._allowance(key))
-        gate = self._gates.setdefault(key, _Gate())
+        gate = self._gates.get(key)
+        if gate is None:
+            gate = self._gates[key] = _Gate()
         if not gate.waiting and gate.under_way < limit:
             gate.under_way += 1
             return

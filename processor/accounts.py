@@ -36,14 +36,23 @@ _MAX_HOLD: Final = timedelta(minutes=15)
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
+@dataclass(slots=True)
+class _Read:
+    """What a read of the database found of an account. `mailbox`: once it is asked for."""
+
+    moment: datetime
+    account: accounts.Account | None
+    number: int
+    mailbox: Mailbox | None = None
+
+
 class AccountCache:
     """The accounts of the database, read again when older than a few seconds."""
 
     def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
-        self._known: dict[int, tuple[datetime, accounts.Account | None, int]] = {}
-        """When each was read, the account, and the number of the read."""
+        self._known: dict[int, _Read] = {}
         self._reads = 0
         self._filters: dict[int, tuple[Filters, MailFilter]] = {}
         self._of_originals: Collection[int | None] = ()
@@ -62,13 +71,15 @@ class AccountCache:
                 lambda connection: (accounts.by_id(connection, sorted(stale)), rules.needs_original(connection))
             )
             for each in stale:
-                if each not in self._known or self._known[each][2] < number:  # no later read overtook this one
-                    self._known[each] = (now, found.get(each), number)
+                if each not in self._known or self._known[each].number < number:  # no later read overtook this one
+                    self._known[each] = _Read(now, found.get(each), number)
 
     def _is_fresh(self, account_id: int, now: datetime) -> bool:
         """Never true of a removed account: what came since it was taken up again must not be dropped."""
-        read, account, _ = self._known.get(account_id, (now, None, 0))
-        return account is not None and not account.removed and age(read, now) < _FRESH_FOR
+        read = self._known.get(account_id)
+        if read is None or read.account is None or read.account.removed:
+            return False
+        return age(read.moment, now) < _FRESH_FOR
 
     def mailbox(self, account_id: int) -> Mailbox:
         """The mailbox of an account that `refresh` has read.
@@ -77,7 +88,12 @@ class AccountCache:
             RemovedAccount
             Unprocessable: there is no such account, or it is disabled.
         """
-        account = self._known[account_id][1]
+        read = self._known[account_id]
+        if read.mailbox is None:
+            read.mailbox = self._mailbox(account_id, read.account)
+        return read.mailbox
+
+    def _mailbox(self, account_id: int, account: accounts.Account | None) -> Mailbox:
         if account is None:
             raise Unprocessable(
                 "AccountUnknown",
@@ -94,7 +110,7 @@ class AccountCache:
 
     def settings(self, account_id: int) -> accounts.AccountSettings:
         """The settings of an account that `refresh` has read and `mailbox` gives."""
-        account = self._known[account_id][1]
+        account = self._known[account_id].account
         if account is None:
             raise Unprocessable(
                 "AccountUnknown", Phrase("Account {account_id} is not there any more.", account_id=account_id)
@@ -107,7 +123,7 @@ class AccountCache:
         Raises:
             AccountUnusable: the settings are incomplete.
         """
-        account = self._known[account_id][1]
+        account = self._known[account_id].account
         why = None if account is None else account.unreadable_because
         if why is not None:
             raise AccountUnusable(why, advice=Phrase(""))

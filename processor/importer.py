@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,13 +28,25 @@ from processor.content.body_text import BodyTexts
 from processor.content.byte_budget import ByteBudget
 from processor.content.headers import NAMES, Kept
 from processor.content.isolated_unpacking import PRELOAD
-from processor.content.mapping import Json, author_of, facts_of, files_among, filtered_record, message_record, time
+from processor.content.mapping import (
+    Body,
+    Json,
+    author_of,
+    body_of,
+    facts_of,
+    files_among,
+    filtered_record,
+    has_attachments,
+    message_record,
+    size_of,
+    time,
+)
 from processor.content.raw_mime import IN_MEMORY as ORIGINAL_IN_MEMORY
 from processor.content.raw_mime import OriginalFetcher
 from processor.content.spool import spooling_threads
 from processor.content.texts import Texts
 from processor.errors import ScanInProgress, Unprocessable
-from processor.filters import Facts, LeftOut, MailFilter
+from processor.filters import LeftOut, MailFilter
 from processor.process_pool import ProcessPool
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -229,22 +241,22 @@ class Importer:
     ) -> ImportResult:
         message = await self._fetch(mailbox, message_id, files)
         _note_envelope(progress, message)
-        facts = facts_of(message)
-        why = None if mail_filter is None else mail_filter.left_out(facts)
+        why = None if mail_filter is None else _left_out_by(mail_filter, message)
         if why is not None:
             return await self._left_out(mailbox, message_id, message, why)
-        if mail_filter is not None and mail_filter.needs_sender(facts):
-            log.warning("sender_without_smtp_address", detail="Filters of senders let it in.")
+        attached = has_attachments(message)
         texts = Texts()
         attachments: list[AttachmentRecord] = []
         even_placeholders = False
         # Until it is written: a message that waits holds nothing but its JSON without the long texts.
-        async with self._budget.reserved(_bytes_below(facts, keep_original), mailbox=mailbox.counted_as):
+        async with self._budget.reserved(
+            _bytes_below(message, attached, keep_original=keep_original), mailbox=mailbox.counted_as
+        ):
             fetch = functools.partial(
                 self._attachments.fetch, mailbox, message_id, message, files, texts, last_attempt=last_attempt
             )
             try:
-                if facts.has_attachments is not False:
+                if attached is not False:
                     attachments = await fetch()
             except PlaceholdersFound:
                 known = await self._wait_for_scan(mailbox, message_id, message, first_seen)
@@ -252,8 +264,8 @@ class Importer:
                     return known
                 even_placeholders = True
                 attachments = await fetch(even_placeholders=True)
-            if mail_filter is not None and facts.has_attachments is None:
-                listed = dataclasses.replace(facts, has_attachments=files_among(attachments, message))
+            if mail_filter is not None and attached is None:
+                listed = dataclasses.replace(facts_of(message), has_attachments=files_among(attachments, message))
                 why = mail_filter.left_out(listed)
                 if why is not None:
                     return await self._left_out(mailbox, message_id, message, why)
@@ -263,6 +275,7 @@ class Importer:
                     mailbox, message_id, message, files, last_attempt=without_original
                 )
             progress.fetched = self._clock()
+            body = body_of(message, texts)
             record = message_record(
                 mailbox.account_id,
                 message_id,
@@ -271,10 +284,8 @@ class Importer:
                 correlation=correlation,
                 texts=texts,
                 headers=self._headers,
-            )
-            record = dataclasses.replace(
-                record,
-                body_text=await self._readable(record, files, mailbox),
+                body=body,
+                body_text=await self._readable(body, attachments, files, mailbox),
                 after_import=then,
                 original=original,
                 has_placeholders=even_placeholders,
@@ -345,20 +356,30 @@ class Importer:
         message = await self._reader.message(mailbox, message_id, with_headers=self._headers != (), files=files)
         return with_smtp_addresses(message)
 
-    async def _readable(self, record: MessageRecord, files: ExitStack, mailbox: Mailbox) -> str | LongText | None:
+    async def _readable(
+        self, body: Body, attachments: Sequence[AttachmentRecord], files: ExitStack, mailbox: Mailbox
+    ) -> str | LongText | None:
         """The body without HTML; where Graph gave none, the text of the mail that an attachment wraps."""
-        shown = record.body
-        if shown is not None and (record.body_type or "").lower() == "html":
+        shown = body.content
+        if shown is not None and (body.kind or "").lower() == "html":
             shown = await self._bodies.of_html(shown, files, mailbox=mailbox)
         if isinstance(shown, LongText) or (shown and not shown.isspace()):
             return shown
-        return next((each.wrapped_text for each in record.attachments if each.wrapped_text is not None), shown)
+        return next((each.wrapped_text for each in attachments if each.wrapped_text is not None), shown)
 
 
-def _bytes_below(facts: Facts, keep_original: bool) -> int:
+def _left_out_by(mail_filter: MailFilter, message: Json) -> LeftOut | None:
+    facts = facts_of(message)
+    why = mail_filter.left_out(facts)
+    if why is None and mail_filter.needs_sender(facts):
+        log.warning("sender_without_smtp_address", detail="Filters of senders let it in.")
+    return why
+
+
+def _bytes_below(message: Json, attached: bool | None, *, keep_original: bool) -> int:
     """Bytes that attachments and raw MIME of a message hold in memory at most."""
-    attached = 0 if facts.has_attachments is False else bytes_in_memory(facts.size)
-    return attached + (ORIGINAL_IN_MEMORY if keep_original else 0)
+    below = 0 if attached is False else bytes_in_memory(size_of(message))
+    return below + (ORIGINAL_IN_MEMORY if keep_original else 0)
 
 
 def _note_envelope(progress: Progress, message: Json) -> None:

@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 import background
 import hostfaults
@@ -279,14 +279,15 @@ class Processor:
         prepared: "asyncio.Future[set[MessageKey]]",
     ) -> None:
         try:
-            with bound_contextvars(delivery=work.delivery.message_id, attempt=work.delivery.delivery_count):
-                match request:
-                    case DeadLetter():
-                        await self._settlement.apply(work, request)
-                    case _LifecycleRequest():
-                        await self._handle_lifecycle(work, request)
-                    case _ImportRequest():
-                        await self._import_and_settle(work, request, prepared)
+            # Never unbound: each delivery has a task, and so a context, of its own.
+            bind_contextvars(delivery=work.delivery.message_id, attempt=work.delivery.delivery_count)
+            match request:
+                case DeadLetter():
+                    await self._settlement.apply(work, request)
+                case _LifecycleRequest():
+                    await self._handle_lifecycle(work, request)
+                case _ImportRequest():
+                    await self._import_and_settle(work, request, prepared)
         except asyncio.CancelledError:
             if not work.is_settling:
                 await self._abandon(work)
@@ -327,15 +328,15 @@ class Processor:
         except Exception as exc:  # noqa: BLE001  # as in `_import`
             await self._settlement.apply(work, await self._decide(work, exc))
             return
-        with bound_contextvars(account=mailbox.account_name, correlation=notification.correlation):
-            decision: Decision
-            if request.key in known:
-                decision = Complete(Outcome.KNOWN)
-            elif (wait := self._backoff.delay(mailbox.account_id)) is not None:
-                decision = Abandon(Outcome.WAITING, wait)
-            else:
-                decision = await self._within_share(work, mailbox, notification, request.message_id)
-            await self._settlement.apply(work, decision)
+        bind_contextvars(account=mailbox.account_name, correlation=notification.correlation)
+        decision: Decision
+        if request.key in known:
+            decision = Complete(Outcome.KNOWN)
+        elif (wait := self._backoff.delay(mailbox.account_id)) is not None:
+            decision = Abandon(Outcome.WAITING, wait)
+        else:
+            decision = await self._within_share(work, mailbox, notification, request.message_id)
+        await self._settlement.apply(work, decision)
 
     async def _within_share(
         self, work: InFlight, mailbox: Mailbox, notification: Notification, message_id: str
@@ -354,20 +355,20 @@ class Processor:
 
     async def _handle_lifecycle(self, work: InFlight, request: _LifecycleRequest) -> None:
         notification = work.notification = request.notification
-        with bound_contextvars(account_id=notification.account_id, correlation=notification.correlation):
-            try:
-                acted = await self._lifecycle.handle(request.event, notification)
-            except DatabaseUnavailable as exc:
-                log.warning("database_unavailable", error=str(exc))
-                await self._settlement.apply(work, _WAIT_FOR_DATABASE)
-                return
-            await self._settlement.apply(work, Complete(Outcome.LIFECYCLE))
-            self._metrics.lifecycle_events.labels(request.event.value, "taken" if acted else "ignored").inc()
-            log.info(
-                "lifecycle_notification_taken" if acted else "lifecycle_notification_ignored",
-                lifecycle_event=request.event.value,
-                subscription=notification.subscription_id,
-            )
+        bind_contextvars(account_id=notification.account_id, correlation=notification.correlation)
+        try:
+            acted = await self._lifecycle.handle(request.event, notification)
+        except DatabaseUnavailable as exc:
+            log.warning("database_unavailable", error=str(exc))
+            await self._settlement.apply(work, _WAIT_FOR_DATABASE)
+            return
+        await self._settlement.apply(work, Complete(Outcome.LIFECYCLE))
+        self._metrics.lifecycle_events.labels(request.event.value, "taken" if acted else "ignored").inc()
+        log.info(
+            "lifecycle_notification_taken" if acted else "lifecycle_notification_ignored",
+            lifecycle_event=request.event.value,
+            subscription=notification.subscription_id,
+        )
 
     async def _import(self, work: InFlight, mailbox: Mailbox, notification: Notification, message_id: str) -> Decision:
         work.after_import = self._accounts.settings(mailbox.account_id).after_import

@@ -17,6 +17,7 @@ from operatingsystem import STOP_SIGNALS
 _STOP_SECONDS: Final = 15.0
 """A clean stop takes 10 s at most. After that, a call does not return: for the data, the end is that of a SIGKILL."""
 _STOP_OVERDUE: Final = 1
+_YOUNG_OBJECTS: Final = 5_000
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -25,10 +26,12 @@ def freeze_gc() -> None:
     """Take what start-up made out of the garbage collector's rounds.
 
     It lives as long as the process; gone through again and again under load, it makes one request in a hundred three
-    times as slow (bench/receiver.py).
+    times as slow (bench/receiver.py). Nor does a round begin for each few hundred new objects, as is usual: those of
+    one message are more, and nearly all go with it by themselves.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
 
 def run_until_signalled(

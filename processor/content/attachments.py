@@ -271,9 +271,36 @@ class _AttachmentsOfMessage:
 
     async def _content(self, kind: str, entry: Json) -> tuple[_Content, str | None, bool]:
         """The bytes, a note where their number is odd, and False where nothing confirms it."""
+        short = self._short(entry) if kind == "file" else None
+        if short is not None and _is_whole(entry, short.size):
+            content, differs, is_confirmed = short, None, True
+        else:
+            content, differs, is_confirmed = await self._content_of_any_length(kind, entry, short)
+        self._left -= content.size
+        self._held += content.size if isinstance(content.held, bytes) else 0
+        return content, differs, is_confirmed
+
+    def _short(self, entry: Json) -> _Content | None:
+        """The bytes of a short file that came with the list; None where `_stated` is to read them."""
+        encoded = entry.get("contentBytes")
+        if not isinstance(encoded, str) or len(encoded) > self._room:
+            return None
+        try:
+            held = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            return None
+        del entry["contentBytes"]
+        self._check_size(len(held))
+        return _Content(held, len(held), hashlib.sha256(held).hexdigest(), held[:_HEAD_BYTES])
+
+    async def _content_of_any_length(
+        self, kind: str, entry: Json, stated: _Content | None
+    ) -> tuple[_Content, str | None, bool]:
+        """As `_content`, by way of temporary files. `stated`: what came with the list, if that was read already."""
         differs, is_confirmed = None, True
         with ExitStack() as own:
-            stated = await self._stated(entry, own) if kind == "file" else None
+            if stated is None and kind == "file":
+                stated = await self._stated(entry, own)
             if stated is not None and _is_whole(entry, stated.size):
                 content = stated
             else:
@@ -286,8 +313,6 @@ class _AttachmentsOfMessage:
                     stated_size = None if stated is None else stated.size
                     differs, is_confirmed = await self._odd_size(entry, content.size, stated_size)
             self._files.push(own.pop_all())
-        self._left -= content.size
-        self._held += content.size if isinstance(content.held, bytes) else 0
         return content, differs, is_confirmed
 
     async def _stated(self, entry: Json, files: ExitStack) -> _Content | None:

@@ -6,11 +6,12 @@ sends in another shape than documented, becomes None, never an empty text.
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from db.queries.filtered import FilteredMessage
-from db.records import AttachmentRecord, HeaderRecord, MessageRecord, RecipientRecord
+from db.records import AttachmentRecord, HeaderRecord, MessageRecord, OriginalRecord, RecipientRecord
 from db.tables import GRAPH_ID_LENGTH, INTERNET_ID_LENGTH, WORD_LENGTH
 from longtext import LongText
 from processor.content.addresses import is_smtp
@@ -33,6 +34,20 @@ LARGEST_SIZE: Final = 2**63 - 1
 """Bytes; more is no size, and no column holds it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The body of a message, and Graph's name of its type, `html` or `text`."""
+
+    kind: str | None
+    content: str | LongText | None = field(repr=False)
+
+
+def body_of(message: Json, texts: Texts) -> Body:
+    """The body as the database accepts it."""
+    body = _object(message.get("body"))
+    return Body(texts.take(body.get("contentType"), limit=WORD_LENGTH), texts.take_long(body.get("content")))
+
+
 def message_record(
     account_id: int,
     graph_message_id: str,
@@ -42,15 +57,22 @@ def message_record(
     correlation: str,
     texts: Texts,
     headers: Collection[str] | None = (),
+    body: Body | None = None,
+    body_text: str | LongText | None = None,
+    after_import: str | None = None,
+    original: OriginalRecord | None = None,
+    has_placeholders: bool = False,
 ) -> MessageRecord:
-    """The row of a message and all below it, but for its body as plain text.
+    """The row of a message and all below it.
 
-    `headers`: the internet headers that are kept, by name in lower case; None: all.
+    `headers`: the internet headers that are kept, by name in lower case; None: all. `body`: as of `body_of`, which
+    reads it otherwise. The rest goes into the record as it is.
     """
     text = texts.take
     sender = _address(message.get("sender"), texts) or (None, None)
     author = _address(message.get("from"), texts) or sender
-    body, flag = (_object(message.get(name)) for name in ("body", "flag"))
+    flag = _object(message.get("flag"))
+    body = body or body_of(message, texts)
     return MessageRecord(
         account_id=account_id,
         graph_message_id=graph_message_id,
@@ -64,8 +86,8 @@ def message_record(
         sent=time(message.get("sentDateTime")),
         received=time(message.get("receivedDateTime")),
         importance=text(message.get("importance"), limit=WORD_LENGTH),
-        body_type=text(body.get("contentType"), limit=WORD_LENGTH),
-        body=texts.take_long(body.get("content")),
+        body_type=body.kind,
+        body=body.content,
         has_attachments=message.get("hasAttachments") is True,
         correlation=correlation,
         recipients=list(_recipients(message, texts)),
@@ -80,6 +102,10 @@ def message_record(
         change_key=text(message.get("changeKey")),
         size=size_of(message),
         headers=list(_headers(message, headers, texts)),
+        body_text=body_text,
+        after_import=after_import,
+        original=original,
+        has_placeholders=has_placeholders,
     )
 
 
@@ -194,6 +220,8 @@ def time(value: object) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
+        if moment.tzinfo is UTC:  # as Graph sends it
+            return moment
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None

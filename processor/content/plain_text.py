@@ -5,6 +5,7 @@ Bounded for untrusted mail: time grows with the length, and memory stays at a fe
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from io import StringIO
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +39,7 @@ _DOCUMENT_TAGS: Final = re.compile(r"(?:</?(?:html|body)(?=[\s/>])[^<>]*>\s*)+",
 _BEGINNINGS: Final = {name: re.compile(rf"<{name}(?=[\s/>])[^<>]*>", re.IGNORECASE) for name in ("html", "body")}
 _BREAK: Final = "<br>"
 _SPACE: Final = re.compile(r"\s+")
+_STYLES: Final = CSS_PROFILES["strict"]
 _INVISIBLE: Final = frozenset({"script", "style", "head", "template", "noscript", "title"})
 _WITHIN_A_LINE: Final = frozenset(
     {"a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "del", "dfn", "em", "font", "i", "ins", "kbd", "label"}
@@ -115,7 +117,9 @@ class _ExpandsTooFar(Exception):
 def _laid_out(html: str) -> str | None:
     room = _Room()
     handlers = CustomHtmlTagHandlerMapping(start_tag_mapping={}, end_tag_mapping={"table": room.end_table})
-    config = ParserConfig(css=CSS_PROFILES["strict"], custom_html_tag_handler_mapping=handlers)
+    # The element of the body notes its document: shared by two threads, it would put text of one mail into another.
+    css = {**_STYLES, "body": copy(_STYLES["body"])}
+    config = ParserConfig(css=css, custom_html_tag_handler_mapping=handlers)
     config.attribute_handler.attribute_mapping = {**DEFAULT_ATTRIBUTE_MAP, "style": _style}
     try:
         return str(get_text(html, config)).strip()

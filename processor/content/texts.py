@@ -1,6 +1,6 @@
 """Texts of Graph's JSON and of unpacked mail, as the database accepts them."""
 
-from longtext import LONG, LongText, cut, storable
+from longtext import LONG, LongText, cut, is_storable, storable
 
 
 class Texts:
@@ -16,8 +16,12 @@ class Texts:
         `limit`: the length of its column, as `longtext.cut` counts; the rest is cut off.
         """
         if isinstance(value, str):
-            whole, replaced = storable(value)
-            self.replaced += replaced
+            whole = value
+            if not is_storable(value):
+                whole, replaced = storable(value)
+                self.replaced += replaced
+            if limit is None:
+                return whole
         elif isinstance(value, LongText):
             self.replaced += value.facts.replaced
             whole = value.text()

@@ -38,7 +38,7 @@ async def test_a_call_bears_what_graph_needs(client: GraphClient, server: Script
         "GET",
         "/me",
         params={"$select": "id,a b", "$filter": "x eq 'a+b'"},
-        headers={"Prefer": "odata.maxpagesize=2"},
+        prefer="odata.maxpagesize=2",
     )
     request = server.requests[0]
     assert answer == {"a": 1}

@@ -1,5 +1,9 @@
 """HTML bodies as text readable by users and searches."""
 
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from processor.content.plain_text import MAX_LAID_OUT, MAX_READ, plain_text
@@ -114,3 +118,23 @@ def test_no_html_at_all_is_what_it_is() -> None:
 def test_text_behind_the_end_of_a_document_is_text(html: str, text: str, padding: str) -> None:
     """Gateways append notes, and programs join documents; a browser shows all of it."""
     assert (plain_text(html + padding) or "").split() == text.split()
+
+
+@pytest.fixture
+def restless_threads() -> Iterator[None]:
+    """Threads take turns after a few instructions, not after milliseconds."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("restless_threads")
+def test_bodies_laid_out_at_the_same_time_keep_their_texts() -> None:
+    """The text of one mail never becomes part of another."""
+
+    def others(name: str) -> list[str | None]:
+        return [found for _ in range(5_000) if (found := plain_text(f"<p>{name}</p>")) != name]
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(others, ["mine", "yours"])) == [[], []]
