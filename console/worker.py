@@ -6,7 +6,6 @@ Its work arrives on standard input (`console.supervision`). It stops when that e
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -93,4 +92,5 @@ def _serve(channel: "SupervisorChannel", assignment: "Assignment") -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _status = main()
+    os._exit(_status)  # a thread that hangs in a call is not waited for
