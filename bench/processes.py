@@ -2,27 +2,31 @@
 
 The command itself is measured, with its supervisor. Each process handles eight deliveries at a time, so that it waits
 for Graph, and not for the machine's two cores, which simulator and database use as well; `--whole` leaves the product's
-own bound of 64, where the cores decide. The baseline is the one process of the same round. BENCH_ROUNDS: rounds.
+own bound of 64, where the cores decide. The baseline is the one process of the same round.
 """
 
+import argparse
 import asyncio
 import os
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path
 from statistics import median
 from typing import Final
 
+from bench.figure import Figure
 from bench.processes_worker import IN_HAND
 from bench.stage import Stage, notification, stage
 from bus.database.adapter import DatabaseQueue
 from console.wiring.clock import utc_now
 from db.queries.processes import PROCESSOR, KnownProcess, every
+from processor.worker import WorkerLimits
 from simulator.faults import Fault, FaultKind
 from tests.databases import PostgreSQLServer
 
@@ -30,12 +34,12 @@ _MAILBOXES: Final = 50
 _LATENCY_SECONDS: Final = 0.1
 _IN_HAND: Final = 8
 _BACKLOG_OF_ONE: Final = 500
-_ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "3"))
+_GOAL: Final = 1.8
 _SETTLE_SECONDS: Final = 2.0
 """For each process to learn of the other, and of what one before it had."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Round:
     """Figures of one backlog: messages a second, and milliseconds of computing time a message, supervisor included."""
 
@@ -44,42 +48,87 @@ class _Round:
     supervisor_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """One process, and two right after it."""
+
+    one: _Round
+    two: _Round
+
+    @property
+    def ratio(self) -> float:
+        """Two against one."""
+        return self.two.rate / self.one.rate
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """All rounds; refused calls, and calls of a mailbox at once at most."""
+
+    pairs: list[_Pair]
+    throttled: int
+    at_once: int
+
+
 def main() -> None:
     """Print the figures."""
-    asyncio.run(_measure(None if "--whole" in sys.argv else _IN_HAND))
+    parser = argparse.ArgumentParser("python -m bench processes")
+    parser.add_argument("--whole", action="store_true", help="with the product's own bound of 64 deliveries at a time")
+    parser.add_argument("--rounds", type=int, default=3, help="pairs of backlogs (default: 3)")
+    given = parser.parse_args(list(dropwhile(lambda each: not each.startswith("-"), sys.argv[1:])))
+    in_hand = None if given.whole else _IN_HAND
+    found = asyncio.run(_measure(in_hand, given.rounds))
+    bound = f"{in_hand or WorkerLimits().max_in_flight} deliveries at a time in each"
+    print(f"run processor on PostgreSQL, {_MAILBOXES} mailboxes, {_LATENCY_SECONDS * 1000:.0f} ms, {bound}:")
+    for processes, rounds in ((1, [each.one for each in found.pairs]), (2, [each.two for each in found.pairs])):
+        rate, cpu, own = (
+            median(getattr(each, name) for each in rounds) for name in ("rate", "cpu_ms", "supervisor_ms")
+        )
+        print(
+            f"  --processes {processes}  {rate:6.1f} messages/s, {cpu:5.2f} ms of CPU time each, of it the supervisor "
+            f"{own:.2f}"
+        )
+    ratios = [each.ratio for each in found.pairs]
+    print(f"  ratio {min(ratios):.2f} to {max(ratios):.2f}, median {median(ratios):.2f} (to reach: {_GOAL})")
+    print(f"  429s {found.throttled}, most calls at once {found.at_once}")
 
 
-async def _measure(in_hand: int | None) -> None:
+def figures() -> Iterator[Figure]:
+    """Two processes of a host against one."""
+    [pair] = asyncio.run(_measure(_IN_HAND, 1)).pairs
+    yield Figure(
+        f"one host, run processor --processes 2 ÷ 1, 100 ms, {_MAILBOXES} mailboxes",
+        pair.ratio,
+        "times",
+        _GOAL,
+        f"one process {pair.one.rate:.0f} messages/s",
+    )
+
+
+async def _measure(in_hand: int | None, rounds: int) -> _Found:
     with tempfile.TemporaryDirectory() as name:
         server = PostgreSQLServer(Path(name), durable=True)
         try:
             server.execute('CREATE DATABASE "bench"')
-            async with stage(_MAILBOXES, database_url=server.url("bench"), roles=()) as scene:
+            url = server.url("bench")
+            async with stage(_MAILBOXES, database_url=url, roles=()) as scene:
                 await scene.control.add_fault(Fault(FaultKind.LATENCY, seconds=_LATENCY_SECONDS))
-                rounds = [
-                    [await _backlog(scene, server.url("bench"), processes, in_hand) for processes in (1, 2)]
-                    for _ in range(_ROUNDS)
+                pairs = [
+                    _Pair(await _backlog(scene, url, 1, in_hand), await _backlog(scene, url, 2, in_hand))
+                    for _ in range(rounds)
                 ]
                 found = await scene.control.statistics()
         finally:
             server.stop()
-    bound = f"{in_hand or 64} deliveries at a time in each"
-    print(f"run processor on PostgreSQL, {_MAILBOXES} mailboxes, {_LATENCY_SECONDS * 1000:.0f} ms, {bound}:")
-    for title, several in zip(("--processes 1", "--processes 2"), zip(*rounds, strict=True), strict=True):
-        rate, cpu, own = (
-            median(getattr(each, name) for each in several) for name in ("rate", "cpu_ms", "supervisor_ms")
-        )
-        print(f"  {title}  {rate:6.1f} messages/s, {cpu:5.2f} ms of CPU time each, of it the supervisor {own:.2f}")
-    ratios = [two.rate / one.rate for one, two in rounds]
-    print(f"  ratio {min(ratios):.2f} to {max(ratios):.2f}, median {median(ratios):.2f} (to reach: 1.8)")
-    print(f"  429s {found['throttled']}, most calls at once {max(found['concurrency_high_water'].values())}")
+    return _Found(pairs, found["throttled"], max(found["concurrency_high_water"].values()))
 
 
 async def _backlog(scene: Stage, database_url: str, processes: int, in_hand: int | None) -> _Round:
     """Queue a backlog for all mailboxes while the processes idle, and import it."""
     before = await scene.imported()
     known = len(await scene.control.ledger())
-    ledger = (await scene.deliver(processes * _BACKLOG_OF_ONE, seed=before + 1))[known:]
+    arrived = (await scene.deliver(4 * processes * _BACKLOG_OF_ONE, seed=before + 1))[known:]
+    ledger = [each for each in arrived if not each["attachments"]][: processes * _BACKLOG_OF_ONE]
     with (scene.folder / f"log-{before}").open("wb") as log:
         running = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bench.processes_worker", "run", "processor", "--processes", str(processes)),

@@ -83,6 +83,7 @@ class WorkerProcess:
         assign: Callable[[int], Assignment],
         listening: Sequence[socket],
         write_log: Callable[[str], None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> "WorkerProcess":
         """Start a process. `program`: arguments of the interpreter. `listening`: the sockets that it will have.
 
@@ -100,7 +101,7 @@ class WorkerProcess:
             env={**environment, "PYTHONPATH": os.pathsep.join(paths)},
             **role_process_options(listening),
         )
-        return cls(process, assign, write_log)
+        return cls(process, assign, write_log, monotonic)
 
     @property
     def is_started(self) -> bool:

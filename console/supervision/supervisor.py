@@ -41,13 +41,13 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 class SupervisorLimits:
     """Times of a supervisor, in seconds.
 
-    `start`: until a worker serves. `stop`: until it has ended after the request; it ends itself by then, as a process
-    without a supervisor does. `first_pause`, `longest_pause`: before a restart; they double, and begin anew after
-    `steady`. `kill`: until the system has ended a process. `failed_starts`: of one worker in a row, after which all
-    ends if no other one serves.
+    `start`: until a worker serves; systemd waits for 120. `stop`: until it has ended after the request; it ends itself
+    by then, as a process without a supervisor does. `kill`: until the system has ended a process. `first_pause`,
+    `longest_pause`: before a restart; they double, and begin anew after `steady`. `failed_starts`: of one worker in a
+    row, after which all ends if no other one serves.
     """
 
-    start: float = 120.0
+    start: float = 100.0
     stop: float = 13.0
     kill: float = 1.0
     first_pause: float = 1.0
@@ -221,6 +221,7 @@ class Supervisor:
                 lambda pid: self._assignment(slot.number, pid),
                 self._listening,
                 self._write_log,
+                self._monotonic,
             )
         except OSError as exc:
             self._judge_start(slot, Phrase("Worker {number} cannot be started: {why}.", number=slot.number, why=exc))

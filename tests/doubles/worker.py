@@ -2,7 +2,8 @@
 
 `fails`, `settings`, `exits`: it ends before it serves, with a reason, with wrong settings, without a reason.
 `mute`: it never serves. `deaf`: it serves, and ignores the stop. `stops late`: its stop is overdue. `frail`: it serves,
-except where a file of its number is in the working folder. Otherwise it serves until the stop.
+except where a file of its number is in the working folder. `stuck`: it serves, and one of its loops is stuck. Otherwise
+it serves until the stop.
 """
 
 import asyncio
@@ -66,7 +67,11 @@ async def _serve(
     channel.expose(registry, readiness)
     if role == "mute":
         await stop.wait()
-    attending = asyncio.create_task(channel.attend(Pulse(), stop))
+    times = iter([0.0])
+    pulse = Pulse(monotonic=lambda: next(times, 40.0))
+    if role == "stuck":
+        pulse.beat("receiving")
+    attending = asyncio.create_task(channel.attend(pulse, stop))
     structlog.get_logger().info("worker_at_work", process=os.getpid())
     channel.started(Started(None))
     await asyncio.wait(

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from console.settings import Settings, SettingsError
 from console.supervision.aggregation import merged
 from console.supervision.messages import Assignment
+from console.supervision.metrics import WorkerMetrics
 from console.supervision.supervisor import Supervisor, SupervisorLimits, WorkerFailed
 from console.wiring.process import StopOverdue
 from console.wiring.roles import Started
@@ -36,6 +37,7 @@ class Host:
     log: list[dict[str, Any]] = field(default_factory=list)
     started: list[Started] = field(default_factory=list)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    clock_ahead: float = 0.0
     supervisor: Supervisor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,6 +49,7 @@ class Host:
             on_started=self.started.append,
             limits=self.limits,
             program=("-m", "tests.doubles.worker"),
+            monotonic=lambda: time.monotonic() + self.clock_ahead,
         )
 
     async def run(self) -> None:
@@ -198,6 +201,30 @@ async def test_a_worker_whose_stop_is_overdue_makes_that_of_all_overdue() -> Non
     host.stop.set()
     with pytest.raises(StopOverdue):
         await running
+
+
+async def test_a_loop_that_is_stuck_is_known_with_its_worker() -> None:
+    async with _serving("stuck") as host:
+        both = ["worker 1: receiving", "worker 2: receiving"]
+        await _until(lambda: host.supervisor.stuck() == both, "both report it")
+        assert host.supervisor.silent() == []
+
+
+async def test_a_process_that_hangs_is_stuck_until_it_lives_again() -> None:
+    """Counted as a stuck loop, and what it had counted stays on the page."""
+    async with _serving() as host:
+        before = await host.counted()
+        os.kill(host.pids[0], signal.SIGSTOP)
+        number = next(line["worker"] for line in host.log if line["event"] == "worker_at_work")
+        host.clock_ahead = 60
+        await _until(lambda: host.supervisor.silent() == [number], "only that one is silent")
+        assert host.supervisor.stuck() == [f"worker {number}: event loop"]
+        families = merged([*await host.supervisor.metrics(0.2), list(WorkerMetrics(host.supervisor).collect())])
+        found = {each.name: each.value for family in families for each in family.samples if not each.labels}
+        assert found["mail_importer_things_total"] == before["mail_importer_things_total"]
+        assert found["mail_importer_loops_stuck"] == 1
+        os.kill(host.pids[0], signal.SIGCONT)
+        await _until(lambda: host.supervisor.stuck() == [], "it lives again")
 
 
 async def test_a_reload_reaches_all() -> None:
