@@ -9,7 +9,7 @@ from itertools import takewhile
 
 NAMES = (
     *("receiver", "processor", "latency", "attachment", "catch_up", "large_mailbox", "subscriptions", "servicebus"),
-    *("hosts", "database", "attack", "commands", "idle", "status", "rules", "delivery", "console"),
+    *("hosts", "processes", "database", "attack", "commands", "idle", "status", "rules", "delivery", "console"),
 )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from bench import processor
 from bench.catch_up import _MESSAGES as _MISSED
 from bench.catch_up import _ours as _catch_up
 from bench.database import _MESSAGES as _SAVED
@@ -17,7 +18,6 @@ from bench.figure import Figure
 from bench.latency import _MAILBOXES as _MAILBOXES_OF_LATENCY
 from bench.latency import _bare as _bare_webhook
 from bench.latency import _ours as _pipeline
-from bench.processor import _MAILBOXES, _MESSAGES, _bare, _Cost, _cost
 from bench.receiver import SECRET, _grouped, measure
 from bench.receiver import _ours as _receiver
 from bench.stage import stage
@@ -40,30 +40,21 @@ _OF_RECEIVER: Final = (
 
 def processor_figures() -> Iterator[Figure]:
     """A processor without latency against a bare loop."""
-    bare, ours = asyncio.run(_bare_and_ours())
-    milliseconds = [each.cpu_seconds / _MESSAGES * 1000 for each in (bare, ours)]
+    bare, ours = asyncio.run(processor.compare())
     yield Figure(
         "processor: CPU time of a message, bare loop ÷ ours",
         bare.cpu_seconds / ours.cpu_seconds,
         "times",
         0.6,
-        f"bare loop {milliseconds[0]:.2f} ms, ours {milliseconds[1]:.2f} ms",
+        f"bare loop {bare.cpu_ms:.2f} ms, ours {ours.cpu_ms:.2f} ms",
     )
     yield Figure(
         "processor: messages/s ÷ bare loop's",
         bare.seconds / ours.seconds,
         "times",
         0.6,
-        f"bare loop {_MESSAGES / bare.seconds:.0f} messages/s",
+        f"bare loop {bare.rate:.0f} messages/s",
     )
-
-
-async def _bare_and_ours() -> tuple[_Cost, _Cost]:
-    async with stage(_MAILBOXES) as scene:
-        ledger = await scene.deliver(_MESSAGES)
-        freeze_gc()
-        await _bare(scene, ledger)  # the simulator caches its renderings, for both
-        return await _cost(_bare(scene, ledger)), await _cost(scene.import_all(ledger))
 
 
 def one_mailbox_figures() -> Iterator[Figure]:

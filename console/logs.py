@@ -1,5 +1,6 @@
 """Logs: one JSON object a line for machines, readable lines on a terminal, no secrets in either."""
 
+import contextlib
 import functools
 import json
 import logging
@@ -33,6 +34,7 @@ _DEEPEST: Final = 5
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 """Types of nearly all values: to look for them is ten times as fast as to find that each is none of the others."""
 _OUR_HANDLER: Final = "mail-importer"
+_SERIOUS: Final = frozenset({"warning", "error", "critical"})
 
 
 class LogStream(Protocol):
@@ -56,18 +58,19 @@ def configure(
     log_format: Literal["json", "console"] | None = None,
     *,
     observer: LogObserver | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
-    """Send all logs of this process to `stream`, from now on, and to `observer` as well.
+    """Send all logs of this process to `stream`, from now on, and to `observer` as well. `facts`: in each event.
 
     `log_format` None: `console` when `stream` is a terminal, else `json`. Library records of `logging` are emitted in
     the same form, from WARNING up. May be called again: the last call counts.
     """
-    as_json = log_format == "json" or (log_format is None and not stream.isatty())
-    rendering = _as_json() if as_json else _for_people(coloured(cast("IO[Any]", stream)))
+    rendering = _as_json() if _is_json(stream, log_format) else _for_people(coloured(cast("IO[Any]", stream)))
+    shared = [*([_adding(facts)] if facts else []), *_shared()]
     if observer is not None:
         rendering.insert(0, _observing(observer))
     structlog.configure(
-        processors=[*_shared(), *rendering],
+        processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         context_class=dict,
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", stream)),
@@ -76,7 +79,7 @@ def configure(
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *_shared()],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, remove_secret_text, *rendering],
         )
     )
@@ -85,11 +88,65 @@ def configure(
     logging.getLogger("azure.servicebus").setLevel(logging.CRITICAL)
 
 
+def relay(
+    stream: LogStream,
+    log_format: Literal["json", "console"] | None = None,
+    *,
+    observer: LogObserver | None = None,
+) -> Callable[[str], None]:
+    """A function that writes lines of JSON of other processes' logs among those of this one, in the same form.
+
+    `observer` receives those that are warnings and errors: what all processes do alike, this one reports itself.
+    """
+    as_json = _is_json(stream, log_format)
+    [render] = _for_people(coloured(cast("IO[Any]", stream)))
+
+    def write(line: str) -> None:
+        text = line
+        if observer is not None or not as_json:
+            event = json.loads(line)
+            if observer is not None and event.get("level") in _SERIOUS:
+                observer(event)
+            if not as_json:
+                if "exception" in event:
+                    event["exception"] = _traceback(event["exception"])
+                text = str(render(None, "", event)) + "\n"
+        with contextlib.suppress(OSError):  # a reader that is gone stops no work
+            stream.write(text)
+            stream.flush()
+
+    return write
+
+
 def discard() -> None:
     """Discard all logs of this process, from now on, and the warnings of libraries."""
     structlog.configure(processors=[_drop], wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     _send_library_records_to(logging.NullHandler())
     logging.captureWarnings(True)
+
+
+def _is_json(stream: LogStream, log_format: Literal["json", "console"] | None) -> bool:
+    return log_format == "json" or (log_format is None and not stream.isatty())
+
+
+def _traceback(exceptions: list[dict[str, Any]]) -> str:
+    """The lines of a traceback that is JSON."""
+    return "\n".join(
+        "\n".join(
+            [
+                *(f'  File "{each["filename"]}", line {each["lineno"]}, in {each["name"]}' for each in one["frames"]),
+                f"{one['exc_type']}: {one['exc_value']}",
+            ]
+        )
+        for one in reversed(exceptions)
+    )
+
+
+def _adding(facts: Mapping[str, Any]) -> Processor:
+    def add(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001  # the signature is structlog's
+        return {**event, **facts}
+
+    return add
 
 
 def _observing(observer: LogObserver) -> Processor:

@@ -2,15 +2,14 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from background.readiness import Readiness
 from threads import DaemonThreads
 
 _FINISH_SECONDS: Final = 2.0
@@ -22,11 +21,26 @@ class MetricsUnavailable(Exception):
     """The address cannot be listened on. The text is the system's reason."""
 
 
+class ReadinessSource(Protocol):
+    """A source of obstacles: `background.readiness.Readiness`, or that of several processes."""
+
+    async def obstacles(self) -> dict[str, str]:
+        """The obstacles of now, by reason, a fixed word; empty: ready."""
+        ...
+
+
 @asynccontextmanager
 async def serving_metrics(
-    registry: CollectorRegistry, readiness: Readiness, host: str, port: int
+    registry: CollectorRegistry,
+    readiness: ReadinessSource,
+    host: str,
+    port: int,
+    *,
+    is_alive: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator[None]:
     """Answer `GET /metrics` with Prometheus text, `/health/live` and `/health/ready` with JSON, while in the context.
+
+    `is_alive`: False where the process can only be restarted.
 
     An address in use is logged, and not served: several processes of one host have the same settings, and none of them
     may fail for its metrics.
@@ -43,6 +57,8 @@ async def serving_metrics(
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def live(_request: web.Request) -> web.Response:
+        if not is_alive():
+            return web.json_response({"status": "unavailable"}, status=503)
         return web.json_response({"status": "ok"})
 
     application = web.Application()
@@ -76,7 +92,7 @@ async def serving_metrics(
 class _ReadyPage:
     """The readiness of the process; a change is logged, with texts that the page does not have."""
 
-    def __init__(self, readiness: Readiness) -> None:
+    def __init__(self, readiness: ReadinessSource) -> None:
         self._readiness = readiness
         self._reasons: list[str] = []
 

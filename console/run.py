@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, closing, nullcontext
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -15,12 +15,12 @@ from console.invocation import example
 from console.log_file import LogFile, LogFileLimits, LogFileUnavailable, reserve_log_file
 from console.metrics_endpoint import MetricsUnavailable
 from console.output import failure
-from console.settings import Settings, SettingsError
+from console.settings import MAX_PROCESSES, Settings, SettingsError
 from console.settings_sources import load_settings
 from console.translation.help import Group
 from console.wiring.clock import utc_now
 from console.wiring.process import run_until_signalled
-from console.wiring.roles import ALL, ConsoleContext, ConsoleUnavailable, Started, run_roles
+from console.wiring.roles import ALL, ConsoleContext, ConsoleUnavailable, Started, Supervision, run_roles
 from db.queries.processes import CONSOLE, DELIVERY, PROCESSOR, RECEIVER, SUBSCRIPTIONS
 from hostfaults import host_fault_of
 from phrases import Phrase
@@ -36,22 +36,39 @@ def run() -> None:
     """
 
 
+_OF_SEVERAL_PROCESSES: Final = ((RECEIVER,), (PROCESSOR,), ALL)
+"""Roles of which a host may have several processes under one supervisor."""
+
+_processes_option = click.option(
+    "--processes",
+    type=click.IntRange(1, MAX_PROCESSES),
+    metavar="N",
+    help="Number of processes, restarted when they end (default: the setting processes).",
+)
+
+
 @run.command(name="all", epilog=example("mail-importer run all"))
-def run_all() -> None:
-    """Run receiver, processor, subscription manager, delivery and web console in one process."""
-    _run(*ALL)
+@_processes_option
+def run_all(processes: int | None) -> None:
+    """Run receiver, processor, subscription manager, delivery and web console.
+
+    Of several processes the first one has all roles, each other one receiver and processor.
+    """
+    _run(*ALL, processes=processes)
 
 
-@run.command(epilog=example("mail-importer run receiver"))
-def receiver() -> None:
+@run.command(epilog=example("mail-importer run receiver", "mail-importer run receiver --processes 2"))
+@_processes_option
+def receiver(processes: int | None) -> None:
     """Receive change notifications and queue them."""
-    _run(RECEIVER)
+    _run(RECEIVER, processes=processes)
 
 
-@run.command(epilog=example("mail-importer run processor"))
-def processor() -> None:
+@run.command(epilog=example("mail-importer run processor", "mail-importer run processor --processes 2"))
+@_processes_option
+def processor(processes: int | None) -> None:
     """Import the messages that the queue names; on as many hosts as needed."""
-    _run(PROCESSOR)
+    _run(PROCESSOR, processes=processes)
 
 
 @run.command(epilog=example("mail-importer run subscriptions"))
@@ -79,13 +96,22 @@ async def start_console(settings: Settings, context: ConsoleContext, resources: 
     return await start.start_console(settings, context, resources)
 
 
-def _run(*roles: str) -> None:
+def _run(*roles: str, processes: int | None = None) -> None:
     settings = load_settings()
+    if processes is not None:
+        settings = settings.model_copy(update={"processes": processes})
     file = open_log_file(settings, roles)
     with nullcontext() if file is None else closing(file):
-        logs.configure(sys.stdout if file is None else file, settings.log_format)
+        stream = sys.stdout if file is None else file
+        logs.configure(stream, settings.log_format)
         reload = asyncio.Event()
-        serve(settings, roles, lambda work: run_until_signalled(work, reload=reload), reload=reload)
+        serve(
+            settings,
+            roles,
+            lambda work: run_until_signalled(work, reload=reload),
+            reload=reload,
+            write_log=logs.relay(stream, settings.log_format),
+        )
 
 
 def _print_log_fault(error: OSError) -> None:
@@ -136,19 +162,37 @@ def serve(
     *,
     reload: asyncio.Event | None = None,
     on_started: Callable[[Started], None] = lambda _started: None,
+    write_log: Callable[[str], None] | None = None,
+    supervision: Supervision | None = None,
 ) -> None:
     """Run the roles by `run_until_stopped`, and explain to an operator an address or a file that they cannot use.
+
+    `write_log`: takes lines of JSON of other processes, where the settings may ask for several. `supervision`: of a
+    process that is one of them.
 
     Raises:
         click.ClickException: that explanation.
         SettingsError, DatabaseError: as `run_roles` raises them.
     """
-    try:
-        run_until_stopped(
-            lambda stop: run_roles(
-                settings, roles, stop, reload=reload, on_started=on_started, start_console=start_console
-            )
+
+    async def work(stop: asyncio.Event) -> None:
+        if settings.processes > 1 and roles in _OF_SEVERAL_PROCESSES and write_log is not None:
+            from console.supervision.start import supervise  # noqa: PLC0415  # by the process that needs it
+
+            await supervise(settings, roles, stop, write_log, reload=reload, on_started=on_started)
+            return
+        await run_roles(
+            settings,
+            roles,
+            stop,
+            reload=reload,
+            on_started=on_started,
+            start_console=start_console,
+            supervision=supervision,
         )
+
+    try:
+        run_until_stopped(work)
     except MetricsUnavailable as exc:
         address = f"{settings.metrics_host}:{settings.metrics_port}"
         raise failure(

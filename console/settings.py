@@ -52,6 +52,7 @@ _MAX_REPEAT_HOURS: Final = 365 * 24
 _MAX_MEGABYTES: Final = 2_000
 _MAX_CONNECTIONS: Final = 1000
 _MAX_LOG_FILES: Final = 1000
+MAX_PROCESSES: Final = 32
 _MAX_BODY_MEGABYTES: Final = 4
 _MAX_IDLE_MINUTES: Final = 24 * 60
 _MAX_SESSION_HOURS: Final = 7 * 24
@@ -261,6 +262,9 @@ class Settings(BaseModel):
     """MiB of all attachments of a message, and of its original, 2,000 at most; what is larger is not kept."""
     keep_mime: Annotated[bool, BeforeValidator(yes_or_no)] = False
     """Keep the whole MIME of each message (`tblEmailOriginal`, gzip); one more call of Graph a message."""
+    processes: Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=MAX_PROCESSES)] = 1
+    """Processes of `run receiver`, `run processor` and `run all`, and of their Windows services, 32 at most; the option
+    `--processes` wins."""
     log_format: Literal["json", "console"] | None = None
     """`json` or `console`; none: `json` when the logs do not go to a terminal."""
     log_file: Path | None = None

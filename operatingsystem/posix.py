@@ -1,12 +1,13 @@
 """Linux, and other systems with POSIX."""
 
+import asyncio
 import contextlib
 import os
 import signal
 import socket
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -60,6 +61,29 @@ def deepen_backlog(listening: socket.socket, size: int) -> None:
     """Let the kernel keep so many connections that asyncio has not accepted yet."""
     with listening.dup() as same:
         same.listen(size)
+
+
+def role_process_options(listening: Sequence[socket.socket]) -> Mapping[str, Any]:
+    """Options of `subprocess` for a process that runs roles. `listening`: the sockets that it will have."""
+    return {"pass_fds": [each.fileno() for each in listening]}
+
+
+def exported_socket(listening: socket.socket, _pid: int) -> int | bytes:
+    """The socket for another process, which was started with it; `imported_socket` makes it one there."""
+    return listening.fileno()
+
+
+def imported_socket(exported: int | bytes) -> socket.socket:
+    """The socket that another process exported for this one."""
+    assert isinstance(exported, int)  # noqa: S101  # made by the function above
+    return socket.socket(fileno=exported)
+
+
+async def serve_shared(
+    listening: socket.socket, protocol_factory: Callable[[], asyncio.Protocol], backlog: int
+) -> "asyncio.Server":
+    """Accept connections of a socket on which other processes accept, too; `close` the returned server."""
+    return await asyncio.get_running_loop().create_server(protocol_factory, sock=listening, backlog=backlog)
 
 
 def become_worker() -> None:

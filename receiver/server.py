@@ -1,14 +1,15 @@
 """The listener: connections within limits, encrypted or plain, and the requests on them."""
 
 import asyncio
+import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
 from aiohttp import hdrs, web
 
-from operatingsystem import deepen_backlog
+from operatingsystem import deepen_backlog, serve_shared
 from receiver.connections import Connection, ConnectionLimits, ConnectionMetrics, Connections
 from receiver.throttled_log import ThrottledLog
 
@@ -23,6 +24,19 @@ GENUINE: Final = web.RequestKey("genuine", bool)
 """The request key under which the handler records that the client proved itself: that a genuine item was delivered."""
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class Server(Protocol):
+    """The part of `asyncio.Server` that is used here; Windows has one of its own for a shared socket."""
+
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """The sockets."""
+        ...
+
+    def close(self) -> None:
+        """Accept no more connections."""
+        ...
 
 
 class ServerTls(Protocol):
@@ -58,8 +72,12 @@ class Listener:
         metrics: ConnectionMetrics,
         throttled: ThrottledLog,
         http: Callable[[Handler], web.Server] = _without_routes,
+        listening: Sequence[socket.socket] = (),
     ) -> None:
-        """`http`: makes aiohttp's server of a handler."""
+        """`http`: makes aiohttp's server of a handler. `listening`: sockets on which other processes accept, too; none:
+        one of its own, at `host` and `port`.
+        """
+        self._listening = listening
         self._handler = handler
         self._host = host
         self._port = port
@@ -69,7 +87,7 @@ class Listener:
         self._throttled = throttled
         self._make_http = http
         self._http: web.Server | None = None
-        self._server: asyncio.Server | None = None
+        self._servers: Sequence[Server] = []
         self._connections: Connections | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
@@ -83,24 +101,20 @@ class Listener:
         loop = asyncio.get_running_loop()
         self._http = self._make_http(self._handle)
         self._connections = Connections(self._limits, self._metrics, self._throttled, monotonic=loop.time)
-        self._server = await loop.create_server(
-            lambda: _PendingConnection(self._accept, self._enter, self._leave),
-            self._host,
-            self._port,
-            backlog=_ACCEPTED_AT_ONCE,
-        )
+        self._servers = await self._serve()
         # asyncio uses one number for the kernel's queue and for the connections accepted before any is read.
         # Accepted by the thousand, they would displace each other before their data was examined.
-        for listening in self._server.sockets:
+        sockets = [each for server in self._servers for each in server.sockets]
+        for listening in sockets:
             deepen_backlog(listening, _BACKLOG)
         self._sweep_once()
-        port: int = self._server.sockets[0].getsockname()[1]
+        port: int = sockets[0].getsockname()[1]
         return port
 
     async def stop(self) -> None:
         """Accept no new connections, let the requests in progress finish, close."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         if self._sweep is not None:
             self._sweep.cancel()
         for handshake in self._handshakes:
@@ -111,6 +125,15 @@ class Listener:
             self._http.pre_shutdown()
             await self._http.shutdown(_FINISH_SECONDS)
         self._throttled.flush(at_end=True)
+
+    async def _serve(self) -> "Sequence[Server]":
+        def connection() -> _PendingConnection:
+            return _PendingConnection(self._accept, self._enter, self._leave)
+
+        if self._listening:
+            return [await serve_shared(each, connection, _ACCEPTED_AT_ONCE) for each in self._listening]
+        loop = asyncio.get_running_loop()
+        return [await loop.create_server(connection, self._host, self._port, backlog=_ACCEPTED_AT_ONCE)]
 
     def _accept(self, arrival: "_PendingConnection", transport: asyncio.Transport) -> None:
         assert self._connections is not None  # noqa: S101  # made before the socket listens

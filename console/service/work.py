@@ -63,8 +63,8 @@ def run_service(
         try:
             os.chdir(_folder(config_file()))
             settings = load_settings()
-            _open_logs(settings, role, events.observe, resources)
-            _serve(settings, role, lifecycle, events, exit_process)
+            write_log = _open_logs(settings, role, events.observe, resources)
+            _serve(settings, role, lifecycle, events, exit_process, write_log)
         except SettingsError as exc:
             log.error(SETTINGS_WRONG, problems=[str(each) for each in exc.problems], detail=_CORRECT)  # noqa: TRY400  # the problems say it all
             return Ending.WRONG_SETTINGS
@@ -104,17 +104,21 @@ def _folder(config: Path) -> Path:
 
 def _open_logs(
     settings: Settings, role: str, observe: Callable[[Mapping[str, Any]], None], resources: ExitStack
-) -> None:
+) -> Callable[[str], None]:
+    """Send the logs to their file; return what takes those of other processes, as lines of JSON."""
+
     def report_fault(error: OSError) -> None:
         # Not through the log, whose file is what fails.
         fields = {"error": error.strerror or str(error), "path": str(settings.log_file)}
         observe({"event": "log_file_failed", "level": "error", **fields})
 
     file = open_log_file(settings, roles_of(role), report_fault)
-    if file is not None:
-        logs.configure(file, settings.log_format, observer=observe)
-        resources.callback(logs.configure, _NoStream(), "json", observer=observe)
-        resources.callback(file.close)
+    if file is None:
+        return logs.relay(_NoStream(), "json", observer=observe)
+    logs.configure(file, settings.log_format, observer=observe)
+    resources.callback(logs.configure, _NoStream(), "json", observer=observe)
+    resources.callback(file.close)
+    return logs.relay(file, settings.log_format, observer=observe)
 
 
 def _serve(
@@ -123,6 +127,7 @@ def _serve(
     lifecycle: ServiceLifecycle,
     events: EventLog,
     exit_process: Callable[[int], None],
+    write_log: Callable[[str], None],
 ) -> None:
     def stop_overdue() -> None:
         events.close()
@@ -138,4 +143,5 @@ def _serve(
         run_until_stopped,
         reload=asyncio.Event(),
         on_started=lambda _started: lifecycle.running(),
+        write_log=write_log,
     )

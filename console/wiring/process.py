@@ -22,6 +22,10 @@ _YOUNG_OBJECTS: Final = 5_000
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
+class StopOverdue(Exception):
+    """A part of the process did not end within the time of a stop, and cannot be waited for."""
+
+
 def freeze_gc() -> None:
     """Take what start-up made out of the garbage collector's rounds.
 
@@ -47,20 +51,25 @@ def run_until_signalled(
     """
 
     def listen(request_stop: Callable[[str], None]) -> None:
-        loop = asyncio.get_running_loop()
-
-        def stop(number: int, _frame: object = None) -> None:
-            request_stop(signal.Signals(number).name)
-
-        for number in STOP_SIGNALS:
-            try:
-                loop.add_signal_handler(number, stop, number)
-            except NotImplementedError:  # Windows
-                signal.signal(number, stop)
+        stop_by_signals(request_stop)
         if reload is not None and hasattr(signal, "SIGHUP"):
-            loop.add_signal_handler(signal.SIGHUP, reload.set)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
 
     run_until_requested(work, listen, stop_seconds=stop_seconds, on_overdue=lambda: os._exit(_STOP_OVERDUE))
+
+
+def stop_by_signals(request_stop: Callable[[str], None]) -> None:
+    """Have `request_stop` called with the name of each signal that requests a stop; call this in the event loop."""
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int, _frame: object = None) -> None:
+        request_stop(signal.Signals(number).name)
+
+    for number in STOP_SIGNALS:
+        try:
+            loop.add_signal_handler(number, stop, number)
+        except NotImplementedError:  # Windows
+            signal.signal(number, stop)
 
 
 def run_until_requested(
@@ -73,8 +82,8 @@ def run_until_requested(
     """Run `work` with an event that a request to stop sets.
 
     `listen` is called in the event loop, with a function that any thread may call with the name of a request, also
-    several times. `on_overdue` is called on another thread where `work` does not end within `stop_seconds` after the
-    first request; it ends the process.
+    several times. `on_overdue` is called where `work` does not end within `stop_seconds` after the first request, on
+    another thread, and where it raises `StopOverdue`; it ends the process.
     """
 
     async def until_requested() -> None:
@@ -96,7 +105,10 @@ def run_until_requested(
                 loop.call_soon_threadsafe(begin_stop, name)
 
         listen(request_stop)
-        await work(stop)
+        try:
+            await work(stop)
+        except StopOverdue:
+            on_overdue()
 
     run_async(until_requested())
 

@@ -1,7 +1,9 @@
 """The receiver, put together from the settings."""
 
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from socket import socket
 from typing import TYPE_CHECKING
 
 import structlog
@@ -33,8 +35,11 @@ async def start_receiver(
     readiness: Readiness,
     resources: AsyncExitStack,
     spans: Spans | None = None,
+    listening: Sequence[socket] = (),
 ) -> "tuple[int, ServerCertificate | None]":
     """Start the receiver, which `resources` stop; its port, and its certificate unless it speaks plain HTTP.
+
+    `listening`: sockets that it shares with other processes; none: it listens as the settings say.
 
     Raises:
         OSError, ssl.SSLError: it cannot listen as the settings say.
@@ -60,6 +65,7 @@ async def start_receiver(
         limits=ConnectionLimits(per_address=settings.receiver_connections_per_address),
         metrics=metrics,
         throttled=throttled,
+        listening=listening,
     )
     port = await listener.start()
     resources.push_async_callback(listener.stop)

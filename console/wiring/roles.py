@@ -3,10 +3,11 @@
 import asyncio
 import errno
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from random import SystemRandom
+from socket import socket
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
@@ -81,6 +82,23 @@ class ConsoleContext:
     reload: asyncio.Event
 
 
+class Supervision(Protocol):
+    """The supervisor of this process, which serves metrics and health of several, and reports to systemd for them."""
+
+    @property
+    def listening(self) -> Sequence[socket]:
+        """The sockets of the receiver, on which other processes accept, too; none: it has its own."""
+        ...
+
+    def expose(self, registry: CollectorRegistry, readiness: Readiness) -> None:
+        """Answer questions about this process from now on."""
+        ...
+
+    async def attend(self, pulse: Pulse, stop: asyncio.Event) -> None:
+        """Report that the process lives, and which of its loops are stuck, until `stop` is set."""
+        ...
+
+
 class ConsoleStarter(Protocol):
     """Starts the web console, which uses the commands and therefore is not wired here: `console.web.start`."""
 
@@ -97,10 +115,11 @@ async def run_roles(
     reload: asyncio.Event | None = None,
     on_started: Callable[[Started], None] = lambda _started: None,
     start_console: ConsoleStarter | None = None,
+    supervision: Supervision | None = None,
 ) -> None:
     """Run these roles until `stop` is set or one of them fails. `reload` makes the receiver read its certificate anew.
 
-    `start_console`: of the role `console`.
+    `start_console`: of the role `console`. `supervision`: of a process that is one of several.
 
     Raises:
         SettingsError, DatabaseError: before anything was started.
@@ -109,7 +128,7 @@ async def run_roles(
         MetricsUnavailable: the metrics cannot be served at their address.
     """
     async with AsyncExitStack() as resources:
-        wiring = await _Wiring.open(settings, roles, resources)
+        wiring = await _Wiring.open(settings, roles, resources, supervision)
         await wiring.serve_metrics(stop, resources)
         await wiring.introduce(roles, resources)
         wiring.watch(roles)
@@ -123,7 +142,7 @@ async def run_roles(
             console_port = await wiring.start_console(roles, start_console, stop, reload or asyncio.Event(), resources)
         if certificate is not None:
             works.append((RECEIVER, certificate.watch(stop, reload or asyncio.Event())))
-        works.append(("service manager", wiring.attend(stop)))  # last: systemd learns of what was started
+        works.append(("service manager", wiring.attend(stop)))  # last: it learns of what was started
         running = {name: asyncio.create_task(work) for name, work in works}
         shown = settings.shown_database_url if _needs_database(settings, roles) else None
         log.info("roles_started", roles=list(roles), database=shown, queue=settings.queue)
@@ -158,9 +177,15 @@ class _Wiring:
     """
 
     def __init__(
-        self, settings: Settings, database: Database | None, queue: NotificationQueue, keys: ClientStateKeys | None
+        self,
+        settings: Settings,
+        database: Database | None,
+        queue: NotificationQueue,
+        keys: ClientStateKeys | None,
+        supervision: Supervision | None,
     ) -> None:
         self._settings = settings
+        self._supervision = supervision
         self._gateway = database
         self._availability = Availability(clock=utc_now)
         # The outage of a queue in the database is one of the database.
@@ -176,7 +201,13 @@ class _Wiring:
         self._registry = CollectorRegistry()
 
     @classmethod
-    async def open(cls, settings: Settings, roles: tuple[str, ...], resources: AsyncExitStack) -> "_Wiring":
+    async def open(
+        cls,
+        settings: Settings,
+        roles: tuple[str, ...],
+        resources: AsyncExitStack,
+        supervision: Supervision | None,
+    ) -> "_Wiring":
         database = None
         if _needs_database(settings, roles):
             engine = open_engine(settings)
@@ -193,7 +224,7 @@ class _Wiring:
         keys = None if not {RECEIVER, SUBSCRIPTIONS} & set(roles) else await client_state_keys(settings, database)
         opened = open_queue(settings, database, clock=utc_now, counting_seconds=_COUNTING_SECONDS)
         queue = await resources.enter_async_context(opened)
-        return cls(settings, database, queue, keys)
+        return cls(settings, database, queue, keys, supervision)
 
     @property
     def _database(self) -> Database:
@@ -213,7 +244,9 @@ class _Wiring:
         self.readiness.add(STARTING, lambda: "The roles of the process are not started yet.")
         resources.push_async_callback(self.readiness.close)
         host, port = self._settings.metrics_host, self._settings.metrics_port
-        if port:
+        if self._supervision is not None:
+            self._supervision.expose(self._registry, self.readiness)
+        elif port:
             await resources.enter_async_context(serving_metrics(self._registry, self.readiness, host, port))
 
     async def introduce(self, roles: tuple[str, ...], resources: AsyncExitStack) -> None:
@@ -243,8 +276,11 @@ class _Wiring:
         )
 
     async def attend(self, stop: asyncio.Event) -> None:
-        """Report to systemd, if it runs this process, until `stop` is set."""
-        await ServiceManager.of(os.environ, process_id=os.getpid()).attend(self._pulse, stop)
+        """Report to the supervisor, or to systemd, if one of them runs this process, until `stop` is set."""
+        if self._supervision is not None:
+            await self._supervision.attend(self._pulse, stop)
+        else:
+            await ServiceManager.of(os.environ, process_id=os.getpid()).attend(self._pulse, stop)
 
     def open_telemetry(self, roles: tuple[str, ...], resources: AsyncExitStack) -> None:
         """Send traces and metrics, if the variables of OpenTelemetry ask for it."""
@@ -263,7 +299,14 @@ class _Wiring:
 
             spans = NotificationSpans(self._tracer)
         return await start_receiver(
-            self._settings, self._queue, self._keys, self._registry, self.readiness, resources, spans
+            self._settings,
+            self._queue,
+            self._keys,
+            self._registry,
+            self.readiness,
+            resources,
+            spans,
+            () if self._supervision is None else self._supervision.listening,
         )
 
     async def start_console(

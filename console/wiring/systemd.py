@@ -4,15 +4,21 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
-
-from background.pulse import Pulse
 
 _MAX_PAUSE_SECONDS: Final = 10.0
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class Beating(Protocol):
+    """A source of the loops that are stuck: `background.pulse.Pulse`, or that of several processes."""
+
+    def stuck(self) -> list[str]:
+        """The loops that are stuck."""
+        ...
 
 
 class ServiceManager:
@@ -32,7 +38,7 @@ class ServiceManager:
         seconds = int(microseconds) / 1_000_000 if watched and int(microseconds) else None
         return cls(environment.get("NOTIFY_SOCKET") or None, watchdog_seconds=seconds)
 
-    async def attend(self, pulse: Pulse, stop: asyncio.Event) -> None:
+    async def attend(self, pulse: Beating, stop: asyncio.Event) -> None:
         """Report that the process serves, then that it lives, while no loop is stuck, and at last that it stops.
 
         It runs on the event loop, so that one that hangs is silent, too.

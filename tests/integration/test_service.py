@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -68,6 +69,41 @@ def test_all_roles_start_and_stop_cleanly(serve: Serve, tmp_path: Path, controls
     assert service.event(3).startswith("roles_stopped")
     log = (tmp_path / "logs" / "site.log").read_text().splitlines()
     assert {"roles_started", "roles_stopped"} <= {json.loads(line)["event"] for line in log}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_database")
+def test_several_processes_are_one_service(serve: Serve, tmp_path: Path) -> None:
+    """Running once all serve; a killed one is restarted, which is an event; the stop reaches all."""
+    service = serve("receiver", processes=2)
+    service.wait_for("RUNNING")
+    log = tmp_path / "logs" / "site-receiver.log"
+
+    def serving() -> list[int]:
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        return [line["process"] for line in lines if line["event"] == "worker_started"]
+
+    workers = serving()
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while len(serving()) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    service.control("STOP")
+    last = service.end()
+    assert (last["exit_code"], last["service_exit_code"]) == (0, 0)
+    texts = [each["text"] for each in service.events]
+    assert [sum(text.startswith(name) for text in texts) for name in ("roles_started", "worker_ended")] == [1, 1]
+    assert sum("stop_requested" in text for text in texts) == 1
+
+
+@pytest.mark.usefixtures("_database")
+def test_the_reason_of_a_process_is_that_of_its_service(serve: Serve) -> None:
+    service = serve("receiver", processes=2, receiver_tls_cert="no.pem", receiver_tls_key="no.pem")
+    last = service.end()
+    assert last["exit_code"] == 1066
+    assert "receiver_tls_cert and receiver_tls_key cannot be used" in service.event(7)
 
 
 def test_wrong_settings_end_without_a_restart(serve: Serve) -> None:

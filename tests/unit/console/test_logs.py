@@ -181,3 +181,54 @@ def test_tokens_in_the_sentences_of_libraries_are_removed(sentence: str, stream:
 def test_a_value_that_is_no_json_does_not_lose_the_line(stream: io.StringIO) -> None:
     log.info("x", what=object(), bytes=b"\xff")
     assert lines(stream)[0]["event"] == "x"
+
+
+def _lines_of_another_process() -> str:
+    """Its log, as JSON, with a fact in each line and an error."""
+    log = io.StringIO()
+    logs.configure(log, "json", facts={"worker": 2})
+    structlog.get_logger().info("roles_started", roles=["receiver"])
+    try:
+        int("round")
+    except ValueError:
+        structlog.get_logger().exception("worker_failed")
+    logging.getLogger("library").warning("No table.")
+    return log.getvalue()
+
+
+def test_lines_of_other_processes_are_passed_on_whole() -> None:
+    lines, stream = _lines_of_another_process(), io.StringIO()
+    write = logs.relay(stream, "json")
+    for line in lines.splitlines(keepends=True):
+        write(line)
+    assert stream.getvalue() == lines
+    assert [json.loads(line)["worker"] for line in lines.splitlines()] == [2, 2, 2]
+
+
+def test_lines_of_other_processes_are_readable_where_those_of_this_one_are() -> None:
+    stream = io.StringIO()
+    write = logs.relay(stream, "console")
+    for line in _lines_of_another_process().splitlines(keepends=True):
+        write(line)
+    shown = stream.getvalue()
+    assert "roles_started" in shown.splitlines()[0]
+    assert "worker=2" in shown.splitlines()[0]
+    assert "ValueError: invalid literal" in shown
+    assert "No table." in shown
+
+
+def test_an_observer_learns_of_the_warnings_and_errors_of_other_processes() -> None:
+    """What each of them does is no event of its own: this process reports it for all."""
+    observed: list[Any] = []
+    write = logs.relay(io.StringIO(), "json", observer=observed.append)
+    for line in _lines_of_another_process().splitlines(keepends=True):
+        write(line)
+    assert [(each["level"], each["worker"]) for each in observed] == [("error", 2), ("warning", 2)]
+
+
+def test_a_stream_whose_reader_is_gone_stops_nothing() -> None:
+    class Gone(io.StringIO):
+        def write(self, _text: str, /) -> int:
+            raise BrokenPipeError
+
+    logs.relay(Gone(), "json")("{}\n")

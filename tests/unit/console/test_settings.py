@@ -45,6 +45,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "metrics_host": "127.0.0.1",
         "metrics_port": 9464,
         "metrics_accounts": "auto",
+        "processes": 1,
         "alert_repeat_hours": 24,
         "alert_minimum_severity": "warning",
         "console_host": "127.0.0.1",

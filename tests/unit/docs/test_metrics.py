@@ -9,6 +9,10 @@ from prometheus_client import CollectorRegistry
 
 from background.pulse import Pulse
 from console.process_metrics import add_process_metrics
+from console.settings import Settings
+from console.supervision.messages import Assignment
+from console.supervision.metrics import WorkerMetrics
+from console.supervision.supervisor import Supervisor
 from console.web.metrics import ConsoleMetrics
 from db.engine import Database, make_engine
 from db.heartbeat import Heartbeat
@@ -46,8 +50,11 @@ async def every_metric() -> dict[str, tuple[str, tuple[str, ...]]]:
     ConsoleMetrics(registry)
     GraphMetrics(registry, LocalSlots())
     InstallationMetrics(registry, clock=lambda: NOW)
+    assigned = Assignment(1, Settings(), ("processor",), "en")
+    of_supervisor = CollectorRegistry()
+    of_supervisor.register(WorkerMetrics(Supervisor(2, lambda _number, _pid: assigned, lambda _line: None)))
     found = {}
-    for collector in list(registry._collector_to_names):
+    for collector in (*registry._collector_to_names, *of_supervisor._collector_to_names):
         families: list[Any] = list(collector.describe()) if hasattr(collector, "describe") else []
         for family in families:
             name = f"{family.name}_total" if family.type == "counter" else family.name
