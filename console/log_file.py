@@ -42,7 +42,7 @@ else:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-class LogFileUnavailable(Exception):
+class LogFileUnavailable(OSError):
     """Every name for the file is in use by a process."""
 
 
@@ -58,15 +58,23 @@ class LogFileLimits:
 class LogFile:
     """The file of this process, in the form of a text stream. Safe for threads.
 
+    `base` is the file of a process of all roles. A process of one role has the name of it in its file's
+    (`mail-importer-receiver.log`), a second process of the role a number as well (`mail-importer-processor-2.log`).
+    `path`: what was reserved so.
+
     An error of the disk does not reach the caller of `write`: the line is lost, and the count of lost lines
-    (`log_lines_lost`) is the first line after the error. `on_fault` is called once an outage.
+    (`log_lines_lost`) is the first line after the error. `on_fault` is called once an outage. Until the file was open
+    for the first time, lines go to `meanwhile`.
     """
 
-    path: Path
+    base: Path
+    role: str | None
     limits: LogFileLimits
     clock: Callable[[], datetime]
     monotonic: Callable[[], float]
     on_fault: Callable[[OSError], None] = lambda _error: None
+    meanwhile: Callable[[str], object] = lambda _text: None
+    path: Path = field(init=False)
     _lock_number: int | None = None
     _number: int | None = None
     _size: int = 0
@@ -74,32 +82,54 @@ class LogFile:
     _lost: int = 0
     _retry_at: float = 0.0
     _is_torn: bool = False
+    _is_reported: bool = False
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
+    def __post_init__(self) -> None:
+        self.path = self.base
+
     def open(self) -> None:
-        """Open the file.
+        """Reserve and open the file; its folder is created.
 
         Raises:
-            OSError: it cannot be opened.
+            OSError: the folder or the file cannot be written.
+            LogFileUnavailable: 32 processes write there already.
         """
         with self._lock:
             self._open()
 
+    def open_later(self, fault: OSError) -> None:
+        """Have `write` open the file, which failed for now."""
+        with self._lock:
+            self._fail()
+        self.on_fault(fault)
+
     def write(self, text: str) -> int:
         """Append text, which ends with a line end. Never raises for an error of the disk."""
-        content = text.encode("utf-8", "backslashreplace")
         fault = None
         with self._lock:
             try:
-                self._append(content)
+                is_written = self._append(text.encode("utf-8", "backslashreplace"))
             except OSError as exc:
-                fault = None if self._lost else exc
-                self._lost += 1
-                self._close()
-                self._retry_at = self.monotonic() + _RETRY_SECONDS
+                fault = None if self._is_reported else exc
+                self._fail()
+                is_written = False
+            if not is_written:
+                self._lose(text)
         if fault is not None:
             self.on_fault(fault)
         return len(text)
+
+    def _fail(self) -> None:
+        self._close()
+        self._is_reported = True
+        self._retry_at = self.monotonic() + _RETRY_SECONDS
+
+    def _lose(self, text: str) -> None:
+        if self._lock_number is None:
+            self.meanwhile(text)
+        else:
+            self._lost += 1
 
     def flush(self) -> None:
         """Do nothing: there is no buffer."""
@@ -112,15 +142,18 @@ class LogFile:
         """Close the file and release its name."""
         with self._lock:
             self._close()
-            if self._lock_number is not None:
-                os.close(self._lock_number)
-                self._lock_number = None
+            self._release()
 
-    def _append(self, content: bytes) -> None:
+    def _release(self) -> None:
+        if self._lock_number is not None:
+            os.close(self._lock_number)
+            self._lock_number = None
+
+    def _append(self, content: bytes) -> bool:
+        """Write the content; False while the next attempt to open the file is not due."""
         if self._number is None:
             if self.monotonic() < self._retry_at:
-                self._lost += 1
-                return
+                return False
             self._open()
         if self._size and self._size + len(content) > self._rotate_at:
             self._rotate()
@@ -131,7 +164,8 @@ class LogFile:
         except OSError:
             self._is_torn = True
             raise
-        self._lost, self._is_torn = 0, False
+        self._lost, self._is_torn, self._is_reported = 0, False, False
+        return True
 
     def _gap(self) -> bytes:
         """The end of a line that an error cut, and the count of lines that are missing."""
@@ -149,8 +183,16 @@ class LogFile:
             left = left[written:]
 
     def _open(self) -> None:
+        is_first = self._lock_number is None
+        if is_first:
+            self.path, self._lock_number = _reserved(self.base, self.role)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
-        self._number = os.open(self.path, flags, 0o640)
+        try:
+            self._number = os.open(self.path, flags, 0o640)
+        except OSError:
+            if is_first:
+                self._release()
+            raise
         self._size = os.fstat(self._number).st_size
         self._rotate_at = self.limits.max_bytes
 
@@ -209,24 +251,8 @@ def archives(path: Path) -> list[Path]:
         return []
 
 
-def reserve_log_file(
-    path: Path,
-    role: str | None,
-    limits: LogFileLimits,
-    *,
-    clock: Callable[[], datetime],
-    monotonic: Callable[[], float],
-    on_fault: Callable[[OSError], None] = lambda _error: None,
-) -> LogFile:
-    """Reserve and open the log file of this process; its folder is created.
-
-    `path` is the file of a process of all roles. A process of one role has the name of it in its file's
-    (`mail-importer-receiver.log`), a second process of the role a number as well (`mail-importer-processor-2.log`).
-
-    Raises:
-        OSError: the folder or the file cannot be written.
-        LogFileUnavailable: 32 processes write there already.
-    """
+def _reserved(path: Path, role: str | None) -> tuple[Path, int]:
+    """Reserve the first name that no process has; return it, and the descriptor of its lock."""
     path = path.absolute()
     stem = path.stem if role is None else f"{path.stem}-{role}"
     path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -241,11 +267,5 @@ def reserve_log_file(
             if exc.errno in _IN_USE:
                 continue
             raise  # a file system without locks
-        file = LogFile(own, limits, clock, monotonic, on_fault, lock_number)
-        try:
-            file.open()
-        except OSError:
-            file.close()
-            raise
-        return file
+        return own, lock_number
     raise LogFileUnavailable(str(path))

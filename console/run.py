@@ -6,16 +6,17 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, closing, nullcontext
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from console import logs
 from console.invocation import example
-from console.log_file import LogFile, LogFileLimits, LogFileUnavailable, reserve_log_file
+from console.log_file import LogFile, LogFileLimits, LogFileUnavailable
 from console.metrics_endpoint import MetricsUnavailable
 from console.output import failure
-from console.settings import MAX_PROCESSES, Settings, SettingsError
+from console.settings import MAX_PROCESSES, Settings, SettingsError, names_windows_store
 from console.settings_sources import load_settings
 from console.translation.help import Group
 from console.wiring.clock import utc_now
@@ -119,29 +120,37 @@ def _print_log_fault(error: OSError) -> None:
         sys.stderr.write(f"log_file cannot be written: {error.strerror or error}; work continues without it\n")
 
 
+def _print_line(line: str) -> None:
+    if sys.stdout is not None:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+
+
 def open_log_file(
     settings: Settings, roles: tuple[str, ...], on_fault: Callable[[OSError], None] = _print_log_fault
 ) -> LogFile | None:
-    """The log file of a process with these roles, open; None without the setting.
+    """The log file of a process with these roles; None without the setting.
+
+    It is open, unless the host has a fault, such as a full disk: then it is opened once that is over, and the lines
+    until then go to standard output.
 
     Raises:
-        SettingsError: it cannot be written, for a reason that is no fault of the host, such as a full disk.
+        SettingsError: it cannot be written for another reason.
     """
     if settings.log_file is None:
         return None
     limits = LogFileLimits(settings.log_file_mb * 1024 * 1024, settings.log_file_count)
     role = roles[0] if len(roles) == 1 else None
+    file = LogFile(settings.log_file, role, limits, utc_now, time.monotonic, on_fault, _print_line)
     try:
-        return reserve_log_file(
-            settings.log_file, role, limits, clock=utc_now, monotonic=time.monotonic, on_fault=on_fault
-        )
+        file.open()
     except LogFileUnavailable as exc:
         reason = Phrase("log_file: 32 processes of this host write to {path} already.", path=settings.log_file)
         raise SettingsError(reason) from exc
     except OSError as exc:
         if host_fault_of(exc) is not None:
-            on_fault(exc)
-            return None
+            file.open_later(exc)
+            return file
         raise SettingsError(
             Phrase(
                 "log_file: {path} cannot be written: {why}. Name another file, or give the account of this process the "
@@ -150,6 +159,7 @@ def open_log_file(
                 why=exc.strerror or exc,
             )
         ) from exc
+    return file
 
 
 Work = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
@@ -206,16 +216,22 @@ def serve(
         raise failure(_console_failure(exc.__cause__, settings)) from exc
     except OSError as exc:
         if isinstance(exc, ssl.SSLError) or exc.filename is not None:
-            raise failure(Phrase("receiver_tls_cert and receiver_tls_key cannot be used: {why}.", why=exc)) from exc
+            raise failure(_certificate_failure(settings.receiver_tls_cert, RECEIVER, exc)) from exc
         address = f"{settings.receiver_host}:{settings.receiver_port}"
         raise failure(
             Phrase("The receiver cannot listen on {address}: {why}.", address=address, why=exc.strerror or exc)
         ) from exc
 
 
+def _certificate_failure(certificate: Path | None, role: str, error: OSError) -> Phrase:
+    if certificate is not None and names_windows_store(certificate):
+        return Phrase("{role}_tls_cert cannot be used: {why}.", role=role, why=error)
+    return Phrase("{role}_tls_cert and {role}_tls_key cannot be used: {why}.", role=role, why=error)
+
+
 def _console_failure(error: BaseException | None, settings: Settings) -> Phrase:
     if isinstance(error, ssl.SSLError) or (isinstance(error, OSError) and error.filename is not None):
-        return Phrase("console_tls_cert and console_tls_key cannot be used: {why}.", why=error)
+        return _certificate_failure(settings.console_tls_cert, CONSOLE, error)
     why = error.strerror or error if isinstance(error, OSError) else error
     address = f"{settings.console_host}:{settings.console_port}"
     return Phrase("The web console cannot listen on {address}: {why}.", address=address, why=why)

@@ -421,6 +421,7 @@ resource zones 'Microsoft.Network/privateDnsZones@2020-06-01' = [for endpoint in
   name: endpoint.zone
   location: 'global'
   tags: tags
+  properties: {}
 }]
 
 resource zoneLinks 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2020-06-01' = [for endpoint in endpoints: {

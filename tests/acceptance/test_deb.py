@@ -121,7 +121,7 @@ def test_package_lives_from_installation_to_purge(tmp_path: Path) -> None:
     """User, rights, units and settings; an upgrade keeps changed settings, removal the data, and purge nothing."""
     _needs_a_root_of_its_own()
     site = Path(sysconfig.get_path("purelib"))
-    paths = [build(_wheel(tmp_path, each), _PYTHON, tmp_path, 1_800_000_000, site) for each in ("1.0.0", "1.1.0")]
+    paths = [build(_wheel(tmp_path, each), _PYTHON, tmp_path, 1_800_000_000, site=site) for each in ("1.0.0", "1.1.0")]
     life = tmp_path / "life.sh"
     life.write_text(_LIFE, "utf-8")
     root = tmp_path / "root"

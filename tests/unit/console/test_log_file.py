@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from console.log_file import LogFile, LogFileLimits, archives, reserve_log_file
+from console.log_file import LogFile, LogFileLimits, archives
 from tests.paths import ROOT
 
 
@@ -43,15 +43,16 @@ def reserve(tmp_path: Path, times: Times) -> Iterator[Reserve]:
     opened: list[LogFile] = []
 
     def call(role: str | None = None, *, faults: list[OSError] | None = None, max_bytes: int = 100) -> LogFile:
-        file = reserve_log_file(
+        file = LogFile(
             tmp_path / "logs" / "mail-importer.log",
             role,
             LogFileLimits(max_bytes, 3),
-            clock=times.clock,
-            monotonic=times.monotonic,
-            on_fault=lambda error: None if faults is None else faults.append(error),
+            times.clock,
+            times.monotonic,
+            lambda error: None if faults is None else faults.append(error),
         )
         opened.append(file)
+        file.open()
         return file
 
     yield call
@@ -93,8 +94,8 @@ def test_each_process_has_a_file_of_its_own(reserve: Reserve) -> None:
 def test_the_lock_holds_between_processes_and_ends_with_them(reserve: Reserve, tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from datetime import datetime, UTC; import console.log_file as f;"
-        "file = f.reserve_log_file(Path(sys.argv[1]), None, f.LogFileLimits(99, 1), clock=lambda: datetime.now(UTC),"
-        "monotonic=time.monotonic); print(file.path.name, flush=True); sys.stdin.read()"
+        "file = f.LogFile(Path(sys.argv[1]), None, f.LogFileLimits(99, 1), lambda: datetime.now(UTC), time.monotonic);"
+        "file.open(); print(file.path.name, flush=True); sys.stdin.read()"
     )
     path = tmp_path / "logs" / "mail-importer.log"
     with subprocess.Popen(
@@ -171,14 +172,47 @@ def test_a_full_disk_costs_lines_and_stops_nothing(
     assert lines[3:] == ['{"event": "last"}']
 
 
-def test_a_real_full_disk_is_survived(times: Times) -> None:
+def test_a_real_full_disk_is_survived(times: Times, tmp_path: Path) -> None:
     """`/dev/full` refuses each write."""
     faults: list[OSError] = []
-    file = LogFile(Path("/dev/full"), LogFileLimits(100, 1), times.clock, times.monotonic, faults.append)
-    if not file.path.exists():
+    if not Path("/dev/full").exists():
         pytest.skip("no /dev/full on this system")
+    (tmp_path / "full.log").symlink_to("/dev/full")
+    file = LogFile(tmp_path / "full.log", None, LogFileLimits(100, 1), times.clock, times.monotonic, faults.append)
     for _ in range(3):
         file.write("line\n")
         times.seconds += 6
     file.close()
     assert [each.errno for each in faults] == [errno.ENOSPC]
+
+
+def test_a_file_that_cannot_be_opened_at_the_start_is_opened_later(times: Times, tmp_path: Path) -> None:
+    """A host that starts with a full disk logs to its file once there is room, without a restart."""
+    faults: list[OSError] = []
+    printed: list[str] = []
+    folder = tmp_path / "logs"
+    folder.write_text("in the place of the folder")
+    file = LogFile(
+        folder / "mail-importer.log",
+        "receiver",
+        LogFileLimits(1000, 3),
+        times.clock,
+        times.monotonic,
+        faults.append,
+        printed.append,
+    )
+    with pytest.raises(OSError, match="File exists") as caught:
+        file.open()
+    file.open_later(caught.value)
+    file.write("one\n")
+    times.seconds += 6
+    file.write("two\n")
+    assert printed == ["one\n", "two\n"]
+    folder.unlink()
+    file.write("three\n")
+    times.seconds += 6
+    file.write("four\n")
+    file.close()
+    assert printed == ["one\n", "two\n", "three\n"]
+    assert (folder / "mail-importer-receiver.log").read_text() == "four\n"
+    assert faults == [caught.value]

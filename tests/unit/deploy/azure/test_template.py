@@ -30,7 +30,7 @@ CRYPTO_USER: Final = "12338af0-0e69-4776-bea7-57ae8d297424"
 """Microsoft's ids: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles"""
 
 
-def _given(case: str) -> dict[str, Any]:
+def given(case: str) -> dict[str, Any]:
     parameters = json.loads((FOLDER / f"{case}.parameters.json").read_text(encoding="utf-8"))["parameters"]
     assert set(parameters["clientStateSecret"]) == {"reference"}
     return {name: SECRET if "reference" in each else each["value"] for name, each in parameters.items()}
@@ -38,7 +38,7 @@ def _given(case: str) -> dict[str, Any]:
 
 @cache
 def _deployed(case: str) -> Mapping[str, dict[str, Any]]:
-    return Evaluator(TEMPLATE, _given(case)).resources()
+    return Evaluator(TEMPLATE, given(case)).resources()
 
 
 def _programs(case: str) -> dict[str, dict[str, Any]]:
@@ -118,7 +118,7 @@ def test_secrets_are_references(case: str) -> None:
     deployed = dict(_deployed(case))
     assert deployed.pop("clientState")["properties"]["value"] == SECRET
     assert SECRET not in json.dumps(deployed)
-    assert SECRET not in json.dumps(Evaluator(TEMPLATE, _given(case)).outputs())
+    assert SECRET not in json.dumps(Evaluator(TEMPLATE, given(case)).outputs())
     assert "listKeys" not in json.dumps(TEMPLATE["outputs"])
     for name, parameter in TEMPLATE["parameters"].items():
         if re.search(r"secret|password|key", name, re.IGNORECASE):
