@@ -40,6 +40,11 @@ _TIMES: Final = {
     "postgresql": "CAST(:newest AS timestamp) - ({seconds}) * interval '1 second'",
 }
 """The time so many seconds before the newest message."""
+_DIGESTS: Final = {
+    "sqlite": "lower(hex(randomblob(32)))",
+    "postgresql": """md5('1' || "nMessageID") || md5('2' || "nMessageID")""",
+}
+"""A text like a SHA-256."""
 _FLAGS: Final = {"sqlite": ("0", "1"), "postgresql": ("false", "true")}
 
 # Primes scatter senders, accounts and states over the time without a generator of random numbers.
@@ -136,6 +141,9 @@ SELECT "nMessageID", kind.word, kind.place, 'Recipient ' || (("nMessageID" * 31 
 FROM "tblEmailMessage" CROSS JOIN (SELECT 'to' AS word, 0 AS place, 1 AS factor UNION ALL SELECT 'to', 1, 2
   UNION ALL SELECT 'cc', 0, 3) AS kind
 ORDER BY "nMessageID" """
+        yield f"""
+INSERT INTO "tblEmailIdentity" ("nMessageID", "nAccountID", "sIdentity")
+SELECT "nMessageID", "nAccountID", {_DIGESTS[self._backend]} FROM "tblEmailMessage" ORDER BY "nMessageID" """
         yield f"""
 INSERT INTO "tblEmailAttachment" ("nMessageID", "nPosition", "sKind", "sFileName", "nSize", "bInline", "sState")
 SELECT "nMessageID", place.n, 'file', 'report ' || "nMessageID" || CASE place.n WHEN 0 THEN '.pdf' ELSE '.csv' END,

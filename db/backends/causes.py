@@ -41,6 +41,8 @@ LOCKED: Final = ErrorClass(
     )
 )
 DUPLICATE: Final = ErrorClass(None, again=True, quotes=True)
+OTHER_TYPE: Final = ErrorClass(None, again=True, quotes=True)
+"""A column got another type since a stream of rows was prepared for it: see `db.backends.postgresql`."""
 LOST: Final = ErrorClass(
     Phrase("the connection was lost; if this lasts, check the network, and that the server is up"), reconnect=True
 )
@@ -263,6 +265,7 @@ POSTGRESQL: Final[Mapping[str, ErrorClass]] = {
     "55P03": LOCKED,
     "23505": DUPLICATE,
     "22": QUOTING,
+    "22P03": OTHER_TYPE,
     "23": QUOTING,
     "08": LOST,
     "25006": READ_ONLY,

@@ -28,6 +28,7 @@ from sqlalchemy import (
 
 from db.columns import long_text
 from db.engine import run_reading
+from db.insertion import quoted_name
 from db.locking import by_row
 from longtext import LongText
 
@@ -96,7 +97,7 @@ def write_long_text(connection: Connection, table: Table, number: int, column: s
             value = func.convert_from(func.lo_get(oid), "UTF8")
             connection.execute(update(table).where(_number_column(table) == number).values({column: value}))
     else:
-        append = append_text(_quoted_name(connection, table), column, _number_column(table).name, number)
+        append = append_text(quoted_name(connection, table), column, _number_column(table).name, number)
         for piece in long.pieces(PIECE_BYTES):
             connection.execute(append, {"piece": piece})
 
@@ -171,7 +172,7 @@ def _write_content(
                 blob.write(piece)
     else:
         write(b"")
-        append = append_piece(_quoted_name(connection, table), _number_column(table).name, number())
+        append = append_piece(quoted_name(connection, table), _number_column(table).name, number())
         for piece in pieces:
             connection.execute(append, {"piece": piece})
 
@@ -228,10 +229,3 @@ def _number(connection: Connection, table: Table, row: dict[str, Any], key: tupl
         return int(row[column.name])
     place: list[ColumnElement[bool]] = [table.c[name] == row[name] for name in key]
     return int(connection.scalars(select(column).where(*place)).one())
-
-
-def _quoted_name(connection: Connection, table: Table) -> str:
-    # Text opaque to SQLAlchemy is not moved into the schema of the engine.
-    schema = connection.get_execution_options().get("schema_translate_map", {}).get(None)
-    quote = connection.dialect.identifier_preparer.quote
-    return ".".join(quote(name) for name in (schema, table.name) if name)

@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, delete, insert, or_, select
+from sqlalchemy import Connection, Select, and_, delete, or_, select
 
 from db.identity import DuplicateKey, Part, content_digest, message_digest, part_digest
+from db.insertion import insert_rows
 from db.keys import are_among, in_queries, listed, named, rounded
 from db.tables import attachment, duplicate, message, message_identity
 
@@ -34,7 +35,6 @@ _claim = message_identity.c
 _COPIES: Final = select(_copy.nAccountID, _copy.sGraphMessageID, _copy.nMessageID, _copy.dtSeen, _copy.sReason)
 _COPIES_OF_IDS: Final = _COPIES.where(are_among(duplicate))
 _COPIES_OF_MESSAGES: Final = _COPIES.where(_copy.nMessageID.in_(listed("messages", _copy.nMessageID)))
-_CLAIM: Final = insert(message_identity)
 _CLAIMED: Final = (
     select(_claim.nMessageID, _row.sGraphMessageID, _claim.nAccountID, _claim.sIdentity)
     .join_from(message_identity, message, _row.nMessageID == _claim.nMessageID)
@@ -155,8 +155,7 @@ def claim(connection: Connection, messages: Sequence[tuple[int, DuplicateKey]]) 
         for number, features in messages
         if features.are_telling
     ]
-    if rows:
-        connection.execute(_CLAIM, rows)
+    insert_rows(connection, message_identity, rows)
 
 
 def claim_anew(connection: Connection, message_id: int, features: DuplicateKey) -> None:
@@ -186,8 +185,7 @@ def note(connection: Connection, copies: Sequence[Duplicate]) -> None:
         }
         for each in copies
     ]
-    if rows:
-        connection.execute(insert(duplicate).inline(), rows)
+    insert_rows(connection, duplicate, rows)
 
 
 def forget(connection: Connection, account_id: int, graph_id: str) -> None:

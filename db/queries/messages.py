@@ -34,6 +34,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 from db.engine import Database
 from db.identity import DuplicateKey
+from db.insertion import insert_rows
 from db.keys import MessageKey, are_among, in_queries, named
 from db.locking import by_row
 from db.outcomes import ContentState, Outcome
@@ -71,9 +72,6 @@ _NUMBERS: Final = select(message.c.nAccountID, message.c.sGraphMessageID, messag
     are_among(message)
 )
 _INSERT_MESSAGE: Final = insert(message).inline()
-_INSERT_RECIPIENT: Final = insert(recipient)
-_INSERT_HEADER: Final = insert(header)
-_INSERT_CONTENT: Final = {table: insert(table).inline() for table in (attachment, original)}
 
 _RowWithContent = tuple[dict[str, Any], bytes | IO[bytes] | None, int]
 """Values of a row, its content, and the size of that."""
@@ -515,9 +513,7 @@ def _insert(
             )
             for each in found.new
         ]
-        short = [row for each, row in rows if not each.long_texts]
-        if short:
-            connection.execute(_INSERT_MESSAGE, short)
+        insert_rows(connection, message, [row for each, row in rows if not each.long_texts])
         for each, row in rows:
             if each.long_texts:
                 connection.execute(_INSERT_MESSAGE.values(**row))
@@ -621,15 +617,13 @@ def _lost_attachments(connection: Connection, message_id: int, new: MessageRecor
 
 def _insert_children(connection: Connection, saved: list[tuple[int, MessageRecord]]) -> None:
     recipients = [_recipient_row(message_id, each) for message_id, record in saved for each in record.recipients]
-    if recipients:
-        connection.execute(_INSERT_RECIPIENT, recipients)
+    insert_rows(connection, recipient, recipients)
     headers = [
         {"nMessageID": message_id, "nPosition": position, "sName": each.name, "sValue": each.value}
         for message_id, record in saved
         for position, each in enumerate(record.headers)
     ]
-    if headers:
-        connection.execute(_INSERT_HEADER, headers)
+    insert_rows(connection, header, headers)
     parts = [(message_id, part) for message_id, record in saved for part in record.attachments]
     _insert_contents(
         connection,
@@ -655,8 +649,7 @@ def _insert_contents(
 ) -> None:
     """Insert rows, each with its content and the size of that; those without a file together."""
     small = [{**row, "biContent": held} for row, held, _ in rows if not is_file(held)]
-    if small:
-        connection.execute(_INSERT_CONTENT[table], small)
+    insert_rows(connection, table, small)
     for row, held, size in rows:
         if is_file(held):
             insert_with_content(connection, table, row, held, size=size, key=key)

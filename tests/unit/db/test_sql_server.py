@@ -20,6 +20,7 @@ from bus.database.adapter import DatabaseQueue
 from bus.database.statements import put_unknown
 from bus.queue import Delivery, Message, MessageId, Selection
 from db.engine import Database, run_reading, run_writing
+from db.insertion import plain_insert
 from db.outcomes import ActionState, FilePart, FileState, MessageState, RuleState
 from db.queries import (
     accounts,
@@ -71,7 +72,7 @@ from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Lease
 from db.queries.subscriptions import HeldSubscription
 from db.queries.trace import TracedMessage, TraceRow
 from db.records import OriginalRecord
-from db.tables import attachment
+from db.tables import attachment, duplicate, header, message, message_identity, original, recipient
 from phrases import Phrase
 from rules.rule import Rule
 from tests.doubles.clock import SettableClock
@@ -94,6 +95,7 @@ ITS_OWN: Final = (
     append_piece("[dbo].[tblEmailAttachment]", "nAttachmentID", 7),
     append_text("[dbo].[tblEmailMessage]", "sBody", "nMessageID", 7),
     read_piece(attachment, 7, offset=0, length=9),
+    *(plain_insert(each) for each in (attachment, duplicate, header, message, message_identity, original, recipient)),
 )
 """Statements for SQL Server only, beside all those that SQLite gets, too."""
 

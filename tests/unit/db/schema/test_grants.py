@@ -1,7 +1,7 @@
 """Each role can do its work with its granted rights, and not with fewer."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -87,12 +87,13 @@ class Statement:
 
     text: str
     parameters: Any
+    options: Mapping[str, Any]
 
     def is_refused(self, connection: Connection) -> bool:
         """Run it in a transaction that is undone. The server checks rights before rows: those need not be the same."""
         try:
             with connection.begin():
-                connection.exec_driver_sql(self.text, self.parameters)
+                connection.exec_driver_sql(self.text, self.parameters, self.options)
                 connection.rollback()
         except DBAPIError as exc:
             return getattr(exc.orig, "sqlstate", None) == "42501"
@@ -105,9 +106,9 @@ def statements(login: Gateway) -> Iterator[list[Statement]]:
     seen: list[Statement] = []
     user = make_url(login.url).username
 
-    def note(connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object) -> None:  # noqa: ANN401  # of any shape
+    def note(connection: Connection, _cursor: object, statement: str, parameters: Any, context: Any, _: bool) -> None:  # noqa: ANN401  # of any shape; the signature is SQLAlchemy's
         if connection.engine.url.username == user:
-            seen.append(Statement(statement, parameters))
+            seen.append(Statement(statement, parameters, context.execution_options))
 
     event.listen(Engine, "before_cursor_execute", note)
     try:
