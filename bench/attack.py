@@ -39,8 +39,8 @@ def main() -> None:
     }
     print(f"genuine deliveries, p50 and p99 (to reach: under {_GOAL_SECONDS:.0f} s)")
     for name, chosen in attacks.items():
-        with serving() as port, _attacking(chosen, port):
-            seconds, failed = asyncio.run(_deliver(port, state))
+        with serving() as server, _attacking(chosen, server.port):
+            seconds, failed = asyncio.run(_deliver(server.port, state))
         p50, p99 = statistics.median(seconds), statistics.quantiles(seconds, n=100)[98]
         print(f"  {name:10} {len(seconds):5} answered 202, {failed} not;  p50 {p50:6.3f} s  p99 {p99:6.3f} s")
 

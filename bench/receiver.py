@@ -3,6 +3,8 @@
 Baselines of the same run: (a) a bare aiohttp handler that parses the same JSON and answers 202; (b) the same handler
 with a bare group commit of the items into one SQLite table.
 
+What else the machine does affects the rates, but hardly the CPU time of the server's process.
+
 Two shapes of Graph ids, because they affect the queue's index and Microsoft calls ids opaque: *neighbours* differ in a
 counter at their end, *scattered* ones everywhere.
 """
@@ -27,6 +29,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from background.readiness import Readiness
+from bench.resources import cpu_seconds
 from bus.database.adapter import DatabaseQueue
 from bus.queue import NotificationSender
 from console import logs
@@ -49,11 +52,23 @@ _SCRIPT = Path(__file__).with_name("notifications.lua")
 
 @dataclass(frozen=True)
 class Figures:
-    """One load: requests per second, 99th percentile in milliseconds, and responses other than 2xx."""
+    """One load: requests per second, 99th percentile in milliseconds, and responses other than 2xx.
+
+    `cpu`: seconds of computing time of the server, a request.
+    """
 
     requests: float
     p99: float
     refused: int
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server process."""
+
+    port: int
+    pid: int
 
 
 def main() -> None:
@@ -75,10 +90,12 @@ def main() -> None:
         for name, figures in (("bare handler (a)", bare), ("bare group commit (b)", grouped), ("receiver", ours)):
             print(
                 f"  {name:22} {figures.requests * items:9.0f} notifications/s  p99 {figures.p99:6.1f} ms"
+                f"  CPU {figures.cpu / items * 1e6:6.1f} µs a notification"
                 + (f"  refused {figures.refused}" if figures.refused else "")
             )
         ratio = ours.requests / grouped.requests
         print(f"  ratio to (b) {ratio:.2f} (to reach: {goal}), to (a) {ours.requests / bare.requests:.2f}")
+        print(f"  of CPU time: (b) ÷ receiver {grouped.cpu / ours.cpu:.2f}")
 
 
 def rate(items: int, ids: str) -> float | None:
@@ -90,30 +107,31 @@ def rate(items: int, ids: str) -> float | None:
 
 def measure(serve: Callable[[Pipe, Path], None], state: str, items: int, ids: str) -> Figures:
     """Run `serve` in a process of its own, and load it."""
-    with serving(serve) as port:
-        _load(port, state, items, ids, seconds=2)
-        return _load(port, state, items, ids, seconds=_SECONDS)
+    with serving(serve) as server:
+        _load(server, state, items, ids, seconds=2)
+        return _load(server, state, items, ids, seconds=_SECONDS)
 
 
 @contextmanager
-def serving(serve: Callable[[Pipe, Path], None] | None = None) -> Iterator[int]:
-    """Run a server process, by default the production receiver on SQLite; yield its port."""
+def serving(serve: Callable[[Pipe, Path], None] | None = None) -> Iterator[Server]:
+    """Run a server process, by default the production receiver on SQLite."""
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = multiprocessing.Pipe()
         process = multiprocessing.get_context("spawn").Process(target=serve or _ours, args=(theirs, Path(folder)))
         process.start()
         try:
-            yield ours.recv()
+            yield Server(ours.recv(), process.pid or 0)
         finally:
             process.terminate()
             process.join()
 
 
-def _load(port: int, state: str, items: int, ids: str, *, seconds: int) -> Figures:
+def _load(server: Server, state: str, items: int, ids: str, *, seconds: int) -> Figures:
+    began = cpu_seconds(server.pid)
     output = subprocess.run(
         [
             *("wrk", "--latency", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds}s", "-s", str(_SCRIPT)),
-            *(f"http://127.0.0.1:{port}", "--", state, str(items), ids),
+            *(f"http://127.0.0.1:{server.port}", "--", state, str(items), ids),
         ],
         check=True,
         capture_output=True,
@@ -124,8 +142,11 @@ def _load(port: int, state: str, items: int, ids: str, *, seconds: int) -> Figur
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
     if rate is None or tail is None:
         raise RuntimeError(output)
+    spent = cpu_seconds(server.pid) - began
     unit = {"us": 0.001, "ms": 1.0, "s": 1000.0}[tail[2]]
-    return Figures(float(rate[1]), float(tail[1]) * unit, int(refused[1]) if refused else 0)
+    return Figures(
+        float(rate[1]), float(tail[1]) * unit, int(refused[1]) if refused else 0, spent / (float(rate[1]) * seconds)
+    )
 
 
 def _bare(pipe: Pipe, _folder: Path) -> None:

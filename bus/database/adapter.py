@@ -159,7 +159,7 @@ class DatabaseQueue:
     async def _receive_now(self, limit: int) -> list[Delivery]:
         now = self._clock()
         await self._correct_times(now)
-        # Idle, a poll acquires no lock; after deliveries a moment ago more are likely, and the poll is skipped.
+        # Idle, a poll acquires no lock; after deliveries a moment ago, or a put, there are likely some: it is skipped.
         if not self._flowing and not await _available(
             self._database.read(lambda connection: connection.scalar(statements.anything(now)))
         ):
@@ -317,6 +317,7 @@ class DatabaseQueue:
     # Internal.
 
     def _wake(self) -> None:
+        self._flowing = True
         for waiter in self._waiters:
             waiter.set()
 
