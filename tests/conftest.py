@@ -141,6 +141,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish() -> None:
     """Keep the thousands of collected tests, and all that is imported, out of each collection of garbage."""
     gc.freeze()
+    gc.set_threshold(10_000)  # what tests make in cycles is small, and a tenth of their time went into looking for it
     gc.enable()
 
 
