@@ -12,7 +12,7 @@ from bench import processor
 from bench.catch_up import _MESSAGES as _MISSED
 from bench.catch_up import _ours as _catch_up
 from bench.database import _MESSAGES as _SAVED
-from bench.database import _ROWS, _bare_postgresql, _bare_sqlite, _records
+from bench.database import _ROWS, _WHOLE, _bare_postgresql, _bare_sqlite, _records
 from bench.database import _ours as _save
 from bench.figure import Figure
 from bench.latency import _MAILBOXES as _MAILBOXES_OF_LATENCY
@@ -132,7 +132,7 @@ async def _latencies() -> tuple[float, float]:
 
 def database_figures() -> Iterator[Figure]:
     """Whole messages into both databases, in fewer rounds."""
-    records = list(_records())
+    records = list(_records(_WHOLE))
     freeze_gc()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

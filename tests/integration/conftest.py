@@ -1,6 +1,7 @@
 """A world per test: a simulator, a database copied from a migrated template, a certificate made once."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -11,6 +12,8 @@ import pytest
 from click.testing import Result
 
 from graph.certificates import Certificate, make_self_signed
+from processor.importer import worker_processes
+from processor.process_pool import ProcessPool
 from tests.databases import Gateway
 from tests.integration.manager_world import Office
 from tests.integration.world import Clock, World, open_world, run_command
@@ -21,6 +24,14 @@ def certificate() -> Certificate:
     return make_self_signed("mail-importer integration", now=datetime.now(UTC), key_bits=2048)
 
 
+@pytest.fixture(scope="session")
+def processes() -> Iterator[ProcessPool]:
+    """The worker processes of the importers."""
+    pool = worker_processes()
+    yield pool
+    asyncio.run(pool.close())
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -28,12 +39,12 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def make_world(
-    tmp_path: Path, gateway: Gateway, certificate: Certificate, clock: Clock
+    tmp_path: Path, gateway: Gateway, certificate: Certificate, processes: ProcessPool, clock: Clock
 ) -> AsyncIterator[Callable[..., Any]]:
     async with AsyncExitStack() as stack:
 
         async def make(**options: Any) -> World:  # noqa: ANN401  # passed through
-            return await open_world(stack, tmp_path, gateway, certificate, clock, **options)
+            return await open_world(stack, tmp_path, gateway, certificate, processes, clock, **options)
 
         yield make
 

@@ -19,6 +19,7 @@ from bus.database import adapter as queue_module
 from db.queries import accounts, subscriptions
 from db.queries.schedule import SUBSCRIPTIONS
 from graph.certificates import Certificate
+from processor.process_pool import ProcessPool
 from simulator.api.notifications import LifecycleEvent
 from simulator.calls import Operation
 from simulator.content.mail import Mail
@@ -152,12 +153,14 @@ def _steps() -> st.SearchStrategy[Step]:
 
 
 @pytest.fixture
-def live_through(databases: Databases, certificate: Certificate) -> Callable[[list[Step]], None]:
+def live_through(
+    databases: Databases, certificate: Certificate, processes: ProcessPool
+) -> Callable[[list[Step]], None]:
     """Build a world for each call; the failures that hypothesis prints hold no key."""
 
     def live(steps: list[Step]) -> None:
         with tempfile.TemporaryDirectory() as folder, databases.migrated(Path(folder)) as gateway:
-            asyncio.run(_live_through(Path(folder), gateway, certificate, steps))
+            asyncio.run(_live_through(Path(folder), gateway, certificate, processes, steps))
 
     return live
 
@@ -173,9 +176,11 @@ def test_whatever_happens_every_message_is_imported_once(
     live_through(steps)
 
 
-async def _live_through(folder: Path, gateway: Gateway, certificate: Certificate, steps: list[Step]) -> None:
+async def _live_through(
+    folder: Path, gateway: Gateway, certificate: Certificate, processes: ProcessPool, steps: list[Step]
+) -> None:
     async with AsyncExitStack() as stack:
-        world = await open_world(stack, folder, gateway, certificate, Clock(), one_clock=True)
+        world = await open_world(stack, folder, gateway, certificate, processes, Clock(), one_clock=True)
         office = Office(world)
         made = [await world.account_of(f"Station {number}") for number in range(MAILBOXES)]
         weeks = Weeks(office, [mailbox for mailbox, _ in made], [account for _, account in made])

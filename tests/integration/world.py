@@ -39,9 +39,9 @@ from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader
 from graph.slots import Slots
 from processor.content.attachments import AttachmentLimits
-from processor.importer import worker_processes
 from processor.mailbox_fairness import CallShare, ProcessShare
 from processor.metrics import ProcessorMetrics
+from processor.process_pool import ProcessPool
 from processor.worker import Processor, WorkerContext, WorkerLimits
 from simulator.api.delivery import DeliveryRules
 from simulator.calls import Operation
@@ -168,6 +168,7 @@ class World:
         heartbeat: Heartbeat,
         share: ProcessShare,
         slots: Slots,
+        processes: ProcessPool,
         clock: Clock,
         sleeps: Sleeps,
     ) -> None:
@@ -184,8 +185,8 @@ class World:
         self.heartbeat = heartbeat
         self.share = share
         self.slots = slots
-        self.processes = worker_processes()
-        """Shared by the importers: each start takes half a second of computing time."""
+        self.processes = processes
+        """Shared by the importers of all tests: each start takes a quarter of a second of computing time."""
         self._queues: list[DatabaseQueue] = []
         self.queue = self.new_queue()
         self._numbers = iter(range(1_000_000))
@@ -459,6 +460,7 @@ async def open_world(
     folder: Path,
     gateway: Gateway,
     certificate: Certificate,
+    processes: ProcessPool,
     clock: Clock,
     *,
     one_clock: bool = False,
@@ -513,10 +515,10 @@ async def open_world(
         heartbeat=heartbeat,
         share=share,
         slots=slots,
+        processes=processes,
         clock=clock,
         sleeps=sleeps,
     )
-    stack.push_async_callback(world.processes.close)
     stack.push_async_callback(world.queue.close)
     await stack.enter_async_context(world.heartbeat.kept())
     return world
