@@ -3,9 +3,10 @@
 Three with 100 ms and fifty mailboxes, on the broker of the tests and on PostgreSQL (including the queue); five on
 PostgreSQL with 250 ms and sixty mailboxes that all received mail before the five started, simultaneously. Each process
 handles a few deliveries at a time, so that it waits for Graph, and not for the machine's two cores, shared by all
-processes. The baseline is the one process of the same run.
+processes. The baseline is the one process of the same run. At last one process with its usual limits, as docs/sizing.md
+counts them.
 
-    python -m bench hosts [--only servicebus|postgresql|backlog] [--rounds N]
+    python -m bench hosts [--only servicebus|postgresql|backlog|one] [--rounds N]
 """
 
 import argparse
@@ -67,18 +68,22 @@ _GOAL_OF_BACKLOG: Final = 1.5
 _SERVICE_BUS: Final = "servicebus"
 _POSTGRESQL: Final = "postgresql"
 _BACKLOGS: Final = "backlog"
+_ONE: Final = "one"
 
 
 @dataclass(frozen=True)
 class _Place:
-    """The addresses that a processor needs. `connection_string` None: the queue is in the database."""
+    """The addresses that a processor needs, and its deliveries at a time (`in_hand`; None: as usual).
+
+    `connection_string` None: the queue is in the database.
+    """
 
     folder: Path
     url: str
     ca_file: Path
     database_url: str
     connection_string: str | None = None
-    in_hand: int = _IN_HAND
+    in_hand: int | None = _IN_HAND
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ class _Scaling:
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser("python -m bench hosts")
-    parser.add_argument("--only", choices=(_SERVICE_BUS, _POSTGRESQL, _BACKLOGS), help="one of the three")
+    parser.add_argument("--only", choices=(_SERVICE_BUS, _POSTGRESQL, _BACKLOGS, _ONE), help="one of the four")
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help="backlogs (default: 3)")
     given = parser.parse_args(list(dropwhile(lambda each: not each.startswith("-"), sys.argv[1:])))
     if given.only in {None, _SERVICE_BUS}:
@@ -128,6 +133,12 @@ def main() -> None:
         _print_scaling("PostgreSQL", asyncio.run(_three_on_postgresql()))
     if given.only in {None, _BACKLOGS}:
         asyncio.run(_backlogs(given.rounds))
+    if given.only in {None, _ONE}:
+        rate = asyncio.run(_one_with_usual_limits())
+        print(f"one processor with its usual limits on PostgreSQL, {_LATENCY_ON_POSTGRESQL * 1000:.0f} ms:")
+        print(
+            f"  {rate:7.1f} messages/s; {WorkerLimits().max_in_flight / _LATENCY_ON_POSTGRESQL:.0f} allowed by latency"
+        )
 
 
 def figures() -> Iterator[Figure]:
@@ -171,6 +182,15 @@ async def _scaling(scene: Stage, place: _Place) -> _Scaling:
     three = await _rate(scene, place, ledger[_MESSAGES : 4 * _MESSAGES], processes=3)
     found = await scene.control.statistics()
     return _Scaling(one, three, found["throttled"], max(found["concurrency_high_water"].values()))
+
+
+async def _one_with_usual_limits() -> float:
+    with _postgresql() as url:
+        async with stage(_BOXES_ON_POSTGRESQL, database_url=url, roles=()) as scene:
+            ledger = await scene.deliver(4 * _MESSAGES)
+            await scene.control.add_fault(Fault(FaultKind.LATENCY, seconds=_LATENCY_ON_POSTGRESQL))
+            place = _Place(scene.folder, scene.url, scene.ca_file, url, in_hand=None)
+            return await _rate(scene, place, ledger, processes=1)
 
 
 @contextmanager
@@ -300,7 +320,7 @@ async def _process(place: _Place, database: Database, owner: str) -> None:
     settings = settings_at(place.url, place.ca_file, place.folder)
     async with heartbeat.kept(), open_graph(settings, Slots(share.of)) as graph:
         importer = importer_of(MailReader(graph.client), database, ImportOptions(), clock=utc_now)
-        limits = WorkerLimits(max_in_flight=place.in_hand, max_per_mailbox=place.in_hand)
+        limits = None if place.in_hand is None else WorkerLimits(place.in_hand, place.in_hand)
         context = WorkerContext(share, utc_now, Random(1), ProcessorMetrics(CollectorRegistry()), limits)
         processor = processor_of(_queue(place, database), database, graph.client, importer, context, host=owner)
         await processor.run(asyncio.Event())

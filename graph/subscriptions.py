@@ -6,7 +6,7 @@ These calls belong to the application, not to the mailbox, so they occupy none o
 import builtins
 import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -157,17 +157,13 @@ class SubscriptionClient:
 
     async def pages(self, mailbox: Mailbox) -> AsyncIterator[builtins.list[GraphSubscription]]:
         """The pages of `list`, each as it arrives: all of an application with many mailboxes may exceed memory."""
-        url = "/subscriptions"
-        seen: set[bytes] = set()
-        while (mark := hashlib.sha256(url.encode()).digest()) not in seen:
-            seen.add(mark)
-            page = object_in(await self._request(mailbox, "GET", url, kind=CallKind.LIST))
-            yield [_subscription(each) for each in entries_in(page, mailbox)]
-            link = link_in(page, "@odata.nextLink")
-            if link is None:
-                return
-            url = link
-        raise GraphUnavailable(Phrase("Graph pages the list of subscriptions in a circle. Try again later."))
+        listing = self.listing(mailbox)
+        while not listing.complete:
+            yield await listing.read()
+
+    def listing(self, mailbox: Mailbox) -> "SubscriptionListing":
+        """`list` page by page, for a caller that may be interrupted between two."""
+        return SubscriptionListing(partial(self._request, mailbox, "GET", kind=CallKind.LIST), mailbox)
 
     async def get(self, mailbox: Mailbox, subscription_id: str) -> GraphSubscription:
         """Fetch one subscription.
@@ -220,6 +216,41 @@ class SubscriptionClient:
         return await self._client.request(
             mailbox, method, url, json=json, deadline_seconds=seconds, counted=False, before_attempt=take
         )
+
+
+class SubscriptionListing:
+    """A list of subscriptions under way; an interrupted `read` is repeated by the next one.
+
+    `complete`: the last page was read.
+    """
+
+    def __init__(self, request: Callable[[str], Awaitable[Any]], mailbox: Mailbox) -> None:
+        self.complete = False
+        self._request = request
+        self._mailbox = mailbox
+        self._url = "/subscriptions"
+        self._seen: set[bytes] = set()
+        """Digests of the links that were followed, which may be long."""
+
+    async def read(self) -> list[GraphSubscription]:
+        """The next page.
+
+        Raises:
+            GraphError: as `GraphClient.request`.
+        """
+        page = object_in(await self._request(self._url))
+        found = [_subscription(each) for each in entries_in(page, self._mailbox)]
+        link = link_in(page, "@odata.nextLink")
+        self._seen.add(_digest(self._url))
+        if link is not None and _digest(link) in self._seen:
+            raise GraphUnavailable(Phrase("Graph pages the list of subscriptions in a circle. Try again later."))
+        self.complete = link is None
+        self._url = link or ""
+        return found
+
+
+def _digest(url: str) -> bytes:
+    return hashlib.sha256(url.encode()).digest()
 
 
 def _path(subscription_id: str) -> str:

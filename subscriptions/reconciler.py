@@ -28,7 +28,7 @@ from graph.errors import (
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.subscriptions import GraphSubscription, SubscriptionClient, mail_resource
-from subscriptions.listing_cache import SubscriptionListCache
+from subscriptions.listing_cache import ListIncomplete, SubscriptionListCache
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.plan import (
     Adopt,
@@ -57,6 +57,7 @@ _DELETION_SECONDS: Final = 10.0
 """A deletion that hangs must leave its run time for the creation."""
 
 _LOOK_AGAIN: Final = timedelta(days=1)
+_SOON: Final = timedelta(seconds=5)
 
 T = TypeVar("T")
 
@@ -125,6 +126,12 @@ class SubscriptionReconciler:
             GraphError, DatabaseUnavailable: a later run does the rest.
             LeaseLost
         """
+        try:
+            return await self._serve(lease, account)
+        except ListIncomplete:
+            return self._clock() + _SOON
+
+    async def _serve(self, lease: Lease, account: accounts.Account) -> datetime:
         mailbox = Mailbox.of(account.account_id, account.settings)
         await self._database.write(lambda connection: self._schedule_sweeps(connection, account))
         held, requests = await self._database.read(
