@@ -27,6 +27,7 @@ class LazyCommand:
             _load_structlog()
             command = getattr(importlib.import_module(module), name)
         finally:
+            gc.freeze()  # else the first collection would go through all that was loaded
             gc.enable()
         if not isinstance(command, click.Command):
             raise TypeError(f"{self.target} is no command")

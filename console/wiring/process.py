@@ -33,6 +33,7 @@ def freeze_gc() -> None:
     times as slow (bench/receiver.py). Nor does a round begin for each few hundred new objects, as is usual: those of
     one message are more, and nearly all go with it by themselves.
     """
+    gc.unfreeze()  # what was frozen while commands were loaded, of which some is garbage
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
