@@ -2,13 +2,13 @@
 
 import gc
 import importlib
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from console.loading import load_structlog
 from console.translation.help import Group
 
 
@@ -24,7 +24,7 @@ class LazyCommand:
         module, _, name = self.target.partition(":")
         gc.disable()  # collections while modules are loaded find nothing, and take a tenth of a second
         try:
-            _load_structlog()
+            load_structlog()
             command = getattr(importlib.import_module(module), name)
         finally:
             gc.freeze()  # else the first collection would go through all that was loaded
@@ -32,20 +32,6 @@ class LazyCommand:
         if not isinstance(command, click.Command):
             raise TypeError(f"{self.target} is no command")
         return command
-
-
-def _load_structlog() -> None:
-    """Load structlog without rich, which it loads where it is installed, to colour tracebacks as no log here has them.
-
-    That takes a tenth of the time of a command, and 7 MB of each process.
-    """
-    if "structlog" in sys.modules or "rich" in sys.modules:
-        return
-    sys.modules["rich"] = None  # type: ignore[assignment]  # Python's mark of a module that is not there
-    try:
-        importlib.import_module("structlog")
-    finally:
-        del sys.modules["rich"]
 
 
 class LazyGroup(Group):

@@ -6,18 +6,21 @@ from typing import Any
 import click
 from pydantic import SecretStr
 
-from console.config.checks import problems
 from console.config.template import template
 from console.files import written
 from console.invocation import example
+from console.lazy_commands import LazyCommand, LazyGroup
 from console.output import Column, Listing, Report, prints_data, shown
-from console.settings import Settings, SettingsError
+from console.settings import Settings
 from console.settings_sources import Sources, config_file
-from console.translation.help import Group
 from phrases import Phrase
 
 
-@click.group(cls=Group, epilog=example("mail-importer config show"))
+@click.group(
+    cls=LazyGroup,
+    lazy={"check": LazyCommand("console.config.check:check")},
+    epilog=example("mail-importer config show"),
+)
 def config() -> None:
     """Show and check the settings, and write a file of them."""
 
@@ -60,25 +63,6 @@ def _row(settings: Settings, sources: Sources, name: str) -> dict[str, Any]:
 
 def _value(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else shown(value)
-
-
-@config.command(epilog=example("mail-importer config check"))
-@prints_data
-def check() -> Report:
-    """Check the settings, and all on this host that they name; connects to nothing.
-
-    All problems are reported at once: unknown and wrong settings; a certificate store, TLS files or roots that cannot
-    be used; a driver that is missing; a SQLite database in a folder without the right to write; an incomplete queue;
-    targets of alerts that are no URLs; ports that are used twice. Exit status 1 when there is one.
-    """
-    try:
-        found = [*problems(Sources().settings())]
-    except SettingsError as exc:
-        found = [*exc.problems]
-    if not found:
-        return Report([], [Phrase("The settings have no problem.")])
-    count = Phrase.counted("{n} problem of the settings:", "{n} problems of the settings:", n=len(found))
-    return Report([{"problem": each} for each in found], failure=Phrase.joined(count, *found, by="\n  "))
 
 
 @config.command(epilog=example("mail-importer config init", "mail-importer config init /etc/mail-importer.toml"))
