@@ -2,7 +2,8 @@
 
 Both offer the same functions; callers import them from here and ask for no platform. Adapters of a single purpose stay
 with it: import folders (`delivery/`), certificate stores (`graph/certificates/windows/`), the event loop
-(`console/loop.py`) and drivers (`db/backends/odbc.py`).
+(`console/loop.py`) and drivers (`db/backends/odbc.py`). What needs asyncio, which the command line and worker processes
+do not load, is in `shared_listening.py`.
 """
 
 import sys
@@ -20,7 +21,6 @@ if sys.platform == "win32":
         others_access,
         peak_memory_bytes,
         role_process_options,
-        serve_shared,
         use_utf8,
         user_name,
         user_number,
@@ -38,7 +38,6 @@ else:
         others_access,
         peak_memory_bytes,
         role_process_options,
-        serve_shared,
         use_utf8,
         user_name,
         user_number,
@@ -56,7 +55,6 @@ __all__ = [
     "others_access",
     "peak_memory_bytes",
     "role_process_options",
-    "serve_shared",
     "use_utf8",
     "user_name",
     "user_number",

@@ -1,13 +1,12 @@
 """Linux, and other systems with POSIX."""
 
-import asyncio
 import contextlib
 import os
 import signal
 import socket
 import stat
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -77,13 +76,6 @@ def imported_socket(exported: int | bytes) -> socket.socket:
     """The socket that another process exported for this one."""
     assert isinstance(exported, int)  # noqa: S101  # made by the function above
     return socket.socket(fileno=exported)
-
-
-async def serve_shared(
-    listening: socket.socket, protocol_factory: Callable[[], asyncio.Protocol], backlog: int
-) -> "asyncio.Server":
-    """Accept connections of a socket on which other processes accept, too; `close` the returned server."""
-    return await asyncio.get_running_loop().create_server(protocol_factory, sock=listening, backlog=backlog)
 
 
 def become_worker() -> None:

@@ -9,7 +9,8 @@ from typing import Final, Protocol
 
 from aiohttp import hdrs, web
 
-from operatingsystem import deepen_backlog, serve_shared
+from operatingsystem import deepen_backlog
+from operatingsystem.shared_listening import serve_shared
 from receiver.connections import Connection, ConnectionLimits, ConnectionMetrics, Connections
 from receiver.throttled_log import ThrottledLog
 

@@ -76,7 +76,7 @@ def test_help_loads_no_command() -> None:
     code = "import sys; from console.main import cli; cli(['--help'], standalone_mode=False); print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "console.main" in out
-    assert not {"sqlalchemy", "aiohttp", "pydantic", "console.settings", "rich"} & set(out.split())
+    assert not {"asyncio", "sqlalchemy", "aiohttp", "pydantic", "console.settings", "rich"} & set(out.split())
 
 
 def test_help_works_with_broken_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
