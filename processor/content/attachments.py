@@ -35,7 +35,8 @@ from longtext import LongText
 from phrases import Phrase
 from processor.content.isolated_unpacking import PRELOAD, IsolatedUnpacker
 from processor.content.mapping import LARGEST_SIZE, Json, kind_of, size_of
-from processor.content.spool import IN_MEMORY, Spool, spooling_threads
+from processor.content.spool import Spool, spooling_threads
+from processor.content.temporary_files import IN_MEMORY
 from processor.content.texts import Texts
 from processor.content.unpacking import is_packed
 from processor.errors import MessageChanged

@@ -12,7 +12,8 @@ import structlog
 from graph.mailbox import Mailbox
 from longtext import LongText
 from processor.content.plain_text import MAX_READ, plain_text, write_bare_text
-from processor.content.spool import scratch_folder, taken_from_scratch
+from processor.content.spool import scratch_folder
+from processor.content.temporary_files import taken_from_scratch
 from processor.process_pool import LimitExceeded, ProcessPool
 from threads import DaemonThreads
 

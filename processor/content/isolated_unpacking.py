@@ -12,7 +12,8 @@ import structlog
 from db.records import AttachmentRecord
 from longtext import LongText
 from processor.content import unpacking_process
-from processor.content.spool import scratch_folder, taken_from_scratch
+from processor.content.spool import scratch_folder
+from processor.content.temporary_files import taken_from_scratch
 from processor.content.texts import Texts
 from processor.content.unpacking import is_packed
 from processor.content.unpacking_process import AT, FOUND, LISTED, TEXT, read_back, unpack, written

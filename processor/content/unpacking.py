@@ -20,7 +20,7 @@ from processor.content import mime, smime, tnef
 from processor.content.charsets import decoded
 from processor.content.parts import BodyText, NotUnpacked, Part
 from processor.content.plain_text import plain_text
-from processor.content.spool import IN_MEMORY, open_file
+from processor.content.temporary_files import IN_MEMORY, open_file
 from processor.content.texts import Texts
 
 _SIGNED_OPAQUE: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})

@@ -14,7 +14,7 @@ from typing import IO, Final, TypeAlias
 
 from db.records import AttachmentRecord
 from longtext import LONG, PIECE_BYTES, LongTextFacts, LongTextWriter
-from processor.content.spool import IN_MEMORY, section_of, taken_from_scratch
+from processor.content.temporary_files import IN_MEMORY, section_of, taken_from_scratch
 from processor.content.texts import Texts
 from processor.content.unpacking import Unpacker
 

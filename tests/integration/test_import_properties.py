@@ -22,7 +22,7 @@ from db.outcomes import Outcome
 from db.tables import attachment, duplicate, message, message_identity, recipient
 from graph.mailbox import Mailbox as OpenedMailbox
 from graph.messages import MailReader
-from processor.content.spool import IN_MEMORY
+from processor.content.temporary_files import IN_MEMORY
 from processor.importer import Importer
 from simulator.state.mailboxes import Mailbox
 from tests.databases import on_every_database

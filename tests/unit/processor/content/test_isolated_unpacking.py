@@ -177,5 +177,5 @@ async def test_a_folder_of_a_caller_that_is_gone_is_deleted(tmp_path: Path, monk
 def test_a_worker_process_loads_neither_database_nor_log() -> None:
     """They would take most of its start, and several processes start at once."""
     modules = ", ".join((*PRELOAD, *body_text.PRELOAD))
-    found = f"import sys, {modules}; print({{'sqlalchemy', 'structlog'}} & set(sys.modules))"
+    found = f"import sys, {modules}; print({{'asyncio', 'sqlalchemy', 'structlog'}} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", found], text=True, cwd=ROOT) == "set()\n"
