@@ -129,6 +129,11 @@ class Database:
         self._pending: set[Future[Any]] = set()
 
     @property
+    def writes_at_once(self) -> int:
+        """The number of transactions that can write at a time."""
+        return 1 if self.engine.dialect.name == "sqlite" else _threads(self.engine)
+
+    @property
     def connections_in_use(self) -> int:
         """The number of connections that transactions use now."""
         pool = self.engine.pool

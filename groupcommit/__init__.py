@@ -26,7 +26,9 @@ class _Entry(Generic[Item, Result]):
 
 
 class GroupCommit(Generic[Item, Result]):
-    """Combines many concurrent `submit` calls into few calls of `write`, one at a time.
+    """Combines many concurrent `submit` calls into few calls of `write`, `at_once` at a time at most.
+
+    Another write begins beside one under way only when a quarter of `max_items` waits: it would make both smaller.
 
     `write` gets the items of several submits in order and returns one result for each. An exception of `write` reaches
     every submit of that group; `write` itself must keep one bad item from failing the others.
@@ -34,11 +36,14 @@ class GroupCommit(Generic[Item, Result]):
     A cancelled submit withdraws its items, unless their write has begun: then they may still be written.
     """
 
-    def __init__(self, write: Callable[[list[Item]], Awaitable[Sequence[Result]]], *, max_items: int) -> None:
+    def __init__(
+        self, write: Callable[[list[Item]], Awaitable[Sequence[Result]]], *, max_items: int, at_once: int = 1
+    ) -> None:
         self._write = write
         self._most_items = max_items
+        self._at_once = at_once
         self._waiting: deque[_Entry[Item, Result]] = deque()
-        self._writer: asyncio.Task[None] | None = None
+        self._writers: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def submit(self, items: Sequence[Item]) -> Sequence[Result]:
@@ -54,8 +59,8 @@ class GroupCommit(Generic[Item, Result]):
             return []
         entry: _Entry[Item, Result] = _Entry(items, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._drain())
+        if not self._writers or (len(self._writers) < self._at_once and len(self._waiting) >= self._most_items // 4):
+            self._writers.add(asyncio.create_task(self._drain()))
         try:
             return await entry.results
         except asyncio.CancelledError:
@@ -66,15 +71,16 @@ class GroupCommit(Generic[Item, Result]):
     async def close(self) -> None:
         """Refuse new items and wait until all submitted items are written."""
         self._closed = True
-        if self._writer is not None:
-            await asyncio.wait([self._writer])
+        if self._writers:
+            await asyncio.wait(self._writers)
 
     async def _drain(self) -> None:
         try:
             while self._waiting:
                 await self._write_group(self._take_group())
+                await asyncio.sleep(0)  # those who have their results may submit again: for the next group
         finally:
-            self._writer = None
+            self._writers -= {asyncio.current_task()}
 
     def _take_group(self) -> list[_Entry[Item, Result]]:
         group = [self._waiting.popleft()]

@@ -53,6 +53,8 @@ from phrases import Phrase
 _BODY: Final = message.c.sBody.name
 _BODY_TEXT: Final = message.c.sBodyText.name
 _MAX_IN_ONE_GROUP: Final = 50
+_MAX_GROUPS: Final = 2
+"""While a server writes one, the next is prepared."""
 _NOT_IN_SCANNED: Final = "NotInScanned: the scanned message has fewer attachments than the one with placeholders had."
 _DELIVERED_BEFORE: Final = timedelta(minutes=1)
 _SCANNED_AFTER: Final = timedelta(hours=1)
@@ -95,7 +97,7 @@ class MessageStore:
         self._database = database
         self._clock = clock
         self._group: GroupCommit[MessageRecord | FilteredMessage, Outcome | MessageRefused] = GroupCommit(
-            self._write, max_items=_MAX_IN_ONE_GROUP
+            self._write, max_items=_MAX_IN_ONE_GROUP, at_once=min(database.writes_at_once, _MAX_GROUPS)
         )
 
     async def known(self, keys: Collection[MessageKey], *, include_filtered: bool = True) -> set[MessageKey]:

@@ -11,15 +11,16 @@ from groupcommit import GroupCommit, GroupCommitClosed
 class Writes:
     """A write that waits to be released; it doubles numbers, and fails when it meets one that is negative."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = 1) -> None:
         self.groups: list[list[int]] = []
+        self.at_once = at_once
         self.under_way = 0
         self._gate = asyncio.Event()
 
     async def __call__(self, items: list[int]) -> Sequence[int]:
         self.groups.append(items)
         self.under_way += 1
-        assert self.under_way == 1, "one write at a time"
+        assert self.under_way <= self.at_once, "too many writes at a time"
         try:
             await self._gate.wait()
             if min(items) < 0:
@@ -144,3 +145,43 @@ async def test_close_waits_for_what_was_submitted() -> None:
     assert all(task.done() for task in tasks)
     assert writes.groups == [[1], [2, 2], [3, 3]]
     await group.close()
+
+
+async def test_second_write_begins_when_it_is_worth_it() -> None:
+    """Beside a write under way another begins when a quarter of a group waits, and no third one."""
+    writes = Writes(at_once=2)
+    group = GroupCommit(writes, max_items=8, at_once=2)
+    tasks = await begin(group, *[[number] for number in range(10)])
+    assert writes.groups == [[0], [1, 2]]
+    writes.go_on()
+    assert await asyncio.gather(*tasks) == [[2 * number] for number in range(10)]
+    await group.close()
+    assert sorted(item for items in writes.groups for item in items) == list(range(10))
+    assert len(writes.groups) == 3
+
+
+async def test_error_of_one_write_leaves_the_other_alone() -> None:
+    """Of two writes under way the callers of one get the error, those of the other their results."""
+    writes = Writes(at_once=2)
+    group = GroupCommit(writes, max_items=8, at_once=2)
+    tasks = await begin(group, [1], [-2], [3], [4])
+    writes.go_on()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [results[0], results[3]] == [[2], [8]]
+    assert all(isinstance(result, ValueError) for result in results[1:3])
+
+
+async def test_submits_of_one_moment_share_a_group_again() -> None:
+    """Callers that submit again as soon as they have their results are written together again."""
+    writes = Writes()
+    group = GroupCommit(writes, max_items=8)
+
+    async def work(number: int) -> None:
+        for _ in range(3):
+            await group.submit([number])
+
+    workers = [asyncio.create_task(work(number)) for number in range(8)]
+    await asyncio.sleep(0)
+    writes.go_on()
+    await asyncio.gather(*workers)
+    assert [len(items) for items in writes.groups] == [8, 8, 8]
