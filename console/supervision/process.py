@@ -38,6 +38,7 @@ from operatingsystem import role_process_options
 
 T = TypeVar("T")
 
+_READ_BYTES: Final = 65_536
 _SILENT_SECONDS: Final = 15 * BEAT_SECONDS
 _NOT_FOR_WORKERS: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 """Variables by which systemd watches the supervisor."""
@@ -162,10 +163,18 @@ class WorkerProcess:
     async def _receive(self) -> None:
         reports = self._process.stdout
         assert reports is not None  # noqa: S101  # a pipe was requested
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                [length] = LENGTH.unpack(await reports.readexactly(LENGTH.size))
-                self._take(unpacked(await reports.readexactly(length)))
+        # Not frame by frame: under load most are short lines of the log, and many arrive at once.
+        pending = bytearray()
+        with contextlib.suppress(ConnectionError):
+            while piece := await reports.read(_READ_BYTES):
+                pending += piece
+                while len(pending) >= LENGTH.size:
+                    end = LENGTH.size + LENGTH.unpack_from(pending)[0]
+                    if len(pending) < end:
+                        break
+                    content = bytes(pending[LENGTH.size : end])
+                    del pending[:end]
+                    self._take(unpacked(content))
 
     def _take(self, report: Report) -> None:
         match report:

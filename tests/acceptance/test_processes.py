@@ -19,7 +19,7 @@ from simulator.faults import Fault, FaultKind
 from tests.acceptance.conftest import Site, free_port, stop, until
 from tests.fork_server import ForkedProcess
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # each starts several processes
 
 
 class Host:
@@ -48,7 +48,7 @@ class Host:
             return False
 
     async def ready(self) -> None:
-        await until(self.is_ready, "both workers are ready", seconds=60)
+        await until(self.is_ready, "both workers are ready", seconds=120)
 
     async def metric(self, name: str) -> float:
         """The sum of a metric's series."""
@@ -80,7 +80,7 @@ async def test_a_killed_process_is_restarted_and_nothing_is_lost(site: Site) -> 
         async def is_restarted(number: int = number, killed: int = killed) -> bool:
             return host.workers()[number] != killed and await host.is_ready()
 
-        await until(is_restarted, f"worker {number} serves again", seconds=60)
+        await until(is_restarted, f"worker {number} serves again", seconds=120)
     await site.imported_once(150)
     assert await host.metric("mail_importer_worker_restarts_total") == 2
     workers = host.workers().values()

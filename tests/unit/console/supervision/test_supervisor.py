@@ -22,7 +22,7 @@ from console.supervision.supervisor import Supervisor, SupervisorLimits, WorkerF
 from console.wiring.process import StopOverdue
 from console.wiring.roles import Started
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # each starts several processes
 
 _LIMITS = SupervisorLimits(first_pause=0.05, longest_pause=0.2, failed_starts=3)
 
@@ -67,7 +67,7 @@ class Host:
 
 
 async def _until(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], what: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while True:
         found = condition()
         if (await found) if isinstance(found, Awaitable) else found:
@@ -181,7 +181,7 @@ async def test_a_restart_that_fails_is_repeated_while_another_worker_serves() ->
         assert not running.done()
         os.kill(pids[2], signal.SIGKILL)
         with pytest.raises(WorkerFailed, match="The table is round"):
-            await asyncio.wait_for(running, 30)
+            await asyncio.wait_for(running, 90)
 
 
 async def test_a_worker_that_does_not_stop_is_killed() -> None:
