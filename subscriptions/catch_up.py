@@ -164,14 +164,14 @@ class CatchUp:
         The next page is read while one is queued: Graph takes longer for a page than the queue.
         """
         end = self._clock() + _TURN
-        page = await self._page(swept, progress.link)
+        read = await self._read(account, swept, progress.link, progress)
         while True:
-            if page is None:
+            if read is None:
                 progress.link, progress.full_pass = None, True
                 await self._advance(lease, swept.resource, progress)
-                page = await self._page(swept, None)
+                read = await self._read(account, swept, None, progress)
                 continue
-            missing = await self._missing(account, page, progress)
+            page, missing = read
             progress.link = page.link
             if page.complete:
                 await self._queue_found(account, held, missing, progress)
@@ -182,21 +182,24 @@ class CatchUp:
                 await self._queue_found(account, held, missing, progress)
                 await self._advance(lease, swept.resource, progress)
                 return resume
-            async with _meanwhile(self._page(swept, page.link)) as following:
+            async with _meanwhile(self._read(account, swept, page.link, progress)) as following:
                 await self._queue_found(account, held, missing, progress)
                 await self._advance(lease, swept.resource, progress)
-            page = await following
+            read = await following
 
-    async def _page(self, swept: _SweptFolder, link: str | None) -> DeltaPage | None:
-        """The page at the link, None where the link is lost."""
+    async def _read(
+        self, account: Account, swept: _SweptFolder, link: str | None, progress: _Round
+    ) -> tuple[DeltaPage, list[FolderItem]] | None:
+        """The page at the link, with its messages that are to be queued; None where the link is lost."""
         try:
-            return await self._delta.page(swept.mailbox, swept.folder, link)
+            page = await self._delta.page(swept.mailbox, swept.folder, link)
         except SyncStateLost as exc:
             if link is None:
                 raise
             log.warning("delta_link_lost", error=str(exc))
             self._metrics.resets.inc()
             return None
+        return page, await self._missing(account, page, progress)
 
     async def _pause(self, end: datetime, queued: int, more: int) -> datetime | None:
         """The time at which to continue behind a page, None: at once.
