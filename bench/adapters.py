@@ -12,7 +12,7 @@ from bench import processor
 from bench.catch_up import _MESSAGES as _MISSED
 from bench.catch_up import _ours as _catch_up
 from bench.database import _MESSAGES as _SAVED
-from bench.database import _ROWS, _WHOLE, _bare_postgresql, _bare_sqlite, _records
+from bench.database import _ROWS, _WHOLE, _bare_postgresql, _bare_sqlite, _records, collect_statistics
 from bench.database import _ours as _save
 from bench.figure import Figure
 from bench.latency import _MAILBOXES as _MAILBOXES_OF_LATENCY
@@ -141,6 +141,7 @@ def database_figures() -> Iterator[Figure]:
         yield _saved("SQLite", SQLite(folder), folder, records, _bare_sqlite)
         server = PostgreSQLServer(place, durable=True)
         try:
+            collect_statistics(server)
             yield _saved("PostgreSQL", PostgreSQL(server), folder, records, _bare_postgresql)
         finally:
             server.stop()

@@ -80,14 +80,18 @@ def main() -> None:
             place = folder / "postgresql"
             place.mkdir(mode=0o700)
             server = PostgreSQLServer(place, durable=True)
-            # As on any server: without statistics it reads a table that was empty from end to end.
-            for setting in ("autovacuum = on", "autovacuum_naptime = '1s'"):
-                server.execute(f"ALTER SYSTEM SET {setting}")
-            server.execute("SELECT pg_reload_conf()")
             try:
+                collect_statistics(server)
                 _show("PostgreSQL", PostgreSQL(server), folder, _bare_postgresql, rows=given.rows)
             finally:
                 server.stop()
+
+
+def collect_statistics(server: PostgreSQLServer) -> None:
+    """As on any server: without statistics it reads a table that was empty from end to end."""
+    for setting in ("autovacuum = on", "autovacuum_naptime = '1s'"):
+        server.execute(f"ALTER SYSTEM SET {setting}")
+    server.execute("SELECT pg_reload_conf()")
 
 
 def _show(

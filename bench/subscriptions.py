@@ -70,6 +70,7 @@ _GOAL_MEGABYTES: Final = 300
 _WEEK: Final = 7
 _STEP_SECONDS: Final = 600
 _IDLE_SECONDS: Final = 3
+_PAGE_SECONDS: Final = 0.3
 _MADE_A_SECOND: Final = 20
 """Creations that the managers' own limit allows."""
 _POLLS_A_MINUTE: Final = 60
@@ -394,14 +395,23 @@ async def _until_made(scene: _Scene, number: int) -> None:
 
 
 async def _live_on(scene: _Scene, end: datetime, step: timedelta) -> None:
+    made = await scene.calls()
     while scene.time() < end:
         scene.time.advance(step)
         await scene.polled()
-        # Nothing is due for a list of all subscriptions, which waits for Graph's limits.
-        while not await scene.at_rest() or scene.has_sleepers:
-            await asyncio.sleep(0.004)
-            if scene.has_sleepers:
-                scene.time.advance(timedelta(seconds=1))
+        while (now := await _settled(scene)) != made:
+            made = now
+            # Nothing is due while a list of all subscriptions is under way, of which each page takes its time.
+            await asyncio.sleep(0 if scene.has_sleepers else _PAGE_SECONDS)
+
+
+async def _settled(scene: _Scene) -> int:
+    """Let simulated time pass until nothing is due and no call waits for it; return the calls so far."""
+    while not await scene.at_rest() or scene.has_sleepers:
+        await asyncio.sleep(0.004)
+        if scene.has_sleepers:
+            scene.time.advance(timedelta(seconds=1))
+    return await scene.calls()
 
 
 async def _put_others(scene: _Scene) -> None:
