@@ -203,7 +203,8 @@ async def test_idle_consumer_costs_two_reads_a_second(real_time: DatabaseBackend
     with statements(real_time.engine) as seen:
         assert await queue.receive(10, wait=timedelta(seconds=2)) == []
     queries = [statement for statement in seen if not statement.startswith("BEGIN")]
-    assert 2 <= len(queries) <= 5  # one at once, then one each half second
+    # One at once, then one each half second; and one where the timer of the last ends a moment early.
+    assert 2 <= len(queries) <= 6
     assert all(query.startswith("SELECT") for query in queries)
     assert "BEGIN IMMEDIATE" not in seen
 

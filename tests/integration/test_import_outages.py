@@ -108,6 +108,11 @@ async def test_a_machine_without_room_pauses_the_processor(
     delivered = await world.deliver(mailbox, 2, large)
     make = tempfile.TemporaryFile
     lacking = True
+    counts: set[int] = set()
+
+    async def handed_back() -> set[int]:
+        counts.update(each.delivery_count for each in await world.waiting() if not each.locked)
+        return counts
 
     def temporary_file(*args: Any, **options: Any) -> Any:  # noqa: ANN401  # passed through
         if lacking:
@@ -119,7 +124,8 @@ async def test_a_machine_without_room_pauses_the_processor(
     with structlog.testing.capture_logs() as events:
         async with world.processing():
             await until(lambda: len(_paused(events)) >= 3)
-            assert {each.delivery_count for each in await world.waiting() if not each.locked} == {0}
+            await until(handed_back)
+            assert counts == {0}
             assert _paused(events)[0]["error"].startswith("This host cannot work on: ")
             lacking = False
             await world.pass_time_until(world.queue_is_empty)
