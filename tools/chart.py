@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from console.config.meanings import meanings
 from console.settings import Settings
+from tools.marked_part import with_part
 
 ROOT: Final = Path(__file__).parents[1]
 CHART: Final = ROOT / "deploy" / "helm" / "mail-importer"
@@ -37,10 +38,6 @@ MADE_BY_THE_CHART: Final = frozenset(
 _PLAIN_URL: Final = r"^[a-z+]+://([^:@/]*@)?[^@]*$"
 _KEY: Final = re.compile(r"^( *)([A-Za-z]\w*):")
 _DOCUMENTED: Final = "# -- "
-
-
-class MarkersMissing(Exception):
-    """The document has no place for the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +124,7 @@ def rewritten_readme(document: str, values: str) -> str:
     Raises:
         MarkersMissing
     """
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise MarkersMissing(f"The README of {CHART} lacks the lines {BEGIN} and {END}.")
-    return f"{before}{begin}\n\n{table(values)}\n\n{end}{after}"
+    return with_part(document, BEGIN, END, f"{table(values)}\n")
 
 
 def generated() -> dict[Path, str]:

@@ -86,7 +86,7 @@ def build(
         made = output / f"mail-importer_{version}_{_architecture()}.deb"
         _run(
             # Every dpkg beside a Python of 3.11 or newer reads zstd, which takes a fraction of the time of xz.
-            *("dpkg-deb", "--root-owner-group", "-Zzstd", "-z3" if site else "-z15", "--build", str(stage), str(made)),
+            *("dpkg-deb", "--root-owner-group", "-Zzstd", "-z3" if site else "-z9", "--build", str(stage), str(made)),
             SOURCE_DATE_EPOCH=str(epoch),
         )
     return made

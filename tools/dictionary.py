@@ -13,6 +13,7 @@ from sqlalchemy.dialects import mssql
 
 from db.tables import metadata
 from db.views import VIEWS, View, ViewColumn
+from tools.marked_part import with_part
 
 DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "gateway-database.md"
 BEGIN: Final = "<!-- dictionary: written by tools/dictionary.py from db/tables.py -->"
@@ -22,21 +23,13 @@ _WIDTH: Final = 118
 _SQL_SERVER: Final = mssql.dialect()  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
 
 
-class MarkersMissing(Exception):
-    """The document has no place for the dictionary."""
-
-
 def rewritten(document: str) -> str:
     """The document with the present dictionary.
 
     Raises:
         MarkersMissing
     """
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise MarkersMissing(f"{DOCUMENT} lacks the lines {BEGIN} and {END}.")
-    return f"{before}{begin}\n\n{dictionary()}\n{end}{after}"
+    return with_part(document, BEGIN, END, dictionary())
 
 
 def dictionary() -> str:

@@ -13,6 +13,7 @@ from typing import Final
 from license_expression import ExpressionError, LicenseExpression, Licensing, get_spdx_licensing
 
 from tools.lock_file import EXTRAS, REQUIRED, LockedPackage, read_lock, runtime
+from tools.marked_part import with_part
 
 DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "licences.md"
 BEGIN: Final = "<!-- licences: written by tools/licences.py from the lock files -->"
@@ -57,10 +58,6 @@ _READ_BY_US: Final[Mapping[str, str]] = {
 
 class LicenceUnknown(Exception):
     """Neither the metadata of a package nor this file names its licence."""
-
-
-class MarkersMissing(Exception):
-    """The document has no place for the lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +114,7 @@ def rewritten(document: str) -> str:
         MarkersMissing
         LicenceUnknown
     """
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise MarkersMissing(f"{DOCUMENT} lacks the lines {BEGIN} and {END}.")
-    lists = "\n".join(_lists())
-    return f"{before}{begin}\n\n{lists}\n\n{end}{after}"
+    return with_part(document, BEGIN, END, "\n".join([*_lists(), ""]))
 
 
 def _lists() -> Iterator[str]:

@@ -227,8 +227,9 @@ async def _deleted(
 ) -> tuple[int, int]:
     async with opened_subscriptions(invocation) as opened:
         found, failures = await opened.all(of_account=account, even_idle=True)
-        chosen = _chosen(found, {each.lower() for each in ids}, account)
-        if ids and len(chosen) < len(set(ids)):
+        wanted = {each.lower() for each in ids}
+        chosen = _chosen(found, wanted, account)
+        if len(chosen) < len(wanted):
             raise failure(
                 Phrase("Some of the ids are of no subscription. See: mail-importer subscriptions list --json")
             )

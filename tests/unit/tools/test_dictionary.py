@@ -7,7 +7,8 @@ from sqlalchemy.schema import CreateTable
 
 from db.tables import in_schema, metadata
 from db.views import VIEWS
-from tools.dictionary import BEGIN, DOCUMENT, END, MarkersMissing, description_of, rewritten
+from tools.dictionary import BEGIN, DOCUMENT, END, description_of, rewritten
+from tools.marked_part import MarkersMissing
 
 
 def _items(tables: MetaData) -> dict[str, Table | Column[object]]:

@@ -21,8 +21,9 @@ from packaging.utils import canonicalize_name
 
 from tests.paths import ROOT
 from tools import licences
-from tools.licences import BEGIN, DOCUMENT, END, LicenceUnknown, MarkersMissing, is_allowed, licence_of, rewritten
+from tools.licences import BEGIN, DOCUMENT, END, LicenceUnknown, is_allowed, licence_of, rewritten
 from tools.lock_file import EXTRAS, REQUIRED, UnreadableLock, read_lock, runtime
+from tools.marked_part import MarkersMissing
 from tools.sbom import STATIC, bill
 
 _TIME = datetime(2026, 11, 30, tzinfo=UTC)
