@@ -20,4 +20,4 @@ def test_a_mailbox_is_all_that_its_account_says() -> None:
     """No column that opens the mailbox is lost on the way from the account, the next certificate's included."""
     mailbox = Mailbox.of(7, Row())
     assert mailbox == Mailbox(7, "Support", "t", "c", "u", "AB", secure_certificate_access=False, next_thumbprint="CD")
-    assert len(fields(Mailbox)) == len(fields(Row)) + 1
+    assert len([each for each in fields(Mailbox) if each.init]) == len(fields(Row)) + 1
