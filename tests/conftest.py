@@ -1,5 +1,6 @@
 """Shared fixtures: a database with the schema in it, made once and copied, and a clock."""
 
+import asyncio
 import gc
 import logging
 import os
@@ -32,6 +33,7 @@ from tests.doubles.compiled_once import statements_compiled_once
 from tests.doubles.one_result import one_result_on_each_connection
 from tests.doubles.private_keys import few_private_keys
 from tests.doubles.roots import trust_one_root
+from tests.doubles.transports import close_transports
 from tests.fork_server import ForkServer, running_fork_server
 from tests.posix_tests import skip_posix_tests
 
@@ -88,6 +90,13 @@ def fork_server() -> Iterator[ForkServer]:
     # Addresses of sockets are short, folders of pytest are not.
     with tempfile.TemporaryDirectory(prefix="mail-importer-") as folder, running_fork_server(Path(folder)) as server:
         yield server
+
+
+@pytest.fixture(name="_function_scoped_runner")
+def _runner_that_leaves_nothing_open(_function_scoped_runner: asyncio.Runner) -> Iterator[asyncio.Runner]:
+    """The runner of pytest-asyncio; connections that an asynchronous test leaves open are reported in that test."""
+    yield _function_scoped_runner
+    close_transports(_function_scoped_runner)
 
 
 @pytest.fixture(autouse=True)

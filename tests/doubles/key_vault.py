@@ -3,7 +3,6 @@
 https://learn.microsoft.com/rest/api/keyvault/certificates and .../keys/sign, version 2025-07-01.
 """
 
-import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -128,8 +127,3 @@ async def key_vault(authority: Authority, versions: dict[str, Certificate]) -> A
         yield vault
     finally:
         await runner.cleanup()
-        # Clients have hung up; the sockets of the loop are closed a moment later.
-        transports: Any = asyncio.get_running_loop()._transports  # type: ignore[attr-defined]  # asyncio has it nowhere else
-        async with asyncio.timeout(5):
-            while any(transport._sock is not None for transport in transports.values()):  # noqa: ASYNC110 (nothing else announces it)
-                await asyncio.sleep(0.001)

@@ -26,6 +26,7 @@ from simulator.content.mail import Mail
 from simulator.faults import Fault, FaultKind
 from simulator.state.mailboxes import Mailbox
 from tests.databases import Databases, Gateway
+from tests.doubles.transports import close_transports
 from tests.integration.manager_world import Office
 from tests.integration.world import Clock, open_world, until
 
@@ -159,8 +160,13 @@ def live_through(
     """Build a world for each call; the failures that hypothesis prints hold no key."""
 
     def live(steps: list[Step]) -> None:
-        with tempfile.TemporaryDirectory() as folder, databases.migrated(Path(folder)) as gateway:
-            asyncio.run(_live_through(Path(folder), gateway, certificate, processes, steps))
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            databases.migrated(Path(folder)) as gateway,
+            asyncio.Runner() as runner,
+        ):
+            runner.run(_live_through(Path(folder), gateway, certificate, processes, steps))
+            close_transports(runner)
 
     return live
 

@@ -481,7 +481,6 @@ async def open_world(
     )
     application = simulator.add_application()
     await stack.enter_async_context(simulator)
-    stack.push_async_callback(_until_hung_up, simulator)
     simulator.register_certificate(application.tenant_id, application.client_id, certificate.public_pem.encode())
     store = folder / "certificates"
     write_pair(certificate, store, "importer")
@@ -522,16 +521,6 @@ async def open_world(
     stack.push_async_callback(world.queue.close)
     await stack.enter_async_context(world.heartbeat.kept())
     return world
-
-
-async def _until_hung_up(simulator: Simulator) -> None:
-    """TLS closes in the background; a loop that closes before leaves sockets open."""
-    listener = simulator._listener
-    assert listener is not None
-    runner = listener._runner
-    assert runner is not None
-    server = runner.server
-    await until(lambda: server is None or not server.connections, seconds=2.0)
 
 
 def _actions(connection: Connection) -> list[ActionRow]:

@@ -69,17 +69,6 @@ class World:
         return int(self.simulator.statistics()["calls"].get(str(operation), 0))
 
 
-@pytest.fixture(autouse=True)
-async def all_closed() -> AsyncIterator[None]:
-    """Let the servers notice that msal hung up; otherwise the loop would end before their sockets are closed."""
-    yield
-    # asyncio has it nowhere else, and on Windows not at all.
-    transports: Any = getattr(asyncio.get_running_loop(), "_transports", {})
-    async with asyncio.timeout(5):
-        while any(transport._sock is not None for transport in transports.values()):  # noqa: ASYNC110 (nothing else announces it)
-            await asyncio.sleep(0.001)
-
-
 @pytest.fixture
 async def world(tmp_path: Path, self_signed: Certificate, clock: Clock) -> AsyncIterator[World]:
     write_pair(self_signed, tmp_path / "certificates", "mail")
