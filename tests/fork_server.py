@@ -18,7 +18,7 @@ import sys
 import time
 import types
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -94,14 +94,18 @@ class ForkServer:
     ) -> ForkedProcess:
         """Start a process with these arguments of the interpreter; the streams are files, or numbers of descriptors."""
         request = {"arguments": arguments, "cwd": str(cwd), "environment": dict(os.environ if env is None else env)}
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        connection.settimeout(_START_SECONDS)
-        connection.connect(self._address)
-        with Path(os.devnull).open("r+b", buffering=0) as null:
+        with ExitStack() as stack:
+            connection = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            connection.settimeout(_START_SECONDS)
+            connection.connect(self._address)
+            null = stack.enter_context(Path(os.devnull).open("r+b", buffering=0))
             files = [null if each == subprocess.DEVNULL else each for each in (stdin, stdout, stderr)]
             numbers = [each if isinstance(each, int) else each.fileno() for each in files]
             socket.send_fds(connection, [json.dumps(request).encode()], numbers)
-            return ForkedProcess(int(connection.recv(_LARGEST)), connection)
+            process = ForkedProcess(int(connection.recv(_LARGEST)), connection)
+            null.close()
+            stack.pop_all()  # the connection is the process's
+            return process
 
 
 @contextmanager
@@ -236,7 +240,8 @@ def main() -> None:
     """Serve, and run a program in each forked process, in place of the server."""
     listener = socket.socket(fileno=int(sys.argv[1]))
     for module in _PRELOADED:
-        importlib.import_module(module)
+        with suppress(ImportError):  # a former release has other modules
+            importlib.import_module(module)
     trust_private_keys()
     trust_one_root()
     gc.collect()

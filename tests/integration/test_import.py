@@ -198,7 +198,7 @@ async def test_a_message_that_appears_minutes_later_is_imported(world: World, wa
     begun = world.clock()
 
     async with world.processing():
-        await world.pass_time_until(lambda: world.clock() > begun + timedelta(seconds=70))
+        await world.pass_time_until(lambda: world.clock() > begun + timedelta(seconds=70), step=10)
         assert not await world.queue_is_empty()
         world.simulator.faults.remove(number)
         await world.pass_time_until(world.queue_is_empty)

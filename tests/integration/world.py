@@ -396,11 +396,13 @@ class World:
         async with self.processing(**options):
             await until(self.queue_is_empty)
 
-    async def pass_time_until(self, condition: Callable[[], Awaitable[object]] | Callable[[], object]) -> None:
+    async def pass_time_until(
+        self, condition: Callable[[], Awaitable[object]] | Callable[[], object], *, step: float = 3600.0
+    ) -> None:
         """Like `until`, for a processor at work; the clock advances whenever all remaining work waits for its time.
 
         That is the time of a delay, or the end of the lock of a delivery that was left without being settled. Consumers
-        notice it at once, without the half second of their next poll.
+        notice it at once, without the half second of their next poll. `step`: seconds that it advances at most.
         """
 
         async def met() -> object:
@@ -410,7 +412,7 @@ class World:
             if not found:
                 status = await self.queue.status()
                 if not status.active and not self.deliveries_at_work():
-                    self.clock.advance(seconds=await self._seconds_until_due())
+                    self.clock.advance(seconds=min(step, await self._seconds_until_due()))
                     for queue in self._queues:
                         queue._wake()
             return found
