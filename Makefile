@@ -45,7 +45,7 @@ lint: $(VENV)/.installed-dev
 audit: $(VENV)/.installed-dev
 	$(BIN)/python -m tools.audit
 
-bench: $(VENV)/.installed-dev
+bench: $(VENV)/.installed-bench
 	$(BIN)/python -m bench
 
 # Tests of Windows, and unit tests, on a CPython for Windows under Wine, made in .wine first. W names others.
@@ -105,6 +105,7 @@ lock:
 	uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file requirements.lock $(LOCK_ARGS)
 	uv pip compile pyproject.toml --group build --all-extras --constraint requirements.lock --universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file requirements-extras.lock $(LOCK_ARGS)
 	uv pip compile pyproject.toml --group build --group dev --group odbc --constraint requirements-extras.lock --universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file requirements-dev.lock $(LOCK_ARGS)
+	uv pip compile --group pyproject.toml:bench --constraint requirements-dev.lock --universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file requirements-bench.lock $(LOCK_ARGS)
 	uv pip compile --group pyproject.toml:odbc --constraint requirements-dev.lock --universal --python-version 3.11 --generate-hashes --no-header --quiet --output-file deploy/odbc/requirements.lock $(LOCK_ARGS)
 
 clean:
@@ -123,4 +124,9 @@ $(VENV)/.installed: $(VENV)/.created requirements.lock pyproject.toml
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 	PYTHON=$(PYTHON) sh tools/system-packages.sh
 	$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# What only the benchmarks use, beside what they compare with.
+$(VENV)/.installed-bench: $(VENV)/.installed-dev requirements-bench.lock
+	$(PIP) install --require-hashes -r requirements-bench.lock
 	@touch $@

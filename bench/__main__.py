@@ -8,8 +8,9 @@ import sys
 from itertools import takewhile
 
 NAMES = (
-    *("receiver", "processor", "latency", "attachment", "catch_up", "large_mailbox", "subscriptions", "servicebus"),
-    *("hosts", "processes", "database", "attack", "commands", "idle", "status", "rules", "delivery", "console"),
+    *("receiver", "processor", "sdk", "latency", "attachment", "catch_up", "large_mailbox", "subscriptions"),
+    *("servicebus", "hosts", "processes", "database", "attack", "commands", "idle", "status", "rules"),
+    *("delivery", "console"),
 )
 
 

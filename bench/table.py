@@ -9,13 +9,25 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from bench import adapters, commands, console, delivery, hosts, idle, large_mailbox, processes, rules, subscriptions
+from bench import (
+    adapters,
+    commands,
+    console,
+    delivery,
+    hosts,
+    idle,
+    large_mailbox,
+    processes,
+    rules,
+    sdk,
+    subscriptions,
+)
 from bench.figure import Figure
 
 _SOURCES: Final[tuple[Callable[[], Iterable[Figure]], ...]] = (
-    *(adapters.processor_figures, adapters.one_mailbox_figures, adapters.receiver_figures, adapters.latency_figures),
-    *(adapters.database_figures, idle.figures, commands.figures, large_mailbox.figures, subscriptions.figures),
-    *(hosts.figures, processes.figures, rules.figures, delivery.figures, console.figures),
+    *(adapters.processor_figures, sdk.figures, adapters.one_mailbox_figures, adapters.receiver_figures),
+    *(adapters.latency_figures, adapters.database_figures, idle.figures, commands.figures, large_mailbox.figures),
+    *(subscriptions.figures, hosts.figures, processes.figures, rules.figures, delivery.figures, console.figures),
 )
 
 
