@@ -47,16 +47,17 @@ class Cost:
     cpu_seconds: float
     calls: float
     """Of Graph, for a message."""
+    messages: int
 
     @property
     def cpu_ms(self) -> float:
         """For a message."""
-        return self.cpu_seconds / MESSAGES * 1000
+        return self.cpu_seconds / self.messages * 1000
 
     @property
     def rate(self) -> float:
         """Messages a second."""
-        return MESSAGES / self.seconds
+        return self.messages / self.seconds
 
     def shown(self) -> str:
         """Format the figures of a message."""
@@ -93,11 +94,11 @@ async def compare() -> tuple[Cost, Cost]:
     return bare, ours
 
 
-async def cost(scene: Stage, run: Awaitable[float]) -> Cost:
-    """Measure a run through all messages, which returns the seconds that it took."""
+async def cost(scene: Stage, run: Awaitable[float], messages: int = MESSAGES) -> Cost:
+    """Measure a run through so many messages, which returns the seconds that it took."""
     calls, cpu_seconds = await _calls(scene), time.process_time()
     seconds = await run
-    return Cost(seconds, time.process_time() - cpu_seconds, (await _calls(scene) - calls) / MESSAGES)
+    return Cost(seconds, time.process_time() - cpu_seconds, (await _calls(scene) - calls) / messages, messages)
 
 
 async def _calls(scene: Stage) -> int:

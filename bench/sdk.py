@@ -16,6 +16,8 @@ from console.wiring.process import freeze_gc
 
 _GOAL: Final = 6.0
 _WARM_UP: Final = 100
+_OF_SDK: Final = 500
+"""Messages that the SDK fetches: it takes longer over each."""
 
 
 def main() -> None:
@@ -27,8 +29,8 @@ def main() -> None:
     print(f"processor and msgraph-sdk, {MESSAGES} messages in {MAILBOXES} mailboxes, no latency:")
     print(f"  msgraph-sdk {sdk.shown()}")
     print(f"  processor   {ours.shown()}")
-    of_cpu = sdk.cpu_seconds / ours.cpu_seconds
-    print(f"  ratio {sdk.seconds / ours.seconds:.2f} (to reach: {_GOAL:g}), of CPU time {of_cpu:.2f}")
+    of_cpu = sdk.cpu_ms / ours.cpu_ms
+    print(f"  ratio {ours.rate / sdk.rate:.2f} (to reach: {_GOAL:g}), of CPU time {of_cpu:.2f}")
 
 
 def figures() -> Iterator[Figure]:
@@ -38,14 +40,14 @@ def figures() -> Iterator[Figure]:
     sdk, ours = asyncio.run(_compare())
     yield Figure(
         "processor: messages/s ÷ those that msgraph-sdk only fetches",
-        sdk.seconds / ours.seconds,
+        ours.rate / sdk.rate,
         "times",
         _GOAL,
         f"msgraph-sdk {sdk.rate:.0f} messages/s",
     )
     yield Figure(
         "processor: CPU time of a message, msgraph-sdk that only fetches ÷ ours",
-        sdk.cpu_seconds / ours.cpu_seconds,
+        sdk.cpu_ms / ours.cpu_ms,
         "times",
         baseline=f"msgraph-sdk {sdk.cpu_ms:.2f} ms, ours {ours.cpu_ms:.2f} ms",
     )
@@ -65,7 +67,7 @@ async def _compare() -> tuple[Cost, Cost]:
         freeze_gc()
         ours = await cost(scene, scene.import_all(ledger))
         freeze_gc()
-        sdk = await cost(scene, client.fetch_all(ledger))
+        sdk = await cost(scene, client.fetch_all(ledger[:_OF_SDK]), _OF_SDK)
     return sdk, ours
 
 
