@@ -34,7 +34,7 @@ def main() -> int:
         assignment = channel.assignment()
     except EOFError:
         return 0
-    return _work(channel, assignment)
+    return 0 if assignment is None else _work(channel, assignment)
 
 
 def _work(channel: "SupervisorChannel", assignment: "Assignment") -> int:

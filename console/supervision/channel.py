@@ -69,15 +69,19 @@ class SupervisorChannel:
         os.close(nothing)
         return cls(requests, reports)
 
-    def assignment(self) -> Assignment:
-        """Greet the supervisor, and wait for the work of this process.
+    def assignment(self) -> Assignment | None:
+        """Greet the supervisor, and wait for the work of this process; None: the supervisor ends it before.
 
         Raises:
             EOFError: the supervisor is gone.
         """
         self._report(Hello(os.getpid()))
         assignment = read_message(self._requests)
-        assert isinstance(assignment, Assignment)  # noqa: S101  # the supervisor sends it first
+        while not isinstance(assignment, Assignment):
+            if isinstance(assignment, StopRequest):
+                return None
+            # Another request needs a worker at work: the supervisor waits for its answer for a bounded time.
+            assignment = read_message(self._requests)
         self.listening = [imported_socket(each) for each in assignment.listening]
         return assignment
 

@@ -30,6 +30,7 @@ def main() -> int:
     channel = SupervisorChannel.of_process()
     try:
         assignment = channel.assignment()
+        assert assignment is not None
     except EOFError:
         return 0
     [role] = assignment.roles
