@@ -133,11 +133,11 @@ def pytest_report_header() -> str | None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the tests of a SQL Server where there is none; if they are requested by name, report it.
 
-    Tests that take long wait most of their time: in each worker's part they alternate with others, which compute.
+    Tests that take long come first, so that no worker begins one when the others have nothing left.
     """
     if sys.platform == "win32":
         skip_posix_tests(items)
-    items[:] = _alternating(items, parts=int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    items.sort(key=lambda item: item.path.parent.name != "acceptance" and item.get_closest_marker("slow") is None)
     if MSSQL_VARIABLE in os.environ:
         return
     if config.option.markexpr == "mssql":
@@ -145,22 +145,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if item.get_closest_marker("mssql")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if not item.get_closest_marker("mssql")]
-
-
-def _alternating(items: list[pytest.Item], parts: int) -> list[pytest.Item]:
-    """Give each part of the list as many slow tests, which end well before the others of that part."""
-    slow, others = list[pytest.Item](), list[pytest.Item]()
-    for item in items:
-        takes_long = item.path.parent.name == "acceptance" or item.get_closest_marker("slow") is not None
-        (slow if takes_long else others).append(item)
-    ordered = []
-    for part in range(parts):
-        of_part = others[part * len(others) // parts : (part + 1) * len(others) // parts]
-        between = max(1, len(of_part) * parts * 3 // (4 * max(1, len(slow))))
-        for number, item in enumerate(slow[part::parts]):
-            ordered += [item, *of_part[number * between : (number + 1) * between]]
-        ordered += of_part[len(slow[part::parts]) * between :]
-    return ordered
 
 
 def pytest_collection_finish() -> None:
