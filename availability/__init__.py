@@ -25,7 +25,7 @@ class Service(StrEnum):
     GRAPH = "graph"
     SIGN_IN = "signin"
     CREDENTIALS = "credentials"
-    """What signs in: a certificate store behind a network, or the endpoint of an identity of the host."""
+    """The source of signatures or tokens: a certificate store behind a network, or an identity of the host."""
     QUEUE = "queue"
     LOOP = "loop"
     """The process itself: one of its main loops is stuck (`background.pulse`)."""

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import dropwhile
@@ -29,6 +29,7 @@ import psycopg
 from sqlalchemy import Connection, event, func, select
 
 from bench.console_gateway import fill_gateway
+from bench.figure import Figure
 from console.wiring.process import freeze_gc
 from db.engine import Database, run_reading
 from db.outcomes import Outcome
@@ -40,6 +41,7 @@ from tests.databases import Databases, Gateway, PostgreSQL, PostgreSQLServer, SQ
 
 _MESSAGES: Final = 1000
 _ROUNDS: Final = 7
+_FEWER_ROUNDS: Final = 3
 _IN_ONE_COMMIT: Final = 50
 _ROWS: Final = _MESSAGES * 6
 _NOW: Final = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
@@ -77,14 +79,40 @@ def main() -> None:
         if given.only != "postgresql":
             _show("SQLite", SQLite(folder), folder, _bare_sqlite, rows=given.rows)
         if given.only != "sqlite":
-            place = folder / "postgresql"
-            place.mkdir(mode=0o700)
-            server = PostgreSQLServer(place, durable=True)
-            try:
-                collect_statistics(server)
-                _show("PostgreSQL", PostgreSQL(server), folder, _bare_postgresql, rows=given.rows)
-            finally:
-                server.stop()
+            with _postgresql(folder) as databases:
+                _show("PostgreSQL", databases, folder, _bare_postgresql, rows=given.rows)
+
+
+def figures() -> Iterator[Figure]:
+    """Whole messages into both databases, in fewer rounds."""
+    records = list(_records(_WHOLE))
+    freeze_gc()
+    with tempfile.TemporaryDirectory() as name, _postgresql(Path(name)) as servers:
+        folder = Path(name)
+        for title, databases, bare in (
+            ("SQLite", SQLite(folder), _bare_sqlite),
+            ("PostgreSQL", servers, _bare_postgresql),
+        ):
+            found = _compare(title, databases, folder, records, bare, rounds=_FEWER_ROUNDS)
+            yield Figure(
+                f"{_MESSAGES} whole messages into {title} ÷ bare executemany",
+                median(found.ratios),
+                "times",
+                _TO_REACH,
+                f"{found.bare:.0f} rows/s",
+            )
+
+
+@contextmanager
+def _postgresql(folder: Path) -> Iterator[Databases]:
+    place = folder / "postgresql"
+    place.mkdir(mode=0o700)
+    server = PostgreSQLServer(place, durable=True)
+    try:
+        collect_statistics(server)
+        yield PostgreSQL(server)
+    finally:
+        server.stop()
 
 
 def collect_statistics(server: PostgreSQLServer) -> None:
@@ -104,7 +132,12 @@ def _show(
 ) -> None:
     freeze_gc()
     if rows is None:
-        _compare(title, databases, folder, list(_records(_WHOLE)), bare)
+        found = _compare(title, databases, folder, list(_records(_WHOLE)), bare, rounds=_ROUNDS)
+        print(f"{title}, {_MESSAGES} messages of 6 rows and 120 KB, median of {_ROUNDS} runs:")
+        print(f"  executemany by the driver   {found.bare:7.0f} rows/s, {_MESSAGES // _IN_ONE_COMMIT} commits")
+        print(f"  MessageStore                {found.ours:7.0f} rows/s, {found.commits:.0f} commits")
+        ratios = found.ratios
+        print(f"  ratio {median(ratios):.2f} (to reach: {_TO_REACH}), from {min(ratios):.2f} to {max(ratios):.2f}")
     else:
         _fill_and_compare(title, databases, folder, rows)
 
@@ -135,15 +168,27 @@ def _fill_and_compare(title: str, databases: Databases, folder: Path, rows: int)
             print(f" (to reach: {_TO_REACH_FULL}), from {min(ratios[1:]):.2f} to {max(ratios[1:]):.2f}", flush=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Rows a second of `MessageStore` and of `executemany`, commits, and the ratio of each round."""
+
+    ours: float
+    bare: float
+    commits: float
+    ratios: list[float]
+
+
 def _compare(
     title: str,
     databases: Databases,
     folder: Path,
     records: Sequence[MessageRecord],
     bare: Callable[[Gateway, Sequence[MessageRecord]], float],
-) -> None:
+    *,
+    rounds: int,
+) -> _Compared:
     ours, theirs, commits = list[float](), list[float](), list[int]()
-    for number in range(_ROUNDS + 1):
+    for number in range(rounds + 1):
         # Separate databases; alternating, so that both have the machine's good and bad moments.
         for measured in (False, True):
             run = folder / f"{title}-{number}-{measured}"
@@ -157,12 +202,12 @@ def _compare(
                     theirs.append(bare(gateway, records))
                 _check(gateway)
     # The first round warms up one-time loading and caches.
-    ours_per_second, bare_per_second = (_ROWS / median(each[1:]) for each in (ours, theirs))
-    ratios = [bare_seconds / our_seconds for our_seconds, bare_seconds in zip(ours[1:], theirs[1:], strict=True)]
-    print(f"{title}, {_MESSAGES} messages of 6 rows and 120 KB, median of {_ROUNDS} runs:")
-    print(f"  executemany by the driver   {bare_per_second:7.0f} rows/s, {_MESSAGES // _IN_ONE_COMMIT} commits")
-    print(f"  MessageStore                {ours_per_second:7.0f} rows/s, {median(commits[1:]):.0f} commits")
-    print(f"  ratio {median(ratios):.2f} (to reach: {_TO_REACH}), from {min(ratios):.2f} to {max(ratios):.2f}")
+    return _Compared(
+        _ROWS / median(ours[1:]),
+        _ROWS / median(theirs[1:]),
+        median(commits[1:]),
+        [there / here for here, there in zip(ours[1:], theirs[1:], strict=True)],
+    )
 
 
 def _records(mail: _Mail, *, seed: int = 1) -> Iterator[MessageRecord]:

@@ -1,4 +1,4 @@
-"""What a benchmark measures: a figure with its goal and the baseline of the same run."""
+"""Figures that benchmarks measure, each with its goal and the baseline of the same run."""
 
 from dataclasses import dataclass
 

@@ -7,7 +7,7 @@ queue between.
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import quantiles
@@ -17,6 +17,7 @@ from aiohttp import web
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from bench.figure import Figure
 from bench.stage import Stage, stage
 from console.settings import Settings
 from console.wiring.clock import utc_now
@@ -32,24 +33,40 @@ _PER_SECOND = 20
 _MESSAGES = 400
 _MAILBOXES = 4
 _LATENCY_SECONDS = 0.05
+_MOST_MS = 200
 
 
 def main() -> None:
     """Print the figures."""
-    asyncio.run(_measure())
-
-
-async def _measure() -> None:
-    async with stage(_MAILBOXES) as scene:
-        bare = await _bare(scene)
-    async with stage(_MAILBOXES) as scene:
-        ours = await _ours(scene)
+    bare, ours = asyncio.run(_measure())
     print(
         f"latency, {_PER_SECOND} messages/s, {_LATENCY_SECONDS * 1000:.0f} ms Graph latency, arrival to committed row:"
     )
     for name, (p50, p99) in (("bare webhook", bare), ("pipeline", ours)):
         print(f"  {name:14} p50 {p50 * 1000:5.0f} ms  p99 {p99 * 1000:5.0f} ms")
-    print(f"  ratio p99 {ours[1] / bare[1]:.2f} (to reach: p99 under 200 ms)")
+    print(f"  ratio p99 {ours[1] / bare[1]:.2f} (to reach: p99 under {_MOST_MS} ms)")
+
+
+def figures() -> Iterator[Figure]:
+    """The highest but one in a hundred."""
+    (_, bare), (_, ours) = asyncio.run(_measure())
+    yield Figure(
+        f"arrival to row at {_PER_SECOND}/s, {_LATENCY_SECONDS * 1000:.0f} ms Graph: p99",
+        ours * 1000,
+        "ms",
+        _MOST_MS,
+        f"bare webhook {bare * 1000:.0f} ms",
+        is_most=True,
+        shown=".0f",
+    )
+
+
+async def _measure() -> tuple[tuple[float, float], tuple[float, float]]:
+    """The p50 and p99 of the bare webhook and of the pipeline, in seconds."""
+    async with stage(_MAILBOXES) as scene:
+        bare = await _bare(scene)
+    async with stage(_MAILBOXES) as scene:
+        return bare, await _ours(scene)
 
 
 async def _arrivals(scene: Stage, seen: dict[str, datetime], poll: Callable[[], Any]) -> tuple[float, float]:

@@ -75,7 +75,7 @@ def list_messages(folder: Folder, number: int, *, last: datetime) -> None:
         return FolderChange(ChangeKind.CREATED, made, made.immutable_id, made.default_id)
 
     folder.messages = _Lazy(number, message)  # type: ignore[assignment]  # nothing is added to it
-    folder.changes = _Lazy(number, change)  # type: ignore[assignment]
+    folder.changes = _Lazy(number, change)  # type: ignore[assignment]  # as above
 
 
 def _tail(number: int) -> str:

@@ -29,6 +29,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from background.readiness import Readiness
+from bench.figure import Figure
 from bench.resources import cpu_seconds
 from bus.database.adapter import DatabaseQueue
 from bus.queue import NotificationSender
@@ -47,11 +48,13 @@ from receiver.throttled_log import ThrottledLog
 SECRET = "bench-only-" * 4
 _CONNECTIONS = 64
 _SECONDS = 8
+_LOADS = ((1, 0.85, "neighbours"), (20, 0.9, "neighbours"), (1, 0.75, "scattered"), (20, 0.6, "scattered"))
+"""Items of a body, the ratio to reach, and the kind of their ids."""
 _SCRIPT = Path(__file__).with_name("notifications.lua")
 
 
 @dataclass(frozen=True)
-class Figures:
+class Load:
     """One load: requests per second, 99th percentile in milliseconds, and responses other than 2xx.
 
     `cpu`: seconds of computing time of the server, a request.
@@ -77,25 +80,36 @@ def main() -> None:
         print("receiver: needs wrk (Debian: apt-get install wrk)")
         return
     state = ClientStateKeys(SECRET).sign(1)
-    for items, goal, ids in (
-        (1, 0.85, "neighbours"),
-        (20, 0.9, "neighbours"),
-        (1, 0.75, "scattered"),
-        (20, 0.6, "scattered"),
-    ):
+    for items, goal, ids in _LOADS:
         bare = measure(_bare, state, items, ids)
         grouped = measure(_grouped, state, items, ids)
         ours = measure(_ours, state, items, ids)
         print(f"receiver, bodies of {items}, ids {ids}:")
-        for name, figures in (("bare handler (a)", bare), ("bare group commit (b)", grouped), ("receiver", ours)):
+        for name, load in (("bare handler (a)", bare), ("bare group commit (b)", grouped), ("receiver", ours)):
             print(
-                f"  {name:22} {figures.requests * items:9.0f} notifications/s  p99 {figures.p99:6.1f} ms"
-                f"  CPU {figures.cpu / items * 1e6:6.1f} µs a notification"
-                + (f"  refused {figures.refused}" if figures.refused else "")
+                f"  {name:22} {load.requests * items:9.0f} notifications/s  p99 {load.p99:6.1f} ms"
+                f"  CPU {load.cpu / items * 1e6:6.1f} µs a notification"
+                + (f"  refused {load.refused}" if load.refused else "")
             )
         ratio = ours.requests / grouped.requests
         print(f"  ratio to (b) {ratio:.2f} (to reach: {goal}), to (a) {ours.requests / bare.requests:.2f}")
         print(f"  of CPU time: (b) ÷ receiver {grouped.cpu / ours.cpu:.2f}")
+
+
+def figures() -> Iterator[Figure]:
+    """The receiver against a bare durable handler. Without `wrk` there are none."""
+    if shutil.which("wrk") is None:
+        return
+    state = ClientStateKeys(SECRET).sign(1)
+    for items, goal, ids in _LOADS:
+        bare, ours = (measure(each, state, items, ids).requests for each in (_grouped, _ours))
+        yield Figure(
+            f"receiver, bodies of {items}, {ids} ÷ bare durable handler",
+            ours / bare,
+            "times",
+            goal,
+            f"{bare * items:.0f} notifications/s",
+        )
 
 
 def rate(items: int, ids: str) -> float | None:
@@ -105,7 +119,7 @@ def rate(items: int, ids: str) -> float | None:
     return measure(_ours, ClientStateKeys(SECRET).sign(1), items, ids).requests * items
 
 
-def measure(serve: Callable[[Pipe, Path], None], state: str, items: int, ids: str) -> Figures:
+def measure(serve: Callable[[Pipe, Path], None], state: str, items: int, ids: str) -> Load:
     """Run `serve` in a process of its own, and load it."""
     with serving(serve) as server:
         _load(server, state, items, ids, seconds=2)
@@ -126,7 +140,7 @@ def serving(serve: Callable[[Pipe, Path], None] | None = None) -> Iterator[Serve
             process.join()
 
 
-def _load(server: Server, state: str, items: int, ids: str, *, seconds: int) -> Figures:
+def _load(server: Server, state: str, items: int, ids: str, *, seconds: int) -> Load:
     began = cpu_seconds(server.pid)
     output = subprocess.run(
         [
@@ -144,7 +158,7 @@ def _load(server: Server, state: str, items: int, ids: str, *, seconds: int) -> 
         raise RuntimeError(output)
     spent = cpu_seconds(server.pid) - began
     unit = {"us": 0.001, "ms": 1.0, "s": 1000.0}[tail[2]]
-    return Figures(
+    return Load(
         float(rate[1]), float(tail[1]) * unit, int(refused[1]) if refused else 0, spent / (float(rate[1]) * seconds)
     )
 

@@ -83,7 +83,7 @@ _URL: Final = "https://mail-in.example"
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    """What is measured: `kept` accounts have their subscriptions already."""
+    """Options of a run: `kept` accounts have their subscriptions already."""
 
     accounts: int = _ACCOUNTS
     managers: int = 1
@@ -198,7 +198,7 @@ class _Sleepers:
 
 @dataclass(frozen=True)
 class _Place:
-    """What a manager's process needs. `sleepers` (see `_Sleepers`), `statements` and `polls` are counts by manager."""
+    """Input of a manager's process. `sleepers` (see `_Sleepers`), `statements` and `polls` are counts by manager."""
 
     folder: Path
     url: str

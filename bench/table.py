@@ -10,14 +10,18 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from bench import (
-    adapters,
+    catch_up,
     commands,
     console,
+    database,
     delivery,
     hosts,
     idle,
     large_mailbox,
+    latency,
     processes,
+    processor,
+    receiver,
     rules,
     sdk,
     subscriptions,
@@ -25,9 +29,9 @@ from bench import (
 from bench.figure import Figure
 
 _SOURCES: Final[tuple[Callable[[], Iterable[Figure]], ...]] = (
-    *(adapters.processor_figures, sdk.figures, adapters.one_mailbox_figures, adapters.receiver_figures),
-    *(adapters.latency_figures, adapters.database_figures, idle.figures, commands.figures, large_mailbox.figures),
-    *(subscriptions.figures, hosts.figures, processes.figures, rules.figures, delivery.figures, console.figures),
+    *(processor.figures, sdk.figures, receiver.figures, catch_up.figures, latency.figures, database.figures),
+    *(idle.figures, commands.figures, large_mailbox.figures, subscriptions.figures, hosts.figures),
+    *(processes.figures, rules.figures, delivery.figures, console.figures),
 )
 
 

@@ -38,7 +38,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 @dataclass(slots=True)
 class _Read:
-    """What a read of the database found of an account. `mailbox`: once it is asked for."""
+    """An account, as the last read of the database found it. `mailbox`: once it is requested."""
 
     moment: datetime
     account: accounts.Account | None

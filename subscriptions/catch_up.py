@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import structlog
 from sqlalchemy import Connection
 
+import background
 from bus.errors import QueueUnavailable
 from bus.notification import Notification, Source
 from bus.queue import CatchUpQueue
@@ -49,6 +50,7 @@ _TOO_YOUNG: Final = timedelta(hours=1)
 _REPORTED_FOR: Final = timedelta(days=1)
 _REMEMBERED_FOR: Final = timedelta(days=90)
 _TURN: Final = timedelta(seconds=30)
+_CANCEL_SECONDS: Final = 1.0
 _SOON: Final = timedelta(seconds=10)
 _STRETCHED: Final = 1.1
 """Largest factor by which jitter lengthens a pause."""
@@ -345,8 +347,9 @@ async def _meanwhile(call: Coroutine[Any, Any, T]) -> AsyncIterator["asyncio.Tas
     try:
         yield task
     except BaseException:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)  # its own error is not the one to report
+        await background.cancel(task, within=_CANCEL_SECONDS)
+        if task.done() and not task.cancelled():
+            task.exception()  # retrieved, so that asyncio does not log it: it is not the one to report
         raise
 
 

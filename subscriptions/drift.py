@@ -87,14 +87,12 @@ class DriftCheck:
             interval = _SHORTENED * pause
         else:
             interval = now - self._postponed.get(application, now - _TOGETHER)
-        if not await self._database.write(partial(call_budget.claim, work=work, now=now, interval=interval)):
-            if application not in self._known and application not in self._postponed:
-                self._postponed[application] = now
-                return False
-            self._known.add(application)
-            return True
+        claimed = await self._database.write(partial(call_budget.claim, work=work, now=now, interval=interval))
+        if not claimed and application not in self._known and application not in self._postponed:
+            self._postponed[application] = now
+            return False
         self._known.add(application)
-        if await self.reconcile(application):
+        if not claimed or await self.reconcile(application):
             return True
         await self._database.write(partial(call_budget.release, work=work))
         return False
@@ -125,7 +123,7 @@ class DriftCheck:
 
 @dataclass(slots=True)
 class Drift:
-    """What repairs found and did; they count up, also until an error. `listed`: by Graph."""
+    """Counts of repairs, also of those before an error. `listed`: by Graph."""
 
     listed: int = 0
     gone: int = 0

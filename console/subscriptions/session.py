@@ -43,10 +43,10 @@ class OpenedSubscriptions:
     notification_url: str | None
 
     async def all(self, *, of_account: str | None = None, even_idle: bool = False) -> tuple[list[Found], int]:
-        """What Graph has for each application, compared; and the number of applications that gave no list.
+        """Compare the list of Graph for each application; count the applications that gave no list.
 
         `of_account`: only of the application of that account. `even_idle`: also of applications whose accounts are all
-        disabled and hold none. The reason for a missing list is told.
+        disabled and hold none. The reason for a missing list is printed.
 
         Raises:
             AccountNotFound

@@ -218,7 +218,7 @@ def test_lines_of_other_processes_are_readable_where_those_of_this_one_are() -> 
 
 
 def test_an_observer_learns_of_the_warnings_and_errors_of_other_processes() -> None:
-    """What each of them does is no event of its own: this process reports it for all."""
+    """Their own work is no event: this process reports it for all."""
     observed: list[Any] = []
     write = logs.relay(io.StringIO(), "json", observer=observed.append)
     for line in _lines_of_another_process().splitlines(keepends=True):

@@ -1,4 +1,4 @@
-"""What `run` says of an address or a file that a role cannot use."""
+"""Errors of `run` about an address or a file that a role cannot use."""
 
 import ssl
 

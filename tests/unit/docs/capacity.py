@@ -50,7 +50,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What differs between sites: mailboxes, messages a day, seconds between sweeps of a mailbox."""
+    """Differences between sites: mailboxes, messages a day, seconds between sweeps of a mailbox."""
 
     mailboxes: float
     day: float

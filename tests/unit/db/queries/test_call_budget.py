@@ -32,7 +32,7 @@ def test_a_slot_is_given_out_once(database_engine: Engine) -> None:
 
 
 def test_work_is_claimed_once_in_its_interval(database_engine: Engine) -> None:
-    """Whoever claims it; earlier again only if it was not done, or if a wrong clock claimed it for later."""
+    """Any process claims it; earlier again only if it was not done, or if a wrong clock claimed it for later."""
 
     def claim(minutes: float) -> bool:
         now = NOW + timedelta(minutes=minutes)

@@ -89,7 +89,7 @@ class Evaluator:
             self.parameters[name] = value
 
     def resources(self) -> dict[str, dict[str, Any]]:
-        """What is deployed: the evaluated resources, by their symbol, and `symbol[0]` and so on of a loop."""
+        """The deployment: the evaluated resources, by their symbol, and `symbol[0]` and so on of a loop."""
         found = {}
         for symbol, resource in self._template["resources"].items():
             rest = {key: each for key, each in resource.items() if key not in {"copy", "condition"}}

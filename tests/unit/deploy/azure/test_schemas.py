@@ -26,7 +26,7 @@ _GROUPS: Final = ("resourceDefinitions", "unknown_resourceDefinitions", "extensi
 _OF_EACH: Final = frozenset(
     {"type", "apiVersion", "name", "scope", "dependsOn", "condition", "copy", "location", "tags"}
 )
-"""What every resource may have: https://learn.microsoft.com/azure/azure-resource-manager/templates/syntax."""
+"""Properties that every resource may have: https://learn.microsoft.com/azure/azure-resource-manager/templates/syntax."""
 QUEUE_ALONE: Final = json.loads((ROOT / "deploy" / "servicebus" / "azuredeploy.json").read_text("utf-8"))
 
 
