@@ -29,9 +29,9 @@ _MODE: Final = 0o666
 _MAX_NAME: Final = 255
 _MARKED: Final = ".link"
 """Follows the temporary name in that of the marker."""
-_MAX_TOUCHES: Final = 300
+_MAX_MARKERS: Final = 300
 _CLOCK_TICK: Final = 0.005
-"""Seconds; the touches together outlast the second that some file systems count in."""
+"""Seconds; the markers together outlast the second that some file systems count in."""
 
 # NFS, and some of FUSE, know no flags of a rename: https://man7.org/linux/man-pages/man2/rename.2.html, under EINVAL.
 _NO_FLAGS: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
@@ -131,15 +131,14 @@ class PosixDirectory:
     def _mark(self, temporary: str) -> None:
         """Create an empty file that is newer than the last change of the temporary one, and durable."""
         marker = temporary + _MARKED
-        self._discard(marker)
-        os.close(self.create(marker))
         changed = self._status(temporary).st_ctime_ns
-        for _ in range(_MAX_TOUCHES):
+        for _ in range(_MAX_MARKERS):
+            self._discard(marker)
+            os.close(self.create(marker))  # anew, not touched: shares exist that let no time be set
             if self._status(marker).st_ctime_ns > changed:
                 self.flush()
                 return
             time.sleep(_CLOCK_TICK)
-            os.utime(marker, dir_fd=self._handle)
         self._discard(marker)  # without a clock of changes it would mean nothing
 
     def _add_name(self, temporary: str, name: str) -> None:

@@ -266,8 +266,17 @@ class TestPublish:
         self, folder: ImportFolder, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         _without_flags(monkeypatch)
-        monkeypatch.setattr("delivery.posix._MAX_TOUCHES", 2)
-        monkeypatch.setattr(os, "utime", lambda *_, **__: None)
+        monkeypatch.setattr("delivery.posix._MAX_MARKERS", 1)
+        for number in range(20):  # created within one tick, or not
+            folder.write(TEMPORARY, [b"x"])
+            folder.publish(TEMPORARY, str(number))
+        assert {each.name for each in place.iterdir()} == set(map(str, range(20)))
+
+    def test_a_share_that_lets_no_time_be_set_takes_files(
+        self, folder: ImportFolder, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _without_flags(monkeypatch)
+        monkeypatch.setattr(os, "utime", _failing(errno.ENOSYS))
         for number in range(20):  # created within one tick, or not
             folder.write(TEMPORARY, [b"x"])
             folder.publish(TEMPORARY, str(number))
