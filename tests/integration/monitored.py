@@ -93,7 +93,7 @@ class Monitored:
         while (found := set(await self.found())) - set(left) != set(wanted):
             now = self.clock()
             assert now < end, f"missing: {set(wanted) - found}; too many: {found - set(wanted)}"
-            await self.step(5.0 if within <= BOUND else 10.0)
+            await self.step(2.0 if within <= BOUND else 10.0)
 
     async def alerted(self, found: Found, *, over: bool = False) -> None:
         """Let time pass until both targets were told of all of these, or of their end; then check that it was once."""

@@ -57,6 +57,7 @@ from tests.doubles.outages import Fragile, fragile
 
 PATIENCE_SECONDS = 30.0
 SLEEP_SCALE = 0.01
+_ON_THE_WAY_SECONDS = 1.0
 
 
 class Clock:
@@ -404,14 +405,20 @@ class World:
         That is the time of a delay, or the end of the lock of a delivery that was left without being settled. Consumers
         notice it at once, without the half second of their next poll. `step`: seconds that it advances at most.
         """
+        left_since = time.monotonic()
 
         async def met() -> object:
+            nonlocal left_since
             found = condition()
             if isinstance(found, Awaitable):
                 found = await found
             if not found:
-                status = await self.queue.status()
-                if not status.active and not self.deliveries_at_work():
+                status, now = await self.queue.status(), time.monotonic()
+                waits = not status.active and not self.deliveries_at_work()
+                if not (waits and status.locked):
+                    left_since = now
+                # What is locked may be on its way from the queue to its worker.
+                if waits and (not status.locked or now - left_since > _ON_THE_WAY_SECONDS):
                     self.clock.advance(seconds=min(step, await self._seconds_until_due()))
                     for queue in self._queues:
                         queue._wake()
