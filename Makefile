@@ -25,7 +25,7 @@ test: $(VENV)/.installed-dev
 ifdef T
 	$(BIN)/python -m pytest $(T) $(PYTEST_ARGS)
 else
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist load --maxschedchunk 2 $(PYTEST_ARGS)
 endif
 
 # Unit tests on SQLite, without the slow ones, in a minute: for each change while working on it.

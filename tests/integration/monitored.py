@@ -92,7 +92,9 @@ class Monitored:
         await self.monitor.round()
         while (found := set(await self.found())) - set(left) != set(wanted):
             now = self.clock()
-            assert now < end, f"missing: {set(wanted) - found}; too many: {found - set(wanted)}"
+            if now >= end:
+                missing, surplus = set(wanted) - found, found - set(wanted)
+                raise AssertionError(f"missing: {missing}; too many: {surplus}; {await self.world.conditions()}")
             await self.step(2.0 if within <= BOUND else 10.0)
 
     async def alerted(self, found: Found, *, over: bool = False) -> None:
