@@ -58,14 +58,14 @@ class PoolUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WorkLimits:
-    """Limits of work by its size: many times what genuine mail took where it was measured (0.06 s, 8 MB a MB).
+    """Limits of work by its size: many times what genuine mail took where it was measured (0.15 s, 8 MB a MB).
 
     `seconds` and `seconds_a_megabyte`: of computing time; three times that, and some seconds, may pass. Where the
     system limits neither computing time nor memory (Windows), that is the only limit.
     """
 
     seconds: float = 3.0
-    seconds_a_megabyte: float = 0.3
+    seconds_a_megabyte: float = 1.0
     memory_mb: int = 256
     memory_of_size: int = 10
     most_memory_mb: int = 1024

@@ -168,11 +168,12 @@ class _TooDeep(Exception):
 class _Words:
     """Receives what the parser finds (https://lxml.de/parsing.html, the target parser interface), keeps words in lines.
 
-    Each piece of text goes to `write` at once: a body may be one line of any length.
+    The text of a piece of HTML is written with it, not at the end of its line: a body may be one line of any length.
     """
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
+        self._read: list[str] = []
         self._depth = 0
         self._hidden = 0
         self._between = ""
@@ -205,12 +206,17 @@ class _Words:
             self._between = " "
         if not shown:
             return
-        self._write(f"{self._between}{shown}")
+        self._read.append(f"{self._between}{shown}")
         self._is_in_line = True
         self._between = " " if words[-1] == " " else ""
 
     def close(self) -> None:
         """The document has ended."""
+
+    def write_read(self) -> None:
+        """Write what was read since the last call: the parser finds words one by one, 100,000 in a megabyte."""
+        self._write("".join(self._read))
+        self._read.clear()
 
     def _end_line(self) -> None:
         if self._is_in_line:
@@ -220,15 +226,18 @@ class _Words:
 def _bare(pieces: Iterable[str], write: Callable[[str], object]) -> bool:
     """Write the text without a tree, which takes twenty times the length of the HTML, and hours for an element
     of many attributes. False: it cannot be read."""
-    target: Any = _Words(write)  # for stubs that declare bytes
+    words = _Words(write)
+    target: Any = words  # for stubs that declare bytes
     parser = etree.HTMLParser(target=target, huge_tree=True, remove_comments=True)
     try:
         for piece in pieces:
             if piece:
                 parser.feed(piece)
+                words.write_read()
         parser.close()
     except (etree.LxmlError, ValueError, _TooDeep):
         return False
+    words.write_read()
     return True
 
 
