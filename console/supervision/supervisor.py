@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import Metric
 from background.readiness import STARTING, STOPPING
 from console.settings import SettingsError
 from console.supervision.aggregation import cumulative, merged
+from console.supervision.channel import BEAT_SECONDS
 from console.supervision.messages import Assignment
 from console.supervision.process import WorkerProcess
 from console.translation import language
@@ -42,14 +43,16 @@ class SupervisorLimits:
     """Times of a supervisor, in seconds.
 
     `start`: until a worker serves; systemd waits for 120. `stop`: until it has ended after the request; it ends itself
-    by then, as a process without a supervisor does. `kill`: until the system has ended a process. `first_pause`,
-    `longest_pause`: before a restart; they double, and begin anew after `steady`. `failed_starts`: of one worker in a
-    row, after which all ends if no other one serves.
+    by then, as a process without a supervisor does. `kill`: until the system has ended a process. `hung`: for which a
+    loop of a worker is stuck before that worker is killed; systemd would end all of them after 180 (`WatchdogSec=`).
+    `first_pause`, `longest_pause`: before a restart; they double, and begin anew after `steady`. `failed_starts`: of
+    one worker in a row, after which all ends if no other one serves.
     """
 
     start: float = 100.0
     stop: float = 13.0
     kill: float = 1.0
+    hung: float = 90.0
     first_pause: float = 1.0
     longest_pause: float = 30.0
     steady: float = 60.0
@@ -234,7 +237,7 @@ class Supervisor:
             if process.is_started:
                 self._note_started(slot, process)
                 began = self._monotonic()
-                await _first_of(process.ended, stopping)
+                await self._attend(slot, process, stopping)
                 served = self._monotonic() - began
             if self._stopping.is_set():
                 await self._stop(slot, process)
@@ -251,6 +254,24 @@ class Supervisor:
             slot.process = None
             self._counted = merged([self._counted, cumulative(process.last_metrics)])
         return served
+
+    async def _attend(self, slot: _Slot, process: WorkerProcess, stopping: asyncio.Task[bool]) -> None:
+        """Wait for the end of a worker, or for the stop. One that hangs is killed, and thereby restarted."""
+        stuck_since: float | None = None
+        is_killed = False
+        while not (process.ended.done() or stopping.done()):
+            await _first_of(process.ended, stopping, seconds=BEAT_SECONDS)
+            now, stuck = self._monotonic(), process.stuck()
+            if not stuck:
+                stuck_since = None
+            elif stuck_since is None:
+                # Counted from here, not from the last beat: that may be long ago after a pause of this machine.
+                stuck_since = now
+                log.warning("worker_stuck", worker=slot.number, process=process.pid, loops=stuck)
+            elif now - stuck_since > self._limits.hung and not is_killed:
+                log.error("worker_hung", worker=slot.number, process=process.pid, loops=stuck)
+                process.kill()
+                is_killed = True
 
     def _note_started(self, slot: _Slot, process: WorkerProcess) -> None:
         slot.state, slot.failed_starts = WorkerState.READY, 0

@@ -227,6 +227,29 @@ async def test_a_process_that_hangs_is_stuck_until_it_lives_again() -> None:
         await _until(lambda: host.supervisor.stuck() == [], "it lives again")
 
 
+@pytest.mark.parametrize("role", ["serves", "stuck"])
+async def test_a_worker_that_goes_on_hanging_is_killed_and_restarted(role: str) -> None:
+    """Its process may hang, or one of its loops. The log names it, and what is stuck."""
+    with capture_logs() as logged:
+
+        def seen(event: str) -> list[str]:
+            """The loops, each with its worker."""
+            lines = [line for line in logged if line["event"] == event]
+            return [f"worker {line['worker']}: {loop}" for line in lines for loop in line["loops"]]
+
+        async with _serving(role) as host:
+            hanging = host.log[0]
+            if role == "serves":
+                os.kill(hanging["process"], signal.SIGSTOP)
+                host.clock_ahead = 60  # the other one reports before it counts as silent
+            loop = f"worker {hanging['worker']}: {'event loop' if role == 'serves' else 'receiving'}"
+            await _until(lambda: loop in seen("worker_stuck"), "it is seen to be stuck")
+            assert not seen("worker_hung")
+            host.clock_ahead += SupervisorLimits().hung + 1
+            await _until(lambda: loop in seen("worker_hung"), "it is given up")
+            await _until(lambda: _is_gone(hanging["process"]) and len(host.pids) > 2, "another worker")
+
+
 async def test_a_reload_reaches_all() -> None:
     async with _serving() as host:
         host.supervisor.reload()
