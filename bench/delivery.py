@@ -32,7 +32,7 @@ from db.tables import email_file, message
 from rules.rule import Rule
 from tests.databases import Gateway, PostgreSQL, PostgreSQLServer, SQLite
 from tests.doubles.rule_mail import attached, mail
-from tests.integration.world import until
+from tests.waiting import until
 
 _KB: Final = 1024
 _POLL_SECONDS: Final = 0.01
@@ -164,7 +164,7 @@ async def _ours(gateway: Gateway, root: Path, contents: list[bytes], load: _Load
     stop = asyncio.Event()
     began, began_cpu = time.perf_counter(), time.process_time()
     running = asyncio.create_task(deliverer.run(stop))
-    await until(lambda: database.read(_all_saved), 300, pause=0.02)
+    await until(lambda: database.read(_all_saved), seconds=300, pause=0.02)
     cost = _Cost(time.perf_counter() - began, time.process_time() - began_cpu)
     stop.set()
     await running

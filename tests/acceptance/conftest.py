@@ -1,6 +1,5 @@
 """The command as a process, against the simulator as a process: only their output is checked."""
 
-import asyncio
 import json
 import os
 import shutil
@@ -9,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,20 +26,10 @@ from simulator.control_client import SimulatorControl
 from tests.databases import EVERY_BACKEND, Gateway
 from tests.doubles.clock import SettableClock
 from tests.fork_server import ForkedProcess, ForkServer
+from tests.waiting import until
 
 _COMMAND = ("-m", "console")
 _PATIENCE_SECONDS = 30.0
-
-
-async def until(
-    condition: Callable[[], Awaitable[bool]], what: str, *, seconds: float = _PATIENCE_SECONDS, pause: float = 0.05
-) -> None:
-    """Poll the condition; fail with `what` when it does not come true in time. A condition that takes long: `pause`."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while not await condition():
-        assert loop.time() < deadline, f"not within {seconds} s: {what}"
-        await asyncio.sleep(pause)
 
 
 def free_port() -> int:

@@ -11,8 +11,9 @@ from db.queries import accounts
 from db.queries.accounts import Condition
 from db.tables import account_condition, account_settings, alert, problem
 from phrases import Phrase
-from tests.acceptance.conftest import Site, stop, until
+from tests.acceptance.conftest import Site, stop
 from tests.doubles.alert_receivers import smtp_server, webhook
+from tests.waiting import until
 
 SECRET = "s3cret-t0ken"
 

@@ -24,11 +24,12 @@ from db.queries.messages import MessageStore
 from db.records import AttachmentRecord
 from db.tables import email_file, message
 from rules.rule import Rule
-from tests.acceptance.conftest import stop, until
+from tests.acceptance.conftest import stop
 from tests.databases import EVERY_BACKEND, Gateway
 from tests.doubles import fuse_share
 from tests.doubles.rule_mail import attached, mail
 from tests.fork_server import ForkedProcess, ForkServer
+from tests.waiting import until
 
 MESSAGES: Final = 150
 LARGE: Final = 10

@@ -20,11 +20,12 @@ from db.queries import accounts
 from db.tables import message
 from simulator.control_client import SimulatorControl
 from simulator.faults import Fault, FaultKind
-from tests.acceptance.conftest import Site, running_simulator, running_site, stop, until
+from tests.acceptance.conftest import Site, running_simulator, running_site, stop
 from tests.databases import EVERY_BACKEND, Databases
 from tests.doubles.broker.process import BrokerProcess, running_broker
 from tests.doubles.clock import SettableClock
 from tests.fork_server import ForkServer
+from tests.waiting import until
 
 MESSAGES = 300
 MAILBOXES = 12

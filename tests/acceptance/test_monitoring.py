@@ -19,10 +19,11 @@ from ruamel.yaml import YAML
 from bus.database.adapter import DatabaseQueue
 from bus.queue import Message, MessageId
 from db.engine import Database
-from tests.acceptance.conftest import Site, free_port, until
+from tests.acceptance.conftest import Site, free_port
 from tests.paths import ROOT
 from tests.system_packages import without_system_package
 from tests.unit.docs.test_metrics import every_metric
+from tests.waiting import until
 
 _FILES: Final = ROOT / "deploy" / "monitoring"
 _COLUMNS: Final = 24

@@ -81,7 +81,7 @@ async def _serving(nginx: str, folder: Path) -> AsyncIterator[aiohttp.ClientSess
     configuration.write_text(_CONFIGURATION.format(folder=folder, lines=lines, user=user, group=group))
     process = await asyncio.create_subprocess_exec(nginx, "-p", str(folder), "-c", str(configuration), "-e", "stderr")
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (folder / "socket").exists() and process.returncode is None:  # noqa: ASYNC110 (nothing else announces it)
                 await asyncio.sleep(0.01)
         assert process.returncode is None

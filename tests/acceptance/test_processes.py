@@ -16,8 +16,9 @@ from sqlalchemy import func, select
 
 from db.tables import message
 from simulator.faults import Fault, FaultKind
-from tests.acceptance.conftest import Site, free_port, stop, until
+from tests.acceptance.conftest import Site, free_port, stop
 from tests.fork_server import ForkedProcess
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # each starts several processes
 

@@ -17,9 +17,10 @@ from sqlalchemy import delete, select, update
 
 from db.tables import account_settings, call_budget, email_file, folder_sync, graph_subscription, message
 from simulator.api.notifications import LifecycleEvent
-from tests.acceptance.conftest import Site, stop, until
+from tests.acceptance.conftest import Site, stop
 from tests.databases import Gateway, PostgreSQL
 from tests.paths import ROOT
+from tests.waiting import until
 
 BEFORE: Final = 8
 AFTER: Final = 9

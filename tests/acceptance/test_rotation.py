@@ -13,8 +13,9 @@ from sqlalchemy.engine import make_url
 
 from db.tables import graph_subscription, importer_secret
 from graph.client_state import ClientStateKeys
-from tests.acceptance.conftest import Site, free_port, stop, until
+from tests.acceptance.conftest import Site, free_port, stop
 from tests.databases import Gateway, PostgreSQL, PostgreSQLServer
+from tests.waiting import until
 
 _ENDLESS = 100_000
 

@@ -3,8 +3,9 @@
 import pytest
 
 from db.tables import message
-from tests.acceptance.conftest import Site, until
+from tests.acceptance.conftest import Site
 from tests.doubles.service_manager import HostedService
+from tests.waiting import until
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)

@@ -38,6 +38,7 @@ from tests.databases import Gateway
 from tests.doubles.clock import SettableClock
 from tests.doubles.outages import FULL, GONE, LOCKED, READ_ONLY, FragileDatabase, fragile
 from tests.paths import ROOT
+from tests.waiting import until
 
 HOUR: Final = timedelta(hours=1)
 
@@ -454,12 +455,6 @@ def count(engine: Engine) -> int:
 
 async def rows(engine: Engine) -> int:
     return await asyncio.to_thread(count, engine)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110  # the writer of the table sets no event here
-            await asyncio.sleep(0.01)
 
 
 async def test_a_put_reports_what_it_ignored(real_time: DatabaseBackend) -> None:

@@ -11,7 +11,7 @@ import math
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -38,6 +38,7 @@ from tests.contract.queue_contract import (
 )
 from tests.doubles.broker.process import BrokerProcess, running_broker
 from tests.doubles.transports import open_transports
+from tests.waiting import until
 
 REAL: Final = os.environ.get("MAIL_IMPORTER_TEST_SERVICEBUS", "")
 
@@ -292,7 +293,7 @@ async def test_closing_does_not_wait_for_a_settlement_without_answer(backend: Se
     settling = asyncio.create_task(queue.complete(delivery))
     await asyncio.sleep(0)  # it is submitted
     with structlog.testing.capture_logs() as logs:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await queue.close()
     settling.cancel()
     await asyncio.wait([settling])
@@ -383,9 +384,3 @@ async def test_web_sockets_go_through_the_proxy(backend: ServiceBusBackend) -> N
     assert asked[0].startswith("CONNECT riviere.servicebus.windows.net:443 ")
     credentials = base64.b64encode(b"gate@way:p:ss/word").decode()
     assert f"Proxy-Authorization: Basic {credentials}\r\n" in asked[0]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110  # the broker is another process
-            await asyncio.sleep(0.02)

@@ -30,7 +30,7 @@ from delivery.metrics import DeliveryMetrics
 from rules.rule import Rule
 from tests.databases import Gateway
 from tests.doubles.clock import SettableClock
-from tests.integration.world import until
+from tests.waiting import until
 
 T = TypeVar("T")
 

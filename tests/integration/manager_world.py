@@ -30,7 +30,8 @@ from simulator.state.subscriptions import Subscription
 from subscriptions.manager import ManagerLimits
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.scheduler import SchedulerLimits
-from tests.integration.world import PATIENCE_SECONDS, World
+from tests.integration.world import World
+from tests.waiting import PATIENCE_SECONDS
 
 
 def free_port() -> int:

@@ -28,7 +28,8 @@ from monitoring.outages import OutageLimits
 from tests.doubles.alert_receivers import Mailbox, Webhook, smtp_server, webhook
 from tests.doubles.relay import Relay
 from tests.integration.manager_world import Office
-from tests.integration.world import World, run_command, until
+from tests.integration.world import World, run_command
+from tests.waiting import until
 
 ROUND = timedelta(seconds=10)
 """Interval of the monitor's rounds."""

@@ -35,7 +35,8 @@ from simulator.state.mailboxes import Mailbox, MailboxState
 from tests.doubles.listeners import Issuer, Proxy, answering, closed_port, dropping, old
 from tests.doubles.managed_identity import managed_identity_host
 from tests.integration.manager_world import Office
-from tests.integration.world import World, until
+from tests.integration.world import World
+from tests.waiting import until
 
 Step = dict[str, Any]
 NAME = "laboratory"

@@ -24,7 +24,8 @@ from simulator.state.mail_server import DeliveredMessage
 from simulator.state.mailboxes import Folder, Mailbox
 from simulator.state.tenants import DEFAULT_ROLES
 from tests.databases import on_every_database
-from tests.integration.world import World, until
+from tests.integration.world import World
+from tests.waiting import until
 
 pytestmark = on_every_database
 

@@ -21,7 +21,7 @@ from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
 from simulator.state.mailboxes import Mailbox
 from tests.integration.manager_world import Office
-from tests.integration.world import until
+from tests.waiting import until
 
 MakeOffice = Callable[..., Awaitable[Office]]
 SWEEP = timedelta(minutes=15)

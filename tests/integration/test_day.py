@@ -23,7 +23,8 @@ from simulator.faults import Fault, FaultKind
 from simulator.state.mailboxes import Mailbox
 from tests.databases import Gateway
 from tests.integration.manager_world import Office
-from tests.integration.world import World, until
+from tests.integration.world import World
+from tests.waiting import until
 
 HOSTS: Final = ("a", "b", "c")
 MAILBOXES: Final = 4

@@ -26,7 +26,7 @@ from rules.rule import Container, SavedBody, SubjectKind
 from tests.databases import Gateway, on_every_database
 from tests.doubles.rule_mail import attached, mail
 from tests.integration.delivery_site import Fate, Site
-from tests.integration.world import until
+from tests.waiting import until
 
 CSV: Final = b"site;value\n12;42\n"
 

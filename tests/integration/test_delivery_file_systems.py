@@ -21,7 +21,7 @@ from tests.doubles import fuse_share
 from tests.doubles.fuse_share import Share
 from tests.doubles.rule_mail import attached, mail
 from tests.integration.delivery_site import Site
-from tests.integration.world import until
+from tests.waiting import until
 
 CSV: Final = b"1;2\n"
 _PATIENCE: Final = timedelta(hours=2)
@@ -224,7 +224,7 @@ async def test_a_delivery_ends_in_time_while_a_share_hangs(site: Site, share: Sh
     running = asyncio.create_task(served.run(stop))
     await until(lambda: bool(served._lanes))
     stop.set()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)
     share.go_on()
     site.clock.advance(_PATIENCE)
     await site.settle()

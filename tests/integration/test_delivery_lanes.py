@@ -21,7 +21,7 @@ from phrases import Phrase
 from tests.databases import Gateway
 from tests.doubles.rule_mail import attached, mail
 from tests.integration.delivery_site import Site
-from tests.integration.world import until
+from tests.waiting import until
 
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ from phrases import Phrase
 from tests.databases import Gateway, on_every_database
 from tests.doubles.rule_mail import attached, mail
 from tests.integration.delivery_site import Site
-from tests.integration.world import until
+from tests.waiting import until
 
 MINUTE = timedelta(minutes=1)
 MAIL = mail("m1", [attached(0, "a.csv", b"1"), attached(1, "b.csv", b"2")])

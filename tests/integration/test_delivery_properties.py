@@ -31,7 +31,7 @@ from rules.rule import Container, Rule, SavedBody, SubjectKind
 from tests.databases import Gateway, on_every_database
 from tests.doubles.rule_mail import attached, mail
 from tests.integration.delivery_site import Fate, Site, Watcher
-from tests.integration.world import until
+from tests.waiting import until
 
 FOLDERS: Final = ("one", "two", "three")
 _NUMBERS = count()

@@ -20,7 +20,8 @@ from simulator.content.mail import Attachment, Mail, Person, file_attachment, it
 from simulator.state.mail_server import DeliveredMessage
 from simulator.state.mailboxes import Mailbox
 from tests.databases import on_every_database
-from tests.integration.world import World, until
+from tests.integration.world import World
+from tests.waiting import until
 
 pytestmark = on_every_database
 

@@ -18,7 +18,8 @@ from simulator.faults import FaultKind
 from simulator.state.mail_server import LedgerEntry
 from simulator.state.mailboxes import StoredAttachment
 from tests.databases import on_every_database
-from tests.integration.world import Imported, World, until
+from tests.integration.world import Imported, World
+from tests.waiting import until
 
 pytestmark = on_every_database
 

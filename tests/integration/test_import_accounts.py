@@ -15,7 +15,8 @@ from db.tables import account_settings
 from simulator.calls import Operation
 from simulator.state.mailboxes import MailboxState
 from tests.contract.queue_contract import replay
-from tests.integration.world import World, until
+from tests.integration.world import World
+from tests.waiting import until
 
 Trouble = Callable[[World, str], None]
 

@@ -26,8 +26,9 @@ from simulator.content.sample_mail import SampleMail
 from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
 from tests.databases import on_every_database
-from tests.integration.world import Part, World, until
+from tests.integration.world import Part, World
 from tests.samples.nested_mail import chained, enveloped, mail, signed, tnef, tnef_file
+from tests.waiting import until
 
 pytestmark = on_every_database
 

@@ -8,7 +8,8 @@ from simulator.calls import Operation
 from simulator.content.contents import GeneratedContent
 from simulator.content.mail import Attachment, Mail, file_attachment
 from simulator.faults import FaultKind
-from tests.integration.world import World, until
+from tests.integration.world import World
+from tests.waiting import until
 
 
 @pytest.mark.parametrize(

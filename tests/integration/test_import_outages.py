@@ -15,7 +15,8 @@ from simulator.content.contents import GeneratedContent
 from simulator.content.mail import Attachment, Mail, file_attachment
 from simulator.faults import FaultKind
 from tests.doubles.outages import every_outage
-from tests.integration.world import World, until
+from tests.integration.world import World
+from tests.waiting import until
 
 _MAIL = Mail(body="x" * 50_000, attachments=(file_attachment("a.csv", b"1;2;3" * 1000),))
 
@@ -80,7 +81,7 @@ async def test_a_processor_that_starts_before_its_database_waits_for_it(world: W
         assert not running.done()
     await world.pass_time_until(world.queue_is_empty)
     stop.set()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)
 
     assert len(await world.imported_ids()) == 3
     assert not await world.dead_letters()

@@ -19,7 +19,8 @@ from simulator.calls import Operation
 from simulator.content.mail import Mail, Person, file_attachment
 from simulator.faults import FaultKind
 from tests.databases import on_every_database
-from tests.integration.world import World, until
+from tests.integration.world import World
+from tests.waiting import until
 
 pytestmark = on_every_database
 

@@ -28,7 +28,8 @@ from simulator.state.mailboxes import Mailbox
 from tests.databases import Databases, Gateway
 from tests.doubles.transports import close_transports
 from tests.integration.manager_world import Office
-from tests.integration.world import Clock, open_world, until
+from tests.integration.world import Clock, open_world
+from tests.waiting import until
 
 MAILBOXES: Final = 3
 SWEEP: Final = timedelta(minutes=15)

@@ -25,7 +25,8 @@ from simulator.state.mailboxes import Mailbox
 from tests.databases import on_every_database
 from tests.integration.manager_world import Office
 from tests.integration.test_catch_up import SWEEP, is_swept, silently
-from tests.integration.world import World, until
+from tests.integration.world import World
+from tests.waiting import until
 
 pytestmark = on_every_database
 

@@ -27,7 +27,8 @@ from subscriptions.rate_limiter import RateLimiter
 from subscriptions.scheduler import SchedulerLimits
 from tests.databases import on_every_database
 from tests.integration.manager_world import Office
-from tests.integration.world import Clock, World, until
+from tests.integration.world import Clock, World
+from tests.waiting import until
 
 pytestmark = on_every_database
 

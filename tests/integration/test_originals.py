@@ -20,7 +20,8 @@ from simulator.content.mail import Attachment, Mail, file_attachment, mime
 from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
 from tests.databases import on_every_database
-from tests.integration.world import World, until
+from tests.integration.world import World
+from tests.waiting import until
 
 pytestmark = on_every_database
 

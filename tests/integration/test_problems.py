@@ -31,7 +31,8 @@ from tests.databases import on_every_database
 from tests.doubles.alert_receivers import smtp_server
 from tests.integration.manager_world import Office
 from tests.integration.monitored import BOUND, Monitored, Port, monitored
-from tests.integration.world import run_command, until
+from tests.integration.world import run_command
+from tests.waiting import until
 
 MakeOffice = Callable[..., Awaitable[Office]]
 SWEEP = timedelta(seconds=30)

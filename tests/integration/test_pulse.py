@@ -11,7 +11,8 @@ from processor.worker import WorkerLimits
 from simulator.calls import Operation
 from simulator.faults import FaultKind
 from tests.integration.manager_world import Office
-from tests.integration.world import World, until
+from tests.integration.world import World
+from tests.waiting import until
 
 
 class _Time:

@@ -22,7 +22,8 @@ from subscriptions.folder_diff import FolderDiff
 from subscriptions.verification import Verification
 from tests.integration.manager_world import Office
 from tests.integration.test_catch_up import SWEEP, ids, imported, is_swept, silently, swept
-from tests.integration.world import World, until
+from tests.integration.world import World
+from tests.waiting import until
 
 Command = Callable[..., Awaitable[Result]]
 

@@ -17,7 +17,8 @@ from monitoring.evaluation import evaluate
 from monitoring.facts import Facts
 from simulator.state.mailboxes import Mailbox
 from tests.integration.manager_world import Office
-from tests.integration.world import run_command, until
+from tests.integration.world import run_command
+from tests.waiting import until
 
 SWEEP = timedelta(minutes=15)
 

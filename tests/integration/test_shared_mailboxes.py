@@ -22,8 +22,9 @@ from processor.mailbox_fairness import ProcessShare
 from simulator.calls import Operation
 from simulator.faults import FaultKind
 from tests.databases import Gateway, on_every_database
-from tests.integration.world import World, until
+from tests.integration.world import World
 from tests.paths import ROOT
+from tests.waiting import until
 
 pytestmark = on_every_database
 

@@ -13,7 +13,7 @@ from simulator.calls import Operation
 from simulator.content.mail import Mail
 from simulator.faults import FaultKind
 from tests.integration.manager_world import Office, create_another
-from tests.integration.world import until
+from tests.waiting import until
 
 MakeOffice = Callable[..., Awaitable[Office]]
 

@@ -10,7 +10,8 @@ from simulator.calls import Operation
 from simulator.faults import FaultKind
 from simulator.state.mailboxes import Mailbox
 from tests.integration.manager_world import Office, create_another
-from tests.integration.world import run_command, until
+from tests.integration.world import run_command
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from simulator.faults import FaultKind
 from subscriptions.scheduler import SchedulerLimits
 from tests.databases import on_every_database
 from tests.integration.manager_world import Office
-from tests.integration.world import until
+from tests.waiting import until
 
 pytestmark = on_every_database
 

@@ -15,7 +15,8 @@ from simulator.content.contents import GeneratedContent
 from simulator.content.mail import Attachment, Mail
 from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
-from tests.integration.world import World, until
+from tests.integration.world import World
+from tests.waiting import until
 
 
 async def traced(world: World, account: int, delivered: DeliveredMessage) -> list[TraceRow]:

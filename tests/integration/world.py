@@ -54,8 +54,8 @@ from simulator.state.subscriptions import SubscriptionRules
 from simulator.state.tenants import Application
 from tests.databases import Gateway
 from tests.doubles.outages import Fragile, fragile
+from tests.waiting import PATIENCE_SECONDS, until
 
-PATIENCE_SECONDS = 30.0
 SLEEP_SCALE = 0.01
 _ON_THE_WAY_SECONDS = 1.0
 
@@ -82,30 +82,6 @@ class Sleeps:
     async def __call__(self, seconds: float) -> None:
         self.seconds.append(seconds)
         await asyncio.sleep(seconds * SLEEP_SCALE)
-
-
-async def until(
-    condition: Callable[[], Awaitable[object]] | Callable[[], object],
-    seconds: float = PATIENCE_SECONDS,
-    *,
-    pause: float = 0.01,
-) -> None:
-    """Return as soon as `condition` holds; fail when it does not in time.
-
-    It is polled at intervals of `pause`, and less often, down to 20 times a second, the longer it takes: each look
-    costs as much computing time as the work that it waits for.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if isinstance(found, Awaitable):
-            found = await found
-        if found:
-            return
-        if time.monotonic() > deadline:
-            raise AssertionError(f"did not come true within {seconds:g} s")
-        await asyncio.sleep(pause)
-        pause = max(pause, min(1.2 * pause, 0.05))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ async def finished(browser: Browser, answer: Answer) -> str:
 
 async def ended(browser: Browser, path: str) -> str:
     """The page of a job, once it has ended: until then it refreshes itself."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             text = (await browser.get(path)).text
             if "http-equiv" not in text:

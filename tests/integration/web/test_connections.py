@@ -36,7 +36,7 @@ class _Connection:
         """Ask for a page; its status."""
         head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n"
         self.writer.write(head.encode())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             answer = await self.reader.readuntil(b"\r\n\r\n")
             lines = answer.decode().split("\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
@@ -110,7 +110,7 @@ async def test_the_process_ends_in_time_whatever_is_open(gateway: Gateway) -> No
 
 @pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\nno header\r\n\r\n", b"HELO there\r\n\r\n"])
 async def test_the_answer_to_what_is_no_http_has_the_headers(site: ConsoleSite, said: bytes) -> None:
-    async with connected(site, 1, said) as (connection,), asyncio.timeout(10):
+    async with connected(site, 1, said) as (connection,), asyncio.timeout(60):
         answer = (await connection.reader.read()).decode()
     assert " 400 " in answer
     assert "\r\nServer:" not in answer

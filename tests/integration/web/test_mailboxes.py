@@ -21,7 +21,8 @@ from simulator.state.mailboxes import Mailbox
 from tests.databases import Gateway
 from tests.doubles.chromium import Chromium
 from tests.integration.web.console_site import Answer, Browser, ConsoleSite, console_site
-from tests.integration.world import World, until
+from tests.integration.world import World
+from tests.waiting import until
 
 NAME = "laboratory"
 

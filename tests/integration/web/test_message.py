@@ -31,7 +31,8 @@ from tests.integration.web.mail_rows import (
     add_mail,
     attachment_numbers,
 )
-from tests.integration.world import World, until
+from tests.integration.world import World
+from tests.waiting import until
 
 HOSTILE = '<script>window.hit=1</script>"><img src=x onerror="window.hit=2">'
 

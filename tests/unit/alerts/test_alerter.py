@@ -26,6 +26,7 @@ from phrases import Phrase
 from tests.databases import Gateway, on_every_database
 from tests.doubles.clock import SettableClock
 from tests.unit.alerts.problems import HOUR, MINUTE, found
+from tests.waiting import until
 
 pytestmark = on_every_database
 DAY = timedelta(days=1)
@@ -98,12 +99,6 @@ async def settled(alerter: Alerter) -> None:
     while alerter._sending:
         await asyncio.wait(alerter._sending.values(), timeout=25)
         await asyncio.sleep(0)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  # what changes is on a thread
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from background.readiness import STARTING, STOPPING, Readiness
-from tests.integration.world import until
+from tests.waiting import until
 
 
 class _Probed:
@@ -65,7 +65,7 @@ async def test_a_service_that_hangs_is_asked_once() -> None:
     async def ready() -> bool:
         return await readiness.obstacles() == {}
 
-    await until(ready, 10)
+    await until(ready)
 
 
 async def test_nothing_hangs_at_the_end() -> None:

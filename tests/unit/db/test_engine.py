@@ -184,7 +184,7 @@ async def test_closed_database_refuses_instead_of_waiting_for_ever(database_engi
     await asyncio.sleep(0)
     await database.close()
     await last
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         for late in (database.write(lambda c: put(c, "late")), database.read(lambda _: None)):
             with pytest.raises(RuntimeError):
                 await late

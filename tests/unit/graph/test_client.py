@@ -1,7 +1,6 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,6 +22,7 @@ from graph.errors import (
 from graph.mailbox import Mailbox
 from graph.slots import LocalSlots, Slots
 from tests.doubles.scripted_graph import NOW, Answer, Clock, FixedTokens, Script, fail, hang_up, make_mailbox, ok, raw
+from tests.waiting import until
 
 
 def no_slot_is_used(client: GraphClient) -> bool:
@@ -336,12 +336,6 @@ class Gate:
         await asyncio.sleep(0)
         self.inside[name] -= 1
         return web.json_response({})
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 (the awaited event is in the server's handler)
-            await asyncio.sleep(0.001)
 
 
 async def test_four_at_once_per_mailbox_in_the_order_they_came(client: GraphClient, server: Script) -> None:

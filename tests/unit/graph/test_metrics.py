@@ -13,7 +13,7 @@ from graph.mailbox import Mailbox
 from graph.metrics import GraphMetrics
 from graph.slots import LocalSlots
 from tests.doubles.scripted_graph import Clock, FixedTokens, Script, fail, hang_up, ok
-from tests.integration.world import until
+from tests.waiting import until
 
 
 async def test_calls_are_counted_by_result(

@@ -109,7 +109,7 @@ async def test_without_a_share_what_is_in_hand_still_ends_one_call_at_a_time() -
     calls = await begun(slots, 3)
     assert [each.done() for each in calls] == [True, False, False]
     for each in calls:
-        await asyncio.wait_for(each, 5)
+        await asyncio.wait_for(each, 60)
         slots.release(KEY)
 
 
@@ -131,7 +131,7 @@ async def test_a_wait_that_is_cancelled_as_its_turn_comes_passes_it_on() -> None
     _, second, third = await begun(slots, 3)
     slots.release(KEY)  # the second's turn, which it has not seen yet
     second.cancel()
-    await asyncio.wait_for(third, 5)
+    await asyncio.wait_for(third, 60)
 
 
 async def test_what_the_allowance_raises_ends_every_wait() -> None:

@@ -183,7 +183,7 @@ async def test_a_processor_has_it_only_while_no_manager_is_alive(site: Site) -> 
     await processor.round()
     assert await site.leader() == "processor"
     manager = await site.monitor("manager", "subscriptions")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await site.leader() != "manager":
             await processor.round()
             await manager.round()
@@ -249,7 +249,7 @@ async def test_a_queue_that_hangs_does_not_hold_up_the_end_of_the_process(site: 
     running = asyncio.create_task(monitor.run(stop))
     await asyncio.wait_for(site.queue.asked.wait(), 10)
     stop.set()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 60)
     assert (await site.leader(), site.observers["one"].losses) == (None, 1)
 
 
@@ -275,7 +275,7 @@ async def test_an_outage_is_found_by_probes_and_ends_with_an_answer(site: Site) 
     )
     stop = asyncio.Event()
     running = asyncio.create_task(watch.run(stop))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while [each.why for each in await site.database.read(outages.every)] != ["refused"]:  # noqa: ASYNC110  # the database sets no event
             await asyncio.sleep(0.01)
         answers.set()
@@ -301,7 +301,7 @@ async def test_a_service_that_hangs_is_out_like_one_that_refuses(site: Site) -> 
     )
     stop = asyncio.Event()
     running = asyncio.create_task(watch.run(stop))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while [each.why for each in await site.database.read(outages.every)] != ["it does not answer"]:  # noqa: ASYNC110  # the database sets no event
             await asyncio.sleep(0.01)
     stop.set()
@@ -319,7 +319,7 @@ async def test_a_process_that_hangs_is_a_problem_although_its_heart_beats(site: 
     moment = 45.0
     stop = asyncio.Event()
     running = asyncio.create_task(watch.run(stop))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await site.open_kinds() != ["process_lost"]:
             await monitor.round()
         opened = (await site.database.read(problems.open_problems))[0]
@@ -349,8 +349,8 @@ async def test_a_watch_of_outages_ends_though_a_probe_hangs(site: Site) -> None:
     )
     stop = asyncio.Event()
     running = asyncio.create_task(watch.run(stop))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await begun.wait()
     stop.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await running

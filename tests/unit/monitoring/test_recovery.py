@@ -60,7 +60,7 @@ class Ward:
         await self.recovery.found(Facts(self.clock(), stored, (), QueueStatus([])), [])
         running = self.recovery._running
         if running is not None:
-            await asyncio.wait_for(running, 10)
+            await asyncio.wait_for(running, 60)
 
     async def held(self) -> set[int]:
         processor = account_condition.c.sRole == "processor"

@@ -25,7 +25,7 @@ from processor.metrics import ProcessorMetrics
 from processor.settlement import Abandon, Complete, DeadLetter, InFlight
 from tests.doubles.clock import SettableClock
 from tests.doubles.outages import FragileDatabase
-from tests.integration.world import until
+from tests.waiting import until
 
 IMPORTED = Complete(Outcome.IMPORTED)
 LONG = Complete(Outcome.IMPORTED, ImportResult(Outcome.IMPORTED, rule="long " * 5_000))

@@ -15,6 +15,7 @@ import pytest
 
 from processor.process_pool import LimitExceeded, PoolUnusable, ProcessPool, WorkerEnded, WorkLimits
 from tests.doubles import worker_tasks
+from tests.waiting import until
 
 MEBIBYTE = 1024 * 1024
 QUICK = WorkLimits(seconds=0.2, waiting_seconds=20)
@@ -38,12 +39,6 @@ def _is_running(process_id: int) -> bool:
 
 def _count(folder: Path, pattern: str) -> int:
     return len(list(folder.glob(pattern)))
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110  # another process announces nothing
-            await asyncio.sleep(0.01)
 
 
 async def test_one_process_serves_work_that_comes_one_after_the_other(pool: ProcessPool) -> None:
@@ -108,17 +103,17 @@ async def test_a_caller_that_is_cancelled_ends_the_work(pool: ProcessPool, tmp_p
     """A processor that stops waits for no work."""
     started = tmp_path / "started"
     call = asyncio.create_task(pool.run(worker_tasks.sleeping, started, mailbox="a", size=0))
-    await _until(lambda: started.exists() and bool(started.read_text()))
+    await until(lambda: started.exists() and bool(started.read_text()))
     call.cancel()
     await asyncio.wait([call])
-    await _until(lambda: not _is_running(int(started.read_text())))
+    await until(lambda: not _is_running(int(started.read_text())))
 
 
 async def test_the_end_of_the_pool_ends_all_work(tmp_path: Path) -> None:
     pool = ProcessPool()
     started = tmp_path / "started"
     call = asyncio.create_task(pool.run(worker_tasks.sleeping, started, mailbox="a", size=0))
-    await _until(lambda: started.exists() and bool(started.read_text()))
+    await until(lambda: started.exists() and bool(started.read_text()))
     began = time.monotonic()
     await pool.close()
     assert time.monotonic() - began < 10
@@ -136,7 +131,7 @@ async def test_work_of_one_mailbox_or_of_much_size_leaves_a_lane_to_the_others(t
             asyncio.create_task(pool.run(worker_tasks.sleeping, tmp_path / f"a{number}", mailbox="a", size=0))
             for number in range(6)
         ]
-        await _until(lambda: _count(tmp_path, "a*") == 2)
+        await until(lambda: _count(tmp_path, "a*") == 2)
         assert await pool.run(worker_tasks.process_id, mailbox="b", size=0)
         assert _count(tmp_path, "a*") == 2
         for call in calls:
@@ -148,7 +143,7 @@ async def test_work_of_one_mailbox_or_of_much_size_leaves_a_lane_to_the_others(t
             )
             for number in range(3)
         ]
-        await _until(lambda: _count(tmp_path, "l*") == 1)
+        await until(lambda: _count(tmp_path, "l*") == 1)
         for mailbox in ("c", "d"):
             assert await pool.run(worker_tasks.process_id, mailbox=mailbox, size=0)
         assert _count(tmp_path, "l*") == 1
@@ -193,9 +188,9 @@ async def test_processes_end_with_their_parent_however_that_ended(tmp_path: Path
         "    worker_tasks.sleeping, Path(sys.argv[1]), mailbox='a', size=2**30, scratch=Path(sys.argv[2])))\n"
     )
     with subprocess.Popen([sys.executable, "-c", program, started, scratch]) as parent:  # noqa: ASYNC220  # a test
-        await _until(lambda: started.exists() and bool(started.read_text()))
+        await until(lambda: started.exists() and bool(started.read_text()))
         parent.send_signal(signal.SIGKILL)
-    await _until(lambda: not _is_running(int(started.read_text())))
+    await until(lambda: not _is_running(int(started.read_text())))
     assert not scratch.exists()
 
 
@@ -222,7 +217,7 @@ async def test_processes_that_were_killed_while_idle_cost_no_work(pool: ProcessP
     """The system killed them, for lack of memory, or an operator."""
     for each in await asyncio.gather(*(pool.run(worker_tasks.process_id, mailbox=name, size=0) for name in "ab")):
         os.kill(each, signal.SIGKILL)
-        await _until(lambda each=each: not _is_running(each))  # type: ignore[misc]  # a default binds it
+        await until(lambda each=each: not _is_running(each))
     assert await pool.run(worker_tasks.process_id, mailbox="a", size=0)
 
 

@@ -5,7 +5,7 @@ import io
 import json
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,23 +31,13 @@ from receiver.intake import IntakeLimits
 from receiver.metrics import ReceiverMetrics
 from receiver.server import Listener, ServerTls
 from receiver.throttled_log import ThrottledLog
+from tests.waiting import until
 
 NOW: Final = datetime(2027, 3, 8, 9, 0, tzinfo=UTC)
 SECRET: Final = "the-key-in-use-0123456789-0123456789"
 PREVIOUS_SECRET: Final = "the-key-before-0123456789-0123456789"
 MIB: Final = 1024 * 1024
 DEADLINE_SECS: Final = 20.0
-
-
-async def until(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], what: str) -> None:
-    """Poll `condition` until it holds; fail when it does not within the deadline."""
-    async with asyncio.timeout(DEADLINE_SECS):
-        while True:
-            holds = condition()
-            if holds if isinstance(holds, bool) else await holds:
-                return
-            await asyncio.sleep(0.005)
-    raise AssertionError(what)
 
 
 def item(client_state: object, message: object = "AAkALg-1", **properties: object) -> dict[str, object]:

@@ -27,8 +27,8 @@ from tests.unit.receiver.endpoint import (
     collection,
     item,
     statuses,
-    until,
 )
+from tests.waiting import until
 
 
 class Held:
@@ -113,7 +113,7 @@ class TestSlowQueue:
         endpoint = await endpoints.start(queue_of=held, intake=IntakeLimits(put_seconds=0.1))
         assert_come_again(await endpoint.deliver(item(endpoint.state())))
         held.queue.let.set()
-        async with asyncio.timeout(20):  # a put may take longer than 0.1 s on a busy machine, too
+        async with asyncio.timeout(60):  # a put may take longer than 0.1 s on a busy machine, too
             while (await endpoint.deliver(item(endpoint.state()))).status != 202:
                 pass
         assert await endpoint.queued_ids() == ["AAkALg-1"]
@@ -219,7 +219,7 @@ class TestDeath:
         )
         try:
             assert process.stdout is not None
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 port = int(await process.stdout.readline())
             body = collection(*(item(ClientStateKeys(SECRET).sign(3), f"m-{n}") for n in range(10)))
             url = f"http://127.0.0.1:{port}/notifications"

@@ -11,7 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from receiver.body import BodyLimits
-from tests.unit.receiver.endpoint import MIB, Endpoint, Endpoints, collection, item, until
+from tests.unit.receiver.endpoint import MIB, Endpoint, Endpoints, collection, item
+from tests.waiting import until
 
 NOT_JSON = "The body is not JSON."
 NO_COLLECTION = 'The body is not a notification collection: it has no list named "value".'

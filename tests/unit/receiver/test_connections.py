@@ -26,17 +26,8 @@ from receiver.intake import IntakeLimits
 from receiver.metrics import ReceiverMetrics
 from receiver.throttled_log import ThrottledLog
 from receiver.tls import PemFiles, ServerCertificate, tls_context
-from tests.unit.receiver.endpoint import (
-    NOW,
-    Connection,
-    Endpoint,
-    Endpoints,
-    HeldQueue,
-    collection,
-    hang_up,
-    item,
-    until,
-)
+from tests.unit.receiver.endpoint import NOW, Connection, Endpoint, Endpoints, HeldQueue, collection, hang_up, item
+from tests.waiting import until
 
 HEALTH = ("GET /health/live HTTP/1.1", "Host: x")
 

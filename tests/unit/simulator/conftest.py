@@ -216,15 +216,3 @@ def subscription_body(mailbox: Mailbox, receiver_url: str, now: list[datetime]) 
         "clientState": "a-secret",
         "latestSupportedTlsVersion": "v1_2",
     }
-
-
-@pytest.fixture
-def wait_until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
-    """Return a wait for a condition that fails after ten seconds."""
-
-    async def wait(condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not condition():  # noqa: ASYNC110 - the condition is arbitrary, nothing sets an event
-                await asyncio.sleep(0.005)
-
-    return wait

@@ -243,7 +243,7 @@ async def test_traffic_runs_in_the_background(control: SimulatorControl, sim: Si
     assert (await control.stop_traffic())["running"] is False
     before = len(await control.ledger())
     await control.start_traffic(120, per_second=2_000, seed=5)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await control.traffic())["running"]:
             pass
     progress = await control.traffic()

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from console.supervision.metrics import WorkerMetrics
 from console.supervision.supervisor import Supervisor, SupervisorLimits, WorkerFailed
 from console.wiring.process import StopOverdue
 from console.wiring.roles import Started
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # each starts several processes
 
@@ -66,23 +67,13 @@ class Host:
         return {each.name: each.value for family in families for each in family.samples if not each.labels}
 
 
-async def _until(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], what: str) -> None:
-    deadline = time.monotonic() + 90
-    while True:
-        found = condition()
-        if (await found) if isinstance(found, Awaitable) else found:
-            return
-        assert time.monotonic() < deadline, what
-        await asyncio.sleep(0.02)
-
-
 @asynccontextmanager
 async def _serving(role: str = "serves", limits: SupervisorLimits = _LIMITS) -> AsyncIterator[Host]:
     """Two workers that serve; stopped at the end."""
     host = Host(role, limits)
     running = asyncio.create_task(host.run())
     try:
-        await _until(lambda: bool(host.started) or running.done(), "the start of all workers")
+        await until(lambda: bool(host.started) or running.done(), "the start of all workers")
         yield host
     finally:
         host.stop.set()
@@ -114,12 +105,12 @@ async def test_a_killed_worker_is_restarted_and_what_it_counted_stays() -> None:
         await host.counted()
         with capture_logs() as logged:
             os.kill(host.pids[0], signal.SIGKILL)
-            await _until(lambda: len(host.pids) == 3, "another worker")
+            await until(lambda: len(host.pids) == 3, "another worker")
 
             async def is_ready() -> bool:
                 return await host.supervisor.obstacles() == {}
 
-            await _until(is_ready, "readiness")
+            await until(is_ready, "readiness")
         number = next(line["worker"] for line in host.log if line["event"] == "worker_at_work")
         assert (await host.counted())["mail_importer_things_total"] == 1 + 2 + number
         assert host.supervisor.restarts == 1
@@ -133,7 +124,7 @@ async def test_a_missing_worker_and_the_obstacles_of_each_are_obstacles_of_all()
         _mark("full")
         assert list(await host.supervisor.obstacles()) == ["queue"]
         os.kill(host.pids[0], signal.SIGKILL)
-        await _until(lambda: host.supervisor.states()["waiting"] == 1, "the end of a worker")
+        await until(lambda: host.supervisor.states()["waiting"] == 1, "the end of a worker")
         assert sorted(await host.supervisor.obstacles()) == ["queue", "worker"]
 
 
@@ -166,7 +157,7 @@ async def test_a_restart_that_fails_is_repeated_while_another_worker_serves() ->
     """The reason is in the log each time; once nothing serves any more, it ends all."""
     host = Host("frail")
     running = asyncio.create_task(host.run())
-    await _until(lambda: bool(host.started), "the start of all workers")
+    await until(lambda: bool(host.started), "the start of all workers")
     with capture_logs() as logged:
         for number in (1, 2):
             _mark(f"no-{number}")
@@ -176,7 +167,7 @@ async def test_a_restart_that_fails_is_repeated_while_another_worker_serves() ->
         def failures() -> list[str]:
             return [line["error"] for line in logged if line["event"] == "worker_not_started"]
 
-        await _until(lambda: len(failures()) > _LIMITS.failed_starts, "more attempts than end all")
+        await until(lambda: len(failures()) > _LIMITS.failed_starts, "more attempts than end all")
         assert set(failures()) == {"The table is round."}
         assert not running.done()
         os.kill(pids[2], signal.SIGKILL)
@@ -187,7 +178,7 @@ async def test_a_restart_that_fails_is_repeated_while_another_worker_serves() ->
 async def test_a_worker_that_does_not_stop_is_killed() -> None:
     host = Host("deaf", SupervisorLimits(stop=0.5))
     running = asyncio.create_task(host.run())
-    await _until(lambda: bool(host.started), "the start of all workers")
+    await until(lambda: bool(host.started), "the start of all workers")
     host.stop.set()
     with pytest.raises(StopOverdue):
         await running
@@ -197,7 +188,7 @@ async def test_a_worker_that_does_not_stop_is_killed() -> None:
 async def test_a_worker_whose_stop_is_overdue_makes_that_of_all_overdue() -> None:
     host = Host("stops late")
     running = asyncio.create_task(host.run())
-    await _until(lambda: bool(host.started), "the start of all workers")
+    await until(lambda: bool(host.started), "the start of all workers")
     host.stop.set()
     with pytest.raises(StopOverdue):
         await running
@@ -206,7 +197,7 @@ async def test_a_worker_whose_stop_is_overdue_makes_that_of_all_overdue() -> Non
 async def test_a_loop_that_is_stuck_is_known_with_its_worker() -> None:
     async with _serving("stuck") as host:
         both = ["worker 1: receiving", "worker 2: receiving"]
-        await _until(lambda: host.supervisor.stuck() == both, "both report it")
+        await until(lambda: host.supervisor.stuck() == both, "both report it")
         assert host.supervisor.silent() == []
 
 
@@ -217,14 +208,14 @@ async def test_a_process_that_hangs_is_stuck_until_it_lives_again() -> None:
         os.kill(host.pids[0], signal.SIGSTOP)
         number = next(line["worker"] for line in host.log if line["event"] == "worker_at_work")
         host.clock_ahead = 60
-        await _until(lambda: host.supervisor.silent() == [number], "only that one is silent")
+        await until(lambda: host.supervisor.silent() == [number], "only that one is silent")
         assert host.supervisor.stuck() == [f"worker {number}: event loop"]
         families = merged([*await host.supervisor.metrics(0.2), list(WorkerMetrics(host.supervisor).collect())])
         found = {each.name: each.value for family in families for each in family.samples if not each.labels}
         assert found["mail_importer_things_total"] == before["mail_importer_things_total"]
         assert found["mail_importer_loops_stuck"] == 1
         os.kill(host.pids[0], signal.SIGCONT)
-        await _until(lambda: host.supervisor.stuck() == [], "it lives again")
+        await until(lambda: host.supervisor.stuck() == [], "it lives again")
 
 
 @pytest.mark.parametrize("role", ["serves", "stuck"])
@@ -243,17 +234,17 @@ async def test_a_worker_that_goes_on_hanging_is_killed_and_restarted(role: str) 
                 os.kill(hanging["process"], signal.SIGSTOP)
                 host.clock_ahead = 60  # the other one reports before it counts as silent
             loop = f"worker {hanging['worker']}: {'event loop' if role == 'serves' else 'receiving'}"
-            await _until(lambda: loop in seen("worker_stuck"), "it is seen to be stuck")
+            await until(lambda: loop in seen("worker_stuck"), "it is seen to be stuck")
             assert not seen("worker_hung")
             host.clock_ahead += SupervisorLimits().hung + 1
-            await _until(lambda: loop in seen("worker_hung"), "it is given up")
-            await _until(lambda: _is_gone(hanging["process"]) and len(host.pids) > 2, "another worker")
+            await until(lambda: loop in seen("worker_hung"), "it is given up")
+            await until(lambda: _is_gone(hanging["process"]) and len(host.pids) > 2, "another worker")
 
 
 async def test_a_reload_reaches_all() -> None:
     async with _serving() as host:
         host.supervisor.reload()
-        await _until(lambda: sum(line["event"] == "reloaded" for line in host.log) == 2, "two reloads")
+        await until(lambda: sum(line["event"] == "reloaded" for line in host.log) == 2, "two reloads")
 
 
 def _mark(name: str) -> None:

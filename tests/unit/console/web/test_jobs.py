@@ -21,7 +21,7 @@ JEAN = User("local", "2", "jean", frozenset({Role.OPERATOR}), (), "127.0.0.1")
 
 
 async def _ended(job: Job) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while job.state is JobState.RUNNING:
             await job.changed.wait()
 

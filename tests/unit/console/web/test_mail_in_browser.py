@@ -133,7 +133,7 @@ async def _settled(browser: BrowserContext, site: Site) -> None:
     later = "<img src=x onerror='location = `SETTLED`'>"
     page = await browser.new_page()
     await page.goto(site.show("settle", {"mail": later.replace("SETTLED", SETTLED)}, {"Content-Type": "text/html"}, ""))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not any(path == SETTLED for _, path, _ in site.others):
             await page.evaluate("new Promise(requestAnimationFrame)")
     await page.close()
@@ -195,7 +195,7 @@ async def test_headers_alone_would_hold_it(browser: BrowserContext, site: Site) 
 async def test_the_mails_are_hostile(browser: BrowserContext, site: Site) -> None:
     """Without filters and headers scripts run and requests are made: the other tests would see it."""
     seen = await _opened(browser, site, site.show("control", UNFILTERED, PLAIN, ""))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not seen.ran >= RUNNING or len(seen.ran) < LEAST_RUNNING:
             await seen.page.evaluate("new Promise(requestAnimationFrame)")
     requested = {path.split("/")[1] for host, path, _ in site.others if host == "evil.example"}

@@ -20,7 +20,7 @@ def systemd(tmp_path: Path) -> Iterator[socket.socket]:
 
 
 async def _next(systemd: socket.socket) -> str:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         return (await asyncio.get_running_loop().sock_recv(systemd, 100)).decode()
 
 

@@ -26,7 +26,7 @@ from db.outcomes import Outcome
 from phrases import Phrase
 from processor.settlement import Abandon, Complete, DeadLetter, InFlight
 from tests.doubles.collector import collecting
-from tests.integration.world import until
+from tests.waiting import until
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 NOW = datetime(2027, 3, 8, 9, 0, tzinfo=UTC)

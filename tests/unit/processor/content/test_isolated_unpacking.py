@@ -169,7 +169,7 @@ async def test_a_folder_of_a_caller_that_is_gone_is_deleted(tmp_path: Path, monk
         with pytest.raises(asyncio.CancelledError):
             await filling
     go_on.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while _within(tmp_path):  # noqa: ASYNC110  # the thread deletes it
             await asyncio.sleep(0.01)
 

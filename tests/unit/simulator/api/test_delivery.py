@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
@@ -16,9 +16,9 @@ from simulator.faults import Fault, FaultKind
 from simulator.simulator import Simulator
 from simulator.state.mailboxes import Mailbox
 from simulator.state.tenants import Application
+from tests.waiting import until
 
 Body = dict[str, Any]
-Wait = Callable[[Callable[[], bool]], Awaitable[None]]
 
 
 def _items(received: list[Body]) -> list[Body]:
@@ -208,13 +208,12 @@ async def test_settled_waits_and_figures_tell_what_is_pending(
     subscription_body: Body,
     answers: list[int],
     mailbox: Mailbox,
-    wait_until: Wait,
 ) -> None:
     """A refused batch stays pending until it is accepted."""
     await _subscribe(graph, subscription_body)
     answers += [503, 503]
     await sim.deliver(mailbox, Mail())
-    await wait_until(lambda: sim.statistics()["notifications"]["refused"] >= 1)
+    await until(lambda: sim.statistics()["notifications"]["refused"] >= 1)
     await sim.settled()
     assert sim.statistics()["notifications"]["pending"] == 0
 
