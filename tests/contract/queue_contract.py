@@ -223,7 +223,7 @@ class QueueContract:
         """A consumer waits as long as requested, not longer, and gets an empty list."""
         start = time.monotonic()
         assert await queue.receive(1, wait=timedelta(seconds=0.3)) == []
-        assert 0.25 <= time.monotonic() - start < 2
+        assert 0.25 <= time.monotonic() - start < 9
 
     async def test_no_more_are_received_than_asked_for(self, queue: NotificationQueue) -> None:
         """`limit` is a maximum."""

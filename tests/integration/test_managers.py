@@ -91,7 +91,7 @@ async def test_a_tenant_that_does_not_answer_delays_no_other(office: Office) -> 
         began = time.monotonic()
         well = [(await world.account_of(f"Well {number}"))[1] for number in range(10)]
         await until(lambda: _are_swept(office, well))
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 25
         assert world.calls(Operation.DELTA_MESSAGES) == 26
 
 

@@ -104,7 +104,7 @@ async def test_an_account_without_its_certificate_does_not_delay_the_others(offi
     began = time.monotonic()
     async with office.receiving(), office.managing(limits=SchedulerLimits(tasks=2)):
         await until(lambda: office.in_step(4))
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
         await until(world.conditions)
 
     (condition,) = await world.conditions()
@@ -165,7 +165,7 @@ async def test_a_manager_stops_at_once_when_idle(office: Office) -> None:
         async with office.managing():
             await until(lambda: office.in_step(1))
             began = time.monotonic()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
 
 
 async def test_a_manager_that_stops_in_the_middle_leaves_the_account_to_others(office: Office) -> None:
@@ -176,7 +176,7 @@ async def test_a_manager_that_stops_in_the_middle_leaves_the_account_to_others(o
         async with office.managing(limits=SchedulerLimits(finish_seconds=0.2)):
             await until(lambda: office.world.calls(Operation.CREATE_SUBSCRIPTION))
             began = time.monotonic()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 9
         assert await office.due(account) <= office.world.clock()
         async with office.managing("two"):
             await until(lambda: office.in_step(1))

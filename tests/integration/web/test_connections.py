@@ -105,7 +105,7 @@ async def test_the_process_ends_in_time_whatever_is_open(gateway: Gateway) -> No
         (stream,) = await left.enter_async_context(connected(site, 1))
         assert await stream.status("/overview/events", cookie) == 200
         began = time.monotonic()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9
 
 
 @pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\nno header\r\n\r\n", b"HELO there\r\n\r\n"])

@@ -145,4 +145,4 @@ def test_messages_of_one_target_do_not_wait_for_each_other() -> None:
         for _ in range(3):
             target.send("title", "body")
         assert len(mailbox.messages) == 3
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8

@@ -218,7 +218,7 @@ async def test_a_database_that_hangs_is_reported_before_its_statements_end(site:
         named_leases.acquire(other, named_leases.MONITOR, "one", now=site.clock(), length=LEASE)
         began = time.monotonic()
         await monitor.round()
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 30
     ((_, why),) = site.observers["one"].failures
     assert why.startswith("The gateway database did not answer within 0.5 seconds.")
     await monitor.round()

@@ -141,13 +141,13 @@ class TestSlowQueue:
 
     async def test_no_request_waits_for_all_earlier_ones(self, endpoints: Endpoints, held: Held) -> None:
         """Each put has its time; twenty that fail one after the other do not add up to the wait of the last."""
-        limits = IntakeLimits(items_in_one_put=1, put_seconds=0.2)
+        limits = IntakeLimits(items_in_one_put=1, put_seconds=0.5)
         endpoint = await endpoints.start(queue_of=held, intake=limits)
         started = time.perf_counter()
         posts = [endpoint.deliver(item(endpoint.state(), f"m-{n}")) for n in range(20)]
         for answer in await asyncio.gather(*posts):
             assert_come_again(answer)
-        assert time.perf_counter() - started < 2.0
+        assert time.perf_counter() - started < 8.0
 
     async def test_a_body_of_many_items_has_more_time(self, endpoints: Endpoints, held: Held) -> None:
         """Refused for its size alone it would come again for ever."""

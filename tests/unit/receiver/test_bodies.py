@@ -3,6 +3,7 @@
 import gzip
 import json
 import resource
+import struct
 import time
 import zlib
 from collections.abc import AsyncIterator
@@ -136,10 +137,8 @@ class TestCompressed:
 
     @pytest.mark.slow
     async def test_a_decompression_bomb_costs_neither_memory_nor_time(self, endpoint: Endpoint) -> None:
-        """1 GiB packed into 1 MiB stays packed."""
-        packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-        blank = b" " * MIB
-        bomb = b"".join([packer.compress(blank) for _ in range(1024)] + [packer.flush()])
+        """1,000 MiB packed into one stay packed."""
+        bomb = _gzip_of_blanks(1000)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started = time.process_time()
         answer = await endpoint.request("POST", "/notifications", bomb, Content_Encoding="gzip")
@@ -242,9 +241,9 @@ class TestSize:
         items += [good[0], *[{}] * 99_000, *good[1:]]
         body = json.dumps({"value": items}, separators=(",", ":")).encode()
         assert len(body) < MIB
-        started = time.perf_counter()
+        started = time.process_time()
         assert (await endpoint.post(body)).status == 202
-        assert time.perf_counter() - started < 3.0
+        assert time.process_time() - started < 3.0
         assert await endpoint.queued_ids() == [f"m-{number}" for number in range(1000)]
         assert endpoint.outcomes() == {"genuine": 1000, "forged": 99_099, "malformed": 0}
 
@@ -332,3 +331,15 @@ class TestSlow:
 async def _chunks(body: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(body), 65536):
         yield body[start : start + 65536]
+
+
+def _gzip_of_blanks(mebibytes: int) -> bytes:
+    """A gzip file (RFC 1952) of one block that is packed once: to pack all of them takes seconds."""
+    blank, crc = b" " * MIB, 0
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    # Reset by the flush, so that the block refers to nothing before it.
+    block = packer.compress(blank) + packer.flush(zlib.Z_FULL_FLUSH)
+    for _ in range(mebibytes):
+        crc = zlib.crc32(blank, crc)
+    header, trailer = b"\x1f\x8b\x08" + bytes(6) + b"\xff", struct.pack("<II", crc, mebibytes * MIB)
+    return header + block * mebibytes + packer.flush() + trailer

@@ -93,7 +93,7 @@ async def test_a_collector_that_hangs_keeps_no_process(monkeypatch: pytest.Monke
     found.tracer.start_span("pending").end()
     began = time.monotonic()
     await found.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9
     hung.set()
     server.close()
     await server.wait_closed()
