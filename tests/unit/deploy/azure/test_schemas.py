@@ -9,16 +9,18 @@ import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from jsonschema import Draft4Validator, ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
 from tests.paths import ROOT
 from tests.unit.deploy.azure.arm import Evaluator
 from tests.unit.deploy.azure.test_template import CASES, TEMPLATE, given
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 _VARIABLE: Final = "MAIL_IMPORTER_TEST_ARM_SCHEMAS"
 _SITE: Final = "https://schema.management.azure.com/schemas/"
@@ -77,7 +79,7 @@ def _given(node: Any) -> Any:  # noqa: ANN401  # JSON of any shape
     return node
 
 
-def _leaves(error: ValidationError) -> Iterator[ValidationError]:
+def _leaves(error: "ValidationError") -> Iterator["ValidationError"]:
     """The errors of all alternatives, one of which was meant."""
     if not error.context:
         yield error
@@ -90,6 +92,8 @@ def _problems(schemas: Path, resource: dict[str, Any]) -> list[str]:
         return Resource.from_contents(
             _read(schemas / uri.partition("#")[0].removeprefix(_SITE)), default_specification=DRAFT4
         )
+
+    from jsonschema import Draft4Validator  # not by each worker: its import takes 1.7 s
 
     place = f"{resource['type']}@{resource['apiVersion']} {resource['name']}"
     found = list(_definitions(schemas, resource))
