@@ -43,7 +43,10 @@ from tests.waiting import until
 REAL: Final = os.environ.get("MAIL_IMPORTER_TEST_SERVICEBUS", "")
 
 # The SDK leaves the session and the socket of a broken connection to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore:loop is closed:ResourceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore:loop is closed:ResourceWarning"),
+]
 
 
 @pytest.fixture(autouse=True)

@@ -38,6 +38,7 @@ async def test_the_document_is_valid_and_for_anyone(site: ConsoleSite) -> None:
             assert {"401", "403", "422", "429", "503"} < set(each["responses"])
 
 
+@pytest.mark.slow
 async def test_the_api_does_what_its_document_says(
     site: ConsoleSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
