@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import tenacity
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError
 
 from db.errors import DatabaseUnavailable
 from operatingsystem import others_access
@@ -129,6 +130,22 @@ def referring_table(connection: Connection, table: str) -> str | None:
     return next(iter(found.all()), None)
 
 
+def control(connection: Connection, text: str) -> None:
+    """Execute a statement that begins or ends something, by the driver itself: it has neither values nor rows.
+
+    Raises:
+        SQLAlchemyError: as for any other statement.
+    """
+    try:
+        cursor = connection.connection.cursor()
+        cursor.execute(text)
+        cursor.close()
+    except sqlite3.Error as exc:
+        raise DBAPIError.instance(
+            text, None, exc, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
+        ) from exc
+
+
 def prepare(engine: Engine) -> None:
     """Configure each connection, and each transaction, of an engine on SQLite."""
     file = _OpenedFile()
@@ -160,7 +177,7 @@ def prepare(engine: Engine) -> None:
         options = connection.get_execution_options()
         wait = options.get(WAIT_SECONDS, BUSY_SECONDS)
         with _waiting(connection, wait) if wait != BUSY_SECONDS else contextlib.nullcontext():
-            connection.exec_driver_sql("BEGIN" if options.get(READ_ONLY, False) else "BEGIN IMMEDIATE")
+            control(connection, "BEGIN" if options.get(READ_ONLY, False) else "BEGIN IMMEDIATE")
 
 
 @contextlib.contextmanager
