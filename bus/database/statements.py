@@ -41,6 +41,7 @@ from db.columns import code_by_code
 from db.keys import enough, in_queries, listed, rounded
 from db.leases import MAX_LEASE, age, beyond
 from db.locking import locking, locking_gaps, skipping_locked
+from db.prepared import Prepared
 from db.tables import queue_message
 
 T = TypeVar("T")
@@ -218,9 +219,10 @@ def waiting(now: datetime, limit: int) -> Select[Any]:
 
 
 @lru_cache(maxsize=_MAX_ENTRIES)
-def _receivable(limit: int) -> Select[Any]:
-    query = select(queue_message).where(_receivable_at(_NOW)).order_by(_row.dtVisible, _row.nSequence).limit(limit)
-    return skipping_locked(query, queue_message)
+def _receivable(limit: int) -> Prepared:
+    columns = (_row.nSequence, _row.nDeliveryCount, _row.sMessageID, _row.sBody, _row.nAccountID, _row.dtEnqueued)
+    query = select(*columns).where(_receivable_at(_NOW)).order_by(_row.dtVisible, _row.nSequence).limit(limit)
+    return Prepared(skipping_locked(query, queue_message))
 
 
 def _receivable_at(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
@@ -234,9 +236,9 @@ def lock_some(
 
     Never more than one statement may name.
     """
-    rows = connection.execute(_receivable(min(limit, _MAX_ENTRIES)), {"now": now}).all()
-    counts = {row.nSequence: _whole(row.nDeliveryCount, otherwise=0) for row in rows}
-    spent = [row.nSequence for row in rows if counts[row.nSequence] >= max_deliveries]
+    rows = _receivable(min(limit, _MAX_ENTRIES)).rows(connection, {"now": now})
+    counts = {row[0]: _whole(row[1], otherwise=0) for row in rows}
+    spent = [sequence for sequence, count in counts.items() if count >= max_deliveries]
     if spent:
         connection.execute(
             update(queue_message)
@@ -250,28 +252,28 @@ def lock_some(
             )
         )
     token = uuid.uuid4().hex
-    fresh = [row for row in rows if counts[row.nSequence] < max_deliveries]
+    fresh = [row for row in rows if counts[row[0]] < max_deliveries]
     if fresh:
-        sequences = rounded([row.nSequence for row in fresh])
-        taken = connection.execute(_LOCK, {"sequences": sequences, "now": now, "token": token, "until": until}).rowcount
+        sequences = rounded([row[0] for row in fresh])
+        taken = _LOCK.change(connection, {"sequences": sequences, "now": now, "token": token, "until": until})
         if taken != len(fresh):  # where row locks were not effective, this statement decides
             mine = set(connection.scalars(select(_row.nSequence).where(_row.sLockToken == token)))
-            fresh = [row for row in fresh if row.nSequence in mine]
+            fresh = [row for row in fresh if row[0] in mine]
     return [
         Delivery(
-            message_id=MessageId(str(row.sMessageID)),
-            body=_body(row.sBody),
-            account_id=account_of(row.nAccountID),
-            enqueued=row.dtEnqueued or now,
-            delivery_count=counts[row.nSequence] + 1,
+            message_id=MessageId(str(message_id)),
+            body=_body(body),
+            account_id=account_of(account_id),
+            enqueued=enqueued or now,
+            delivery_count=counts[sequence] + 1,
             locked_until=until,
-            handle=Handle(row.nSequence, token),
+            handle=Handle(sequence, token),
         )
-        for row in fresh
+        for sequence, _, message_id, body, account_id, enqueued in fresh
     ]
 
 
-_LOCK = (
+_LOCK: Final = Prepared(
     update(queue_message)
     .where(_AMONG, _receivable_at(_NOW))
     .values(
@@ -300,9 +302,9 @@ def _whole(value: object, *, otherwise: T) -> int | T:
 def settle(connection: Connection, settlements: list[Settlement], now: datetime) -> list[bool]:
     """Apply the settlements whose lock still holds; for each, return true if it did."""
     held = {
-        (row.nSequence, row.sLockToken): row.nRetired != 0
-        for row in connection.execute(
-            _HELD, {"sequences": rounded([each.handle.sequence for each in settlements]), "now": now}
+        (row[0], row[1]): row[2] != 0
+        for row in _HELD.rows(
+            connection, {"sequences": rounded([each.handle.sequence for each in settlements]), "now": now}
         )
     }
     results: list[bool] = []
@@ -326,19 +328,23 @@ def settle(connection: Connection, settlements: list[Settlement], now: datetime)
         connection.execute(_CHANGE, changed)
     if done:
         # Remembered until its duplicate window is over, see `retire`.
-        connection.execute(_REMEMBER, {"sequences": rounded(done)})
+        _REMEMBER.change(connection, {"sequences": rounded(done)})
     if forgotten:
         connection.execute(delete(queue_message).where(_row.nSequence.in_(rounded(forgotten))))
     return results
 
 
-_HELD = locking(
-    select(_row.nSequence, _row.sLockToken, _row.nRetired)
-    .where(_AMONG, _row.sState == "active", _row.dtVisible > _NOW)
-    .order_by(_row.nSequence),
-    queue_message,
+_HELD: Final = Prepared(
+    locking(
+        select(_row.nSequence, _row.sLockToken, _row.nRetired)
+        .where(_AMONG, _row.sState == "active", _row.dtVisible > _NOW)
+        .order_by(_row.nSequence),
+        queue_message,
+    )
 )
-_REMEMBER = update(queue_message).where(_AMONG).values(sState="done", sLockToken=None, dtVisible=_row.dtEnqueued)
+_REMEMBER: Final = Prepared(
+    update(queue_message).where(_AMONG).values(sState="done", sLockToken=None, dtVisible=_row.dtEnqueued)
+)
 _CHANGE = (
     update(queue_message)
     .where(_row.nSequence == bindparam("sequence"))

@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Select, and_, delete, or_, select
 from db.identity import DuplicateKey, Part, content_digest, message_digest, part_digest
 from db.insertion import insert_rows
 from db.keys import are_among, in_queries, listed, named, rounded
+from db.prepared import Prepared
 from db.tables import attachment, duplicate, message, message_identity
 
 SAME: Final = "SameIdTimeAndContent"
@@ -35,7 +36,7 @@ _claim = message_identity.c
 _COPIES: Final = select(_copy.nAccountID, _copy.sGraphMessageID, _copy.nMessageID, _copy.dtSeen, _copy.sReason)
 _COPIES_OF_IDS: Final = _COPIES.where(are_among(duplicate))
 _COPIES_OF_MESSAGES: Final = _COPIES.where(_copy.nMessageID.in_(listed("messages", _copy.nMessageID)))
-_CLAIMED: Final = (
+_CLAIMED: Final = Prepared(
     select(_claim.nMessageID, _row.sGraphMessageID, _claim.nAccountID, _claim.sIdentity)
     .join_from(message_identity, message, _row.nMessageID == _claim.nMessageID)
     .where(
@@ -43,12 +44,12 @@ _CLAIMED: Final = (
         _claim.sIdentity.in_(listed("identities", _claim.sIdentity)),
     )
 )
-_ALIKE: Final = select(
-    _row.nMessageID, _row.sGraphMessageID, _row.nAccountID, _row.sInternetMessageID, _row.dtReceived
-).where(
-    _row.nAccountID.in_(listed("accounts", _row.nAccountID)),
-    _row.dtReceived.in_(listed("times", _row.dtReceived)),
-    _row.sInternetMessageID.in_(listed("internet_ids", _row.sInternetMessageID)),
+_ALIKE: Final = Prepared(
+    select(_row.nMessageID, _row.sGraphMessageID, _row.nAccountID, _row.sInternetMessageID, _row.dtReceived).where(
+        _row.nAccountID.in_(listed("accounts", _row.nAccountID)),
+        _row.dtReceived.in_(listed("times", _row.dtReceived)),
+        _row.sInternetMessageID.in_(listed("internet_ids", _row.sInternetMessageID)),
+    )
 )
 
 
@@ -100,7 +101,7 @@ def _claimed(connection: Connection, wanted: Mapping[DuplicateKey, str]) -> list
             "accounts": rounded(sorted({account_id for account_id, _ in chunk})),
             "identities": rounded([identity for _, identity in chunk]),
         }
-        for row in connection.execute(_CLAIMED, asked):
+        for row in _CLAIMED.rows(connection, asked):
             features = by_key.get((row[2], row[3]))
             if features is not None:
                 found.append(FirstImport(row[0], row[1], features))
@@ -116,8 +117,8 @@ def _alike(connection: Connection, wanted: Collection[DuplicateKey]) -> list[Fir
     }
     pairs = {(each.account_id, each.internet_message_id, each.received) for each in wanted}
     return [
-        FirstImport(row[0], row[1], DuplicateKey(*row[2:], None))
-        for row in connection.execute(_ALIKE, asked)
+        FirstImport(row[0], row[1], DuplicateKey(row[2], row[3], row[4], None))
+        for row in _ALIKE.rows(connection, asked)
         if tuple(row[2:]) in pairs
     ]
 

@@ -38,6 +38,7 @@ from db.insertion import insert_rows
 from db.keys import MessageKey, are_among, in_queries, named
 from db.locking import by_row
 from db.outcomes import ContentState, Outcome
+from db.prepared import Prepared
 from db.queries import after_import, duplicates, filtered, rule_matches, scans
 from db.queries.contents import ContentDiffers, insert_with_content, reserved_room, update_with_content, write_long_text
 from db.queries.duplicates import Duplicate, FirstImport
@@ -64,14 +65,18 @@ _SCANNED_AFTER: Final = timedelta(hours=1)
 _REFUSALS: Final = (StatementError, UnicodeEncodeError, OverflowError, ContentDiffers)
 
 # Built once: see `db.keys.listed`.
-_PLACES: Final = union_all(
-    *(
-        select(table.c.nAccountID, table.c.sGraphMessageID, literal_column(f"'{table.name}'")).where(are_among(table))
-        for table in (message, duplicate, seen_table)
+_PLACES: Final = Prepared(
+    union_all(
+        *(
+            select(table.c.nAccountID, table.c.sGraphMessageID, literal_column(f"'{table.name}'")).where(
+                are_among(table)
+            )
+            for table in (message, duplicate, seen_table)
+        )
     )
 )
-_NUMBERS: Final = select(message.c.nAccountID, message.c.sGraphMessageID, message.c.nMessageID).where(
-    are_among(message)
+_NUMBERS: Final = Prepared(
+    select(message.c.nAccountID, message.c.sGraphMessageID, message.c.nMessageID).where(are_among(message))
 )
 _INSERT_MESSAGE: Final = insert(message).inline()
 
@@ -224,7 +229,7 @@ def _places(connection: Connection, keys: Sequence[MessageKey]) -> dict[MessageK
     """The tables with these, by name; keys in none are left out."""
     found: dict[MessageKey, set[str]] = {}
     for chunk in in_queries(keys):
-        for account_id, graph_id, table in connection.execute(_PLACES, named(chunk)):
+        for account_id, graph_id, table in _PLACES.rows(connection, named(chunk)):
             found.setdefault((account_id, graph_id), set()).add(table)
     return {key: found[key] for key in keys if key in found}
 
@@ -237,7 +242,7 @@ def _numbers(connection: Connection, keys: list[MessageKey]) -> dict[MessageKey,
     """
     found: dict[MessageKey, int] = {}
     for chunk in in_queries(keys):
-        found.update({(row[0], row[1]): row[2] for row in connection.execute(_NUMBERS, named(chunk))})
+        found.update({(row[0], row[1]): row[2] for row in _NUMBERS.rows(connection, named(chunk))})
     return {key: found[key] for key in keys if key in found}
 
 

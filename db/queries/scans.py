@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, in
 from db.keys import are_among, in_queries, listed, named, of_accounts, rounded
 from db.leases import age, over
 from db.locking import by_row, locking
+from db.prepared import Prepared
 from db.tables import account_settings, scan
 
 KEPT_FOR: Final = timedelta(days=1)
@@ -31,8 +32,10 @@ _MIN_CHECK_INTERVAL: Final = timedelta(minutes=15)
 
 _row = scan.c
 _columns = (_row.nAccountID, _row.sGraphMessageID, _row.sLetterDigest, _row.dtFirstSeen, _row.dtUntil, _row.nMessageID)
-_ANY: Final = select(literal(1)).where(_row.nAccountID.in_(listed("accounts", _row.nAccountID))).limit(1)
-_INCOMPLETE: Final = select(_row.nAccountID, _row.sGraphMessageID).where(are_among(scan), _row.nMessageID.is_not(None))
+_ANY: Final = Prepared(select(literal(1)).where(_row.nAccountID.in_(listed("accounts", _row.nAccountID))).limit(1))
+_INCOMPLETE: Final = Prepared(
+    select(_row.nAccountID, _row.sGraphMessageID).where(are_among(scan), _row.nMessageID.is_not(None))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def lock(connection: Connection, keys: Collection[tuple[int, str]]) -> None:
 
 def exist(connection: Connection, account_ids: Collection[int]) -> bool:
     """True if there is any row of these accounts: mostly there is none, and nothing to compare."""
-    return connection.scalar(_ANY, {"accounts": rounded(sorted(account_ids))}) is not None
+    return bool(_ANY.rows(connection, {"accounts": rounded(sorted(account_ids))}))
 
 
 def of_digests(connection: Connection, digests: Collection[tuple[int, str]], *, now: datetime) -> list[Scan]:
@@ -130,7 +133,7 @@ def incomplete(connection: Connection, keys: Collection[tuple[int, str]]) -> set
     """Those of the messages that are imported without their files, which Defender may still release."""
     found: set[tuple[int, str]] = set()
     for chunk in in_queries(keys):
-        found.update((row[0], row[1]) for row in connection.execute(_INCOMPLETE, named(chunk)))
+        found.update((row[0], row[1]) for row in _INCOMPLETE.rows(connection, named(chunk)))
     return found.intersection(keys)
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, or_, select
 
+from db.insertion import insert_rows
 from db.keys import in_queries, spellings
 from db.queries.log_sources import has_attachment, is_sent_by
 from db.search import contains
@@ -107,8 +108,7 @@ class CommittedMessage:
 
 def add(connection: Connection, rows: Sequence[TraceRow]) -> None:
     """Write the rows with one statement. Text longer than its column is cut; a Graph id too long for it is left out."""
-    if rows:
-        connection.execute(insert(message_trace), [_columns(each) for each in rows])
+    insert_rows(connection, message_trace, [_columns(each) for each in rows])
 
 
 def purge(connection: Connection, *, before: datetime, limit: int) -> int:

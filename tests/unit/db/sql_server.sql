@@ -614,6 +614,10 @@ SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence]
 FROM [tblNotificationQueue] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
 WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_1 AND ([tblNotificationQueue].[sLockToken] IS NOT NULL AND [tblNotificationQueue].[dtVisible] > :dtVisible_2 OR [tblNotificationQueue].[dtVisible] > :dtVisible_3) ORDER BY [tblNotificationQueue].[dtVisible]
 GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[nDeliveryCount], [tblNotificationQueue].[sMessageID], [tblNotificationQueue].[sBody], [tblNotificationQueue].[nAccountID], [tblNotificationQueue].[dtEnqueued] 
+FROM [tblNotificationQueue] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
+WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :now ORDER BY [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nSequence]
+GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sMessageID], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[sState], [tblNotificationQueue].[nAccountID], [tblNotificationQueue].[sBody], [tblNotificationQueue].[dtEnqueued], [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nDeliveryCount], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[sReason], [tblNotificationQueue].[sDescription], [tblNotificationQueue].[dtDeadLettered] 
 FROM [tblNotificationQueue] 
 WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] > :dtVisible_1 AND [tblNotificationQueue].[sLockToken] IS NULL ORDER BY [tblNotificationQueue].[nSequence]
@@ -625,10 +629,6 @@ GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sMessageID], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[sState], [tblNotificationQueue].[nAccountID], [tblNotificationQueue].[sBody], [tblNotificationQueue].[dtEnqueued], [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nDeliveryCount], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[sReason], [tblNotificationQueue].[sDescription], [tblNotificationQueue].[dtDeadLettered] 
 FROM [tblNotificationQueue] 
 WHERE [tblNotificationQueue].[sState] = :sState_1 ORDER BY [tblNotificationQueue].[nSequence]
-GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sMessageID], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[sState], [tblNotificationQueue].[nAccountID], [tblNotificationQueue].[sBody], [tblNotificationQueue].[dtEnqueued], [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nDeliveryCount], [tblNotificationQueue].[sLockToken], [tblNotificationQueue].[sReason], [tblNotificationQueue].[sDescription], [tblNotificationQueue].[dtDeadLettered] 
-FROM [tblNotificationQueue] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
-WHERE [tblNotificationQueue].[sState] = :sState_1 AND [tblNotificationQueue].[dtVisible] <= :now ORDER BY [tblNotificationQueue].[dtVisible], [tblNotificationQueue].[nSequence]
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblNotificationQueue].[nSequence], [tblNotificationQueue].[sState], [tblNotificationQueue].[nRetired], [tblNotificationQueue].[dtEnqueued] 
 FROM [tblNotificationQueue] 

@@ -2,12 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 import pytest
 import sqlglot
@@ -22,6 +23,7 @@ from bus.queue import Delivery, Message, MessageId, Selection
 from db.engine import Database, run_reading, run_writing
 from db.insertion import plain_insert
 from db.outcomes import ActionState, FilePart, FileState, MessageState, RuleState
+from db.prepared import Prepared
 from db.queries import (
     accounts,
     after_import,
@@ -72,7 +74,7 @@ from db.queries.schedule import FOLDERS, SUBSCRIPTIONS, Lease
 from db.queries.subscriptions import HeldSubscription
 from db.queries.trace import TracedMessage, TraceRow
 from db.records import OriginalRecord
-from db.tables import attachment, duplicate, header, message, message_identity, original, recipient
+from db.tables import attachment, duplicate, header, message, message_identity, message_trace, original, recipient
 from phrases import Phrase
 from rules.rule import Rule
 from tests.doubles.clock import SettableClock
@@ -89,13 +91,16 @@ HELD: Final = HeldSubscription("s", 1, NOW, "resource", "https://host", "key", N
 
 
 REVIEWED: Final = Path(__file__).with_name("sql_server.sql")
-OF_SQLITE: Final = re.compile("json_each|zeroblob|ON CONFLICT|SAVEPOINT", re.IGNORECASE)
+OF_SQLITE: Final = re.compile("json_each|zeroblob|ON CONFLICT", re.IGNORECASE)
 ITS_OWN: Final = (
     put_unknown([Message(MessageId("one"), "body", 1), Message(MessageId("two"), "body")], NOW),
     append_piece("[dbo].[tblEmailAttachment]", "nAttachmentID", 7),
     append_text("[dbo].[tblEmailMessage]", "sBody", "nMessageID", 7),
     read_piece(attachment, 7, offset=0, length=9),
-    *(plain_insert(each) for each in (attachment, duplicate, header, message, message_identity, original, recipient)),
+    *(
+        plain_insert(each)
+        for each in (attachment, duplicate, header, message, message_identity, message_trace, original, recipient)
+    ),
 )
 """Statements for SQL Server only, beside all those that SQLite gets, too."""
 
@@ -112,8 +117,17 @@ def executed(engine: Engine) -> Iterator[list[ClauseElement]]:
     def note(_connection: object, statement: ClauseElement, *_: object) -> None:
         seen.append(statement)
 
+    def noted(way: Callable[..., Any]) -> Callable[..., Any]:
+        def called(prepared: Prepared, connection: Connection, parameters: Mapping[str, Any]) -> object:
+            seen.append(prepared.statement)
+            return way(prepared, connection, parameters)
+
+        return called
+
     event.listen(engine, "before_execute", note)
-    yield seen
+    # SQLite gets their text, of which SQLAlchemy tells no statement.
+    with patch.object(Prepared, "rows", noted(Prepared.rows)), patch.object(Prepared, "change", noted(Prepared.change)):
+        yield seen
     event.remove(engine, "before_execute", note)
 
 
