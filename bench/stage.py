@@ -77,8 +77,12 @@ class Stage:
         await importer.store.close()
 
     async def deliver(self, messages: int, *, seed: int = 1) -> list[dict[str, Any]]:
-        """Deliver mail without notifications; return the ledger of all mail."""
-        await self.control.start_traffic(messages, seed=seed)
+        """Deliver mail without notifications; return the ledger of all mail.
+
+        Their times of receipt are a second apart: the search for copies goes by account and second, and would read all
+        mail that came in one.
+        """
+        await self.control.start_traffic(messages, seed=seed, seconds_apart=1)
         while (await self.control.traffic())["running"]:  # noqa: ASYNC110  # another process
             await asyncio.sleep(0.05)
         return await self.control.ledger()

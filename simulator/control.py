@@ -165,6 +165,7 @@ class Control:
             messages=int(body.get("messages", 1)),
             per_second=float(body.get("per_second", 0)),
             seed=int(body.get("seed", 0)),
+            seconds_apart=float(body.get("seconds_apart", 0)),
         )
         self._traffic.start(plan)
         return self._traffic.progress()

@@ -161,9 +161,19 @@ class SimulatorControl:
         mailboxes: list[str] | int | None = None,
         per_second: float = 0,
         seed: int = 0,
+        seconds_apart: float = 0,
     ) -> dict[str, Any]:
-        """Deliver mail in the background: to these mailboxes, the first so many, or all. Returns the progress."""
-        body = {"messages": messages, "mailboxes": mailboxes, "per_second": per_second, "seed": seed}
+        """Deliver mail in the background: to these mailboxes, the first so many, or all. Returns the progress.
+
+        `seconds_apart`: between the times of receipt of two mails, if they are to lie in the past.
+        """
+        body = {
+            "messages": messages,
+            "mailboxes": mailboxes,
+            "per_second": per_second,
+            "seed": seed,
+            "seconds_apart": seconds_apart,
+        }
         return await self._call("POST", "traffic", _given(body))
 
     async def traffic(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -16,12 +16,16 @@ _MAX_AT_ONCE = 50
 
 @dataclass(frozen=True)
 class TrafficPlan:
-    """Mailboxes, their number of mails in all, the rate (`per_second` 0: at once) and the seed."""
+    """Mailboxes, their number of mails in all, the rate (`per_second` 0: at once) and the seed.
+
+    `seconds_apart`: between the times of receipt of two mails, which lie in the past; 0: received as they come.
+    """
 
     mailboxes: tuple[Mailbox, ...]
     messages: int
     per_second: float = 0
     seed: int = 0
+    seconds_apart: float = 0
 
 
 class Traffic:
@@ -88,7 +92,8 @@ class Traffic:
             for _ in range(min(due - self._delivered, _MAX_AT_ONCE)):
                 mailbox = plan.mailboxes[self._delivered % len(plan.mailboxes)]
                 mail = sample_mail.mail_to(mailbox.address, mailbox.display_name)
-                self._mail_server.deliver(mailbox, mail)
+                earlier = timedelta(seconds=plan.seconds_apart * (plan.messages - self._delivered))
+                self._mail_server.deliver(mailbox, mail, received=self._clock() - earlier)
                 self._delivered += 1
             wait = started + self._delivered / plan.per_second - loop.time() if plan.per_second else 0
             await asyncio.sleep(max(0.0, wait))

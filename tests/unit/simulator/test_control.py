@@ -5,6 +5,7 @@ import base64
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -254,6 +255,21 @@ async def test_traffic_runs_in_the_background(control: SimulatorControl, sim: Si
     attachments = [attachment for entry in ledger for attachment in entry["attachments"]]
     assert {attachment["kind"] for attachment in attachments} >= {"file", "item"}
     assert (await control.statistics())["messages_delivered"] == before + 120
+
+
+async def test_traffic_may_have_been_received_earlier(control: SimulatorControl, sim: Simulator) -> None:
+    """As a backlog is: one mail after another, the last of them last."""
+    mailbox = sim.add_mailbox("a@riviere.example")
+    await control.start_traffic(3, mailboxes=[mailbox.address], seconds_apart=60)
+    async with asyncio.timeout(10):
+        while (await control.traffic())["running"]:
+            pass
+    messages = [mailbox.message(entry["message_id"]) for entry in await control.ledger()]
+    received = [each.received for each in messages if each is not None]
+    minute = timedelta(minutes=1)
+    assert len(received) == 3
+    assert all(minute <= later - earlier < 2 * minute for earlier, later in pairwise(received))
+    assert received[-1] <= datetime.now(UTC) - minute
 
 
 async def test_faults_are_switched_over_http(control: SimulatorControl, sim: Simulator) -> None:
