@@ -213,11 +213,13 @@ class _SharedCommits:
     """One thread for SQLite, which has one writer at a time, and where a durable commit costs more than its content.
 
     Writes that wait while a commit is under way share the next one, each in a savepoint: rolled back alone if it fails,
-    durable with the others before its result is returned.
+    durable with the others before its result is returned. They are gathered for one turn of the event loop: in it those
+    that have the results of a commit ask for what follows, such as the next messages and the end of the deliveries.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._gathered: list[_Write] = []
         self._waiting: SimpleQueue[_Write | None] = SimpleQueue()
         self._closed = False
         self._closing = Lock()
@@ -229,12 +231,24 @@ class _SharedCommits:
         with self._closing:
             if self._closed:
                 raise RuntimeError("the database was closed")  # no thread would ever process it
-            self._waiting.put(write)
+            if not self._gathered:
+                asyncio.get_running_loop().call_soon(self._hand_over)
+            self._gathered.append(write)
         return write.result
+
+    def _hand_over(self) -> None:
+        with self._closing:
+            self._put_gathered()
+
+    def _put_gathered(self) -> None:
+        for each in self._gathered:
+            self._waiting.put(each)
+        self._gathered.clear()
 
     def shutdown(self) -> None:
         with self._closing:
             self._closed = True
+            self._put_gathered()
             self._waiting.put(None)
         self._thread.join()
 
