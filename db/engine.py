@@ -231,9 +231,9 @@ class _SharedCommits:
         with self._closing:
             if self._closed:
                 raise RuntimeError("the database was closed")  # no thread would ever process it
-            if not self._gathered:
-                asyncio.get_running_loop().call_soon(self._hand_over)
             self._gathered.append(write)
+        # For each, since the loop of an earlier one may have ended in between.
+        asyncio.get_running_loop().call_soon(self._hand_over)
         return write.result
 
     def _hand_over(self) -> None:
