@@ -3,16 +3,18 @@
 Both offer the same functions; callers import them from here and ask for no platform. Adapters of a single purpose stay
 with it: import folders (`delivery/`), certificate stores (`graph/certificates/windows/`), the event loop
 (`console/loop.py`) and drivers (`db/backends/odbc.py`). What needs asyncio, which the command line and worker processes
-do not load, is in `shared_listening.py`.
+do not load, is in `listening.py` and `shared_listening.py`.
 """
 
 import sys
 
 if sys.platform == "win32":
     from operatingsystem.windows import (
+        ADDRESS_IN_USE,
         PROCESS_FLAGS,
         STOP_SIGNALS,
         become_worker,
+        claim_address,
         deepen_backlog,
         exported_socket,
         imported_socket,
@@ -27,9 +29,11 @@ if sys.platform == "win32":
     )
 else:
     from operatingsystem.posix import (
+        ADDRESS_IN_USE,
         PROCESS_FLAGS,
         STOP_SIGNALS,
         become_worker,
+        claim_address,
         deepen_backlog,
         exported_socket,
         imported_socket,
@@ -44,9 +48,11 @@ else:
     )
 
 __all__ = [
+    "ADDRESS_IN_USE",
     "PROCESS_FLAGS",
     "STOP_SIGNALS",
     "become_worker",
+    "claim_address",
     "deepen_backlog",
     "exported_socket",
     "imported_socket",

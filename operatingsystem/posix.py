@@ -1,6 +1,7 @@
 """Linux, and other systems with POSIX."""
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -20,6 +21,8 @@ STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 """The signals that request a clean stop."""
 PROCESS_FLAGS: Final = 0
 """`creationflags` of a worker process."""
+ADDRESS_IN_USE: Final = frozenset({errno.EADDRINUSE})
+"""Errors of a socket that another one keeps from its address."""
 
 _NICENESS: Final = 5
 
@@ -54,6 +57,14 @@ def interface_language() -> str:
 
 def use_utf8(_streams: Iterable[IO[Any]]) -> None:
     """Write UTF-8 to streams that are no terminal: the locale decides here."""
+
+
+def claim_address(unbound: socket.socket) -> None:
+    """Let the socket be bound beside connections of the last process that listened there.
+
+    None can listen beside it (https://man7.org/linux/man-pages/man7/socket.7.html).
+    """
+    unbound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
 def deepen_backlog(listening: socket.socket, size: int) -> None:

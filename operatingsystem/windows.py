@@ -1,6 +1,7 @@
 """Windows."""
 
 import ctypes
+import errno
 import getpass
 import locale
 import os
@@ -11,6 +12,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from io import TextIOWrapper
 from typing import IO, Any, Final
+
+ADDRESS_IN_USE: Final = frozenset({errno.EADDRINUSE, errno.EACCES})
+"""Errors of a socket that another one keeps from its address: the second if it has the port at all addresses."""
 
 if sys.platform == "win32":
     # The C library raises SIGBREAK for Ctrl+Break, and where the console is closed, the user signs out or the system
@@ -30,6 +34,13 @@ if sys.platform == "win32":
         """The socket that another process exported for this one."""
         assert isinstance(exported, bytes)  # noqa: S101  # made by the function above
         return socket.fromshare(exported)
+
+    def claim_address(unbound: socket.socket) -> None:
+        """Let no other socket be bound to the address that this one is bound to next.
+
+        As a rule a program of the same user can bind a port that is bound at all addresses, at a single one of them.
+        """
+        unbound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
 
     def interface_language() -> str:
         """The language of the user's interface, such as `fr_FR`; empty for one that Python does not know."""
