@@ -20,7 +20,7 @@ REASONS: Final = {
     "checks/test_folders.py::test_a_folder_that_is_missing_fails_with_its_cause": _PATHS,
     "config/test_config.py::test_everything_that_the_settings_name_is_tried_at_once": _MODES,
     "config/test_config.py::test_the_file_to_begin_with_has_every_setting_and_changes_none": _MODES,
-    "content/test_body_text.py::test_a_body_that_takes_too_much_is_left_out": "no process there has a limit of memory",
+    "content/test_body_text.py::test_a_body_that_takes_too_much_is_left_out": "Wine enforces no limit of memory",
     "rules/test_bulk.py::test_a_folder_outside_the_roots_of_this_host_is_refused": _PATHS,
     "rules/test_commands.py::TestFolders::": _PATHS,
     "test_completion.py::test_bash_takes_its_script": _PROGRAM,

@@ -56,3 +56,11 @@ def surroundings() -> tuple[dict[str, str], str, list[str]]:
 
 def called(work: Callable[[], str]) -> str:
     return work()
+
+
+def is_in_job() -> bool:
+    """On Windows."""
+    import win32job
+    import win32process
+
+    return bool(win32job.IsProcessInJob(win32process.GetCurrentProcess(), 0))
