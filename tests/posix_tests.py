@@ -4,6 +4,7 @@ from typing import Final
 
 import pytest
 
+_ALIVE: Final = "signal 0 does not ask there whether a process is alive"
 _MODES: Final = "file modes mean nothing there"
 _PATHS: Final = "its paths are those of POSIX"
 _PROGRAM: Final = "it runs a program of Debian"
@@ -25,6 +26,9 @@ REASONS: Final = {
     "rules/test_commands.py::TestFolders::": _PATHS,
     "test_completion.py::test_bash_takes_its_script": _PROGRAM,
     "test_metrics_endpoint.py::test_an_address_of_another_host_is_an_error": "Wine reports another error",
+    "test_process_pool.py::test_a_caller_that_is_cancelled_ends_the_work": _ALIVE,
+    "test_process_pool.py::test_a_process_has_no_secrets_and_imports_nothing_from_here": "the importlib of Wine fails",
+    "test_process_pool.py::test_processes_that_were_killed_while_idle_cost_no_work": _ALIVE,
     "test_output.py::test_a_value_is_shown_as_people_read_it": _PATHS,
     "wiring/test_alert_targets.py::test_a_file_open_to_others_is_refused_with_the_command_to_run": _MODES,
     "wiring/test_database.py::test_statements_of_an_upgrade_may_take_their_time": "Wine has no ODBC driver",
