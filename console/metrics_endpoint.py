@@ -1,7 +1,6 @@
 """Metrics and health of a process, on an address of their own: they show versions, certificates and error counts."""
 
 import asyncio
-import errno
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
@@ -10,8 +9,11 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from operatingsystem import ADDRESS_IN_USE
+from operatingsystem.listening import listening_sockets
 from threads import DaemonThreads
 
+_BACKLOG: Final = 128
 _FINISH_SECONDS: Final = 2.0
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -70,9 +72,10 @@ async def serving_metrics(
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, host, port).start()
+            for each in await listening_sockets(host, port, _BACKLOG):
+                await web.SockSite(runner, each).start()
         except OSError as exc:
-            if exc.errno != errno.EADDRINUSE:
+            if exc.errno not in ADDRESS_IN_USE:
                 raise MetricsUnavailable(exc.strerror or str(exc)) from exc
             log.warning(
                 "metrics_not_served",

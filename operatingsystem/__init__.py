@@ -3,21 +3,24 @@
 Both offer the same functions; callers import them from here and ask for no platform. Adapters of a single purpose stay
 with it: import folders (`delivery/`), certificate stores (`graph/certificates/windows/`), the event loop
 (`console/loop.py`) and drivers (`db/backends/odbc.py`). What needs asyncio, which the command line and worker processes
-do not load, is in `shared_listening.py`.
+do not load, is in `listening.py` and `shared_listening.py`.
 """
 
 import sys
 
 if sys.platform == "win32":
     from operatingsystem.windows import (
+        ADDRESS_IN_USE,
+        OUT_OF_TIME_STATUS,
         PROCESS_FLAGS,
         STOP_SIGNALS,
+        ProcessLimits,
         become_worker,
+        claim_address,
         deepen_backlog,
         exported_socket,
         imported_socket,
         interface_language,
-        limit_process,
         others_access,
         peak_memory_bytes,
         role_process_options,
@@ -27,14 +30,17 @@ if sys.platform == "win32":
     )
 else:
     from operatingsystem.posix import (
+        ADDRESS_IN_USE,
+        OUT_OF_TIME_STATUS,
         PROCESS_FLAGS,
         STOP_SIGNALS,
+        ProcessLimits,
         become_worker,
+        claim_address,
         deepen_backlog,
         exported_socket,
         imported_socket,
         interface_language,
-        limit_process,
         others_access,
         peak_memory_bytes,
         role_process_options,
@@ -44,14 +50,17 @@ else:
     )
 
 __all__ = [
+    "ADDRESS_IN_USE",
+    "OUT_OF_TIME_STATUS",
     "PROCESS_FLAGS",
     "STOP_SIGNALS",
+    "ProcessLimits",
     "become_worker",
+    "claim_address",
     "deepen_backlog",
     "exported_socket",
     "imported_socket",
     "interface_language",
-    "limit_process",
     "others_access",
     "peak_memory_bytes",
     "role_process_options",

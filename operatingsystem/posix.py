@@ -1,6 +1,7 @@
 """Linux, and other systems with POSIX."""
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -20,6 +21,10 @@ STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 """The signals that request a clean stop."""
 PROCESS_FLAGS: Final = 0
 """`creationflags` of a worker process."""
+OUT_OF_TIME_STATUS: Final = -signal.SIGXCPU
+"""The exit status of a worker process that exceeded its computing time."""
+ADDRESS_IN_USE: Final = frozenset({errno.EADDRINUSE})
+"""Errors of a socket that another one keeps from its address."""
 
 _NICENESS: Final = 5
 
@@ -56,6 +61,14 @@ def use_utf8(_streams: Iterable[IO[Any]]) -> None:
     """Write UTF-8 to streams that are no terminal: the locale decides here."""
 
 
+def claim_address(unbound: socket.socket) -> None:
+    """Let the socket be bound beside connections of the last process that listened there.
+
+    None can listen beside it (https://man7.org/linux/man-pages/man7/socket.7.html).
+    """
+    unbound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
 def deepen_backlog(listening: socket.socket, size: int) -> None:
     """Let the kernel keep so many connections that asyncio has not accepted yet."""
     with listening.dup() as same:
@@ -87,14 +100,17 @@ def become_worker() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would be mail
 
 
-def limit_process(cpu_seconds: float, memory_bytes: int) -> None:
-    """Limit computing time from now on, and memory (https://man7.org/linux/man-pages/man2/getrlimit.2.html)."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = int(used.ru_utime + used.ru_stime + cpu_seconds) + 1
-    for kind, wanted in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, memory_bytes)):
-        hard = resource.getrlimit(kind)[1]
-        with contextlib.suppress(ValueError, OSError):  # macOS has no RLIMIT_AS that holds
-            resource.setrlimit(kind, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+class ProcessLimits:
+    """Limits of this process, which the system enforces."""
+
+    def set(self, cpu_seconds: float, memory_bytes: int) -> None:
+        """Limit computing time from now on, and memory (https://man7.org/linux/man-pages/man2/getrlimit.2.html)."""
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        seconds = int(used.ru_utime + used.ru_stime + cpu_seconds) + 1
+        for kind, wanted in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, memory_bytes)):
+            hard = resource.getrlimit(kind)[1]
+            with contextlib.suppress(ValueError, OSError):  # macOS has no RLIMIT_AS that holds
+                resource.setrlimit(kind, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 
 
 def peak_memory_bytes() -> int:

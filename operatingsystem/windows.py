@@ -1,6 +1,8 @@
 """Windows."""
 
+import contextlib
 import ctypes
+import errno
 import getpass
 import locale
 import os
@@ -8,9 +10,17 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import TextIOWrapper
 from typing import IO, Any, Final
+
+ADDRESS_IN_USE: Final = frozenset({errno.EADDRINUSE, errno.EACCES})
+"""Errors of a socket that another one keeps from its address: the second if it has the port at all addresses."""
+
+OUT_OF_TIME_STATUS: Final = 1816
+"""The exit status of a worker process that exceeded its computing time: ERROR_NOT_ENOUGH_QUOTA."""
+
+_TICKS_A_SECOND: Final = 10_000_000
 
 if sys.platform == "win32":
     # The C library raises SIGBREAK for Ctrl+Break, and where the console is closed, the user signs out or the system
@@ -30,6 +40,13 @@ if sys.platform == "win32":
         """The socket that another process exported for this one."""
         assert isinstance(exported, bytes)  # noqa: S101  # made by the function above
         return socket.fromshare(exported)
+
+    def claim_address(unbound: socket.socket) -> None:
+        """Let no other socket be bound to the address that this one is bound to next.
+
+        As a rule a program of the same user can bind a port that is bound at all addresses, at a single one of them.
+        """
+        unbound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
 
     def interface_language() -> str:
         """The language of the user's interface, such as `fr_FR`; empty for one that Python does not know."""
@@ -78,10 +95,49 @@ def deepen_backlog(_listening: socket.socket, _size: int) -> None:
     """Do nothing: connections are accepted by the system ahead of time (AcceptEx)."""
 
 
-def limit_process(_cpu_seconds: float, _memory_bytes: int) -> None:
-    """Do nothing: the parent's clock is the only limit."""
+class ProcessLimits:
+    """Limits of this process, which the system enforces: a job object that has it alone.
+
+    It is nested in the job of the `python.exe` of a virtual environment, by which this process ends with that program,
+    and so when the parent kills it. It has no KILL_ON_JOB_CLOSE by the parent: a process whose parent is gone notices
+    the end of its input, and deletes its temporary files before it ends.
+    """
+
+    def __init__(self) -> None:
+        import pywintypes  # noqa: PLC0415  # of worker processes
+        import win32job  # noqa: PLC0415  # as above
+        import win32process  # noqa: PLC0415  # as above
+
+        create: Callable[..., int] = win32job.CreateJobObject  # type: ignore[assignment]  # it returns the handle
+        self._job = create(None, "")
+        # Refused if this process is in a job with limits of the user interface: then the parent's clock is the limit.
+        with contextlib.suppress(pywintypes.error):
+            win32job.AssignProcessToJobObject(self._job, win32process.GetCurrentProcess())
+
+    def set(self, cpu_seconds: float, memory_bytes: int) -> None:
+        """Limit computing time from now on, and memory.
+
+        Computing time is that of the job, without that of the kernel: Microsoft documents its exit status, which it
+        does not for the limit of a process, and that it counts from this call on.
+        https://learn.microsoft.com/windows/win32/api/winnt/ns-winnt-jobobject_basic_limit_information
+        """
+        import win32job  # noqa: PLC0415  # of worker processes
+
+        kind = win32job.JobObjectExtendedLimitInformation
+        limits = win32job.QueryInformationJobObject(self._job, kind)
+        limits["BasicLimitInformation"]["LimitFlags"] = (
+            win32job.JOB_OBJECT_LIMIT_JOB_TIME
+            | win32job.JOB_OBJECT_LIMIT_PROCESS_MEMORY
+            | win32job.JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION  # the report of a crash would be mail
+        )
+        limits["BasicLimitInformation"]["PerJobUserTimeLimit"] = int(cpu_seconds * _TICKS_A_SECOND) + 1
+        limits["ProcessMemoryLimit"] = memory_bytes
+        win32job.SetInformationJobObject(self._job, kind, limits)
 
 
 def peak_memory_bytes() -> int:
-    """Return 0: it is not asked for."""
-    return 0
+    """The most memory that this process has committed, as its limit counts it."""
+    import win32process  # noqa: PLC0415  # of worker processes
+
+    used = win32process.GetProcessMemoryInfo(win32process.GetCurrentProcess())
+    return int(used["PeakPagefileUsage"])

@@ -19,7 +19,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, Final
 
-from operatingsystem import become_worker, limit_process, peak_memory_bytes
+from operatingsystem import ProcessLimits, become_worker, peak_memory_bytes
 
 OUT_OF_MEMORY: Final = 77
 """The exit status of a process that needed more memory than its call may have."""
@@ -83,6 +83,7 @@ class _Process:
         self._replies = replies
         self._calls: SimpleQueue[bytes] = SimpleQueue()
         self._scratch: Path | None = None
+        self._limits = ProcessLimits()
 
     def serve(self) -> None:
         """Report readiness, then answer calls until the parent is gone."""
@@ -91,7 +92,7 @@ class _Process:
         while True:
             call: Call = pickle.loads(self._calls.get())  # noqa: S301  # from the parent
             self._scratch = call.scratch
-            write_frame(self._replies, _replied(call))
+            write_frame(self._replies, _replied(call, self._limits))
 
     def _receive(self) -> None:
         # On a thread of its own, so that the end of the parent is noticed in the midst of a call.
@@ -103,9 +104,9 @@ class _Process:
         os._exit(0)
 
 
-def _replied(call: Call) -> bytes:
+def _replied(call: Call, limits: ProcessLimits) -> bytes:
     try:
-        limit_process(call.cpu_seconds, call.memory_bytes)
+        limits.set(call.cpu_seconds, call.memory_bytes)
         try:
             reply = Reply(call.function(*call.arguments), None, is_last=peak_memory_bytes() > _TIRED_AFTER_BYTES)
         except MemoryError:

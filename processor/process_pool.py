@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from typing import Final, Self, TypeVar, TypeVarTuple
 
 import structlog
 
-from operatingsystem import PROCESS_FLAGS
+from operatingsystem import OUT_OF_TIME_STATUS, PROCESS_FLAGS
 from phrases import Phrase
 from processor.process_main import OUT_OF_MEMORY, Call, Reply, read_frame, write_frame
 from threads import DaemonThreads
@@ -41,7 +40,6 @@ _END_SECONDS: Final = 2.0
 _SOON_SECONDS: Final = 0.1
 # Variables of its environment that a process needs: no secrets are among them. Windows requires SYSTEMROOT for sockets.
 _ENVIRONMENT: Final = ("LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
-_NOT_IN_TIME: Final = -getattr(signal, "SIGXCPU", 0) or None
 
 
 class LimitExceeded(Exception):
@@ -60,8 +58,7 @@ class PoolUnusable(Exception):
 class WorkLimits:
     """Limits of work by its size: many times what genuine mail took where it was measured (0.15 s, 8 MB a MB).
 
-    `seconds` and `seconds_a_megabyte`: of computing time; three times that, and some seconds, may pass. Where the
-    system limits neither computing time nor memory (Windows), that is the only limit.
+    `seconds` and `seconds_a_megabyte`: of computing time; three times that, and some seconds, may pass.
     """
 
     seconds: float = 3.0
@@ -80,7 +77,7 @@ class WorkLimits:
         return self.waiting_seconds + 3 * self.cpu_seconds(size)
 
     def memory(self, size: int) -> int:
-        """Bytes of address space."""
+        """Bytes: of address space, or of what Windows has committed."""
         return min(self.memory_mb * _MEGABYTE + self.memory_of_size * size, self.most_memory_mb * _MEGABYTE)
 
 
@@ -169,7 +166,7 @@ class ProcessPool:
         except TimeoutError:
             raise _too_long(call) from None
         except _Ended as exc:
-            if exc.status == _NOT_IN_TIME:
+            if exc.status == OUT_OF_TIME_STATUS:
                 raise _too_long(call) from None
             if exc.status == OUT_OF_MEMORY:
                 megabytes = call.memory_bytes // _MEGABYTE

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from aiohttp import hdrs, web
 
 from operatingsystem import deepen_backlog
+from operatingsystem.listening import listening_sockets
 from operatingsystem.shared_listening import serve_shared
 from receiver.connections import Connection, ConnectionLimits, ConnectionMetrics, Connections
 from receiver.throttled_log import ThrottledLog
@@ -134,7 +135,10 @@ class Listener:
         if self._listening:
             return [await serve_shared(each, connection, _ACCEPTED_AT_ONCE) for each in self._listening]
         loop = asyncio.get_running_loop()
-        return [await loop.create_server(connection, self._host, self._port, backlog=_ACCEPTED_AT_ONCE)]
+        return [
+            await loop.create_server(connection, sock=each, backlog=_ACCEPTED_AT_ONCE)
+            for each in await listening_sockets(self._host, self._port, _BACKLOG)
+        ]
 
     def _accept(self, arrival: "_PendingConnection", transport: asyncio.Transport) -> None:
         assert self._connections is not None  # noqa: S101  # made before the socket listens

@@ -5,7 +5,6 @@ the tables of a schema that only this session knows, emptied. The last needs `MA
 URL of a database in which the login may create schemas; objects outside its own schemas are not touched.
 """
 
-import fcntl
 import functools
 import itertools
 import os

@@ -4,6 +4,7 @@ from typing import Final
 
 import pytest
 
+_ALIVE: Final = "signal 0 does not ask there whether a process is alive"
 _MODES: Final = "file modes mean nothing there"
 _PATHS: Final = "its paths are those of POSIX"
 _PROGRAM: Final = "it runs a program of Debian"
@@ -20,11 +21,14 @@ REASONS: Final = {
     "checks/test_folders.py::test_a_folder_that_is_missing_fails_with_its_cause": _PATHS,
     "config/test_config.py::test_everything_that_the_settings_name_is_tried_at_once": _MODES,
     "config/test_config.py::test_the_file_to_begin_with_has_every_setting_and_changes_none": _MODES,
-    "content/test_body_text.py::test_a_body_that_takes_too_much_is_left_out": "no process there has a limit of memory",
+    "content/test_body_text.py::test_a_body_that_takes_too_much_is_left_out": "Wine enforces no limit of memory",
     "rules/test_bulk.py::test_a_folder_outside_the_roots_of_this_host_is_refused": _PATHS,
     "rules/test_commands.py::TestFolders::": _PATHS,
     "test_completion.py::test_bash_takes_its_script": _PROGRAM,
     "test_metrics_endpoint.py::test_an_address_of_another_host_is_an_error": "Wine reports another error",
+    "test_process_pool.py::test_a_caller_that_is_cancelled_ends_the_work": _ALIVE,
+    "test_process_pool.py::test_a_process_has_no_secrets_and_imports_nothing_from_here": "the importlib of Wine fails",
+    "test_process_pool.py::test_processes_that_were_killed_while_idle_cost_no_work": _ALIVE,
     "test_output.py::test_a_value_is_shown_as_people_read_it": _PATHS,
     "wiring/test_alert_targets.py::test_a_file_open_to_others_is_refused_with_the_command_to_run": _MODES,
     "wiring/test_database.py::test_statements_of_an_upgrade_may_take_their_time": "Wine has no ODBC driver",

@@ -86,7 +86,7 @@ class SupervisorChannel:
         return assignment
 
     def listen(self, request_stop: Callable[[str], None], reload: asyncio.Event) -> None:
-        """Obey the supervisor from now on; call it in the event loop."""
+        """Obey the supervisor from now on; call it in the event loop. `request_stop` is called on another thread."""
         self._loop, self._request_stop, self._reload = asyncio.get_running_loop(), request_stop, reload
         threading.Thread(target=self._receive, name="supervisor", daemon=True).start()
 
@@ -142,11 +142,16 @@ class SupervisorChannel:
             return not self._is_broken
 
     def _receive(self) -> None:
+        assert self._request_stop is not None  # noqa: S101  # set before the thread starts
         try:
             while True:
-                self._in_loop(self._obey, read_message(self._requests))
+                request = read_message(self._requests)
+                if isinstance(request, StopRequest):
+                    self._request_stop(request.reason)  # not in the event loop, which may be blocked for ever
+                else:
+                    self._in_loop(self._obey, request)
         except (EOFError, OSError):
-            self._in_loop(self._obey, StopRequest(SUPERVISOR_GONE))
+            self._request_stop(SUPERVISOR_GONE)
 
     def _in_loop(self, function: Callable[[object], None], request: object) -> None:
         assert self._loop is not None  # noqa: S101  # set before the thread starts
@@ -157,8 +162,6 @@ class SupervisorChannel:
 
     def _obey(self, request: object) -> None:
         match request:
-            case StopRequest() if self._request_stop is not None:
-                self._request_stop(request.reason)
             case ReloadRequest() if self._reload is not None:
                 self._reload.set()
             case MetricsRequest():

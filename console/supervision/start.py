@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
 from typing import Final
@@ -22,6 +21,7 @@ from console.wiring.roles import ALL, Started
 from console.wiring.systemd import ServiceManager
 from db.queries.processes import PROCESSOR, RECEIVER
 from operatingsystem import exported_socket
+from operatingsystem.listening import listening_sockets
 
 _BACKLOG: Final = 1024
 _CANCEL_SECONDS: Final = 0.5
@@ -58,7 +58,13 @@ async def supervise(
         StopOverdue: a worker did not end in time.
     """
     async with AsyncExitStack() as resources:
-        listening = await _listening(settings) if RECEIVER in roles else []
+        # The same for all workers, rather than one each by SO_REUSEPORT: what waits to be accepted is not lost with the
+        # worker that ends, and no other program can join.
+        listening = (
+            await listening_sockets(settings.receiver_host, settings.receiver_port, _BACKLOG)
+            if RECEIVER in roles
+            else ()
+        )
         for each in listening:
             resources.enter_context(closing(each))
         spoken = language.chosen()
@@ -106,29 +112,3 @@ async def _pass_on(reload: asyncio.Event, supervisor: Supervisor) -> None:
         await reload.wait()
         reload.clear()
         supervisor.reload()
-
-
-async def _listening(settings: Settings) -> list[socket.socket]:
-    """The sockets of the receiver, bound as a single process binds them.
-
-    One for all workers, rather than one each by SO_REUSEPORT: what waits to be accepted is not lost with the worker
-    that ends, and no other program can join.
-
-    Raises:
-        OSError: the address is in use or not one of this host.
-    """
-    server = await asyncio.get_running_loop().create_server(
-        asyncio.Protocol, settings.receiver_host, settings.receiver_port, start_serving=False
-    )
-    try:
-        bound = [each.dup() for each in server.sockets]
-    finally:
-        server.close()
-    try:
-        for each in bound:
-            each.listen(_BACKLOG)
-    except OSError:
-        for each in bound:
-            each.close()
-        raise
-    return bound

@@ -1,7 +1,6 @@
 """The wiring: from settings to running roles. The only place that connects the packages."""
 
 import asyncio
-import errno
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
@@ -37,6 +36,7 @@ from db.queries.processes import CONSOLE, DELIVERY, PROCESSOR, RECEIVER, SUBSCRI
 from db.schema import revisions
 from graph.client_state import ClientStateKeys
 from graph.slots import LocalSlots, Slots
+from operatingsystem import ADDRESS_IN_USE
 from processor.mailbox_fairness import ProcessShare
 from threads import DaemonThreads
 
@@ -325,7 +325,7 @@ class _Wiring:
         try:
             return await start(self._settings, context, resources)
         except OSError as exc:
-            if exc.errno != errno.EADDRINUSE or roles == (CONSOLE,):
+            if exc.errno not in ADDRESS_IN_USE or roles == (CONSOLE,):
                 raise ConsoleUnavailable(exc) from exc
             log.error(  # noqa: TRY400  # a traceback does not help an administrator
                 "console_not_served",

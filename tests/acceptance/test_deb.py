@@ -99,6 +99,18 @@ def test_shellcheck_takes_the_maintainer_scripts(name: str) -> None:
     assert (found.returncode, found.stdout) == (0, "")
 
 
+def test_lintian_finds_no_error_and_no_warning(tmp_path: Path) -> None:
+    """Without --show-overrides: with it, lintian counts what is overridden, too, and ends with status 2."""
+    if shutil.which("lintian") is None:
+        pytest.skip("needs lintian: apt-get install lintian")
+    _needs_python_of_debian()
+    site = Path(sysconfig.get_path("purelib"))
+    package = build(_wheel(tmp_path, "1.0.0"), _PYTHON, tmp_path, 1_800_000_000, site=site)
+    command = ["lintian", "--allow-root", "--fail-on", "error,warning", str(package)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, ""), found.stderr
+
+
 def _wheel(folder: Path, version: str) -> Path:
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     pretended = {"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_MAIL_IMPORTER": version}
@@ -106,12 +118,16 @@ def _wheel(folder: Path, version: str) -> Path:
     return next(folder.glob(f"*-{version}-*.whl"))
 
 
-def _needs_a_root_of_its_own() -> None:
+def _needs_python_of_debian() -> None:
     if shutil.which("dpkg-deb") is None or not _PYTHON.exists():
         without_system_package("dpkg and python3")
     found = subprocess.run([_PYTHON, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, check=True)
     if found.stdout.split() != [str(part).encode() for part in sys.version_info[:2]]:
         pytest.skip("the Python of Debian is another one than that of the tests, whose packages it would need")
+
+
+def _needs_a_root_of_its_own() -> None:
+    _needs_python_of_debian()
     if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
         pytest.skip("needs root, and the right to make a mount namespace")
 

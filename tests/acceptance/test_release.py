@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tomllib
 import zipfile
 from collections.abc import Mapping
 from email.parser import Parser
@@ -14,11 +13,8 @@ from typing import Final
 
 import pytest
 
-from tests.paths import ROOT
+from tests.paths import PACKAGES, ROOT
 
-_PACKAGES: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"][
-    "wheel"
-]["packages"]
 _METADATA: Final = ("pyproject.toml", "README.md", "LICENSE", ".gitattributes", ".git_archival.txt")
 _PRETENDED: Final = "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_MAIL_IMPORTER"
 
@@ -117,7 +113,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     for name, mode, order in (("first", 0o644, 1), ("second", 0o600, -1)):
         source = tmp_path_factory.mktemp(name) / name
         source.mkdir()
-        for item in (*_PACKAGES, *_METADATA[:3])[::order]:
+        for item in (*PACKAGES, *_METADATA[:3])[::order]:
             if (ROOT / item).is_dir():
                 shutil.copytree(ROOT / item, source / item, ignore=shutil.ignore_patterns("__pycache__"))
             else:

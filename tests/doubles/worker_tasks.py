@@ -6,6 +6,9 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
+
+_KILL: Final = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
 
 
 def process_id() -> int:
@@ -40,7 +43,7 @@ def dying(marker: Path, *, times: int) -> str:
     count = int(marker.read_text("ascii")) if marker.exists() else 0
     if count < times:
         marker.write_text(str(count + 1), "ascii")
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), _KILL)
     return "alive"
 
 
@@ -56,3 +59,11 @@ def surroundings() -> tuple[dict[str, str], str, list[str]]:
 
 def called(work: Callable[[], str]) -> str:
     return work()
+
+
+def is_in_job() -> bool:
+    """On Windows."""
+    import win32job
+    import win32process
+
+    return bool(win32job.IsProcessInJob(win32process.GetCurrentProcess(), 0))

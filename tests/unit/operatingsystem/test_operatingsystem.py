@@ -4,7 +4,10 @@ import ast
 import io
 import os
 import sys
+from copy import deepcopy
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -18,7 +21,7 @@ def test_both_systems_offer_the_same() -> None:
     offered = set(operatingsystem.__all__)
     for system in ("posix", "windows"):
         tree = ast.parse((ROOT / "operatingsystem" / f"{system}.py").read_text("utf-8"))
-        names = {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)}
+        names = {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.ClassDef)}
         names |= {
             each.target.id
             for each in ast.walk(tree)
@@ -58,3 +61,74 @@ def test_output_of_windows_that_is_no_terminal_is_utf8(
     stream.write("Σ")
     stream.flush()
     assert written.getvalue().decode(encoding) == ("Σ" if encoding == "utf-8" else "?")
+
+
+class _Jobs(ModuleType):
+    """A stand-in of win32job: one job, with its limits as Windows holds them."""
+
+    JobObjectExtendedLimitInformation = 9
+    JOB_OBJECT_LIMIT_JOB_TIME = 0x4
+    JOB_OBJECT_LIMIT_PROCESS_MEMORY = 0x100
+    JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION = 0x400
+
+    def __init__(self) -> None:
+        super().__init__("win32job")
+        self.made = 0
+        self.processes: list[int] = []
+        self.limits: dict[str, Any] = {"BasicLimitInformation": {"LimitFlags": 0, "PerJobUserTimeLimit": 0}}
+        self.refusal: Exception | None = None
+
+    def CreateJobObject(self, _security: None, _name: str) -> int:  # noqa: N802  # Windows's name
+        self.made += 1
+        return 44
+
+    def AssignProcessToJobObject(self, job: int, process: int) -> None:  # noqa: N802  # as above
+        assert job == 44
+        if self.refusal is not None:
+            raise self.refusal
+        self.processes.append(process)
+
+    def QueryInformationJobObject(self, job: int, kind: int) -> dict[str, Any]:  # noqa: N802  # as above
+        assert (job, kind) == (44, self.JobObjectExtendedLimitInformation)
+        return deepcopy(self.limits)
+
+    def SetInformationJobObject(self, job: int, kind: int, limits: dict[str, Any]) -> None:  # noqa: N802  # as above
+        assert (job, kind) == (44, self.JobObjectExtendedLimitInformation)
+        self.limits = limits
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> _Jobs:
+    jobs = _Jobs()
+    process, types = ModuleType("win32process"), ModuleType("pywintypes")
+    vars(process).update(
+        GetCurrentProcess=lambda: -1, GetProcessMemoryInfo=lambda _process: {"PeakPagefileUsage": 5_000_000}
+    )
+    vars(types).update(error=_WindowsError)
+    for module in (jobs, process, types):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    return jobs
+
+
+class _WindowsError(Exception):
+    """`pywintypes.error`."""
+
+
+def test_a_worker_process_of_windows_is_limited_by_one_job(jobs: _Jobs) -> None:
+    """Each call has computing time of its own, in units of 100 ns; a crash makes no report, which would be mail."""
+    limits = windows.ProcessLimits()
+    assert (jobs.made, jobs.processes) == (1, [-1])
+    for seconds, memory in ((1.5, 2**28), (3.0, 2**29)):
+        limits.set(seconds, memory)
+        basic = jobs.limits["BasicLimitInformation"]
+        assert (basic["LimitFlags"], basic["PerJobUserTimeLimit"]) == (0x504, seconds * 10_000_000 + 1)
+        assert jobs.limits["ProcessMemoryLimit"] == memory
+    assert (jobs.made, jobs.processes) == (1, [-1])
+    assert windows.peak_memory_bytes() == 5_000_000
+
+
+def test_a_worker_process_that_windows_takes_into_no_further_job_serves(jobs: _Jobs) -> None:
+    """Where a job has limits of the user interface; the parent's clock is then the only limit."""
+    jobs.refusal = _WindowsError(5, "AssignProcessToJobObject", "Access is denied.")
+    windows.ProcessLimits().set(1.0, 2**28)
+    assert not jobs.processes

@@ -58,7 +58,7 @@ async def test_an_error_of_the_work_is_raised_here(pool: ProcessPool) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits neither")
+@pytest.mark.skipif(sys.platform == "win32", reason="in tests/windows")
 @pytest.mark.parametrize(
     ("work", "reported"),
     [(worker_tasks.computing, "0.2 s of computing time"), (worker_tasks.hungry, "256 MB of memory")],

@@ -1,0 +1,43 @@
+"""Sockets that listen, each the only one at its address and port.
+
+asyncio binds none exclusively on Windows, where another program can then receive what was meant for this one
+(https://learn.microsoft.com/windows/win32/winsock/using-so-reuseaddr-and-so-exclusiveaddruse).
+"""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from operatingsystem import claim_address
+
+
+async def listening_sockets(host: str, port: int, backlog: int) -> Sequence[socket.socket]:
+    """Sockets at each address of `host`, or of this host if it is empty; connections wait on them from now on.
+
+    Raises:
+        OSError: the address is in use or not one of this host.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    with ExitStack() as opened:
+        sockets = []
+        without_family: OSError | None = None
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            try:
+                each = opened.enter_context(socket.socket(family, kind, protocol))
+            except OSError as exc:  # a name has addresses of IPv6, too, where the system has none
+                without_family = exc
+                continue
+            claim_address(each)
+            if family == socket.AF_INET6:
+                each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # those of IPv4 are addresses of their own
+            each.bind(address)
+            each.listen(backlog)
+            each.setblocking(False)
+            sockets.append(each)
+        if without_family is not None and not sockets:
+            raise without_family
+        opened.pop_all()
+        return sockets
