@@ -14,23 +14,23 @@ _COUNTING_SECONDS: Final = 1.5
 """Less than half of the bound of the queue's answer: a queue of 100,000 messages answers, too."""
 
 
-def overview_of(invocation: Invocation) -> Overview:
-    """The state of the installation now.
+def overview_of(invocation: Invocation, *, with_certificates: bool = True) -> Overview:
+    """The state of the installation now; see `OverviewReader.read`.
 
     Raises:
         SettingsError: the settings are wrong.
     """
     gc.freeze()  # rounds of the collector through what was loaded would take a tenth of the time, with 10,000 accounts
     try:
-        return run_async(_gathered(invocation))
+        return run_async(_gathered(invocation, with_certificates=with_certificates))
     except DatabaseError as exc:
         return without_database(trouble_of(exc), invocation.clock())
 
 
-async def _gathered(invocation: Invocation) -> Overview:
+async def _gathered(invocation: Invocation, *, with_certificates: bool) -> Overview:
     settings, clock = invocation.settings, invocation.clock
     async with (
         invocation.database() as database,
         open_queue(settings, database, clock=clock, counting_seconds=_COUNTING_SECONDS) as queue,
     ):
-        return await OverviewReader(settings, database, queue, clock=clock).read()
+        return await OverviewReader(settings, database, queue, clock=clock).read(with_certificates=with_certificates)

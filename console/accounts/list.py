@@ -24,7 +24,7 @@ def list_accounts(invocation: Invocation, removed: bool) -> Listing:
                 engine, lambda connection: views.removed_rows(connection, table.every_removed(connection))
             )
         return Listing(views.removed_columns(), rows, empty=Phrase("No account was removed."))
-    settings, overview = invocation.settings, overview_of(invocation)
+    settings, overview = invocation.settings, overview_of(invocation, with_certificates=False)
     with invocation.gateway() as engine:
         rows = run_reading(
             engine, lambda connection: views.rows(connection, table.every(connection), settings, overview)
@@ -48,7 +48,7 @@ def list_accounts(invocation: Invocation, removed: bool) -> Listing:
 @pass_invocation
 def show(invocation: Invocation, name: str) -> Record:
     """Show all details of an account, also of one that was removed, by its present name."""
-    settings, overview = invocation.settings, overview_of(invocation)
+    settings, overview = invocation.settings, overview_of(invocation, with_certificates=False)
     with invocation.gateway() as engine:
         rows = run_reading(
             engine,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from aiohttp import web
@@ -34,13 +34,14 @@ from console.wiring.database import open_engine
 from console.wiring.overview import OverviewCache, OverviewReader
 from console.wiring.queue import open_queue
 from console.wiring.roles import ConsoleContext
-from console.wiring.server_certificate import certificate_source
 from db.engine import Database
 from receiver.connections import ConnectionLimits
 from receiver.server import Handler, Listener, ServerTls
 from receiver.throttled_log import ThrottledLog
-from receiver.tls import ServerCertificate
 from threads import DaemonThreads
+
+if TYPE_CHECKING:
+    from receiver.tls import ServerCertificate
 
 _POOL: Final = 4
 _STATEMENT_SECONDS: Final = 10
@@ -65,15 +66,8 @@ async def start_console(settings: Settings, context: ConsoleContext, resources: 
     """
     metrics = ConsoleMetrics(context.registry)
     services = await resources.enter_async_context(opened_services(settings, context.stop))
-    certificate = None
-    source = certificate_source(settings, "console")
-    if source is not None:
-        certificate = ServerCertificate(
-            source,
-            clock=utc_now,
-            expires=metrics.certificate_expires,
-            role="console",
-        )
+    certificate = _certificate(settings, metrics)
+    if certificate is not None:
         _in_background(certificate.watch(context.stop, context.reload), "console certificate", resources)
     start_background(services, resources)
     port = await serve(services, metrics, resources, certificate)
@@ -177,6 +171,19 @@ async def opened_services(
             await jobs.close()
     finally:
         await database.close()
+
+
+def _certificate(settings: Settings, metrics: ConsoleMetrics) -> "ServerCertificate | None":
+    """The certificate of the settings. What reads those of listeners is loaded where there is one."""
+    if settings.console_tls_cert is None:
+        return None
+    from console.wiring.server_certificate import certificate_source  # noqa: PLC0415  # see above
+    from receiver.tls import ServerCertificate  # noqa: PLC0415  # see above
+
+    source = certificate_source(settings, "console")
+    if source is None:
+        return None
+    return ServerCertificate(source, clock=utc_now, expires=metrics.certificate_expires, role="console")
 
 
 def _user_sign_in(settings: Settings, clock: Callable[[], datetime]) -> EntraSignIn:

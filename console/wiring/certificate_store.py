@@ -7,10 +7,9 @@ from typing import Final
 
 from console.settings import CLOUDS, Settings, SettingsError
 from graph.certificates import CertificateStore, FolderStore
-from graph.certificates.windows import native
-from graph.certificates.windows.store import PREFIX, StoreName, WindowsStore
 from phrases import Phrase
 
+_WINDOWS: Final = "windows:"
 _KEY_VAULT: Final = "keyvault:"
 
 
@@ -20,14 +19,21 @@ def certificate_store(settings: Settings) -> CertificateStore:
     Raises:
         SettingsError: `certificate_store` cannot be used.
     """
-    if settings.certificate_store.lower().startswith(PREFIX):
-        with naming("certificate_store"):
-            return WindowsStore(StoreName.parse(settings.certificate_store), native.load())
+    if settings.certificate_store.lower().startswith(_WINDOWS):
+        return _of_windows(settings)
     if settings.certificate_store.lower().startswith(_KEY_VAULT):
         return _key_vault(settings)
     password = settings.certificate_password
     folder = Path(settings.certificate_store)
     return FolderStore(folder, password.get_secret_value() if password is not None else None)
+
+
+def _of_windows(settings: Settings) -> CertificateStore:
+    from graph.certificates.windows import native  # noqa: PLC0415  # of one kind of store
+    from graph.certificates.windows.store import StoreName, WindowsStore  # noqa: PLC0415  # as above
+
+    with naming("certificate_store"):
+        return WindowsStore(StoreName.parse(settings.certificate_store), native.load())
 
 
 def _key_vault(settings: Settings) -> CertificateStore:

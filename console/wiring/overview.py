@@ -48,10 +48,11 @@ class OverviewReader:
         # A certificate store on a network share, or of a device, may hang.
         self._threads = DaemonThreads("certificate ends", limit=1)
 
-    async def read(self, *, with_accounts: bool = True) -> Overview:
+    async def read(self, *, with_accounts: bool = True, with_certificates: bool = True) -> Overview:
         """The state now; what cannot be read of the queue is reported as a problem.
 
         `with_accounts`: the state of each account, too, which takes most of the time where there are thousands.
+        `with_certificates`: the ends of their certificates, too, whose libraries take long to load.
 
         Raises:
             DatabaseError
@@ -65,7 +66,7 @@ class OverviewReader:
                 "stored": stored_facts.read(connection, status, now=now),
                 "problems": problems.open_problems(connection),
                 "accounts": installation.account_states(connection) if with_accounts else (),
-                "thumbprints": {each for use in accounts.certificate_uses(connection) for each in use.thumbprints},
+                "thumbprints": _thumbprints(connection) if with_certificates else set(),
                 "totals": installation.account_totals(connection),
                 "last_imported": installation.last_imported(connection),
             }
@@ -137,6 +138,10 @@ async def _queue(
         return None, (), Phrase("The queue did not answer within {seconds:g} seconds.", seconds=_QUEUE_SECONDS)
     counted = Counter((each.account_id, each.reason or "") for each in dead)
     return status, [DeadLetterReason(*key, number) for key, number in counted.most_common()], None
+
+
+def _thumbprints(connection: Connection) -> set[str]:
+    return {each for use in accounts.certificate_uses(connection) for each in use.thumbprints}
 
 
 def _ends(settings: Settings, thumbprints: set[str]) -> list[CertificateEnd]:

@@ -23,7 +23,7 @@ from graph.certificates.windows.native import CURRENT_USER, LOCAL_MACHINE, Nativ
 from graph.errors import CertificateError, CertificateFault
 from phrases import Phrase
 
-PREFIX: Final = "windows:"
+_PREFIX: Final = "windows:"
 """The prefix of a setting that names a Windows store."""
 
 _LOCATIONS: Final = {"LocalMachine": LOCAL_MACHINE, "CurrentUser": CURRENT_USER}
@@ -61,7 +61,7 @@ class StoreName:
         return replace(self, location=next(each for each in _LOCATIONS if each != self.location))
 
     def __str__(self) -> str:
-        return f"{PREFIX}{self.location}/{self.name}"
+        return f"{_PREFIX}{self.location}/{self.name}"
 
 
 class WindowsStore:

@@ -11,6 +11,11 @@ from typing import Final
 
 import pytest
 
+from console.wiring.clock import utc_now
+from db.engine import make_engine, run_writing
+from db.queries import accounts
+from db.queries.accounts import AccountSettings
+
 _PROGRAM: Final = """
 import atexit, sys
 atexit.register(lambda: print("loaded:", *sys.modules, file=sys.stderr))
@@ -20,7 +25,9 @@ main()
 _SERVICES: Final = frozenset({"azure", "apprise", "opentelemetry", "pyodbc", "psycopg"})
 _DRAWN: Final = frozenset({"rich.console", "rich.progress", "pygments"})
 _OF_OTHER_DATABASES: Final = frozenset({"sqlalchemy.dialects.mssql", "sqlalchemy.dialects.postgresql"})
-_NEVER: Final = _SERVICES | _DRAWN | _OF_OTHER_DATABASES | {"db.schema.comparison", "simulator"}
+_OF_OTHER_STORES: Final = frozenset({"graph.certificates.windows.store", "graph.certificates.keyvault"})
+_ELSEWHERE: Final = frozenset({"db.schema.comparison", "simulator"})
+_NEVER: Final = _SERVICES | _DRAWN | _OF_OTHER_DATABASES | _OF_OTHER_STORES | _ELSEWHERE
 _SIGN_IN: Final = frozenset({"msal", "requests"})
 _CERTIFICATES: Final = frozenset({"cryptography", "asn1crypto", "graph.certificates"})
 _CONTENTS: Final = frozenset({"lxml", "inscriptis", "processor.content.mapping"})
@@ -85,6 +92,22 @@ def test_a_command_on_the_database_loads_no_more_than_it_needs(
     assert running.returncode == 0
     assert "sqlalchemy" in loaded(stderr)
     assert _IN_COMMANDS & loaded(stderr) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "left_out"), [("accounts list", _IN_COMMANDS), ("status", _NEVER)])
+def test_certificates_of_accounts_are_read_where_they_are_shown(
+    command: str, left_out: frozenset[str], database_file: Path, tmp_path: Path
+) -> None:
+    settings = AccountSettings("laboratory", "tenant", "client", "user", "AB" * 20, False)
+    engine = make_engine(f"sqlite:///{database_file}")
+    run_writing(engine, lambda connection: accounts.add(connection, settings, now=utc_now()))
+    engine.dispose()
+    with process(database_file, tmp_path, *command.split()) as running:
+        stdout, stderr = running.communicate()
+    assert running.returncode == 0
+    assert "laboratory" in stdout or command == "status"
+    assert left_out & loaded(stderr) == set()
 
 
 @pytest.mark.slow
