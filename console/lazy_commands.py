@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from console.loading import load_structlog
+from console.loading import load_libraries
 from console.translation.help import Group
 
 
@@ -24,7 +24,7 @@ class LazyCommand:
         module, _, name = self.target.partition(":")
         gc.disable()  # collections while modules are loaded find nothing, and take a tenth of a second
         try:
-            load_structlog()
+            load_libraries()
             command = getattr(importlib.import_module(module), name)
         finally:
             gc.freeze()  # else the first collection would go through all that was loaded

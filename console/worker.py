@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from console.loading import load_structlog
+from console.loading import load_libraries
 from operatingsystem import STOP_SIGNALS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def main() -> int:
     for number in STOP_SIGNALS:
         # Until the roles run. The supervisor has the signal as well, and passes it on.
         signal.signal(number, signal.SIG_IGN)
-    load_structlog()
+    load_libraries()
     from console.supervision.channel import SupervisorChannel  # noqa: PLC0415  # loads the product: after the signals
 
     channel = SupervisorChannel.of_process()
