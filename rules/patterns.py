@@ -7,8 +7,9 @@ from typing import Any, Final, Protocol
 import re2
 
 from phrases import Phrase
-from rules.texts import comparable_name, encoded, normalized, words_of
+from rules.texts import comparable_name, encoded, normalized
 from rules.wildcards import Wildcard
+from rules.words import words_of
 
 _MAX_MEMORY: Final = 2 * 1024 * 1024
 """Bytes of one regular expression. RE2 gets slower when it needs more, not wrong."""

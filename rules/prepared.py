@@ -9,7 +9,8 @@ from rules.attachments import AttachmentCondition, Candidates, has_attachments
 from rules.mail import MailFacts
 from rules.patterns import keys_of_name, line_of
 from rules.rule import Container
-from rules.texts import comparable, encoded, normalized, words_of
+from rules.texts import comparable, encoded, normalized
+from rules.words import words_of
 
 
 class PreparedMail:

@@ -1,5 +1,6 @@
 """The routes of the API, and the document that describes them."""
 
+import functools
 import json
 
 from aiohttp import web
@@ -18,10 +19,13 @@ from console.wiring.overview import OverviewReader
 def routes_of(services: Services) -> list[Route]:
     """All routes of the API."""
     operations = operations_of(services)
-    document = json.dumps(document_of(operations, version=program_version()))
+
+    @functools.cache  # not at the start: few ask for it, and it takes long to make
+    def document() -> str:
+        return json.dumps(document_of(operations, version=program_version()))
 
     async def describe(_visit: Visit) -> web.StreamResponse:
-        return web.Response(text=document, content_type=JSON)
+        return web.Response(text=document(), content_type=JSON)
 
     return [Route(GET, f"{ROOT}/openapi.json", describe, None), *map(route_of, operations)]
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from rules import patterns
 from rules.addresses import Address, AddressPattern, AddressSet, BadAddress
 from rules.patterns import BadPattern, BodyWords, NamePatterns, Regex
-from rules.texts import words_of
 from rules.wildcards import Wildcard
+from rules.words import words_of
 
 _DOMAINS = ("b.example", "a.b.example", "c.a.b.example", "example.org")
 

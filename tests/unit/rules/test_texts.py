@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules import texts
-from rules.texts import comparable, comparable_name, words_of
+from rules import texts, words
+from rules.texts import comparable, comparable_name
+from rules.words import words_of
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_pieces_are_invisible(text: str) -> None:
     long = f"{text} Prüfung bestanden".ljust(800) * 3
     assert " prufung " in words_of(long)
     ascii_only = long.encode("ascii", "ignore").decode()
-    assert words_of(ascii_only) == texts._words(ascii_only)
+    assert words_of(ascii_only) == words._words(ascii_only)
 
 
 def test_words_across_pieces() -> None:
@@ -117,5 +118,5 @@ def test_comparable_names() -> None:
 @given(st.text(st.sampled_from([bytes([n]).decode("cp1252", "ignore") or "a" for n in range(256)])))
 def test_western_words(text: str) -> None:
     """Western texts take a shorter way to the same words."""
-    assert texts._western_words(text).split() == texts._words(text).split()
+    assert words._western_words(text).split() == words._words(text).split()
     assert words_of(text).strip() == words_of(f"{text} 試").removesuffix("試 ").strip()
