@@ -75,7 +75,7 @@ _RIGHTS: Final[Mapping[str, tuple[str, str, str, str, str, str, str]]] = {
     "tblLease":                ("",      "SIUD",  "SIUD",  "",      "",      "",      ""),
     "tblMailboxAddress":       ("",      "",      "SIUD",  "",      "S",     "S",     ""),
     "tblAlert":                ("",      "SIUD",  "SIUD",  "",      "S",     "S",     ""),
-    "tblMessageTrace":         ("",      "SI",    "SD",    "",      "SI",    "SI",    ""),
+    "tblMessageTrace":         ("",      "I",     "SD",    "",      "SI",    "SI",    ""),
     "tblQueueAudit":           ("",      "",      "",      "",      "SIU",   "SIU",   ""),
     "tblConsoleUser":          ("",      "",      "",      "",      "SIUD",  "SIUD",  ""),
     "tblConsoleToken":         ("",      "",      "",      "",      "SID",   "SD",    ""),
