@@ -7,6 +7,9 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1]
 
-_PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-PACKAGES: Final[Sequence[str]] = _PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-"""The packages of the product."""
+
+def packages() -> Sequence[str]:
+    """The packages of the product."""
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    found: Sequence[str] = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    return found

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from tests.paths import PACKAGES, ROOT
+from tests.paths import ROOT, packages
 
 _METADATA: Final = ("pyproject.toml", "README.md", "LICENSE", ".gitattributes", ".git_archival.txt")
 _PRETENDED: Final = "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_MAIL_IMPORTER"
@@ -113,7 +113,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     for name, mode, order in (("first", 0o644, 1), ("second", 0o600, -1)):
         source = tmp_path_factory.mktemp(name) / name
         source.mkdir()
-        for item in (*PACKAGES, *_METADATA[:3])[::order]:
+        for item in (*packages(), *_METADATA[:3])[::order]:
             if (ROOT / item).is_dir():
                 shutil.copytree(ROOT / item, source / item, ignore=shutil.ignore_patterns("__pycache__"))
             else:

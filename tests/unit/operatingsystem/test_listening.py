@@ -9,7 +9,7 @@ import pytest
 
 from operatingsystem import ADDRESS_IN_USE
 from operatingsystem.listening import listening_sockets
-from tests.paths import PACKAGES, ROOT
+from tests.paths import ROOT, packages
 
 _LOOPBACK = "127.0.0.1"
 
@@ -100,7 +100,7 @@ def test_every_role_listens_by_these() -> None:
     opens = re.compile(r"\bTCPSite\(|\bstart_server\(|\bcreate_server\((?!.*sock=)")
     found = [
         f"{path.relative_to(ROOT)}: {line.strip()}"
-        for package in PACKAGES
+        for package in packages()
         if package != "simulator"
         for path in (ROOT / package).rglob("*.py")
         for line in path.read_text("utf-8").splitlines()
