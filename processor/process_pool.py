@@ -58,11 +58,13 @@ class PoolUnusable(Exception):
 class WorkLimits:
     """Limits of work by its size: many times what genuine mail took where it was measured (0.15 s, 8 MB a MB).
 
-    `seconds` and `seconds_a_megabyte`: of computing time; three times that, and some seconds, may pass.
+    `seconds` and `seconds_a_megabyte`: of computing time, `most_seconds` at most; three times that, and some seconds,
+    may pass.
     """
 
     seconds: float = 3.0
     seconds_a_megabyte: float = 1.0
+    most_seconds: float = 60.0
     memory_mb: int = 256
     memory_of_size: int = 10
     most_memory_mb: int = 1024
@@ -70,7 +72,7 @@ class WorkLimits:
 
     def cpu_seconds(self, size: int) -> float:
         """Seconds of computing time for work of so many bytes."""
-        return self.seconds + self.seconds_a_megabyte * size / _MEGABYTE
+        return min(self.seconds + self.seconds_a_megabyte * size / _MEGABYTE, self.most_seconds)
 
     def clock_seconds(self, size: int) -> float:
         """Seconds that may pass."""
