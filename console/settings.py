@@ -427,8 +427,8 @@ class Settings(BaseModel):
         return make_url(self.database_url.get_secret_value()).set(query={}).render_as_string(hide_password=True)
 
 
-def names_windows_store(certificate: Path | None) -> bool:
-    """Return True for a certificate of a Windows store, such as `windows:LocalMachine/My/THUMBPRINT`."""
+def names_windows_store(certificate: Path | str | None) -> bool:
+    """Return True for a Windows store, or a certificate of one, such as `windows:LocalMachine/My/THUMBPRINT`."""
     return certificate is not None and str(certificate).lower().startswith("windows:")
 
 

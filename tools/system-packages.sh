@@ -1,8 +1,8 @@
 #!/bin/sh
 # Dependencies available only as system packages: unixodbc (pyodbc cannot be imported without libodbc.so.2),
-# systemd-analyze, libfuse (of a share that hangs), chromium (of the web console), prometheus and promtool, nginx, and the
-# compiler for python-qpid-proton, which has no wheels. Installs them where permitted (Debian, root); elsewhere names
-# them. Tests that need the others are skipped without; without a compiler no test can run.
+# systemd-analyze, libfuse (of a share that hangs), chromium (of the web console), lintian, prometheus and promtool,
+# nginx, and the compiler for python-qpid-proton, which has no wheels. Installs them where permitted (Debian, root);
+# elsewhere names them. Tests that need the others are skipped without; without a compiler no test can run.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin # location of ldconfig, for any user
 tools=.venv/bin
@@ -11,6 +11,7 @@ ldconfig -p 2>/dev/null | grep -q 'libodbc\.so\.2' || missing="$missing unixodbc
 ldconfig -p 2>/dev/null | grep -q 'libfuse3*\.so' || missing="$missing libfuse2"
 command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v lintian >/dev/null 2>&1 || missing="$missing lintian"
 command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 "${PYTHON:-python3}" -c 'import pathlib, sys, sysconfig
 sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())' || missing="$missing python3-dev"

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from console.settings import CLOUDS, Settings, SettingsError
+from console.settings import CLOUDS, Settings, SettingsError, names_windows_store
 from graph.certificates import CertificateStore, FolderStore
 from phrases import Phrase
 
-_WINDOWS: Final = "windows:"
 _KEY_VAULT: Final = "keyvault:"
 
 
@@ -19,7 +18,7 @@ def certificate_store(settings: Settings) -> CertificateStore:
     Raises:
         SettingsError: `certificate_store` cannot be used.
     """
-    if settings.certificate_store.lower().startswith(_WINDOWS):
+    if names_windows_store(settings.certificate_store):
         return _of_windows(settings)
     if settings.certificate_store.lower().startswith(_KEY_VAULT):
         return _key_vault(settings)

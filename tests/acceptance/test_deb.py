@@ -102,7 +102,7 @@ def test_shellcheck_takes_the_maintainer_scripts(name: str) -> None:
 def test_lintian_finds_no_error_and_no_warning(tmp_path: Path) -> None:
     """Without --show-overrides: with it, lintian counts what is overridden, too, and ends with status 2."""
     if shutil.which("lintian") is None:
-        pytest.skip("needs lintian: apt-get install lintian")
+        without_system_package("lintian")
     _needs_python_of_debian()
     site = Path(sysconfig.get_path("purelib"))
     package = build(_wheel(tmp_path, "1.0.0"), _PYTHON, tmp_path, 1_800_000_000, site=site)

@@ -15,7 +15,7 @@ _LOOPBACK = "127.0.0.1"
 
 
 async def test_connections_wait_from_the_first_moment_on() -> None:
-    """Nobody is refused between the start of a process and its first look."""
+    """No connection is refused between the start of a process and its first look."""
     [listening] = await listening_sockets(_LOOPBACK, 0, 10)
     with listening, socket.create_connection(listening.getsockname(), timeout=5) as client:
         connection, address = await asyncio.get_running_loop().sock_accept(listening)

@@ -128,7 +128,7 @@ def test_a_worker_process_of_windows_is_limited_by_one_job(jobs: _Jobs) -> None:
 
 
 def test_a_worker_process_that_windows_takes_into_no_further_job_serves(jobs: _Jobs) -> None:
-    """Where a job has limits of the user interface; the parent's clock is then the only limit."""
+    """A job with limits of the user interface takes none in; the parent's clock is the only limit then."""
     jobs.refusal = _WindowsError(5, "AssignProcessToJobObject", "Access is denied.")
     windows.ProcessLimits().set(1.0, 2**28)
     assert not jobs.processes
