@@ -31,7 +31,7 @@ from tests.databases import (
 from tests.doubles.clock import SettableClock
 from tests.doubles.compiled_once import statements_compiled_once
 from tests.doubles.one_result import one_result_on_each_connection
-from tests.doubles.private_keys import few_private_keys
+from tests.doubles.private_keys import PrivateKeys, few_private_keys
 from tests.doubles.roots import trust_one_root
 from tests.doubles.transports import close_transports
 from tests.fork_server import ForkServer, running_fork_server
@@ -78,9 +78,16 @@ def _keep_files_in_memory() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_repeated_work() -> Iterator[None]:
+def _no_repeated_work() -> Iterator[PrivateKeys]:
     """Save the time that RSA keys take, and that statements take to compile."""
-    with few_private_keys(), statements_compiled_once():
+    with few_private_keys() as keys, statements_compiled_once():
+        yield keys
+
+
+@pytest.fixture(autouse=True)
+def _private_keys_of_one_test(_no_repeated_work: PrivateKeys) -> Iterator[None]:
+    """Repeat keys between tests alone: fixtures of more than one test are set up before this one."""
+    with _no_repeated_work.one_test():
         yield
 
 

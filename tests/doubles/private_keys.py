@@ -1,6 +1,5 @@
 """RSA keys without their cost: to make one takes 0.1 s, to check the numbers of one that is read as long again."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -10,28 +9,43 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-_STOCK: Final = 8
-_REFERENCES_OF_UNUSED: Final = 2
-"""Of the stock, and of the argument of `sys.getrefcount`."""
 _LOADERS: Final = ("load_pem_private_key", "load_der_private_key")
 
 
-@contextmanager
-def few_private_keys() -> Iterator[None]:
-    """Take new keys from a stock for each size, none that is in use, and check each text of a key once."""
-    make = rsa.generate_private_key
-    made: dict[int, list[rsa.RSAPrivateKey]] = {}
-    sound: set[bytes] = set()
+class PrivateKeys:
+    """New keys: within a test from a stock that the tests share, each key once; outside of tests never made before.
 
-    def take(public_exponent: int, key_size: int, backend: object = None) -> rsa.RSAPrivateKey:
-        stock = made.setdefault(key_size, [])
-        # A certificate that lives as long as the session must not share its key with another one.
-        unused = [place for place in range(len(stock)) if sys.getrefcount(stock[place]) == _REFERENCES_OF_UNUSED]
-        if len(stock) < _STOCK or not unused:
-            stock.append(make(public_exponent, key_size, backend))
-        else:
-            stock.append(stock.pop(unused[0]))
-        return stock[-1]
+    A key of a fixture that serves several tests is thus the key of nothing else, whatever ran between.
+    """
+
+    def __init__(self, make: Callable[..., rsa.RSAPrivateKey]) -> None:
+        self._make = make
+        self._stock: dict[int, list[rsa.RSAPrivateKey]] = {}
+        self._taken: dict[int, int] | None = None
+
+    @contextmanager
+    def one_test(self) -> Iterator[None]:
+        """Serve one test: its keys may be those of the tests before."""
+        self._taken = {}
+        yield
+        self._taken = None
+
+    def take(self, public_exponent: int, key_size: int, backend: object = None) -> rsa.RSAPrivateKey:
+        """A key for the caller of `rsa.generate_private_key`."""
+        if self._taken is None:
+            return self._make(public_exponent, key_size, backend)
+        stock = self._stock.setdefault(key_size, [])
+        place = self._taken[key_size] = self._taken.get(key_size, -1) + 1
+        if place == len(stock):
+            stock.append(self._make(public_exponent, key_size, backend))
+        return stock[place]
+
+
+@contextmanager
+def few_private_keys() -> Iterator[PrivateKeys]:
+    """Take new keys from a stock, and check each text of a key once."""
+    keys = PrivateKeys(rsa.generate_private_key)
+    sound: set[bytes] = set()
 
     def read(load: Callable[..., Any], data: bytes, password: bytes | None, backend: object = None) -> Any:  # noqa: ANN401  # of any kind
         key = load(data, password, backend, unsafe_skip_rsa_key_validation=data in sound)
@@ -39,10 +53,10 @@ def few_private_keys() -> Iterator[None]:
         return key
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rsa, "generate_private_key", take)
+        patch.setattr(rsa, "generate_private_key", keys.take)
         for name in _LOADERS:
             patch.setattr(serialization, name, partial(read, getattr(serialization, name)))
-        yield
+        yield keys
 
 
 def trust_private_keys() -> None:
