@@ -1,16 +1,17 @@
 """Logs: one JSON object a line for machines, readable lines on a terminal, no secrets in either."""
 
-import contextlib
 import functools
 import json
 import logging
 import re
 from collections.abc import Callable, Mapping
-from typing import IO, Any, Final, Literal, Protocol, TextIO, cast
+from datetime import UTC, datetime
+from typing import IO, Any, Final, Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from console.log_stream import LogStream, TolerantStream
 from console.terminal import coloured
 
 REMOVED: Final = "[removed]"
@@ -37,22 +38,6 @@ _OUR_HANDLER: Final = "mail-importer"
 _SERIOUS: Final = frozenset({"warning", "error", "critical"})
 
 
-class LogStream(Protocol):
-    """The part of a text stream that logs need."""
-
-    def write(self, text: str, /) -> object:
-        """Write lines."""
-        ...
-
-    def flush(self) -> None:
-        """Hand them to the system."""
-        ...
-
-    def isatty(self) -> bool:
-        """Return True for a terminal."""
-        ...
-
-
 def configure(
     stream: LogStream,
     log_format: Literal["json", "console"] | None = None,
@@ -69,14 +54,15 @@ def configure(
     shared = [*([_adding(facts)] if facts else []), *_shared()]
     if observer is not None:
         rendering.insert(0, _observing(observer))
+    lines = _tolerant(stream, rendering[-1])
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         context_class=dict,
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", stream)),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", lines)),
         cache_logger_on_first_use=False,  # existing loggers must follow
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(lines)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
@@ -100,6 +86,7 @@ def relay(
     """
     as_json = _is_json(stream, log_format)
     [render] = _for_people(coloured(cast("IO[Any]", stream)))
+    lines = _tolerant(stream, _as_json()[-1] if as_json else render)
 
     def write(line: str) -> None:
         text = line
@@ -111,9 +98,7 @@ def relay(
                 if "exception" in event:
                     event["exception"] = _traceback(event["exception"])
                 text = str(render(None, "", event)) + "\n"
-        with contextlib.suppress(OSError):  # a reader that is gone stops no work
-            stream.write(text)
-            stream.flush()
+        lines.write(text)
 
     return write
 
@@ -123,6 +108,14 @@ def discard() -> None:
     structlog.configure(processors=[_drop], wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     _send_library_records_to(logging.NullHandler())
     logging.captureWarnings(True)
+
+
+def _tolerant(stream: LogStream, render: Processor) -> TolerantStream:
+    def lost_lines(count: int) -> str:
+        event = {"lost": count, "event": "log_lines_lost", "level": "warning"}
+        return str(render(None, "", {**event, "timestamp": datetime.now(UTC).isoformat()})) + "\n"
+
+    return TolerantStream(stream, lost_lines)
 
 
 def _is_json(stream: LogStream, log_format: Literal["json", "console"] | None) -> bool:

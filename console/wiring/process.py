@@ -17,6 +17,8 @@ from operatingsystem import STOP_SIGNALS
 _STOP_SECONDS: Final = 15.0
 """A clean stop takes 10 s at most. After that, a call does not return: for the data, the end is that of a SIGKILL."""
 _STOP_OVERDUE: Final = 1
+_LOG_SECONDS: Final = 1.0
+"""The time for the last line of a process whose stop is overdue."""
 _YOUNG_OBJECTS: Final = 5_000
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -95,8 +97,8 @@ def run_until_requested(
         starting = threading.Lock()
 
         def begin_stop(name: str) -> None:
+            stop.set()  # before the log, whose reader may read no more
             log.info("stop_requested", signal=name)
-            stop.set()
 
         def request_stop(name: str) -> None:
             if starting.acquire(blocking=False):  # never released: the first request
@@ -115,8 +117,12 @@ def run_until_requested(
 
 
 def _end_overdue(loop: asyncio.AbstractEventLoop, seconds: float, on_overdue: Callable[[], None]) -> None:
-    """On a thread of its own, as the event loop itself may be blocked."""
+    """On a thread of its own, as the event loop itself may be blocked; so may the log, which a reader holds up."""
+    without_log = threading.Timer(_LOG_SECONDS, on_overdue)
+    without_log.daemon = True
+    without_log.start()
     names = sorted(task.get_name() for task in asyncio.all_tasks(loop))
     threads = sorted(thread.name for thread in threading.enumerate())
     log.critical("stop_overdue", seconds=seconds, tasks=names[:20], threads=threads[:20])
+    without_log.cancel()
     on_overdue()

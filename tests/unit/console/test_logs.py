@@ -1,10 +1,11 @@
 """Logs: their form, and the data that never gets into them."""
 
+import errno
 import io
 import json
 import logging
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import structlog
@@ -226,9 +227,52 @@ def test_an_observer_learns_of_the_warnings_and_errors_of_other_processes() -> N
     assert [(each["level"], each["worker"]) for each in observed] == [("error", 2), ("warning", 2)]
 
 
-def test_a_stream_whose_reader_is_gone_stops_nothing() -> None:
-    class Gone(io.StringIO):
-        def write(self, _text: str, /) -> int:
-            raise BrokenPipeError
+class Disk(io.StringIO):
+    """A stream that fails while it is `full`."""
 
-    logs.relay(Gone(), "json")("{}\n")
+    full = False
+
+    def write(self, text: str, /) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_lines_that_a_stream_did_not_take_are_counted_and_stop_nothing(
+    log_format: Literal["json", "console"],
+) -> None:
+    """Those of the product, of its libraries, and of other processes."""
+    stream = Disk()
+    logs.configure(stream, log_format)
+    relay = logs.relay(stream, log_format)
+    stream.full = True
+    log.info("first")
+    logging.getLogger("library").warning("No table.")
+    relay('{"event": "of another process"}\n')
+    stream.full = False
+    log.info("next")
+    relay('{"event": "next of another process"}\n')
+    shown = stream.getvalue().splitlines()
+    assert ["log_lines_lost" in line for line in shown] == [True, False, True, False]
+    if log_format == "json":
+        assert [each.get("lost") for each in lines(stream)] == [2, None, 1, None]
+
+
+def test_a_stream_that_was_closed_stops_nothing() -> None:
+    stream = io.StringIO()
+    logs.configure(stream)
+    stream.close()
+    log.info("queued")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_characters_that_the_encoding_of_a_stream_lacks_stop_nothing(encoding: str) -> None:
+    """JSON stays JSON."""
+    written = io.BytesIO()
+    text = "l’œuvre de Müller 😀\udc80"
+    stream = io.TextIOWrapper(written, encoding=encoding)
+    logs.configure(stream, "json")
+    log.info("saved", name=text)
+    logs.relay(stream, "json")(json.dumps({"name": text}, ensure_ascii=False) + "\n")
+    assert [json.loads(line)["name"] for line in written.getvalue().decode(encoding).splitlines()] == [text, text]

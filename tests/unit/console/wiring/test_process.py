@@ -22,6 +22,7 @@ async def work(stop):
     {end}
 
 logs.configure(sys.stderr, "json")
+{begin}
 run_until_signalled(work, stop_seconds=0.5)
 """
 
@@ -39,7 +40,7 @@ run_until_signalled(work, stop_seconds=0.5)
 def test_a_process_ends_after_a_signal_whatever_hangs_in_it(end: str, status: int) -> None:
     """A clean end has exit status 0; another one comes within the bound, with status 1 and the reason in the log."""
     with subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM.format(end=end)],
+        [sys.executable, "-c", _PROGRAM.format(begin="", end=end)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -52,3 +53,39 @@ def test_a_process_ends_after_a_signal_whatever_hangs_in_it(end: str, status: in
     events = [json.loads(line) for line in log.splitlines()]
     assert process.returncode == status, log
     assert [each["event"] for each in events] == ["stop_requested", *(["stop_overdue"] * status)]
+
+
+_FULL_PIPE = """
+import os
+os.set_blocking(2, False)
+try:
+    while True: os.write(2, b"x" * 512)
+except BlockingIOError:
+    os.set_blocking(2, True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "status"),
+    [("", "", 0), ("", "time.sleep(60)", 1), (_FULL_PIPE, "", 1), (_FULL_PIPE, "time.sleep(60)", 1)],
+    ids=["gone, ends", "gone, blocks", "reads nothing, ends", "reads nothing, blocks"],
+)
+def test_a_process_ends_whatever_the_reader_of_its_log_does(begin: str, end: str, status: int) -> None:
+    """It may be gone, or read no more: then the bound of the stop holds for the log as well."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM.format(begin=begin, end=end)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "ready\n"
+        if not begin:
+            process.stderr.close()
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(timeout=20) == status
+        finally:
+            process.kill()

@@ -1,0 +1,59 @@
+"""The stream that logs go to. Its failure is no failure of the work that is logged."""
+
+import json
+from collections.abc import Callable
+from typing import Protocol
+
+
+class LogStream(Protocol):
+    """The part of a text stream that logs need."""
+
+    def write(self, text: str, /) -> object:
+        """Write lines."""
+        ...
+
+    def flush(self) -> None:
+        """Hand them to the system."""
+        ...
+
+    def isatty(self) -> bool:
+        """Return True for a terminal."""
+        ...
+
+
+class TolerantStream:
+    """Writes whole lines to a stream, at once, and never raises for what is wrong with it.
+
+    Where its reader is gone or its disk is full, lines are lost; their count, in the form that `lost_lines` gives it,
+    is written before the first line after the fault. Characters that the encoding of the stream lacks are written as
+    JSON writes them in ASCII: `\\u2019`.
+    """
+
+    def __init__(self, stream: LogStream, lost_lines: Callable[[int], str]) -> None:
+        self._stream = stream
+        self._lost_lines = lost_lines
+        self._lost = 0
+
+    def write(self, text: str, /) -> int:
+        """Write lines, and hand them to the system."""
+        try:
+            self._write(f"{self._lost_lines(self._lost)}{text}" if self._lost else text)
+        except (OSError, ValueError):  # ValueError: the stream was closed
+            self._lost += text.count("\n")
+        else:
+            self._lost = 0
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: `write` does it, so that a fault of the disk belongs to a line."""
+
+    def isatty(self) -> bool:
+        """Return True for a terminal."""
+        return self._stream.isatty()
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+        except UnicodeEncodeError:
+            self._stream.write("".join(each if each.isascii() else json.dumps(each)[1:-1] for each in text))
+        self._stream.flush()
