@@ -14,9 +14,9 @@ from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Connection, Dialect, Insert, LargeBinary, Table, insert
-from sqlalchemy.exc import StatementError
 
 from db.backends import postgresql
+from db.prepared import values_reported
 
 _MAX_PREPARED: Final = 64
 
@@ -46,11 +46,8 @@ class _Prepared:
     converters: Sequence[tuple[int, Callable[[Any], Any]]]
 
     def values_of(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
-        try:
+        with values_reported(self.text):
             return [self._converted(row) for row in rows]
-        except (TypeError, ValueError) as exc:
-            # As SQLAlchemy reports a value that does not fit its column.
-            raise StatementError(str(exc), self.text, None, exc, hide_parameters=True) from exc
 
     def _converted(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
         values = list(self.values(row))

@@ -5,7 +5,8 @@ There the text for each number of values is rendered once, and goes to the drive
 get SQLAlchemy's way, which declares the types of the parameters.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -55,6 +56,19 @@ def _is_direct(dialect: Dialect) -> bool:
     return dialect.name == "sqlite"
 
 
+@contextmanager
+def values_reported(sql: str) -> Iterator[None]:
+    """Report a value that does not fit its column, or is missing, as SQLAlchemy does.
+
+    Raises:
+        StatementError: the conversion of a value raised any exception.
+    """
+    try:
+        yield
+    except Exception as exc:
+        raise StatementError(str(exc), sql, None, exc, hide_parameters=True) from exc
+
+
 @dataclass(frozen=True, slots=True)
 class _Value:
     """Parameters of the driver that follow one another: those of that name, or a fixed one."""
@@ -72,7 +86,7 @@ class _Text:
 
     def values_of(self, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
         made: list[Any] = []
-        try:
+        with values_reported(self.sql):
             for each in self.values:
                 if each.name is None:
                     made.append(each.fixed)
@@ -82,9 +96,6 @@ class _Text:
                     made.append(given if convert is None else convert(given))
                 else:
                     made += given if convert is None else map(convert, given)
-        except (TypeError, ValueError) as exc:
-            # As SQLAlchemy reports a value that does not fit its column.
-            raise StatementError(str(exc), self.sql, None, exc, hide_parameters=True) from exc
         return tuple(made)
 
 

@@ -75,3 +75,9 @@ def test_naive_time_is_refused_without_values(engine: Engine) -> None:
     with pytest.raises(StatementError) as refusal:
         found(engine, ["Befund"], NOON.replace(tzinfo=None))
     assert "Befund" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("until", ["noon", datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))])
+def test_any_value_that_does_not_fit_is_reported_as_on_servers(engine: Engine, until: Any) -> None:  # noqa: ANN401  # of any kind
+    with pytest.raises(StatementError):
+        found(engine, ["a"], until)
