@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from console.loading import load_libraries
-from operatingsystem import STOP_SIGNALS
+from operatingsystem import STOP_SIGNALS, print_stacks_on_request
 
 if TYPE_CHECKING:
     from console.run import Work
@@ -26,6 +26,7 @@ def main() -> int:
     for number in STOP_SIGNALS:
         # Until the roles run. The supervisor has the signal as well, and passes it on.
         signal.signal(number, signal.SIG_IGN)
+    print_stacks_on_request()
     load_libraries()
     from console.supervision.channel import SupervisorChannel  # noqa: PLC0415  # loads the product: after the signals
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import faulthandler
 import os
 import signal
 import socket
@@ -27,6 +28,7 @@ ADDRESS_IN_USE: Final = frozenset({errno.EADDRINUSE})
 """Errors of a socket that another one keeps from its address."""
 
 _NICENESS: Final = 5
+_STACKS_SIGNAL: Final = signal.SIGUSR2
 
 
 def user_name() -> str:
@@ -98,6 +100,17 @@ def become_worker() -> None:
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICENESS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would be mail
+
+
+def print_stacks_on_request() -> None:
+    """Write the stack of each thread to standard error when `request_stacks` asks for it, whatever Python does then."""
+    faulthandler.register(_STACKS_SIGNAL, all_threads=True)
+
+
+def request_stacks(pid: int) -> None:
+    """Have that process, which is prepared for it, write its stacks."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, _STACKS_SIGNAL)
 
 
 class ProcessLimits:

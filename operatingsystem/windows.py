@@ -95,6 +95,14 @@ def deepen_backlog(_listening: socket.socket, _size: int) -> None:
     """Do nothing: connections are accepted by the system ahead of time (AcceptEx)."""
 
 
+def print_stacks_on_request() -> None:
+    """Do nothing: a service has no standard error, and no signal that reaches a thread which hangs."""
+
+
+def request_stacks(_pid: int) -> None:
+    """Do nothing, as above."""
+
+
 class ProcessLimits:
     """Limits of this process, which the system enforces: a job object that has it alone.
 

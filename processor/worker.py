@@ -214,6 +214,8 @@ class Processor:
 
     async def _receive_batch(self) -> None:
         room = await self._wait_for_room()
+        # A beat for each call: a slow database may need its whole time for each.
+        self._pulse.beat(_RECEIVING)
         deliveries = await self._queue.receive(room, wait=_RECEIVE_WAIT)
         if not deliveries:
             return
@@ -255,9 +257,13 @@ class Processor:
     ) -> None:
         """Read what all of them need from the database, in few queries; any error reaches each by its future."""
         try:
+            self._pulse.beat(_RECEIVING)
             await self._accounts.refresh({account_id for account_id, _ in requests})
+            self._pulse.beat(_RECEIVING)
             known = await self._store.known(requests)
+            self._pulse.beat(_RECEIVING)
             await self._missed.arrived(requests, known)
+            self._pulse.beat(_RECEIVING)
             # Imported without files that Defender had not given free: they may be here now.
             known -= await self._store.incomplete(known)
             prepared.set_result(known)

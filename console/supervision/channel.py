@@ -1,6 +1,7 @@
 """The worker's side of its connection to the supervisor."""
 
 import asyncio
+import contextlib
 import os
 import sys
 import threading
@@ -144,13 +145,15 @@ class SupervisorChannel:
     def _receive(self) -> None:
         assert self._request_stop is not None  # noqa: S101  # set before the thread starts
         try:
-            while True:
-                request = read_message(self._requests)
-                if isinstance(request, StopRequest):
-                    self._request_stop(request.reason)  # not in the event loop, which may be blocked for ever
-                else:
-                    self._in_loop(self._obey, request)
-        except (EOFError, OSError):
+            with contextlib.suppress(EOFError, OSError):
+                while True:
+                    request = read_message(self._requests)
+                    if isinstance(request, StopRequest):
+                        self._request_stop(request.reason)  # not in the event loop, which may be blocked for ever
+                    else:
+                        self._in_loop(self._obey, request)
+        finally:
+            # Also after an error of this thread, which would hear of no end from then on.
             self._request_stop(SUPERVISOR_GONE)
 
     def _in_loop(self, function: Callable[[object], None], request: object) -> None:

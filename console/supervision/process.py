@@ -34,7 +34,7 @@ from console.supervision.messages import (
     unpacked,
 )
 from console.wiring.roles import Started
-from operatingsystem import role_process_options
+from operatingsystem import request_stacks, role_process_options
 
 T = TypeVar("T")
 
@@ -125,6 +125,10 @@ class WorkerProcess:
     def reload(self) -> None:
         """Have it read its certificates again."""
         self._request(ReloadRequest())
+
+    def print_stacks(self) -> None:
+        """Have it write the stack of each of its threads to standard error, where the system can."""
+        request_stacks(self._process.pid)
 
     def kill(self) -> None:
         """End it at once."""

@@ -14,7 +14,7 @@ from console.metrics_endpoint import serving_metrics
 from console.settings import Settings
 from console.supervision.messages import Assignment
 from console.supervision.metrics import AllMetrics
-from console.supervision.supervisor import Supervisor
+from console.supervision.supervisor import Supervisor, SupervisorLimits
 from console.translation import language
 from console.wiring.process import freeze_gc
 from console.wiring.roles import ALL, Started
@@ -25,6 +25,8 @@ from operatingsystem.listening import listening_sockets
 
 _BACKLOG: Final = 1024
 _CANCEL_SECONDS: Final = 0.5
+_CALLS_OF_A_ROUND: Final = 3
+"""Calls of the database in a row, each as slow as it may be, for which a worker is not taken for one that hangs."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -84,7 +86,11 @@ async def supervise(
             on_started(found)
 
         tasks: list[asyncio.Task[None]] = []
-        supervisor = Supervisor(settings.processes, assignment, write_log, on_started=started, listening=listening)
+        slow = _CALLS_OF_A_ROUND * settings.database_statement_timeout
+        limits = SupervisorLimits(stuck=max(SupervisorLimits().stuck, slow))
+        supervisor = Supervisor(
+            settings.processes, assignment, write_log, on_started=started, listening=listening, limits=limits
+        )
         if settings.metrics_port:
             registry = CollectorRegistry()
             registry.register(AllMetrics(supervisor, asyncio.get_running_loop()))

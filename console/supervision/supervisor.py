@@ -28,7 +28,8 @@ from phrases import Phrase
 WORKER: Final = "worker"
 """The reason of an obstacle: a worker is missing, or does not answer."""
 STOP_REASON: Final = "supervisor"
-"""The reason of a stop, for the worker's log."""
+HUNG_REASON: Final = "worker_hung"
+"""Reasons of a stop, for the worker's log."""
 OVERDUE_STATUS: Final = 3
 """Exit status of a worker that did not end in time after a request."""
 
@@ -43,8 +44,10 @@ class SupervisorLimits:
     """Times of a supervisor, in seconds.
 
     `start`: until a worker serves; systemd waits for 120. `stop`: until it has ended after the request; it ends itself
-    by then, as a process without a supervisor does. `kill`: until the system has ended a process. `hung`: for which a
-    loop of a worker is stuck before that worker is killed; systemd would end all of them after 180 (`WatchdogSec=`).
+    by then, as a process without a supervisor does. `kill`: until the system has ended a process, or a process has
+    written its stacks. `silent`: for which the event loop of a worker is stuck before it is killed; systemd would end
+    all of them after 180 (`WatchdogSec=`). `stuck`: for which another loop of a worker is stuck before the worker is
+    ended; longer than a round that waits for a slow database.
     `first_pause`, `longest_pause`: before a restart; they double, and begin anew after `steady`. `failed_starts`: of
     one worker in a row, after which all ends if no other one serves.
     """
@@ -52,7 +55,8 @@ class SupervisorLimits:
     start: float = 100.0
     stop: float = 13.0
     kill: float = 1.0
-    hung: float = 90.0
+    silent: float = 90.0
+    stuck: float = 180.0
     first_pause: float = 1.0
     longest_pause: float = 30.0
     steady: float = 60.0
@@ -256,22 +260,36 @@ class Supervisor:
         return served
 
     async def _attend(self, slot: _Slot, process: WorkerProcess, stopping: asyncio.Task[bool]) -> None:
-        """Wait for the end of a worker, or for the stop. One that hangs is killed, and thereby restarted."""
+        """Wait for the end of a worker, or for the stop. One that hangs is ended, and thereby restarted."""
         stuck_since: float | None = None
-        is_killed = False
+        is_hung = False
         while not (process.ended.done() or stopping.done()):
             await _first_of(process.ended, stopping, seconds=BEAT_SECONDS)
             now, stuck = self._monotonic(), process.stuck()
+            bound = self._limits.silent if process.is_silent else self._limits.stuck
             if not stuck:
                 stuck_since = None
             elif stuck_since is None:
                 # Counted from here, not from the last beat: that may be long ago after a pause of this machine.
                 stuck_since = now
                 log.warning("worker_stuck", worker=slot.number, process=process.pid, loops=stuck)
-            elif now - stuck_since > self._limits.hung and not is_killed:
+            elif now - stuck_since > bound and not is_hung:
+                is_hung = True
                 log.error("worker_hung", worker=slot.number, process=process.pid, loops=stuck)
-                process.kill()
-                is_killed = True
+                await self._end_hung(process, stopping)
+
+    async def _end_hung(self, process: WorkerProcess, stopping: asyncio.Task[bool]) -> None:
+        """End a worker that hangs, after its stacks.
+
+        If its event loop works it is requested to stop: so it hands its deliveries back, and they do not count as
+        failed.
+        """
+        process.print_stacks()
+        if not process.is_silent:
+            process.stop(HUNG_REASON)
+        await _first_of(process.ended, stopping, seconds=self._limits.kill if process.is_silent else self._limits.stop)
+        if not stopping.done():  # then it has the time of a stop
+            process.kill()
 
     def _note_started(self, slot: _Slot, process: WorkerProcess) -> None:
         slot.state, slot.failed_starts = WorkerState.READY, 0

@@ -2,8 +2,8 @@
 
 `fails`, `settings`, `exits`: it ends before it serves, with a reason, with wrong settings, without a reason.
 `mute`: it never serves. `deaf`: it serves, and ignores the stop. `stops late`: its stop is overdue. `frail`: it serves,
-except where a file of its number is in the working folder. `stuck`: it serves, and one of its loops is stuck. Otherwise
-it serves until the stop.
+except where a file of its number is in the working folder. `stuck`: it serves, and one of its loops is stuck; `stuck
+and deaf`: it ignores the stop as well. Otherwise it serves until the stop.
 """
 
 import asyncio
@@ -23,10 +23,12 @@ from console.supervision.messages import Assignment, FailureReport
 from console.supervision.supervisor import OVERDUE_STATUS
 from console.wiring.process import run_until_requested
 from console.wiring.roles import Started
+from operatingsystem import print_stacks_on_request
 from phrases import Phrase
 
 
 def main() -> int:
+    print_stacks_on_request()
     channel = SupervisorChannel.of_process()
     try:
         assignment = channel.assignment()
@@ -46,7 +48,7 @@ def main() -> int:
     reload = asyncio.Event()
 
     def listen(request_stop: Callable[[str], None]) -> None:
-        channel.listen((lambda _reason: None) if role in {"deaf", "mute"} else request_stop, reload)
+        channel.listen((lambda _reason: None) if role in {"deaf", "mute", "stuck and deaf"} else request_stop, reload)
 
     run_until_requested(
         lambda stop: _serve(channel, assignment, role, stop, reload), listen, on_overdue=lambda: None, stop_seconds=60
@@ -70,7 +72,7 @@ async def _serve(
         await stop.wait()
     times = iter([0.0])
     pulse = Pulse(monotonic=lambda: next(times, 40.0))
-    if role == "stuck":
+    if role in {"stuck", "stuck and deaf"}:
         pulse.beat("receiving")
     attending = asyncio.create_task(channel.attend(pulse, stop))
     structlog.get_logger().info("worker_at_work", process=os.getpid())

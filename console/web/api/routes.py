@@ -20,7 +20,7 @@ def routes_of(services: Services) -> list[Route]:
     """All routes of the API."""
     operations = operations_of(services)
 
-    @functools.cache  # not at the start: few ask for it, and it takes long to make
+    @functools.cache  # not at the start: few ask for it, and it takes a tenth of a second, once
     def document() -> str:
         return json.dumps(document_of(operations, version=program_version()))
 

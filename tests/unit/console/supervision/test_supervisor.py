@@ -6,8 +6,8 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -218,29 +218,39 @@ async def test_a_process_that_hangs_is_stuck_until_it_lives_again() -> None:
         await until(lambda: host.supervisor.stuck() == [], "it lives again")
 
 
-@pytest.mark.parametrize("role", ["serves", "stuck"])
-async def test_a_worker_that_goes_on_hanging_is_killed_and_restarted(role: str) -> None:
-    """Its process may hang, or one of its loops. The log names it, and what is stuck."""
-    with capture_logs() as logged:
+@pytest.mark.parametrize(
+    ("role", "is_stopped", "status"),
+    [("serves", True, -signal.SIGKILL), ("stuck", False, 0), ("stuck and deaf", False, -signal.SIGKILL)],
+    ids=["its process", "a loop", "a loop, and it ignores the stop"],
+)
+async def test_a_worker_that_goes_on_hanging_is_ended_and_restarted(
+    role: str, is_stopped: bool, status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The log names it, and what is stuck. Where its event loop works it stops in order, so that no delivery counts."""
+    is_deaf = role == "stuck and deaf"
+    limits = replace(_LIMITS, silent=8.0, stuck=3.0, stop=0.5 if is_deaf else _LIMITS.stop)
+    end = pytest.raises(StopOverdue) if is_deaf else nullcontext()  # of the last workers, in the end
+    with capture_logs() as logged, end:
 
         def seen(event: str) -> list[str]:
             """The loops, each with its worker."""
             lines = [line for line in logged if line["event"] == event]
             return [f"worker {line['worker']}: {loop}" for line in lines for loop in line["loops"]]
 
-        async with _serving(role) as host:
+        async with _serving(role, limits) as host:
             hanging = host.log[0]
-            if role == "serves":
+            if is_stopped:
                 os.kill(hanging["process"], signal.SIGSTOP)
                 host.clock_ahead = 60  # the other one reports before it counts as silent
-            loop = f"worker {hanging['worker']}: {'event loop' if role == 'serves' else 'receiving'}"
+            loop = f"worker {hanging['worker']}: {'event loop' if is_stopped else 'receiving'}"
             await until(lambda: loop in seen("worker_stuck"), "it is seen to be stuck")
             assert not seen("worker_hung")
-            host.clock_ahead += SupervisorLimits().hung + 1
-            # Its event loop counts as stuck, too, from the jump of the clock to its next beat.
-            own = f"worker {hanging['worker']}: "
-            await until(lambda: any(each.startswith(own) for each in seen("worker_hung")), "it is given up")
+            await until(lambda: loop in seen("worker_hung"), "it is given up")
             await until(lambda: _is_gone(hanging["process"]) and len(host.pids) > 2, "another worker")
+    ends = [line for line in logged if line["event"] == "worker_ended" and line["process"] == hanging["process"]]
+    assert [each["status"] for each in ends] == [status]
+    if not is_stopped:  # such a process writes nothing
+        assert "most recent call first" in capfd.readouterr().err
 
 
 async def test_a_reload_reaches_all() -> None:
