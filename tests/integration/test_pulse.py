@@ -28,13 +28,16 @@ async def test_a_queue_that_never_answers_is_a_stuck_loop(world: World, monkeypa
     time, queue = _Time(), world.new_queue()
     pulse = Pulse(monotonic=time)
 
+    asked = asyncio.Event()
+
     async def receive(*_: object, **__: object) -> list[object]:
+        asked.set()
         await asyncio.Event().wait()
         return []
 
     monkeypatch.setattr(queue, "receive", receive)
     async with world.processing(queue=queue, pulse=pulse):
-        await until(lambda: set(pulse.ages()) == {"receiving", "lock_renewal", "after_import"})
+        await until(lambda: asked.is_set() and set(pulse.ages()) == {"receiving", "lock_renewal", "after_import"})
         time.now += STUCK_SECONDS + 1
         await until(lambda: pulse.stuck() == ["receiving"])
     await queue.close()
