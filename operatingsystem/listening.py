@@ -5,6 +5,7 @@ asyncio binds none exclusively on Windows, where another program can then receiv
 """
 
 import asyncio
+import errno
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,29 +16,39 @@ from operatingsystem import claim_address
 async def listening_sockets(host: str, port: int, backlog: int) -> Sequence[socket.socket]:
     """Sockets at each address of `host`, or of this host if it is empty; connections wait on them from now on.
 
+    Addresses that this host does not have are left out, if it has another one.
+
     Raises:
-        OSError: the address is in use or not one of this host.
+        OSError: an address is in use, or none is one of this host.
     """
     found = await asyncio.get_running_loop().getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
     with ExitStack() as opened:
         sockets = []
-        without_family: OSError | None = None
+        left_out: OSError | None = None
         for family, kind, protocol, _, address in dict.fromkeys(found):
             try:
                 each = opened.enter_context(socket.socket(family, kind, protocol))
             except OSError as exc:  # a name has addresses of IPv6, too, where the system has none
-                without_family = exc
+                left_out = exc
                 continue
             claim_address(each)
             if family == socket.AF_INET6:
                 each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # those of IPv4 are addresses of their own
-            each.bind(address)
+            try:
+                each.bind(address)
+            except OSError as exc:
+                # `localhost` has the address ::1 in /etc/hosts also where IPv6 is off.
+                if exc.errno != errno.EADDRNOTAVAIL:
+                    raise
+                each.close()
+                left_out = exc
+                continue
             each.listen(backlog)
             each.setblocking(False)
             sockets.append(each)
-        if without_family is not None and not sockets:
-            raise without_family
+        if left_out is not None and not sockets:
+            raise left_out
         opened.pop_all()
         return sockets
