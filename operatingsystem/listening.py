@@ -9,6 +9,7 @@ import errno
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from operatingsystem import claim_address
 
@@ -19,7 +20,7 @@ async def listening_sockets(host: str, port: int, backlog: int) -> Sequence[sock
     Addresses that this host does not have are left out, if it has another one.
 
     Raises:
-        OSError: an address is in use, or none is one of this host.
+        OSError: an address is in use, or none is one of this host. The text names the address.
     """
     found = await asyncio.get_running_loop().getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -31,24 +32,29 @@ async def listening_sockets(host: str, port: int, backlog: int) -> Sequence[sock
             try:
                 each = opened.enter_context(socket.socket(family, kind, protocol))
             except OSError as exc:  # a name has addresses of IPv6, too, where the system has none
-                left_out = exc
+                left_out = _naming(address, exc)
                 continue
             claim_address(each)
             if family == socket.AF_INET6:
                 each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # those of IPv4 are addresses of their own
             try:
                 each.bind(address)
+                each.listen(backlog)
             except OSError as exc:
-                # `localhost` has the address ::1 in /etc/hosts also where IPv6 is off.
+                left_out = _naming(address, exc)
                 if exc.errno != errno.EADDRNOTAVAIL:
-                    raise
-                each.close()
-                left_out = exc
+                    raise left_out from exc
+                each.close()  # `localhost` has the address ::1 in /etc/hosts also where IPv6 is off
                 continue
-            each.listen(backlog)
             each.setblocking(False)
             sockets.append(each)
         if left_out is not None and not sockets:
             raise left_out
         opened.pop_all()
         return sockets
+
+
+def _naming(address: tuple[Any, ...], error: OSError) -> OSError:
+    """The error of the system, which names no address; a host may have several."""
+    host, port = address[:2]
+    return OSError(error.errno, f"{error.strerror} ({f'[{host}]' if ':' in host else host}:{port})")

@@ -92,7 +92,7 @@ def _resolve(monkeypatch: pytest.MonkeyPatch, *addresses: str, port: int = 0) ->
 
 
 async def test_a_name_has_a_socket_for_each_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another socket may have one of them: then none is left open."""
+    """Another socket may have one of them: then none is left open, and the error names it."""
     [taken] = await listening_sockets("127.0.0.2", 0, 10)
     opened = _use(_Opened, monkeypatch)
     _resolve(monkeypatch, _LOOPBACK, "127.0.0.2", port=taken.getsockname()[1])
@@ -100,6 +100,7 @@ async def test_a_name_has_a_socket_for_each_of_its_addresses(monkeypatch: pytest
         with pytest.raises(OSError) as refused:  # noqa: PT011  # by its number, below
             await listening_sockets("two.example", 0, 10)
         assert refused.value.errno in ADDRESS_IN_USE
+        assert f"(127.0.0.2:{taken.getsockname()[1]})" in str(refused.value.strerror)
         assert [each.fileno() for each in opened] == [-1, -1]
     for each in await listening_sockets("two.example", 0, 10):
         each.close()
@@ -127,6 +128,7 @@ async def test_a_system_without_ipv6_listens_at_the_other_addresses(
     with pytest.raises(OSError) as refused:  # noqa: PT011  # by its number, below
         await listening_sockets("localhost", 0, 10)
     assert refused.value.errno in reasons
+    assert str(refused.value.strerror).endswith(f" ([{address}]:0)")
     assert {each.fileno() for each in opened} == {-1}
 
 
