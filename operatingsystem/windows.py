@@ -92,7 +92,10 @@ def use_utf8(streams: Iterable[IO[Any]]) -> None:
 
 
 def deepen_backlog(_listening: socket.socket, _size: int) -> None:
-    """Do nothing: connections are accepted by the system ahead of time (AcceptEx)."""
+    """Do nothing: the first `listen` of a socket decides.
+
+    (https://learn.microsoft.com/windows/win32/api/winsock2/nf-winsock2-listen)
+    """
 
 
 def print_stacks_on_request() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from operatingsystem import ADDRESS_IN_USE
 from operatingsystem.listening import listening_sockets
+from tests.doubles.addresses import resolve
 from tests.paths import ROOT, packages
 
 _LOOPBACK = "127.0.0.1"
@@ -79,23 +80,11 @@ def _use(kind: type[_Opened], monkeypatch: pytest.MonkeyPatch) -> list[socket.so
     return kind.all
 
 
-def _resolve(monkeypatch: pytest.MonkeyPatch, *addresses: str, port: int = 0) -> None:
-    async def found(*_: object, **__: object) -> list[object]:
-        return [
-            (socket.AF_INET6, socket.SOCK_STREAM, 0, "", (address, port, 0, 0))
-            if ":" in address
-            else (socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, port))
-            for address in addresses
-        ]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found)
-
-
 async def test_a_name_has_a_socket_for_each_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another socket may have one of them: then none is left open, and the error names it."""
     [taken] = await listening_sockets("127.0.0.2", 0, 10)
     opened = _use(_Opened, monkeypatch)
-    _resolve(monkeypatch, _LOOPBACK, "127.0.0.2", port=taken.getsockname()[1])
+    resolve(monkeypatch, _LOOPBACK, "127.0.0.2", port=taken.getsockname()[1])
     with taken:
         with pytest.raises(OSError) as refused:  # noqa: PT011  # by its number, below
             await listening_sockets("two.example", 0, 10)
@@ -120,11 +109,11 @@ async def test_a_system_without_ipv6_listens_at_the_other_addresses(
 ) -> None:
     """A name such as localhost has addresses of both families in files that know nothing of the system."""
     opened = _use(system, monkeypatch)
-    _resolve(monkeypatch, address, _LOOPBACK)
+    resolve(monkeypatch, address, _LOOPBACK)
     [listening] = await listening_sockets("localhost", 0, 10)
     assert listening.getsockname()[0] == _LOOPBACK
     listening.close()
-    _resolve(monkeypatch, address)
+    resolve(monkeypatch, address)
     with pytest.raises(OSError) as refused:  # noqa: PT011  # by its number, below
         await listening_sockets("localhost", 0, 10)
     assert refused.value.errno in reasons
