@@ -114,7 +114,7 @@ def request_stacks(pid: int) -> None:
 
 
 class ProcessLimits:
-    """Limits of this process, which the system enforces."""
+    """Limits of this process, which the system enforces. An object, as the limits of Windows are those of a handle."""
 
     def set(self, cpu_seconds: float, memory_bytes: int) -> None:
         """Limit computing time from now on, and memory (https://man7.org/linux/man-pages/man2/getrlimit.2.html)."""
