@@ -9,9 +9,13 @@ import errno
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Final
 
-from operatingsystem import claim_address
+import tenacity
+
+from operatingsystem import ADDRESS_IN_USE, ADDRESS_RELEASE_SECONDS, claim_address
+
+_BIND_PAUSE_SECONDS: Final = 0.25
 
 
 async def listening_sockets(host: str, port: int, backlog: int) -> Sequence[socket.socket]:
@@ -38,7 +42,7 @@ async def listening_sockets(host: str, port: int, backlog: int) -> Sequence[sock
             if family == socket.AF_INET6:
                 each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # those of IPv4 are addresses of their own
             try:
-                each.bind(address)
+                await _bind(each, address)
                 each.listen(backlog)
             except OSError as exc:
                 left_out = _naming(address, exc)
@@ -52,6 +56,17 @@ async def listening_sockets(host: str, port: int, backlog: int) -> Sequence[sock
             raise left_out
         opened.pop_all()
         return sockets
+
+
+async def _bind(unbound: socket.socket, address: tuple[Any, ...]) -> None:
+    async for attempt in tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception(lambda exc: isinstance(exc, OSError) and exc.errno in ADDRESS_IN_USE),
+        wait=tenacity.wait_fixed(_BIND_PAUSE_SECONDS),
+        stop=tenacity.stop_after_delay(ADDRESS_RELEASE_SECONDS),
+        reraise=True,
+    ):
+        with attempt:
+            unbound.bind(address)
 
 
 def _naming(address: tuple[Any, ...], error: OSError) -> OSError:

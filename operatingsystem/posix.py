@@ -26,6 +26,8 @@ OUT_OF_TIME_STATUS: Final = -signal.SIGXCPU
 """The exit status of a worker process that exceeded its computing time."""
 ADDRESS_IN_USE: Final = frozenset({errno.EADDRINUSE})
 """Errors of a socket that another one keeps from its address."""
+ADDRESS_RELEASE_SECONDS: Final = 0.0
+"""The time for which an address may be in use after its listening socket was closed."""
 
 _NICENESS: Final = 5
 _STACKS_SIGNAL: Final = signal.SIGUSR2

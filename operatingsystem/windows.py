@@ -17,6 +17,14 @@ from typing import IO, Any, Final
 ADDRESS_IN_USE: Final = frozenset({errno.EADDRINUSE, errno.EACCES})
 """Errors of a socket that another one keeps from its address: the second if it has the port at all addresses."""
 
+ADDRESS_RELEASE_SECONDS: Final = 10.0
+"""The time for which an address may be in use after its listening socket was closed.
+
+An address that was claimed stays in use while a connection that was accepted there is active, and the system finishes
+connections of a process that has ended. A client that acknowledges nothing can keep one for longer
+(https://learn.microsoft.com/windows/win32/winsock/using-so-reuseaddr-and-so-exclusiveaddruse).
+"""
+
 OUT_OF_TIME_STATUS: Final = 1816
 """The exit status of a worker process that exceeded its computing time: ERROR_NOT_ENOUGH_QUOTA."""
 

@@ -76,8 +76,9 @@ async def test_it_does_not_name_the_programs_behind_it() -> None:
         assert "Server" not in answer.headers
 
 
-async def test_a_second_process_of_the_host_runs_without() -> None:
+async def test_a_second_process_of_the_host_runs_without(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three roles on one host have the same settings; the log names the setting that gives each its metrics."""
+    monkeypatch.setattr("operatingsystem.listening.ADDRESS_RELEASE_SECONDS", 0.0)
     port = _free_port()
     async with serving_metrics(CollectorRegistry(), Readiness(), "127.0.0.1", port):
         with capture_logs() as logged:

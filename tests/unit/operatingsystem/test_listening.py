@@ -12,8 +12,10 @@ from operatingsystem import ADDRESS_IN_USE
 from operatingsystem.listening import listening_sockets
 from tests.doubles.addresses import resolve
 from tests.paths import ROOT, packages
+from tests.waiting import until
 
 _LOOPBACK = "127.0.0.1"
+_RELEASE_SECONDS = "operatingsystem.listening.ADDRESS_RELEASE_SECONDS"
 
 
 async def test_connections_wait_from_the_first_moment_on() -> None:
@@ -27,8 +29,11 @@ async def test_connections_wait_from_the_first_moment_on() -> None:
 
 @pytest.mark.parametrize("host", ["", "0.0.0.0", _LOOPBACK])
 @pytest.mark.parametrize("second", ["0.0.0.0", _LOOPBACK])
-async def test_no_other_socket_listens_at_the_same_port(host: str, second: str) -> None:
+async def test_no_other_socket_listens_at_the_same_port(
+    host: str, second: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither at all addresses nor at a single one, whatever its options are."""
+    monkeypatch.setattr(_RELEASE_SECONDS, 0.0)
     sockets = await listening_sockets(host, 0, 10)
     [port] = {each.getsockname()[1] for each in sockets if each.family == socket.AF_INET}
     try:
@@ -82,6 +87,7 @@ def _use(kind: type[_Opened], monkeypatch: pytest.MonkeyPatch) -> list[socket.so
 
 async def test_a_name_has_a_socket_for_each_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another socket may have one of them: then none is left open, and the error names it."""
+    monkeypatch.setattr(_RELEASE_SECONDS, 0.0)
     [taken] = await listening_sockets("127.0.0.2", 0, 10)
     opened = _use(_Opened, monkeypatch)
     resolve(monkeypatch, _LOOPBACK, "127.0.0.2", port=taken.getsockname()[1])
@@ -94,6 +100,28 @@ async def test_a_name_has_a_socket_for_each_of_its_addresses(monkeypatch: pytest
     for each in await listening_sockets("two.example", 0, 10):
         each.close()
     assert len(opened) == 4
+
+
+async def test_an_address_that_is_released_late_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows keeps that of a service that ended while one of its connections is active: the service can restart."""
+    monkeypatch.setattr(_RELEASE_SECONDS, 60.0)
+    [taken] = await listening_sockets(_LOOPBACK, 0, 10)
+    port = taken.getsockname()[1]
+    opened = _use(_Opened, monkeypatch)
+    restarted = asyncio.create_task(listening_sockets(_LOOPBACK, port, 10))
+    await until(lambda: opened, "the first attempt")
+    taken.close()
+    [again] = await restarted
+    with again, socket.create_connection((_LOOPBACK, port), timeout=5):
+        pass
+
+
+async def test_an_address_that_is_not_released_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_RELEASE_SECONDS, 0.3)
+    [taken] = await listening_sockets(_LOOPBACK, 0, 10)
+    with taken, pytest.raises(OSError) as refused:  # noqa: PT011  # by its number, below
+        await listening_sockets(_LOOPBACK, taken.getsockname()[1], 10)
+    assert refused.value.errno in ADDRESS_IN_USE
 
 
 @pytest.mark.parametrize(
