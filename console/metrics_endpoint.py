@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, Protocol
 
 import structlog
@@ -72,8 +72,15 @@ async def serving_metrics(
     await runner.setup()
     try:
         try:
-            for each in await listening_sockets(host, port, _BACKLOG):
-                await web.SockSite(runner, each).start()
+            async with AsyncExitStack() as opened:
+                sockets = await listening_sockets(host, port, _BACKLOG)
+                for each in sockets:
+                    opened.enter_context(each)
+                for each in sockets:
+                    site = web.SockSite(runner, each)
+                    await site.start()
+                    opened.push_async_callback(site.stop)
+                opened.pop_all()
         except OSError as exc:
             if exc.errno not in ADDRESS_IN_USE:
                 raise MetricsUnavailable(exc.strerror or str(exc)) from exc

@@ -11,6 +11,7 @@ import sys
 if sys.platform == "win32":
     from operatingsystem.windows import (
         ADDRESS_IN_USE,
+        ADDRESS_RELEASE_SECONDS,
         OUT_OF_TIME_STATUS,
         PROCESS_FLAGS,
         STOP_SIGNALS,
@@ -33,6 +34,7 @@ if sys.platform == "win32":
 else:
     from operatingsystem.posix import (
         ADDRESS_IN_USE,
+        ADDRESS_RELEASE_SECONDS,
         OUT_OF_TIME_STATUS,
         PROCESS_FLAGS,
         STOP_SIGNALS,
@@ -55,6 +57,7 @@ else:
 
 __all__ = [
     "ADDRESS_IN_USE",
+    "ADDRESS_RELEASE_SECONDS",
     "OUT_OF_TIME_STATUS",
     "PROCESS_FLAGS",
     "STOP_SIGNALS",

@@ -5,39 +5,71 @@ asyncio binds none exclusively on Windows, where another program can then receiv
 """
 
 import asyncio
+import errno
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Any, Final
 
-from operatingsystem import claim_address
+import tenacity
+
+from operatingsystem import ADDRESS_IN_USE, ADDRESS_RELEASE_SECONDS, claim_address
+
+_BIND_PAUSE_SECONDS: Final = 0.25
 
 
 async def listening_sockets(host: str, port: int, backlog: int) -> Sequence[socket.socket]:
     """Sockets at each address of `host`, or of this host if it is empty; connections wait on them from now on.
 
+    Addresses that this host does not have are left out, if it has another one.
+
     Raises:
-        OSError: the address is in use or not one of this host.
+        OSError: an address is in use, or none is one of this host. The text names the address.
     """
     found = await asyncio.get_running_loop().getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
     with ExitStack() as opened:
         sockets = []
-        without_family: OSError | None = None
+        left_out: OSError | None = None
         for family, kind, protocol, _, address in dict.fromkeys(found):
             try:
                 each = opened.enter_context(socket.socket(family, kind, protocol))
             except OSError as exc:  # a name has addresses of IPv6, too, where the system has none
-                without_family = exc
+                left_out = _naming(address, exc)
                 continue
             claim_address(each)
             if family == socket.AF_INET6:
                 each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # those of IPv4 are addresses of their own
-            each.bind(address)
-            each.listen(backlog)
+            try:
+                await _bind(each, address)
+                each.listen(backlog)
+            except OSError as exc:
+                left_out = _naming(address, exc)
+                if exc.errno != errno.EADDRNOTAVAIL:
+                    raise left_out from exc
+                each.close()  # `localhost` has the address ::1 in /etc/hosts also where IPv6 is off
+                continue
             each.setblocking(False)
             sockets.append(each)
-        if without_family is not None and not sockets:
-            raise without_family
+        if left_out is not None and not sockets:
+            raise left_out
         opened.pop_all()
         return sockets
+
+
+async def _bind(unbound: socket.socket, address: tuple[Any, ...]) -> None:
+    async for attempt in tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception(lambda exc: isinstance(exc, OSError) and exc.errno in ADDRESS_IN_USE),
+        wait=tenacity.wait_fixed(_BIND_PAUSE_SECONDS),
+        stop=tenacity.stop_after_delay(ADDRESS_RELEASE_SECONDS),
+        reraise=True,
+    ):
+        with attempt:
+            unbound.bind(address)
+
+
+def _naming(address: tuple[Any, ...], error: OSError) -> OSError:
+    """The error of the system, which names no address; a host may have several."""
+    host, port = address[:2]
+    return OSError(error.errno, f"{error.strerror} ({f'[{host}]' if ':' in host else host}:{port})")

@@ -26,6 +26,8 @@ OUT_OF_TIME_STATUS: Final = -signal.SIGXCPU
 """The exit status of a worker process that exceeded its computing time."""
 ADDRESS_IN_USE: Final = frozenset({errno.EADDRINUSE})
 """Errors of a socket that another one keeps from its address."""
+ADDRESS_RELEASE_SECONDS: Final = 0.0
+"""The time for which an address may be in use after its listening socket was closed."""
 
 _NICENESS: Final = 5
 _STACKS_SIGNAL: Final = signal.SIGUSR2
@@ -114,7 +116,7 @@ def request_stacks(pid: int) -> None:
 
 
 class ProcessLimits:
-    """Limits of this process, which the system enforces."""
+    """Limits of this process, which the system enforces. An object, as the limits of Windows are those of a handle."""
 
     def set(self, cpu_seconds: float, memory_bytes: int) -> None:
         """Limit computing time from now on, and memory (https://man7.org/linux/man-pages/man2/getrlimit.2.html)."""

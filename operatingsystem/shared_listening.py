@@ -10,6 +10,7 @@ from typing import Final
 
 _ACCEPT_PAUSE_SECONDS: Final = 0.05
 """After an error, which may last: of too many open sockets, for example."""
+_ROOM_SECONDS: Final = 0.5
 
 if sys.platform == "win32":
 
@@ -48,12 +49,13 @@ class SharedServer:
         threading.Thread(target=self._accept, name="accept", daemon=True).start()
 
     def close(self) -> None:
-        """Accept no more connections."""
+        """Accept no more connections. The thread ends within a second, even if the event loop does not run any more."""
         self._listening.close()
 
     def _accept(self) -> None:
         while self._listening.fileno() >= 0:
-            self._room.acquire()
+            if not self._room.acquire(timeout=_ROOM_SECONDS):
+                continue  # closed meanwhile, perhaps
             try:
                 connection, _ = self._listening.accept()
             except OSError:  # closed, or the client is gone already

@@ -17,6 +17,14 @@ from typing import IO, Any, Final
 ADDRESS_IN_USE: Final = frozenset({errno.EADDRINUSE, errno.EACCES})
 """Errors of a socket that another one keeps from its address: the second if it has the port at all addresses."""
 
+ADDRESS_RELEASE_SECONDS: Final = 10.0
+"""The time for which an address may be in use after its listening socket was closed.
+
+An address that was claimed stays in use while a connection that was accepted there is active, and the system finishes
+connections of a process that has ended. A client that acknowledges nothing can keep one for longer
+(https://learn.microsoft.com/windows/win32/winsock/using-so-reuseaddr-and-so-exclusiveaddruse).
+"""
+
 OUT_OF_TIME_STATUS: Final = 1816
 """The exit status of a worker process that exceeded its computing time: ERROR_NOT_ENOUGH_QUOTA."""
 
@@ -92,7 +100,10 @@ def use_utf8(streams: Iterable[IO[Any]]) -> None:
 
 
 def deepen_backlog(_listening: socket.socket, _size: int) -> None:
-    """Do nothing: connections are accepted by the system ahead of time (AcceptEx)."""
+    """Do nothing: the first `listen` of a socket decides.
+
+    (https://learn.microsoft.com/windows/win32/api/winsock2/nf-winsock2-listen)
+    """
 
 
 def print_stacks_on_request() -> None:
@@ -112,35 +123,42 @@ class ProcessLimits:
     """
 
     def __init__(self) -> None:
-        import pywintypes  # noqa: PLC0415  # of worker processes
-        import win32job  # noqa: PLC0415  # as above
-        import win32process  # noqa: PLC0415  # as above
-
-        create: Callable[..., int] = win32job.CreateJobObject  # type: ignore[assignment]  # it returns the handle
-        self._job = create(None, "")
-        # Refused if this process is in a job with limits of the user interface: then the parent's clock is the limit.
-        with contextlib.suppress(pywintypes.error):
-            win32job.AssignProcessToJobObject(self._job, win32process.GetCurrentProcess())
+        self._job: int | None = None
 
     def set(self, cpu_seconds: float, memory_bytes: int) -> None:
-        """Limit computing time from now on, and memory.
+        """Limit computing time from now on, and memory; where Windows refuses that, the parent's clock is the limit.
 
-        Computing time is that of the job, without that of the kernel: Microsoft documents its exit status, which it
-        does not for the limit of a process, and that it counts from this call on.
+        Computing time is that of the job, without that of the kernel: Microsoft documents its exit status
+        (`OUT_OF_TIME_STATUS`), which it does not for the limit of a process, and that it counts from this call on.
         https://learn.microsoft.com/windows/win32/api/winnt/ns-winnt-jobobject_basic_limit_information
         """
-        import win32job  # noqa: PLC0415  # of worker processes
+        import pywintypes  # noqa: PLC0415  # of worker processes
+        import win32job  # noqa: PLC0415  # as above
 
         kind = win32job.JobObjectExtendedLimitInformation
-        limits = win32job.QueryInformationJobObject(self._job, kind)
-        limits["BasicLimitInformation"]["LimitFlags"] = (
-            win32job.JOB_OBJECT_LIMIT_JOB_TIME
-            | win32job.JOB_OBJECT_LIMIT_PROCESS_MEMORY
-            | win32job.JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION  # the report of a crash would be mail
-        )
-        limits["BasicLimitInformation"]["PerJobUserTimeLimit"] = int(cpu_seconds * _TICKS_A_SECOND) + 1
-        limits["ProcessMemoryLimit"] = memory_bytes
-        win32job.SetInformationJobObject(self._job, kind, limits)
+        # Refused, for example, if this process is in a job with limits of the user interface.
+        with contextlib.suppress(pywintypes.error):
+            if self._job is None:
+                self._job = _job_of_this_process()
+            limits = win32job.QueryInformationJobObject(self._job, kind)
+            limits["BasicLimitInformation"]["LimitFlags"] = (
+                win32job.JOB_OBJECT_LIMIT_JOB_TIME
+                | win32job.JOB_OBJECT_LIMIT_PROCESS_MEMORY
+                | win32job.JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION  # the report of a crash would be mail
+            )
+            limits["BasicLimitInformation"]["PerJobUserTimeLimit"] = int(cpu_seconds * _TICKS_A_SECOND) + 1
+            limits["ProcessMemoryLimit"] = memory_bytes
+            win32job.SetInformationJobObject(self._job, kind, limits)
+
+
+def _job_of_this_process() -> int:
+    import win32job  # noqa: PLC0415  # of worker processes
+    import win32process  # noqa: PLC0415  # as above
+
+    create: Callable[..., int] = win32job.CreateJobObject  # type: ignore[assignment]  # it returns the handle
+    job = create(None, "")
+    win32job.AssignProcessToJobObject(job, win32process.GetCurrentProcess())
+    return job
 
 
 def peak_memory_bytes() -> int:

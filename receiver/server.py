@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Final, Protocol
 
@@ -104,13 +105,8 @@ class Listener:
         self._http = self._make_http(self._handle)
         self._connections = Connections(self._limits, self._metrics, self._throttled, monotonic=loop.time)
         self._servers = await self._serve()
-        # asyncio uses one number for the kernel's queue and for the connections accepted before any is read.
-        # Accepted by the thousand, they would displace each other before their data was examined.
-        sockets = [each for server in self._servers for each in server.sockets]
-        for listening in sockets:
-            deepen_backlog(listening, _BACKLOG)
         self._sweep_once()
-        port: int = sockets[0].getsockname()[1]
+        port: int = self._servers[0].sockets[0].getsockname()[1]
         return port
 
     async def stop(self) -> None:
@@ -132,13 +128,26 @@ class Listener:
         def connection() -> _PendingConnection:
             return _PendingConnection(self._accept, self._enter, self._leave)
 
-        if self._listening:
-            return [await serve_shared(each, connection, _ACCEPTED_AT_ONCE) for each in self._listening]
         loop = asyncio.get_running_loop()
-        return [
-            await loop.create_server(connection, sock=each, backlog=_ACCEPTED_AT_ONCE)
-            for each in await listening_sockets(self._host, self._port, _BACKLOG)
-        ]
+        with ExitStack() as opened:
+            sockets = self._listening or await listening_sockets(self._host, self._port, _BACKLOG)
+            for each in sockets:
+                opened.enter_context(each)
+            servers: list[Server] = []
+            for each in sockets:
+                server: Server = (
+                    await serve_shared(each, connection, _ACCEPTED_AT_ONCE)
+                    if self._listening
+                    else await loop.create_server(connection, sock=each, backlog=_ACCEPTED_AT_ONCE)
+                )
+                opened.callback(server.close)
+                servers.append(server)
+                # asyncio listens again: it has one number for the kernel's queue and for the connections accepted
+                # before any is read. Accepted by the thousand, they would displace each other before their data was
+                # examined. Windows keeps the number that was given first, and asyncio accepts one at a time there.
+                deepen_backlog(each, _BACKLOG)
+            opened.pop_all()
+            return servers
 
     def _accept(self, arrival: "_PendingConnection", transport: asyncio.Transport) -> None:
         assert self._connections is not None  # noqa: S101  # made before the socket listens

@@ -156,7 +156,8 @@ def test_a_taken_port_is_reported_in_a_sentence(site: Site) -> None:
         port = str(taken.getsockname()[1])
         refused = site.call("run", "receiver", "--processes", "2", MAIL_IMPORTER_RECEIVER_PORT=port)
     assert refused.returncode == 1
-    assert f"The receiver cannot listen on 127.0.0.1:{port}" in refused.stderr
+    reason = f"Address already in use (127.0.0.1:{port})."
+    assert f"The receiver cannot listen on 127.0.0.1:{port}: {reason}" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 

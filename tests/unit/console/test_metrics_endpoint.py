@@ -1,8 +1,10 @@
 """The metrics of a process at their own address."""
 
+import errno
 import json
 import re
 import socket
+from contextlib import nullcontext
 
 import aiohttp
 import pytest
@@ -11,6 +13,8 @@ from structlog.testing import capture_logs
 
 from background.readiness import Readiness
 from console.metrics_endpoint import MetricsUnavailable, serving_metrics
+from operatingsystem.listening import listening_sockets
+from tests.doubles.addresses import refuse_the_second_server, resolve
 
 
 async def _get(port: int, path: str) -> tuple[int, str]:
@@ -72,8 +76,9 @@ async def test_it_does_not_name_the_programs_behind_it() -> None:
         assert "Server" not in answer.headers
 
 
-async def test_a_second_process_of_the_host_runs_without() -> None:
+async def test_a_second_process_of_the_host_runs_without(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three roles on one host have the same settings; the log names the setting that gives each its metrics."""
+    monkeypatch.setattr("operatingsystem.listening.ADDRESS_RELEASE_SECONDS", 0.0)
     port = _free_port()
     async with serving_metrics(CollectorRegistry(), Readiness(), "127.0.0.1", port):
         with capture_logs() as logged:
@@ -89,3 +94,18 @@ async def test_an_address_of_another_host_is_an_error() -> None:
     with pytest.raises(MetricsUnavailable, match="assign"):
         async with serving_metrics(CollectorRegistry(), Readiness(), "192.0.2.1", _free_port()):
             pass
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EADDRINUSE])
+async def test_addresses_that_cannot_all_be_served_are_given_back(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections would wait without end at an address where nothing accepts them."""
+    port = _free_port()
+    resolve(monkeypatch, "127.0.0.1", "127.0.0.2", port=port)
+    refuse_the_second_server(monkeypatch, number)
+    refused = pytest.raises(MetricsUnavailable) if number == errno.EMFILE else nullcontext()
+    with refused:
+        async with serving_metrics(CollectorRegistry(), Readiness(), "two.example", port):
+            for each in await listening_sockets("two.example", port, 1):
+                each.close()
+    for each in await listening_sockets("two.example", port, 1):
+        each.close()

@@ -4,14 +4,18 @@ import asyncio
 import errno
 import re
 import socket
+from typing import ClassVar
 
 import pytest
 
 from operatingsystem import ADDRESS_IN_USE
 from operatingsystem.listening import listening_sockets
+from tests.doubles.addresses import resolve
 from tests.paths import ROOT, packages
+from tests.waiting import until
 
 _LOOPBACK = "127.0.0.1"
+_RELEASE_SECONDS = "operatingsystem.listening.ADDRESS_RELEASE_SECONDS"
 
 
 async def test_connections_wait_from_the_first_moment_on() -> None:
@@ -25,8 +29,11 @@ async def test_connections_wait_from_the_first_moment_on() -> None:
 
 @pytest.mark.parametrize("host", ["", "0.0.0.0", _LOOPBACK])
 @pytest.mark.parametrize("second", ["0.0.0.0", _LOOPBACK])
-async def test_no_other_socket_listens_at_the_same_port(host: str, second: str) -> None:
+async def test_no_other_socket_listens_at_the_same_port(
+    host: str, second: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither at all addresses nor at a single one, whatever its options are."""
+    monkeypatch.setattr(_RELEASE_SECONDS, 0.0)
     sockets = await listening_sockets(host, 0, 10)
     [port] = {each.getsockname()[1] for each in sockets if each.family == socket.AF_INET}
     try:
@@ -53,46 +60,100 @@ async def test_a_port_is_free_again_at_once() -> None:
     again.close()
 
 
+class _Opened(socket.socket):
+    """A socket that a test can look at after it was closed."""
+
+    all: ClassVar[list[socket.socket]]
+
+    def __init__(self, *arguments: int) -> None:
+        super().__init__(*arguments)
+        self.all.append(self)
+
+
+class _WithoutIpv6(_Opened):
+    """A socket of a system that does not know the family."""
+
+    def __init__(self, family: int, *arguments: int) -> None:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        super().__init__(family, *arguments)
+
+
+def _use(kind: type[_Opened], monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
+    kind.all = []
+    monkeypatch.setattr(socket, "socket", kind)
+    return kind.all
+
+
 async def test_a_name_has_a_socket_for_each_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One of them may not be of this host: then none is left open."""
-    opened: list[socket.socket] = []
-
-    class Noted(socket.socket):
-        def __init__(self, *arguments: int) -> None:
-            super().__init__(*arguments)
-            opened.append(self)
-
-    async def addresses(*_: object, **__: object) -> list[object]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, 0)) for address in (_LOOPBACK, "192.0.2.1")]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", addresses)
-    monkeypatch.setattr(socket, "socket", Noted)
-    with pytest.raises(OSError) as refused:  # noqa: PT011  # by its number, below
-        await listening_sockets("two.example", 0, 10)
-    assert refused.value.errno == errno.EADDRNOTAVAIL
-    assert [each.fileno() for each in opened] == [-1, -1]
+    """Another socket may have one of them: then none is left open, and the error names it."""
+    monkeypatch.setattr(_RELEASE_SECONDS, 0.0)
+    [taken] = await listening_sockets("127.0.0.2", 0, 10)
+    opened = _use(_Opened, monkeypatch)
+    resolve(monkeypatch, _LOOPBACK, "127.0.0.2", port=taken.getsockname()[1])
+    with taken:
+        with pytest.raises(OSError) as refused:  # noqa: PT011  # by its number, below
+            await listening_sockets("two.example", 0, 10)
+        assert refused.value.errno in ADDRESS_IN_USE
+        assert f"(127.0.0.2:{taken.getsockname()[1]})" in str(refused.value.strerror)
+        assert [each.fileno() for each in opened] == [-1, -1]
+    for each in await listening_sockets("two.example", 0, 10):
+        each.close()
+    assert len(opened) == 4
 
 
-async def test_a_system_without_ipv6_listens_at_the_other_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Socket(socket.socket):
-        def __init__(self, family: int, *arguments: int) -> None:
-            if family == socket.AF_INET6:
-                raise OSError(97, "Address family not supported by protocol")
-            super().__init__(family, *arguments)
+async def test_an_address_that_is_released_late_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows keeps that of a service that ended while one of its connections is active: the service can restart."""
+    monkeypatch.setattr(_RELEASE_SECONDS, 60.0)
+    [taken] = await listening_sockets(_LOOPBACK, 0, 10)
+    port = taken.getsockname()[1]
+    opened = _use(_Opened, monkeypatch)
+    restarted = asyncio.create_task(listening_sockets(_LOOPBACK, port, 10))
+    await until(lambda: opened, "the first attempt")
+    taken.close()
+    [again] = await restarted
+    with again, socket.create_connection((_LOOPBACK, port), timeout=5):
+        pass
 
-    async def addresses(*_: object, **__: object) -> list[object]:
-        return found
 
-    ipv6: tuple[object, ...] = (socket.AF_INET6, socket.SOCK_STREAM, 0, "", ("::1", 0, 0, 0))
-    found: list[object] = [ipv6, (socket.AF_INET, socket.SOCK_STREAM, 0, "", (_LOOPBACK, 0))]
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", addresses)
-    monkeypatch.setattr(socket, "socket", Socket)
+async def test_an_address_that_is_not_released_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_RELEASE_SECONDS, 0.3)
+    [taken] = await listening_sockets(_LOOPBACK, 0, 10)
+    with taken, pytest.raises(OSError) as refused:  # noqa: PT011  # by its number, below
+        await listening_sockets(_LOOPBACK, taken.getsockname()[1], 10)
+    assert refused.value.errno in ADDRESS_IN_USE
+
+
+@pytest.mark.parametrize(
+    ("address", "system", "reasons"),
+    [
+        ("::1", _WithoutIpv6, {errno.EAFNOSUPPORT}),
+        # As ::1 where IPv6 is off. The system of the test may have none of its own.
+        ("2001:db8::1", _Opened, {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}),
+    ],
+)
+async def test_a_system_without_ipv6_listens_at_the_other_addresses(
+    address: str, system: type[_Opened], reasons: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name such as localhost has addresses of both families in files that know nothing of the system."""
+    opened = _use(system, monkeypatch)
+    resolve(monkeypatch, address, _LOOPBACK)
     [listening] = await listening_sockets("localhost", 0, 10)
     assert listening.getsockname()[0] == _LOOPBACK
     listening.close()
-    found = [ipv6]
-    with pytest.raises(OSError, match="Address family"):
+    resolve(monkeypatch, address)
+    with pytest.raises(OSError) as refused:  # noqa: PT011  # by its number, below
         await listening_sockets("localhost", 0, 10)
+    assert refused.value.errno in reasons
+    assert str(refused.value.strerror).endswith(f" ([{address}]:0)")
+    assert {each.fileno() for each in opened} == {-1}
+
+
+async def test_an_address_of_another_host_is_an_error() -> None:
+    """Left out is only what stands beside an address of this host."""
+    with pytest.raises(OSError) as refused:  # noqa: PT011  # by its number, below
+        await listening_sockets("192.0.2.1", 0, 10)
+    assert refused.value.errno == errno.EADDRNOTAVAIL
 
 
 def test_every_role_listens_by_these() -> None:
