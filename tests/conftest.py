@@ -144,6 +144,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if sys.platform == "win32":
         skip_posix_tests(items)
+    for each in items:
+        if "postgresql_databases" in getattr(each, "fixturenames", ()):
+            each.add_marker("postgresql")
     items[:] = _spread([item for item in items if _is_long(item)], [item for item in items if not _is_long(item)])
     if MSSQL_VARIABLE in os.environ:
         return

@@ -195,6 +195,7 @@ def test_cited_sections_exist() -> None:
     assert missing == []
 
 
+@pytest.mark.slow
 def test_citations_have_one_form() -> None:
     """`docs/graph.md, section 7`: so a search for a section finds all that relies on it."""
     citing = [text for text in texts() if not text.place.split(":")[0].endswith((".md", "test_references.py"))]
@@ -276,6 +277,7 @@ def _in_sentences(place: str, words: str) -> Iterator[str]:
             yield from _problems(place, call)
 
 
+@pytest.mark.slow
 def test_commands_in_comments_and_documents_exist() -> None:
     assert [each for text in texts() for each in _in_spans(text)] == []
 

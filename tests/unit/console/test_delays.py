@@ -82,6 +82,7 @@ def unreached(run: Run, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Call
     return call
 
 
+@pytest.mark.slow
 def test_a_command_says_that_it_tries_again_and_prints_no_logs(unreached: Callable[..., Result]) -> None:
     result = unreached("accounts", "folders", "laboratory")
     assert result.exit_code == 1
@@ -90,6 +91,7 @@ def test_a_command_says_that_it_tries_again_and_prints_no_logs(unreached: Callab
     assert error.startswith("Error: ")
 
 
+@pytest.mark.slow
 def test_logs_are_printed_on_request(unreached: Callable[..., Result]) -> None:
     stderr = unreached("-v", "accounts", "folders", "laboratory").stderr
     assert '"event": "graph_call_delayed"' in stderr

@@ -130,6 +130,7 @@ def _recover(folder: ImportFolder, record: Record) -> None:
         _publish(folder, record)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("renames", "watch"),
     [
@@ -170,6 +171,7 @@ def test_a_kill_at_any_call_leaves_one_whole_file_after_recovery(
     assert kills > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("renames", [_renames_with_flags, _renames_without_flags])
 def test_kills_during_recovery_do_no_more_harm(place: Path, tmp_path: Path, renames: Callable[[], None]) -> None:
     record = Record(tmp_path / "record.json")

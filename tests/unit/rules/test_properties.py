@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -160,6 +161,7 @@ def _oracle(rule: Rule, facts: MailFacts) -> bool:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.lists(_rules(), max_size=5), _mails())
 def test_rules_and_mail(rules: list[Rule], facts: MailFacts) -> None:

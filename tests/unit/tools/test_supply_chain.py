@@ -107,6 +107,7 @@ def test_package_of_unknown_licence_is_named() -> None:
         licence_of("no-such-package")
 
 
+@pytest.mark.slow
 def test_document_has_the_present_licences() -> None:
     """`make licences` writes it."""
     document = DOCUMENT.read_text("utf-8")
@@ -129,6 +130,7 @@ def components(written: str) -> Mapping[str, Any]:
     return {each["name"]: each for each in json.loads(written)["components"]}
 
 
+@pytest.mark.slow
 def test_bill_of_materials_keeps_to_its_schema(written: str) -> None:
     """That of CycloneDX 1.6, strictly."""
     # Here, as it compiles 40 grammars, which each worker would do to collect the tests.
@@ -137,6 +139,7 @@ def test_bill_of_materials_keeps_to_its_schema(written: str) -> None:
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(written) is None
 
 
+@pytest.mark.slow
 def test_bill_of_materials_is_the_same_each_time(written: str) -> None:
     """It has neither the time nor the place where it was written; that of another version differs."""
     assert bill("1.2.3", _TIME) == written
@@ -144,6 +147,7 @@ def test_bill_of_materials_is_the_same_each_time(written: str) -> None:
     assert str(ROOT) not in written
 
 
+@pytest.mark.slow
 def test_bill_of_materials_has_what_a_user_gets_and_nothing_else(components: Mapping[str, Any]) -> None:
     """Packages of every platform and extra, in the versions of the lock; no tool that builds or tests."""
     expected = {name: each.version for name, each in runtime(read_lock(EXTRAS)).items()}
@@ -157,6 +161,7 @@ def test_bill_of_materials_has_what_a_user_gets_and_nothing_else(components: Map
     assert hashes[0] == {"alg": "SHA-256", "content": read_lock(REQUIRED)["aiohttp"].digests[0]}
 
 
+@pytest.mark.slow
 def test_bill_of_materials_has_the_scripts_of_others_for_browsers(components: Mapping[str, Any]) -> None:
     """Each script of the web console is its own or in the bill, with the hash of the very file."""
     bundled = {each["hashes"][0]["content"]: each for each in components.values() if "hashes" in each}
@@ -166,6 +171,7 @@ def test_bill_of_materials_has_the_scripts_of_others_for_browsers(components: Ma
     assert {each["licenses"][0]["expression"] for each in bundled.values()} == {"0BSD"}
 
 
+@pytest.mark.slow
 def test_bill_of_materials_shows_what_needs_what(written: str) -> None:
     needs = {each["ref"]: set(each.get("dependsOn", [])) for each in json.loads(written)["dependencies"]}
     names = {

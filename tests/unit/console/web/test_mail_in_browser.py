@@ -19,7 +19,7 @@ from console.web.mail_pictures import MailPictures
 from tests.samples.hostile_mails import HOSTILE, sent
 from tests.system_packages import without_system_package
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 CHROMIUM: Final = Path("/usr/bin/chromium")
 ARGUMENTS: Final = (

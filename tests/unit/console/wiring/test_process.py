@@ -65,6 +65,7 @@ except BlockingIOError:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("begin", "end", "status"),
     [("", "", 0), ("", "time.sleep(60)", 1), (_FULL_PIPE, "", 1), (_FULL_PIPE, "time.sleep(60)", 1)],

@@ -78,6 +78,7 @@ def test_without_its_packages_the_log_says_what_to_install(monkeypatch: pytest.M
     ]
 
 
+@pytest.mark.slow
 async def test_a_collector_that_hangs_keeps_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """The end waits two seconds at most."""
     hung = asyncio.Event()
