@@ -187,6 +187,7 @@ class Deliverer:
         for key, pause in list(self._pauses.items()):
             if key in self._lanes:
                 continue
+            self._pulse.beat("delivery")  # there may be many, and the database slow
             if pause.marked is not None and await self._was_retried(key, pause.marked, now):
                 pause.until = now
             else:

@@ -221,12 +221,14 @@ class AfterImport(DeliveryObserver):
             self._next_load = now + _HOLDS_LOADED_EVERY
         if self._waiting >= _MAX_CLAIMED:
             return 0
+        self._pulse.beat("after_import")  # once more: a slow database may need its whole time for each call
         # Read first: on SQLite even a write that changes nothing acquires the write lock.
         if not await self._database.read(lambda connection: after_import.anything_due(connection, now=now)):
             return 0
         claimed = await self._database.write(
             lambda connection: after_import.claim(connection, now=now, limit=_MAX_CLAIMED)
         )
+        self._pulse.beat("after_import")
         await self._accounts.refresh({each.account_id for each in claimed})
         for action in claimed:
             self._add(action, locate_first=True)
