@@ -118,6 +118,11 @@ async def test_a_process_that_is_killed_gives_its_share_back_within_the_lease(
     world: World, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeats, "_READ_SECONDS", 3600.0)  # the test polls itself
+
+    async def no_more() -> None:
+        """Its row is removed below, and would come back."""
+
+    monkeypatch.setattr(world.heartbeat, "_read_rows", no_more)
     now = 100.0
     process = Process("survivor", "host", (PROCESSOR,), "", world.clock())
     survivor = Heartbeat(world.database, process, clock=world.clock, monotonic=lambda: now)
