@@ -54,7 +54,7 @@ def configure(
     shared = [*([_adding(facts)] if facts else []), *_shared()]
     if observer is not None:
         rendering.insert(0, _observing(observer))
-    lines = _tolerant(stream, rendering[-1])
+    lines = tolerant(stream, log_format)
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -86,7 +86,7 @@ def relay(
     """
     as_json = _is_json(stream, log_format)
     [render] = _for_people(coloured(cast("IO[Any]", stream)))
-    lines = _tolerant(stream, _as_json()[-1] if as_json else render)
+    lines = tolerant(stream, log_format)
 
     def write(line: str) -> None:
         text = line
@@ -110,7 +110,13 @@ def discard() -> None:
     logging.captureWarnings(True)
 
 
-def _tolerant(stream: LogStream, render: Processor) -> TolerantStream:
+def tolerant(stream: LogStream, log_format: Literal["json", "console"] | None = None) -> TolerantStream:
+    """A stream for `configure` and `relay` together, whose faults stop no work; lost lines are counted in that form."""
+    if isinstance(stream, TolerantStream):
+        return stream
+    rendering = _as_json() if _is_json(stream, log_format) else _for_people(coloured(cast("IO[Any]", stream)))
+    render = rendering[-1]
+
     def lost_lines(count: int) -> str:
         event = {"lost": count, "event": "log_lines_lost", "level": "warning"}
         return str(render(None, "", {**event, "timestamp": datetime.now(UTC).isoformat()})) + "\n"

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Mapping
 from gettext import gettext
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -161,8 +162,19 @@ def cli() -> None:
     """
 
 
+def _open_missing_streams() -> None:
+    """Discard what goes to streams that the caller closed (`>&-`): otherwise each write would fail.
+
+    Nor does a file that is opened later become standard output.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # until the process ends
+
+
 def main() -> None:
     """Run `mail-importer` with the arguments of this process."""
+    _open_missing_streams()
     use_utf8((sys.stdout, sys.stderr))
     try:
         cli.main(prog_name="mail-importer")

@@ -103,7 +103,7 @@ def _run(*roles: str, processes: int | None = None) -> None:
         settings = settings.model_copy(update={"processes": processes})
     file = open_log_file(settings, roles)
     with nullcontext() if file is None else closing(file):
-        stream = sys.stdout if file is None else file
+        stream = logs.tolerant(sys.stdout if file is None else file, settings.log_format)
         logs.configure(stream, settings.log_format)
         reload = asyncio.Event()
         serve(

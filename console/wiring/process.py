@@ -6,7 +6,9 @@ import gc
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Coroutine
+from queue import SimpleQueue
 from typing import Any, Final
 
 import structlog
@@ -62,17 +64,16 @@ def run_until_signalled(
 
 
 def stop_by_signals(request_stop: Callable[[str], None]) -> None:
-    """Have `request_stop` called with the name of each signal that requests a stop; call this in the event loop."""
-    loop = asyncio.get_running_loop()
+    """Have `request_stop` called with the name of each signal that requests a stop; call this in the main thread.
 
-    def stop(number: int, _frame: object = None) -> None:
+    By handlers of Python itself, not of the event loop, which may be blocked: they interrupt a write to a full pipe.
+    """
+
+    def stop(number: int, _frame: object) -> None:
         request_stop(signal.Signals(number).name)
 
     for number in STOP_SIGNALS:
-        try:
-            loop.add_signal_handler(number, stop, number)
-        except NotImplementedError:  # Windows
-            signal.signal(number, stop)
+        signal.signal(number, stop)
 
 
 def run_until_requested(
@@ -92,26 +93,37 @@ def run_until_requested(
     async def until_requested() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        watchdog = threading.Timer(stop_seconds, _end_overdue, [loop, stop_seconds, on_overdue])
-        watchdog.daemon = True
+        first_request: SimpleQueue[bool] = SimpleQueue()
         starting = threading.Lock()
+        before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+
+        def watch() -> None:
+            if first_request.get():
+                time.sleep(stop_seconds)
+                _end_overdue(loop, stop_seconds, on_overdue)
 
         def begin_stop(name: str) -> None:
             stop.set()  # before the log, whose reader may read no more
             log.info("stop_requested", signal=name)
 
         def request_stop(name: str) -> None:
+            # No lock that is waited for, and no log: the handler of a signal may have interrupted what holds it.
             if starting.acquire(blocking=False):  # never released: the first request
-                watchdog.start()
-            # Not logged here: a handler of Windows interrupts this thread, which may hold the lock of the log.
+                first_request.put(True)
             with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(begin_stop, name)
 
+        threading.Thread(target=watch, name="stop watchdog", daemon=True).start()
         listen(request_stop)
         try:
             await work(stop)
         except StopOverdue:
             on_overdue()
+        finally:
+            first_request.put(False)  # ends the watchdog, unless a request came before
+            for number, handler in before.items():
+                if handler is not None and signal.getsignal(number) is not handler:
+                    signal.signal(number, handler)
 
     run_async(until_requested())
 

@@ -259,6 +259,42 @@ def test_lines_that_a_stream_did_not_take_are_counted_and_stop_nothing(
         assert [each.get("lost") for each in lines(stream)] == [2, None, 1, None]
 
 
+class SmallDisk(io.RawIOBase):
+    """Takes so many bytes."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.content = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:  # noqa: ANN401  # of bytes
+        if not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = bytes(data[: self.room])
+        self.room -= len(taken)
+        self.content += taken
+        return len(taken)
+
+
+def test_a_line_that_a_full_disk_cut_spoils_no_other_and_lost_lines_are_counted_once() -> None:
+    """Also where a process and those that it started write to the stream in turn, as text with a buffer."""
+    disk = SmallDisk(150)
+    stream = logs.tolerant(io.TextIOWrapper(io.BufferedWriter(disk), "utf-8"), "json")
+    logs.configure(stream, "json")
+    relay = logs.relay(stream, "json")
+    log.info("first", number=1)
+    for number in range(2, 12):
+        log.info("lost", number=number)
+        relay(f'{{"number": {-number}}}\n')
+    disk.room = 10_000
+    relay('{"number": 12}\n')
+    log.info("last", number=13)
+    whole = [json.loads(line) for line in disk.content.decode().splitlines() if line.endswith("}")]
+    assert [each.get("lost", each.get("number")) for each in whole] == [1, 20, 12, 13]
+
+
 def test_a_stream_that_was_closed_stops_nothing() -> None:
     stream = io.StringIO()
     logs.configure(stream)

@@ -1,6 +1,8 @@
 """The command as a whole: help, exit statuses, and its output streams."""
 
 import json
+import os
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from console.main import COMMANDS, MainGroup
 from db.errors import DatabaseUnavailable
 from graph.errors import GraphUnavailable
 from phrases import Phrase
+from tests.paths import ROOT
 
 Run = Callable[..., Result]
 RunProcess = Callable[..., subprocess.CompletedProcess[str]]
@@ -211,3 +214,18 @@ def test_a_file_that_is_no_database_fails_with_a_sentence(run_process: RunProces
 def test_python_m_console_is_the_same_command() -> None:
     out = subprocess.run([sys.executable, "-m", "console", "--version"], capture_output=True, text=True, check=True)
     assert out.stdout.startswith("mail-importer")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX closes the stream")
+def test_a_command_works_where_a_stream_is_closed(closed: str, tmp_path: Path) -> None:
+    """What it would print there is discarded."""
+    command = f"{shlex.quote(sys.executable)} -m console config show {closed}"
+    ended = subprocess.run(
+        ["sh", "-c", command],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")

@@ -11,13 +11,14 @@ import pytest
 from tests.paths import ROOT
 
 _PROGRAM = """
-import asyncio, sys, time
+import asyncio, logging, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from console import logs
 from console.wiring.process import run_until_signalled
 
 async def work(stop):
     print("ready", flush=True)
+    {at_work}
     await stop.wait()
     {end}
 
@@ -40,7 +41,7 @@ run_until_signalled(work, stop_seconds=0.5)
 def test_a_process_ends_after_a_signal_whatever_hangs_in_it(end: str, status: int) -> None:
     """A clean end has exit status 0; another one comes within the bound, with status 1 and the reason in the log."""
     with subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM.format(begin="", end=end)],
+        [sys.executable, "-c", _PROGRAM.format(begin="", at_work="", end=end)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -67,14 +68,20 @@ except BlockingIOError:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("begin", "end", "status"),
-    [("", "", 0), ("", "time.sleep(60)", 1), (_FULL_PIPE, "", 1), (_FULL_PIPE, "time.sleep(60)", 1)],
-    ids=["gone, ends", "gone, blocks", "reads nothing, ends", "reads nothing, blocks"],
+    ("begin", "at_work", "end", "status"),
+    [
+        ("", "", "", 0),
+        ("", "", "time.sleep(60)", 1),
+        (_FULL_PIPE, "", "", 1),
+        (_FULL_PIPE, "", "time.sleep(60)", 1),
+        (_FULL_PIPE, "logging.warning('No room.')", "", 1),
+    ],
+    ids=["gone, ends", "gone, blocks", "reads nothing, ends", "reads nothing, blocks", "reads nothing, is waited for"],
 )
-def test_a_process_ends_whatever_the_reader_of_its_log_does(begin: str, end: str, status: int) -> None:
+def test_a_process_ends_whatever_the_reader_of_its_log_does(begin: str, at_work: str, end: str, status: int) -> None:
     """It may be gone, or read no more: then the bound of the stop holds for the log as well."""
     with subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM.format(begin=begin, end=end)],
+        [sys.executable, "-c", _PROGRAM.format(begin=begin, at_work=at_work, end=end)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
