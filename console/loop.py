@@ -1,6 +1,7 @@
 """The event loop of this program: its name look-ups have threads of their own, and its end waits for no thread."""
 
 import asyncio
+import errno
 import socket
 import sys
 from collections.abc import Callable, Coroutine
@@ -8,6 +9,9 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
+import structlog
+
+from hostfaults import host_fault_of
 from threads import DaemonThreads
 
 T = TypeVar("T")
@@ -16,10 +20,45 @@ Ts = TypeVarTuple("Ts")
 _NAME_LOOK_UPS: Final = 16
 _OTHER_CALLS: Final = 4
 
+_NO_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_REPORTED_EACH_SECONDS: Final = 60.0
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
 if sys.platform == "win32":
     _PlatformLoop = asyncio.ProactorEventLoop
 else:
-    _PlatformLoop = asyncio.SelectorEventLoop
+
+    class _Listening:
+        """A listening socket that has nothing more to accept in a turn of the loop once the resources ran out in it."""
+
+        def __init__(self, listening: socket.socket) -> None:
+            self.listening = listening
+            self._is_out = False
+
+        def fileno(self) -> int:
+            return self.listening.fileno()
+
+        def accept(self) -> tuple[socket.socket, Any]:
+            if self._is_out:
+                raise BlockingIOError
+            try:
+                return self.listening.accept()
+            except OSError as exc:
+                self._is_out = exc.errno in _NO_RESOURCES
+                raise
+
+    class _PlatformLoop(asyncio.SelectorEventLoop):
+        """Python's own, without a fault that grows while no file handles are left.
+
+        Up to Python 3.13 it goes on to accept, reports each failure, and has each begin anew a second later: a hundred
+        for each listening socket, then ten thousand (https://github.com/python/cpython/issues/151615).
+        """
+
+        def _accept_connection(self, protocol_factory: Any, sock: Any, *options: Any) -> None:  # noqa: ANN401  # asyncio's own
+            listening = sock.listening if isinstance(sock, _Listening) else sock
+            accept = super()._accept_connection  # type: ignore[misc]  # which typeshed leaves out
+            accept(protocol_factory, _Listening(listening), *options)
 
 
 class _Loop(_PlatformLoop):
@@ -33,6 +72,21 @@ class _Loop(_PlatformLoop):
         super().__init__()
         self._look_ups = DaemonThreads("name look-up", limit=_NAME_LOOK_UPS)
         self._others = DaemonThreads("blocking call", limit=_OTHER_CALLS)
+        self._report_at = 0.0
+        self._unreported = 0
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Override that of asyncio: without file handles it fails each second, which is reported each minute."""
+        error = context.get("exception")
+        accepts = "accept" in context["message"].lower()
+        if not accepts or not isinstance(error, OSError) or error.errno not in _NO_RESOURCES:
+            super().call_exception_handler(context)
+            return
+        self._unreported += 1
+        if self.time() >= self._report_at:
+            self._report_at = self.time() + _REPORTED_EACH_SECONDS
+            log.error("connections_not_accepted", error=str(host_fault_of(error) or error), failures=self._unreported)
+            self._unreported = 0
 
     async def getaddrinfo(
         self,

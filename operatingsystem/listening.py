@@ -26,9 +26,12 @@ async def listening_sockets(host: str, port: int, backlog: int) -> Sequence[sock
     Raises:
         OSError: an address is in use, or none is one of this host. The text names the address.
     """
-    found = await asyncio.get_running_loop().getaddrinfo(
-        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except UnicodeError as exc:  # `a..b`
+        raise socket.gaierror(socket.EAI_NONAME, "Not the name of a host") from exc
     with ExitStack() as opened:
         sockets = []
         left_out: OSError | None = None

@@ -25,6 +25,7 @@ REASONS: Final = {
     "rules/test_bulk.py::test_a_folder_outside_the_roots_of_this_host_is_refused": _PATHS,
     "rules/test_commands.py::TestFolders::": _PATHS,
     "test_completion.py::test_bash_takes_its_script": _PROGRAM,
+    "test_loop.py::test_without_file_handles_it_tries_again_once_at_a_time_and_reports_it_once": "it has no such limit",
     "test_metrics_endpoint.py::test_an_address_of_another_host_is_an_error": "Wine reports another error",
     "test_process_pool.py::test_a_caller_that_is_cancelled_ends_the_work": _ALIVE,
     "test_process_pool.py::test_a_process_has_no_secrets_and_imports_nothing_from_here": "the importlib of Wine fails",
@@ -33,6 +34,7 @@ REASONS: Final = {
     "wiring/test_alert_targets.py::test_a_file_open_to_others_is_refused_with_the_command_to_run": _MODES,
     "wiring/test_database.py::test_statements_of_an_upgrade_may_take_their_time": "Wine has no ODBC driver",
     "wiring/test_process.py::test_a_process_ends_after_a_signal_whatever_hangs_in_it": _SIGNAL,
+    "wiring/test_process.py::test_a_process_ends_whatever_the_reader_of_its_log_does": _SIGNAL,
     "test_connections.py::TestSilence::test_headers_that_do_not_come_end_the_connection": "aiohttp logs an error there",
 }
 

@@ -1,13 +1,18 @@
 """The event loop of the roles: a hanging thread delays neither look-ups nor the end."""
 
 import asyncio
+import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from console.loop import run_async
+from tests.paths import ROOT
 
 
 @pytest.fixture
@@ -52,3 +57,57 @@ def test_calls_go_on_while_look_ups_hang(release: threading.Event, monkeypatch: 
         return result
 
     assert run_async(call()) == 3
+
+
+_WITHOUT_HANDLES = """
+import asyncio, os, resource, socket, sys
+from console import logs
+from console.loop import run_async
+
+asyncio.constants.ACCEPT_RETRY_DELAY = 0.01
+logs.configure(sys.stderr, "json")
+
+async def answer(reader, writer):
+    writer.write(b"here")
+    writer.close()
+
+async def work():
+    loop = asyncio.get_running_loop()
+    attempts = []
+    accept_again = loop._start_serving
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    loop._start_serving = lambda *given: (attempts.append(given), accept_again(*given))
+    clients = [socket.socket() for _ in range(20)]
+    for each in clients:
+        each.setblocking(False)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (clients[-1].fileno() + 1, hard))
+    for each in clients:
+        await loop.sock_connect(each, server.sockets[0].getsockname())
+    most = 0
+    while len(attempts) < 20:
+        await asyncio.sleep(0.001)
+        most = max(most, sum(each._callback is loop._start_serving for each in loop._scheduled))
+    print(most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for each in clients:
+        print((await loop.sock_recv(each, 10)).decode())
+
+run_async(work())
+"""
+
+
+def test_without_file_handles_it_tries_again_once_at_a_time_and_reports_it_once() -> None:
+    """Python has each of a hundred failures reported, and each tried again. Then all clients are served."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_HANDLES],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert ended.stdout.split() == ["1"] + ["here"] * 20, ended.stderr
+    [line] = [json.loads(each) for each in ended.stderr.splitlines()]
+    assert line["event"] == "connections_not_accepted"
+    assert "no file handles left" in line["error"]

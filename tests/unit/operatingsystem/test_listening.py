@@ -156,6 +156,13 @@ async def test_an_address_of_another_host_is_an_error() -> None:
     assert refused.value.errno == errno.EADDRNOTAVAIL
 
 
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example"])
+async def test_what_cannot_be_the_name_of_a_host_is_an_error_of_the_system(host: str) -> None:
+    """Python has an error of an encoding."""
+    with pytest.raises(OSError, match="Not the name of a host"):
+        await listening_sockets(host, 0, 1)
+
+
 def test_every_role_listens_by_these() -> None:
     """A port of asyncio or aiohttp is not exclusive on Windows. The simulator imports nothing of the product."""
     opens = re.compile(r"\bTCPSite\(|\bstart_server\(|\bcreate_server\((?!.*sock=)")
