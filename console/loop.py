@@ -51,8 +51,8 @@ else:
     class _PlatformLoop(asyncio.SelectorEventLoop):
         """Python's own, without a fault that grows while no file handles are left.
 
-        Up to Python 3.13 it goes on to accept, reports each failure, and has each begin anew a second later: a hundred
-        for each listening socket, then ten thousand (https://github.com/python/cpython/issues/151615).
+        Without the correction of 2026 (https://github.com/python/cpython/issues/151615) it goes on to accept, reports
+        each failure, and has each begin anew a second later: a hundred for each listening socket, then ten thousand.
         """
 
         def _accept_connection(self, protocol_factory: Any, sock: Any, *options: Any) -> None:  # noqa: ANN401  # asyncio's own
@@ -78,7 +78,7 @@ class _Loop(_PlatformLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Override that of asyncio: without file handles it fails each second, which is reported each minute."""
         error = context.get("exception")
-        accepts = "accept" in context["message"].lower()
+        accepts = "accept" in context.get("message", "").lower()
         if not accepts or not isinstance(error, OSError) or error.errno not in _NO_RESOURCES:
             super().call_exception_handler(context)
             return
