@@ -50,7 +50,7 @@ def configure(
     `log_format` None: `console` when `stream` is a terminal, else `json`. Library records of `logging` are emitted in
     the same form, from WARNING up. May be called again: the last call counts.
     """
-    rendering = _as_json() if _is_json(stream, log_format) else _for_people(coloured(cast("IO[Any]", stream)))
+    rendering = _rendering(stream, log_format)
     shared = [*([_adding(facts)] if facts else []), *_shared()]
     if observer is not None:
         rendering.insert(0, _observing(observer))
@@ -114,14 +114,17 @@ def tolerant(stream: LogStream, log_format: Literal["json", "console"] | None = 
     """A stream for `configure` and `relay` together, whose faults stop no work; lost lines are counted in that form."""
     if isinstance(stream, TolerantStream):
         return stream
-    rendering = _as_json() if _is_json(stream, log_format) else _for_people(coloured(cast("IO[Any]", stream)))
-    render = rendering[-1]
+    render = _rendering(stream, log_format)[-1]
 
     def lost_lines(count: int) -> str:
         event = {"lost": count, "event": "log_lines_lost", "level": "warning"}
         return str(render(None, "", {**event, "timestamp": datetime.now(UTC).isoformat()})) + "\n"
 
     return TolerantStream(stream, lost_lines)
+
+
+def _rendering(stream: LogStream, log_format: Literal["json", "console"] | None) -> list[Processor]:
+    return _as_json() if _is_json(stream, log_format) else _for_people(coloured(cast("IO[Any]", stream)))
 
 
 def _is_json(stream: LogStream, log_format: Literal["json", "console"] | None) -> bool:

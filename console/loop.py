@@ -1,7 +1,6 @@
 """The event loop of this program: its name look-ups have threads of their own, and its end waits for no thread."""
 
 import asyncio
-import errno
 import socket
 import sys
 from collections.abc import Callable, Coroutine
@@ -19,8 +18,6 @@ Ts = TypeVarTuple("Ts")
 
 _NAME_LOOK_UPS: Final = 16
 _OTHER_CALLS: Final = 4
-
-_NO_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _REPORTED_EACH_SECONDS: Final = 60.0
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -45,7 +42,7 @@ else:
             try:
                 return self.listening.accept()
             except OSError as exc:
-                self._is_out = exc.errno in _NO_RESOURCES
+                self._is_out = host_fault_of(exc) is not None
                 raise
 
     class _PlatformLoop(asyncio.SelectorEventLoop):
@@ -78,14 +75,14 @@ class _Loop(_PlatformLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Override that of asyncio: without file handles it fails each second, which is reported each minute."""
         error = context.get("exception")
-        accepts = "accept" in context.get("message", "").lower()
-        if not accepts or not isinstance(error, OSError) or error.errno not in _NO_RESOURCES:
+        fault = None if error is None else host_fault_of(error)
+        if fault is None or "accept" not in context.get("message", "").lower():
             super().call_exception_handler(context)
             return
         self._unreported += 1
         if self.time() >= self._report_at:
             self._report_at = self.time() + _REPORTED_EACH_SECONDS
-            log.error("connections_not_accepted", error=str(host_fault_of(error) or error), failures=self._unreported)
+            log.error("connections_not_accepted", error=str(fault), failures=self._unreported)
             self._unreported = 0
 
     async def getaddrinfo(

@@ -65,7 +65,7 @@ def values_reported(sql: str) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as exc:
+    except Exception as exc:  # whichever a conversion raises, as SQLAlchemy does
         raise StatementError(str(exc), sql, None, exc, hide_parameters=True) from exc
 
 

@@ -29,7 +29,7 @@ def refuse_the_second_server(monkeypatch: pytest.MonkeyPatch, number: int = errn
     create_server = loop.create_server
     served: list[asyncio.Server] = []
 
-    async def create(factory: Callable[[], asyncio.Protocol], **options: Any) -> asyncio.Server:  # noqa: ANN401
+    async def create(factory: Callable[[], asyncio.Protocol], **options: Any) -> asyncio.Server:  # noqa: ANN401  # passed on
         if served:
             raise OSError(number, "refused by the test")
         served.append(await create_server(factory, **options))

@@ -219,7 +219,7 @@ def test_python_m_console_is_the_same_command() -> None:
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX closes the stream")
 def test_a_command_works_where_a_stream_is_closed(closed: str, tmp_path: Path) -> None:
-    """What it would print there is discarded."""
+    """Output for that stream is discarded."""
     command = f"{shlex.quote(sys.executable)} -m console config show {closed}"
     ended = subprocess.run(
         ["sh", "-c", command],

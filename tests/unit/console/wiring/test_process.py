@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -28,6 +30,24 @@ run_until_signalled(work, stop_seconds=0.5)
 """
 
 
+@contextmanager
+def _working(*, begin: str = "", at_work: str = "", end: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A process that works, with its log on a pipe; it is gone at the end."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM.format(begin=begin, at_work=at_work, end=end)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize(
     ("end", "status"),
     [
@@ -40,15 +60,7 @@ run_until_signalled(work, stop_seconds=0.5)
 )
 def test_a_process_ends_after_a_signal_whatever_hangs_in_it(end: str, status: int) -> None:
     """A clean end has exit status 0; another one comes within the bound, with status 1 and the reason in the log."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM.format(begin="", at_work="", end=end)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+    with _working(end=end) as process:
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=20)
     events = [json.loads(line) for line in log.splitlines()]
@@ -80,20 +92,9 @@ except BlockingIOError:
 )
 def test_a_process_ends_whatever_the_reader_of_its_log_does(begin: str, at_work: str, end: str, status: int) -> None:
     """It may be gone, or read no more: then the bound of the stop holds for the log as well."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM.format(begin=begin, at_work=at_work, end=end)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
+    with _working(begin=begin, at_work=at_work, end=end) as process:
         assert process.stderr is not None
-        assert process.stdout.readline() == "ready\n"
         if not begin:
             process.stderr.close()
         process.send_signal(signal.SIGTERM)
-        try:
-            assert process.wait(timeout=20) == status
-        finally:
-            process.kill()
+        assert process.wait(timeout=20) == status
