@@ -16,6 +16,7 @@ from console.invocation import example
 from console.log_file import LogFile, LogFileLimits, LogFileUnavailable
 from console.metrics_endpoint import MetricsUnavailable
 from console.output import failure
+from console.setting_values import host_and_port
 from console.settings import MAX_PROCESSES, Settings, SettingsError, names_windows_store
 from console.settings_sources import load_settings
 from console.translation.help import Group
@@ -204,7 +205,7 @@ def serve(
     try:
         run_until_stopped(work)
     except MetricsUnavailable as exc:
-        address = f"{settings.metrics_host}:{settings.metrics_port}"
+        address = host_and_port(settings.metrics_host, settings.metrics_port)
         raise failure(
             Phrase(
                 "The metrics cannot be served on {address} (metrics_host, metrics_port): {why}.",
@@ -217,7 +218,7 @@ def serve(
     except OSError as exc:
         if isinstance(exc, ssl.SSLError) or exc.filename is not None:
             raise failure(_certificate_failure(settings.receiver_tls_cert, RECEIVER, exc)) from exc
-        address = f"{settings.receiver_host}:{settings.receiver_port}"
+        address = host_and_port(settings.receiver_host, settings.receiver_port)
         raise failure(
             Phrase("The receiver cannot listen on {address}: {why}.", address=address, why=exc.strerror or exc)
         ) from exc
@@ -233,5 +234,5 @@ def _console_failure(error: BaseException | None, settings: Settings) -> Phrase:
     if isinstance(error, ssl.SSLError) or (isinstance(error, OSError) and error.filename is not None):
         return _certificate_failure(settings.console_tls_cert, CONSOLE, error)
     why = error.strerror or error if isinstance(error, OSError) else error
-    address = f"{settings.console_host}:{settings.console_port}"
+    address = host_and_port(settings.console_host, settings.console_port)
     return Phrase("The web console cannot listen on {address}: {why}.", address=address, why=why)

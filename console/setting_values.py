@@ -57,6 +57,15 @@ def _filled(value: str) -> str:
     return value.strip()
 
 
+def _host(value: str) -> str:
+    host = _filled(value)
+    if host.startswith("[") and host.endswith("]"):  # as an address of IPv6 is written in a URL
+        host = host[1:-1]
+    if re.search(r"[/@\[\]\s]", host) or (":" in host and address_of(host) is None):
+        raise ValueError(Phrase("is not a name or an address alone: give it without scheme and port"))
+    return host
+
+
 def _database_url(value: SecretStr) -> SecretStr:
     parse_url(value.get_secret_value())
     return value
@@ -113,6 +122,11 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" if address is None else address.is_loopback
 
 
+def host_and_port(host: str, port: int) -> str:
+    """Both as in a URL: an address of IPv6 is in brackets."""
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def _origin(*, http_on_loopback: bool) -> Callable[[str], str]:
     """A check for `https://host[:port]` and nothing after it."""
 
@@ -137,6 +151,7 @@ def _origin(*, http_on_loopback: bool) -> Callable[[str], str]:
 
 
 Text = Annotated[str, AfterValidator(_filled)]
+Host = Annotated[str, AfterValidator(_host)]
 Port = Annotated[int, BeforeValidator(whole_number), Field(ge=0, le=65535)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]

@@ -24,6 +24,7 @@ from sqlalchemy.engine import make_url
 from console.setting_values import (
     DatabaseUrl,
     FoldersText,
+    Host,
     Key,
     Port,
     PublicOrigin,
@@ -32,6 +33,7 @@ from console.setting_values import (
     SecureOrigin,
     Text,
     folders_in,
+    host_and_port,
     identifier,
     is_loopback,
     networks_in,
@@ -160,7 +162,7 @@ class Settings(BaseModel):
     """Key that authenticates notifications, 32 characters at least; none: the one made by the first `db upgrade`."""
     client_state_secret_previous: Key | None = None
     """Key that is still accepted while subscriptions made with it live."""
-    receiver_host: Text = "127.0.0.1"
+    receiver_host: Host = "127.0.0.1"
     """Address on which the receiver listens."""
     receiver_port: Port = 8080
     """Port on which the receiver listens; 0: any free one."""
@@ -176,7 +178,7 @@ class Settings(BaseModel):
         int, BeforeValidator(whole_number), Field(ge=0, le=_MAX_CONNECTIONS)
     ] = 256
     """Connections of one address (IPv6: /64) at a time, 1,000 at most; 0: no bound, behind a proxy."""
-    metrics_host: Text = "127.0.0.1"
+    metrics_host: Host = "127.0.0.1"
     """Address on which a process serves its metrics and its health."""
     metrics_port: Port = 9464
     """Port of the metrics; 0: none are served. Several processes of a host each need a port of their own."""
@@ -197,7 +199,7 @@ class Settings(BaseModel):
     delivery_roots: FoldersText | None = None
     """Folders below which import rules may save files, separated by `;` or lines, as absolute paths of this host; none:
     nothing is delivered."""
-    console_host: Text = "127.0.0.1"
+    console_host: Host = "127.0.0.1"
     """Address on which the web console listens; another one than that of this host itself needs TLS, here or at a
     proxy."""
     console_port: Port = 8081
@@ -406,8 +408,8 @@ class Settings(BaseModel):
         """The address at which browsers reach the web console."""
         if self.console_url is not None:
             return self.console_url
-        host = f"[{self.console_host}]" if ":" in self.console_host else self.console_host
-        return f"{'http' if self.console_tls_cert is None else 'https'}://{host}:{self.console_port}"
+        scheme = "http" if self.console_tls_cert is None else "https"
+        return f"{scheme}://{host_and_port(self.console_host, self.console_port)}"
 
     @property
     def database_backend(self) -> str:

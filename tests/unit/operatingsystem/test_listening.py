@@ -7,6 +7,7 @@ import socket
 from typing import ClassVar
 
 import pytest
+from structlog.testing import capture_logs
 
 from operatingsystem import ADDRESS_IN_USE
 from operatingsystem.listening import listening_sockets
@@ -138,14 +139,36 @@ async def test_a_system_without_ipv6_listens_at_the_other_addresses(
     """A name such as localhost has addresses of both families in files that know nothing of the system."""
     opened = _use(system, monkeypatch)
     resolve(monkeypatch, address, _LOOPBACK)
-    [listening] = await listening_sockets("localhost", 0, 10)
+    with capture_logs() as logged:
+        [listening] = await listening_sockets("localhost", 0, 10)
     assert listening.getsockname()[0] == _LOOPBACK
     listening.close()
+    [line] = logged
+    assert (line["event"], line["host"]) == ("address_left_out", "localhost")
+    assert line["detail"].endswith(f" ([{address}]:0)")
     resolve(monkeypatch, address)
     with pytest.raises(OSError) as refused:  # noqa: PT011  # by its number, below
         await listening_sockets("localhost", 0, 10)
     assert refused.value.errno in reasons
     assert str(refused.value.strerror).endswith(f" ([{address}]:0)")
+    assert {each.fileno() for each in opened} == {-1}
+
+
+class _WithoutHandles(_Opened):
+    """A socket of a process whose file handles are used up by the first one."""
+
+    def __init__(self, *arguments: int) -> None:
+        if self.all:
+            raise OSError(errno.EMFILE, "Too many open files")
+        super().__init__(*arguments)
+
+
+async def test_a_fault_of_the_host_is_no_missing_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address that cannot be listened at now is not left out: notifications would arrive there."""
+    opened = _use(_WithoutHandles, monkeypatch)
+    resolve(monkeypatch, _LOOPBACK, "127.0.0.2")
+    with pytest.raises(OSError, match=r"Too many open files \(127\.0\.0\.2:0\)"):
+        await listening_sockets("two.example", 0, 10)
     assert {each.fileno() for each in opened} == {-1}
 
 
