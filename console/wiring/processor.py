@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 
+import background
 from bus.queue import NotificationConsumer
 from console.settings import Settings
 from console.wiring.host import host_name
@@ -17,6 +18,7 @@ from processor.accounts import AccountBackoff, AccountCache
 from processor.after_import import POLL_SECONDS, AfterImport
 from processor.content.attachments import AttachmentLimits
 from processor.content.headers import Kept
+from processor.content.spool import remove_abandoned_folders
 from processor.importer import Importer, worker_processes
 from processor.lifecycle import LifecycleHandler
 from processor.mailbox_actions import MailboxActions
@@ -25,6 +27,8 @@ from processor.missed_notifications import MissedNotifications
 from processor.process_pool import ProcessPool
 from processor.settlement import DeliveryLog, DeliveryMetrics, DeliveryObserver
 from processor.worker import Processor, WorkerContext
+
+_CANCEL_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +129,12 @@ async def run_processor(
     async with worker_processes() as processes:
         options = ImportOptions.of_settings(settings)
         importer = importer_of(MailReader(graph), database, options, clock=context.clock, processes=processes)
+        removing = asyncio.create_task(
+            background.restarted(lambda: remove_abandoned_folders(context.clock), name="abandoned_folders")
+        )
         try:
             processor = processor_of(queue, database, graph, importer, context, host=host_name(), observer=observer)
             await processor.run(stop)
         finally:
+            await background.cancel(removing, within=_CANCEL_SECONDS)
             await importer.store.close()

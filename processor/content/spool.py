@@ -3,20 +3,32 @@
 import asyncio
 import secrets
 import shutil
+import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Final, TypeVar
 
+import structlog
+
 from hostfaults import temporary_file_fault
+from operatingsystem import user_number
 from processor.content.temporary_files import IN_MEMORY, open_file
 from threads import DaemonThreads
 
 T = TypeVar("T")
 
 _WRITTEN_SIDE_BY_SIDE: Final = 4
+_SCRATCH: Final = "mail-importer-"
+_SCRATCH_BYTES: Final = 8
+_ABANDONED_AFTER: Final = timedelta(days=1)
+"""More than the clock is ever set forward while a folder is in use, for some minutes at most."""
+_REMOVE_EVERY_SECONDS: Final = 3600.0
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 def spooling_threads() -> Executor:
@@ -76,7 +88,7 @@ async def scratch_folder(files: ExitStack, threads: Executor, fill: Callable[[Pa
         HostFault: it cannot be made or written to.
     """
     try:
-        folder = Path(tempfile.gettempdir(), f"mail-importer-{secrets.token_hex(8)}")
+        folder = Path(tempfile.gettempdir(), f"{_SCRATCH}{secrets.token_hex(_SCRATCH_BYTES)}")
     except OSError as exc:
         raise temporary_file_fault(exc) from exc
     filled = threads.submit(_filled, folder, fill)
@@ -95,3 +107,29 @@ def _filled(folder: Path, fill: Callable[[Path], T]) -> T:
         return fill(folder)
     except OSError as exc:
         raise temporary_file_fault(exc) from exc
+
+
+async def remove_abandoned_folders(
+    clock: Callable[[], datetime], *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
+    """Delete, each hour, temporary folders that are a day old: a process that was killed left mail in them."""
+    threads = DaemonThreads("abandoned folders", limit=1)
+    while True:
+        removed = await asyncio.get_running_loop().run_in_executor(threads, _remove_abandoned, clock())
+        if removed:
+            log.info("abandoned_folders_removed", folders=removed)
+        await sleep(_REMOVE_EVERY_SECONDS)
+
+
+def _remove_abandoned(now: datetime) -> int:
+    removed = 0
+    for folder in Path(tempfile.gettempdir()).glob(_SCRATCH + "[0-9a-f]" * 2 * _SCRATCH_BYTES):
+        try:
+            found = folder.lstat()
+        except OSError:  # another process removed it
+            continue
+        own = user_number() in {"", str(found.st_uid)}
+        if own and stat.S_ISDIR(found.st_mode) and now.timestamp() - found.st_mtime > _ABANDONED_AFTER.total_seconds():
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += not folder.exists()
+    return removed

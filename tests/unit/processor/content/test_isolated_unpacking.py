@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,13 @@ from db.records import AttachmentRecord
 from longtext import LongText
 from processor.content import body_text
 from processor.content.isolated_unpacking import PRELOAD, IsolatedUnpacker
-from processor.content.spool import scratch_folder, spooling_threads
+from processor.content.spool import remove_abandoned_folders, scratch_folder, spooling_threads
 from processor.content.texts import Texts
 from processor.content.unpacking import Unpacker
 from processor.process_pool import ProcessPool, WorkLimits
 from tests.paths import ROOT
 from tests.samples.nested_mail import mail, signed
+from tests.waiting import PATIENCE_SECONDS
 
 MEBIBYTE = 1024 * 1024
 
@@ -172,6 +175,40 @@ async def test_a_folder_of_a_caller_that_is_gone_is_deleted(tmp_path: Path, monk
     async with asyncio.timeout(60):
         while _within(tmp_path):  # noqa: ASYNC110  # the thread deletes it
             await asyncio.sleep(0.01)
+
+
+async def _left_by_a_killed_process(age: timedelta) -> Path:
+    with ExitStack() as files:
+        folder, _ = await scratch_folder(files, spooling_threads(), lambda folder: (folder / "mail").touch())
+        files.pop_all()
+    moment = (datetime.now(UTC) - age).timestamp()
+    os.utime(folder, (moment, moment))
+    return folder
+
+
+async def test_folders_that_a_killed_process_left_are_deleted_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed with its workers, such as for want of memory, leaves mail there."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    old = await _left_by_a_killed_process(timedelta(days=1, minutes=1))
+    young = await _left_by_a_killed_process(timedelta(hours=23))
+    another = tmp_path / "mail-importer-report"
+    another.mkdir()
+    os.utime(another, (0, 0))
+    link = tmp_path / f"mail-importer-{'b' * 16}"
+    link.symlink_to(another)
+    os.utime(link, (0, 0), follow_symlinks=False)
+    paused = asyncio.Event()
+
+    async def pause(_seconds: float) -> None:
+        paused.set()
+        await asyncio.Event().wait()
+
+    removing = asyncio.create_task(remove_abandoned_folders(lambda: datetime.now(UTC), sleep=pause))
+    await asyncio.wait_for(paused.wait(), PATIENCE_SECONDS)
+    removing.cancel()
+    assert [old.exists(), young.exists(), another.exists(), link.is_symlink()] == [False, True, True, True]
 
 
 def test_a_worker_process_loads_neither_database_nor_log() -> None:
