@@ -5,7 +5,9 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Final
 
 import pytest
 from sqlalchemy import select
@@ -30,6 +32,7 @@ from phrases import Phrase
 from tests.databases import Gateway, on_every_database
 from tests.doubles.clock import SettableClock
 from tests.doubles.outages import fragile
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = on_every_database
 
@@ -72,6 +75,9 @@ class Observer:
         self.losses += 1
 
 
+_LIMITS: Final = MonitorLimits(every_seconds=0.02, queue_every_seconds=0.0, database_seconds=PATIENCE_SECONDS)
+
+
 class Site:
     """Processes with a monitor each."""
 
@@ -88,7 +94,6 @@ class Site:
         mine = database or self.database
         heartbeat = await self.stack.enter_async_context(Heartbeat(mine, process, clock=self.clock).kept())
         self.observers[name] = Observer()
-        limits = MonitorLimits(every_seconds=0.02, queue_every_seconds=0.0, database_seconds=0.5)
         return Monitor(
             mine,
             self.queue,
@@ -96,7 +101,7 @@ class Site:
             [self.first, self.observers[name]],
             clock=self.clock,
             disk=lambda: None,
-            limits=limits,
+            limits=_LIMITS,
         )
 
     async def leader(self) -> str | None:
@@ -216,9 +221,11 @@ async def test_a_database_that_hangs_is_reported_before_its_statements_end(site:
     await monitor.round()
     with site.database.engine.begin() as other:
         named_leases.acquire(other, named_leases.MONITOR, "one", now=site.clock(), length=LEASE)
+        monitor._limits = replace(_LIMITS, database_seconds=0.5)
         began = time.monotonic()
         await monitor.round()
         assert time.monotonic() - began < 30
+        monitor._limits = _LIMITS
     ((_, why),) = site.observers["one"].failures
     assert why.startswith("The gateway database did not answer within 0.5 seconds.")
     await monitor.round()
