@@ -398,6 +398,7 @@ class GraphClient:
                     mailbox=call.mailbox,
                     seconds=call.deadline.seconds,
                 ),
+                unanswered=True,
                 outcome_unknown=call.method not in _REPEATABLE,
             ) from reason
 
@@ -753,6 +754,7 @@ def _unreachable(call: _Call, reason: BaseException) -> GraphUnavailable:
         what = Phrase("{why}; check network, DNS and HTTPS_PROXY", why=why)
     return GraphUnavailable(
         Phrase("{operation} for {mailbox} failed: {what}.", operation=call.operation, mailbox=call.mailbox, what=what),
+        unanswered=begun,
         outcome_unknown=begun and call.method not in _REPEATABLE,
         why=why,
     )

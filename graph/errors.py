@@ -25,6 +25,7 @@ GraphError
 """
 
 import copy
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Any, Final, TypedDict, Unpack
 
@@ -117,7 +118,8 @@ class GraphUnavailable(GraphError):
     Attributes:
         retry_after: seconds that Microsoft requested to wait, MAX_RETRY_AFTER at most; None when it requested none.
         asked_longer: it requested more than that, which the text reports.
-        mailbox_down: the code means that mailbox or service is unreachable: no item is at fault, with any status.
+        mailbox_down: by the code or a probe, mailbox or service is unreachable: no item is at fault, with any status.
+        unanswered: the request was sent, and its answer did not come, or not to its end.
         why: the cause alone, without the call that it ended; None where the text has no more than the status.
         service: the one that did not answer, where it is another than the one called; None: that one.
         outcome_unknown: the request may have been executed although no success was seen; matters for POST only.
@@ -129,6 +131,7 @@ class GraphUnavailable(GraphError):
         *,
         retry_after: float | None = None,
         mailbox_down: bool = False,
+        unanswered: bool = False,
         outcome_unknown: bool = False,
         why: Phrase | None = None,
         service: Service | None = None,
@@ -148,9 +151,14 @@ class GraphUnavailable(GraphError):
         self.retry_after = retry_after
         self.asked_longer = asked_longer
         self.mailbox_down = mailbox_down
+        self.unanswered = unanswered
         self.outcome_unknown = outcome_unknown
         self.why = why
         self.service = service
+
+    def may_be_of_item(self, statuses: Collection[int]) -> bool:
+        """True if the item requested may be at fault: with one of the statuses, or without a whole answer."""
+        return not (self.mailbox_down or self.service) and (self.unanswered or self.status in statuses)
 
 
 class AccountError(GraphError):

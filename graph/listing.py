@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 from graph.errors import GraphUnavailable
@@ -65,7 +66,8 @@ def entries_in(page: Mapping[str, Any], mailbox: Mailbox) -> list[Any]:
                 "Graph's response for {mailbox} lacks its list. Try again later; if this lasts, check for a proxy "
                 "that changes responses.",
                 mailbox=mailbox,
-            )
+            ),
+            status=HTTPStatus.OK,
         )
     return value
 
@@ -81,7 +83,8 @@ def link_in(page: Mapping[str, Any], name: str) -> str | None:
         return None
     if not isinstance(link, str):
         raise GraphUnavailable(
-            Phrase("A page of Graph has a link that is no text ({name}). Try again later.", name=name)
+            Phrase("A page of Graph has a link that is no text ({name}). Try again later.", name=name),
+            status=HTTPStatus.OK,
         )
     return link
 

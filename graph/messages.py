@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanag
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from graph.client import GraphClient, encode_segment
 from graph.errors import (
@@ -65,6 +65,11 @@ FOLDER_PAGE: Final = 1000
 """Messages on a page of `MailReader.folder_page`: Graph's maximum (docs/graph.md, section 7)."""
 
 _INBOX: Final = "inbox"
+_JUDGEMENT_SECONDS: Final = 20.0
+_FAULTS_OF_SERVERS: Final = frozenset(
+    {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
+)
+"""Also of one item: of a whole answer that is too long, or of an item that Exchange fails on."""
 _WELL_KNOWN: Final = frozenset(
     {
         "archive",
@@ -107,14 +112,19 @@ def folder_path(mailbox: Mailbox, folder: str) -> str:
     return f"{mailbox_path(mailbox)}/mailFolders/{encode_segment(well_known_folder(folder) or folder)}"
 
 
-async def folder_of(client: GraphClient, mailbox: Mailbox, folder: str) -> dict[str, Any]:
+async def folder_of(
+    client: GraphClient, mailbox: Mailbox, folder: str, *, deadline_seconds: float | None = None
+) -> dict[str, Any]:
     """Fetch `id` and `displayName` of a folder. Graph's refusals are raised unchanged; `MailReader.probe` classifies.
+
+    `deadline_seconds`: as of `GraphClient.request`.
 
     Raises:
         GraphError: as `GraphClient.request`.
     """
     url = folder_path(mailbox, folder)
-    found = object_in(await client.request(mailbox, "GET", url, params={"$select": "id,displayName"}))
+    params = {"$select": "id,displayName"}
+    found = object_in(await client.request(mailbox, "GET", url, params=params, deadline_seconds=deadline_seconds))
     id_in(found, mailbox)
     return found
 
@@ -164,15 +174,16 @@ class MailReader:
             found = object_in(
                 await self._client.request(mailbox, "GET", path, params=params, prefer=_AS_SENT, files=files)
             )
-        except (AccessDenied, ItemGone, MailboxNotFound) as error:
-            raise await self._judged(mailbox, error) from error
+        except (AccessDenied, ItemGone, MailboxNotFound, GraphUnavailable) as error:
+            await self._raise_judged(mailbox, error)
         _check_id(found, message_id, mailbox)
         if not _TELLING_FIELDS & found.keys():
             raise GraphUnavailable(
                 Phrase(
                     "Graph's response has nothing of a message of {mailbox} but its id. Try again later.",
                     mailbox=mailbox,
-                )
+                ),
+                status=HTTPStatus.OK,
             )
         return found
 
@@ -201,12 +212,13 @@ class MailReader:
                 if link is None:
                     return found
                 url, params = link, None
-        except (AccessDenied, ItemGone, MailboxNotFound) as error:
-            raise await self._judged(mailbox, error) from error
+        except (AccessDenied, ItemGone, MailboxNotFound, GraphUnavailable) as error:
+            await self._raise_judged(mailbox, error)
         raise GraphUnavailable(
             Phrase(
                 "Graph pages the attachments of a message of {mailbox} in a circle. Try again later.", mailbox=mailbox
-            )
+            ),
+            status=HTTPStatus.OK,
         )
 
     async def attachment(
@@ -224,8 +236,8 @@ class MailReader:
             found = object_in(
                 await self._client.request(mailbox, "GET", _attachment(mailbox, message_id, attachment_id), files=files)
             )
-        except (AccessDenied, ItemGone, MailboxNotFound) as error:
-            raise await self._judged(mailbox, error) from error
+        except (AccessDenied, ItemGone, MailboxNotFound, GraphUnavailable) as error:
+            await self._raise_judged(mailbox, error)
         _check_id(found, attachment_id, mailbox)
         return found
 
@@ -276,13 +288,14 @@ class MailReader:
         url, params = message_path(mailbox, message_id), {"$select": "parentFolderId"}
         try:
             answer = object_in(await self._client.request(mailbox, "GET", url, params=params))
-        except (AccessDenied, ItemGone, MailboxNotFound) as error:
-            raise await self._judged(mailbox, error) from error
+        except (AccessDenied, ItemGone, MailboxNotFound, GraphUnavailable) as error:
+            await self._raise_judged(mailbox, error)
         _check_id({"id": message_id, **answer}, message_id, mailbox)
         folder_id = answer.get("parentFolderId")
         if not isinstance(folder_id, str) or not folder_id:
             raise GraphUnavailable(
-                Phrase("Graph did not report the folder of a message of {mailbox}. Try again later.", mailbox=mailbox)
+                Phrase("Graph did not report the folder of a message of {mailbox}. Try again later.", mailbox=mailbox),
+                status=HTTPStatus.OK,
             )
         return folder_id
 
@@ -296,12 +309,13 @@ class MailReader:
         url, params = message_path(mailbox, message_id), {"$select": "id"}
         try:
             answer = object_in(await self._client.request(mailbox, "GET", url, params=params))
-        except (AccessDenied, ItemGone, MailboxNotFound) as error:
-            raise await self._judged(mailbox, error) from error
+        except (AccessDenied, ItemGone, MailboxNotFound, GraphUnavailable) as error:
+            await self._raise_judged(mailbox, error)
         found = answer.get("id")
         if not isinstance(found, str) or not found:
             raise GraphUnavailable(
-                Phrase("Graph did not report the id of a message of {mailbox}. Try again later.", mailbox=mailbox)
+                Phrase("Graph did not report the id of a message of {mailbox}. Try again later.", mailbox=mailbox),
+                status=HTTPStatus.OK,
             )
         return found
 
@@ -333,7 +347,8 @@ class MailReader:
         following = link_in(page, "@odata.nextLink")
         if following is not None and following == link:
             raise GraphUnavailable(
-                Phrase("Graph pages the messages of {mailbox} in a circle. Try again later.", mailbox=mailbox)
+                Phrase("Graph pages the messages of {mailbox} in a circle. Try again later.", mailbox=mailbox),
+                status=HTTPStatus.OK,
             )
         return FolderPage(listed.items, following, listed.unreadable)
 
@@ -366,18 +381,23 @@ class MailReader:
                 return found
             url, params = link, None
         raise GraphUnavailable(
-            Phrase("Graph pages the messages of {mailbox} in a circle. Try again later.", mailbox=mailbox)
+            Phrase("Graph pages the messages of {mailbox} in a circle. Try again later.", mailbox=mailbox),
+            status=HTTPStatus.OK,
         )
 
-    async def probe(self, mailbox: Mailbox, folder: str = _INBOX) -> dict[str, Any]:
+    async def probe(
+        self, mailbox: Mailbox, folder: str = _INBOX, *, deadline_seconds: float | None = None
+    ) -> dict[str, Any]:
         """Fetch `id` and `displayName` of the folder: the cheapest check of sign-in, grant, mailbox and folder.
+
+        `deadline_seconds`: as of `GraphClient.request`.
 
         Raises:
             MailboxNotFound: any 404 of the inbox, with any code (docs/graph.md, section 9).
             FolderNotFound: the mailbox exists, the folder does not.
         """
         try:
-            return await folder_of(self._client, mailbox, folder)
+            return await folder_of(self._client, mailbox, folder, deadline_seconds=deadline_seconds)
         except (ItemGone, MailboxNotFound, RequestRejected) as error:
             if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}:
                 raise
@@ -425,26 +445,42 @@ class MailReader:
         content = self._client.stream(mailbox, url, never=PAGES_OF_PROXIES.difference(may_be))
         try:
             chunks = await content.__aenter__()
-        except (AccessDenied, ItemGone, MailboxNotFound) as error:
-            raise await self._judged(mailbox, error) from error
-        try:
-            yield chunks
-        finally:
-            await content.__aexit__(None, None, None)
+            try:
+                yield chunks
+            finally:
+                await content.__aexit__(None, None, None)
+        except (AccessDenied, ItemGone, MailboxNotFound, GraphUnavailable) as error:
+            await self._raise_judged(mailbox, error)
 
-    async def _judged(self, mailbox: Mailbox, error: AccessDenied | ItemGone | MailboxNotFound) -> GraphError:
-        """Classify a 403 or 404 about one message; only a probe of the mailbox can decide (docs/graph.md, section 9).
+    async def _raise_judged(
+        self, mailbox: Mailbox, error: AccessDenied | ItemGone | MailboxNotFound | GraphUnavailable
+    ) -> NoReturn:
+        judged = await self._judged(mailbox, error)
+        if judged is error:
+            raise error  # with its own cause, which may be a fault of this host
+        raise judged from error
+
+    async def _judged(
+        self, mailbox: Mailbox, error: AccessDenied | ItemGone | MailboxNotFound | GraphUnavailable
+    ) -> GraphError:
+        """Classify a failure about one message; only a probe of the mailbox can decide (docs/graph.md, section 9).
 
         One tenant returned three different codes with 404. A refusal holds the whole account only if its inbox is
-        refused as well.
+        refused as well; a fault of a server, or an answer that does not come, is the message's only if its inbox opens.
         """
+        if isinstance(error, GraphUnavailable) and not error.may_be_of_item(_FAULTS_OF_SERVERS):
+            return error
         if (error.code or "").lower() == "erroritemnotfound" and isinstance(error, ItemGone):
             return error
         try:
-            await self.probe(mailbox)
+            await self.probe(mailbox, deadline_seconds=_JUDGEMENT_SECONDS)
         except AccountError as fault:
             return fault
-        if isinstance(error, ItemGone):
+        except GraphUnavailable:
+            if not isinstance(error, GraphUnavailable):
+                raise
+            error.mailbox_down = True
+        if isinstance(error, (ItemGone, GraphUnavailable)):
             return error
         if isinstance(error, AccessDenied):
             return ItemDenied(
@@ -502,7 +538,8 @@ def id_in(answer: Mapping[str, Any], mailbox: Mailbox) -> str:
                 "Graph's response for {mailbox} has no id. Try again later; if this lasts, check for a proxy that "
                 "changes responses.",
                 mailbox=mailbox,
-            )
+            ),
+            status=HTTPStatus.OK,
         )
     return found
 
@@ -520,7 +557,8 @@ def _check_id(answer: Mapping[str, Any], asked: str, mailbox: Mailbox) -> None:
                 "Graph's response for {mailbox} is about another item than the requested one. Try again later; if "
                 "this lasts, check for a proxy that caches.",
                 mailbox=mailbox,
-            )
+            ),
+            status=HTTPStatus.OK,
         )
 
 
@@ -540,6 +578,7 @@ def object_in(answer: object) -> dict[str, Any]:
     """
     if not isinstance(answer, dict):
         raise GraphUnavailable(
-            Phrase("Graph answered with {name} where an object belongs. Try again later.", name=type(answer).__name__)
+            Phrase("Graph answered with {name} where an object belongs. Try again later.", name=type(answer).__name__),
+            status=HTTPStatus.OK,
         )
     return answer

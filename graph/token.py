@@ -249,6 +249,7 @@ class TokenSource:
                 advice=advice,
             ),
             why=what,
+            service=Service.SIGN_IN,
         )
 
     def certificate_in_use(self, application: Application) -> str | None:
@@ -576,6 +577,7 @@ def _overloaded(application: Application, talk: Exchange) -> GraphUnavailable:
         status=status,
         code=sanitize(answer.get("error"), 100) or None,
         detail=reply,
+        service=Service.SIGN_IN,
     )
 
 
@@ -603,4 +605,5 @@ def _unreachable(application: Application, authority_url: str, reason: Exception
             advice=advice,
         ),
         why=what,
+        service=Service.SIGN_IN,
     )

@@ -322,7 +322,10 @@ def _failure(work: InFlight, decision: Decision | NotSettled, now: datetime) -> 
 
 
 def _is_refused(error: Exception | None) -> bool:
-    return isinstance(error, GraphUnavailable) and error.status not in {None, HTTPStatus.TOO_MANY_REQUESTS}
+    """True if Graph answers with an error, or with less than a whole answer while the mailbox is accessible."""
+    if not isinstance(error, GraphUnavailable) or error.service is not None:
+        return False
+    return error.status not in {None, HTTPStatus.TOO_MANY_REQUESTS} or error.may_be_of_item(())
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:

@@ -1,5 +1,6 @@
 """The retry policy: by the type of the error, a delivery that was not imported is retried or dead-lettered. No I/O."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from random import Random
@@ -8,6 +9,7 @@ from typing import Final
 from bus.notification import UnreadableNotification
 from bus.queue import Delivery
 from db.outcomes import Outcome
+from db.queries.failures import Failure
 from db.queries.messages import MessageRefused
 from graph.errors import MAX_RETRY_AFTER, GraphUnavailable, ItemGone, ItemUnconvertible
 from phrases import Phrase
@@ -27,6 +29,9 @@ MAX_ATTEMPTS: Final = len(_ITEM_DELAYS) + 1
 _TIMEOUT_DELAYS: Final = (timedelta(seconds=30), timedelta(hours=1))
 MAX_TIMEOUTS: Final = len(_TIMEOUT_DELAYS) + 1
 """Attempts at a message that Graph does not have ready in time, before it becomes a dead letter."""
+# A message that has been in the queue for a day may have waited all the time for its account: Graph gets hours to
+# serve it, whatever it does meanwhile.
+_OVERDUE_DELAYS: Final = (timedelta(minutes=10), *3 * (timedelta(hours=1),))
 _OUTAGE_DELAY: Final = timedelta(seconds=30)
 _MAX_OUTAGE_DELAY: Final = timedelta(seconds=MAX_RETRY_AFTER)
 
@@ -34,9 +39,10 @@ _MAX_OUTAGE_DELAY: Final = timedelta(seconds=MAX_RETRY_AFTER)
 # long after it was put it is requested again, uncounted, at growing intervals; after a longer wait, a few times.
 _LATE_FOR: Final = timedelta(minutes=10)
 _FIRST_LATE_DELAY: Final = timedelta(seconds=5)
-_OLD_LATE_DELAYS: Final = (timedelta(seconds=30), timedelta(minutes=2))
+_FIRST_OLD_DELAY: Final = timedelta(seconds=30)
+_SECOND_OLD_DELAY: Final = timedelta(minutes=2)
 
-# A whole answer that is too long or an item that Exchange fails on shows as these: they may be this message's alone.
+# An answer that is too long or an item that Exchange fails on shows as these: they may be this message's alone.
 _MAYBE_THE_ITEM: Final = frozenset({500, 502, 504})
 
 
@@ -47,21 +53,17 @@ def decide(error: Exception, delivery: Delivery, *, now: datetime, random: Rando
         return DeadLetter(error.reason, Phrase.of(error), error)
     if isinstance(error, MessageRefused | ItemUnconvertible):
         return DeadLetter(reason, Phrase.of(error), error)
-    if isinstance(error, GraphUnavailable) and _is_an_outage(error, delivery, now):
-        wait = max(timedelta(seconds=error.retry_after or 0), _OUTAGE_DELAY)
-        if error.status == HTTPStatus.OK:
-            # A proxy, or an answer of Exchange for this message alone: not to be fetched every minute of a day.
-            wait = max(wait, min((now - delivery.enqueued) / 2, _MAX_OUTAGE_DELAY))
-        # Spread to either side where the longest wait leaves no room above.
-        shortest, longest = min(wait, _MAX_OUTAGE_DELAY * 0.9), min(wait * 1.5, _MAX_OUTAGE_DELAY)
-        return _retry(shortest + (longest - shortest) * random.random(), error)
-    if isinstance(error, PoolUnusable) and is_patient(delivery, now):
-        return _retry(_OUTAGE_DELAY * random.uniform(1.0, 1.5), error)
-    delays = _TIMEOUT_DELAYS if _is_a_timeout(error) else _ITEM_DELAYS
+    if isinstance(error, GraphUnavailable | PoolUnusable) and is_patient(delivery, now):
+        if isinstance(error, PoolUnusable):
+            return _retry(_OUTAGE_DELAY * random.uniform(1.0, 1.5), error)
+        if not _is_of_item(error):
+            return _retry(_pause(error, now - delivery.enqueued, random), error)
+    delays = _delays(error)
     if delivery.delivery_count > len(delays):
         return DeadLetter(reason, _describe(error, delivery), error)
-    wait = delays[delivery.delivery_count - 1]
-    return _retry(wait * random.uniform(0.8, 1.2), error, counted=True)
+    wait = delays[delivery.delivery_count - 1] * random.uniform(0.8, 1.2)
+    asked = error.retry_after if isinstance(error, GraphUnavailable) else None
+    return _retry(max(wait, timedelta(seconds=asked or 0)), error, counted=True)
 
 
 def is_patient(delivery: Delivery, now: datetime) -> bool:
@@ -69,19 +71,25 @@ def is_patient(delivery: Delivery, now: datetime) -> bool:
     return now - delivery.enqueued < _OUTAGE_GRACE
 
 
-def retry_of_missing(delivery: Delivery, *, now: datetime, random: Random) -> Abandon | None:
+def retry_of_missing(
+    delivery: Delivery, last_failure: Failure | None, *, now: datetime, random: Random
+) -> Abandon | None:
     """Schedule the next attempt at a message that Graph answers 404 for; None: it is gone.
 
-    It may yet appear until ten minutes after it was put. By then Service Bus has forgotten its id, too.
+    It may yet appear until ten minutes after it was put. By then Service Bus has forgotten its id, too. Later it is
+    gone if the attempt before met a 404 as well, two minutes ago; attempts that failed otherwise say nothing of it.
     """
     age = now - delivery.enqueued
     # A time far in the future is no age: a clock was set back.
     if abs(age) < _LATE_FOR:
         wait = min(max(2 * age, _FIRST_LATE_DELAY), max(_LATE_FOR - age, _FIRST_LATE_DELAY))
         return _retry(wait * random.uniform(1.0, 1.2))
-    if delivery.delivery_count > len(_OLD_LATE_DELAYS):
+    if last_failure is None or last_failure.reason != ItemGone.__name__:
+        wait = _FIRST_OLD_DELAY
+    elif now - last_failure.failed < _SECOND_OLD_DELAY:
+        wait = _SECOND_OLD_DELAY
+    else:
         return None
-    wait = _OLD_LATE_DELAYS[delivery.delivery_count - 1]
     return _retry(wait * random.uniform(1.0, 1.2), counted=True)
 
 
@@ -90,13 +98,28 @@ def _retry(delay: timedelta, error: Exception | None = None, *, counted: bool = 
     return Abandon(Outcome.RETRIED, delay, counted, cause, error)
 
 
-def _is_an_outage(error: GraphUnavailable, delivery: Delivery, now: datetime) -> bool:
-    maybe_the_item = error.status in _MAYBE_THE_ITEM and not error.mailbox_down
-    return not maybe_the_item and is_patient(delivery, now)
+def _pause(error: GraphUnavailable, age: timedelta, random: Random) -> timedelta:
+    """The uncounted wait for a message put so long ago."""
+    wait = max(timedelta(seconds=error.retry_after or 0), _OUTAGE_DELAY)
+    if error.may_be_of_item({HTTPStatus.OK}):
+        # A proxy, or an answer of Exchange for this message alone: not to be fetched every minute of a day.
+        wait = max(wait, min(age / 2, _MAX_OUTAGE_DELAY))
+    # Spread to either side where the longest wait leaves no room above.
+    shortest, longest = min(wait, _MAX_OUTAGE_DELAY * 0.9), min(wait * 1.5, _MAX_OUTAGE_DELAY)
+    return shortest + (longest - shortest) * random.random()
 
 
-def _is_a_timeout(error: Exception) -> bool:
-    return isinstance(error, GraphUnavailable) and error.status == HTTPStatus.GATEWAY_TIMEOUT
+def _delays(error: Exception) -> Sequence[timedelta]:
+    """The waits after attempts that count."""
+    if not isinstance(error, GraphUnavailable):
+        return _ITEM_DELAYS
+    if not _is_of_item(error):
+        return _OVERDUE_DELAYS
+    return _TIMEOUT_DELAYS if error.status == HTTPStatus.GATEWAY_TIMEOUT else _ITEM_DELAYS
+
+
+def _is_of_item(error: GraphUnavailable) -> bool:
+    return error.status in _MAYBE_THE_ITEM and error.may_be_of_item(_MAYBE_THE_ITEM)
 
 
 def _describe(error: Exception, delivery: Delivery) -> Phrase:

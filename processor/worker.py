@@ -404,10 +404,17 @@ class Processor:
         except Exception as exc:  # noqa: BLE001  # an unforeseen error of one message must not stop the others
             return await self._decide(work, exc)
         if result.outcome is Outcome.GONE:
-            retry = retry_of_missing(work.delivery, now=self._clock(), random=self._random)
+            retry = await self._retry_of_missing(work.delivery, (notification.account_id, message_id))
             if retry is not None:
                 return retry
         return Complete(result.outcome, result)
+
+    async def _retry_of_missing(self, delivery: Delivery, key: MessageKey) -> Abandon | None:
+        try:
+            last = await self._store.last_failure(key)
+        except DatabaseUnavailable:
+            return _WAIT_FOR_DATABASE
+        return retry_of_missing(delivery, last, now=self._clock(), random=self._random)
 
     async def _decide(self, work: InFlight, exc: Exception) -> Decision:
         """Decide on a delivery that was not imported: the database, the account, this machine or the message."""

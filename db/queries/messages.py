@@ -39,9 +39,10 @@ from db.keys import MessageKey, are_among, in_queries, named
 from db.locking import by_row
 from db.outcomes import ContentState, Outcome
 from db.prepared import Prepared
-from db.queries import after_import, duplicates, filtered, rule_matches, scans
+from db.queries import after_import, duplicates, failures, filtered, rule_matches, scans
 from db.queries.contents import ContentDiffers, insert_with_content, reserved_room, update_with_content, write_long_text
 from db.queries.duplicates import Duplicate, FirstImport
+from db.queries.failures import Failure
 from db.queries.filtered import FilteredMessage
 from db.queries.scans import Scan
 from db.records import AttachmentRecord, MessageRecord, OriginalRecord, RecipientRecord, is_file
@@ -136,6 +137,14 @@ class MessageStore:
         if not keys:
             return set()
         return await self._database.read(lambda connection: scans.incomplete(connection, keys))
+
+    async def last_failure(self, key: MessageKey) -> Failure | None:
+        """The failure that the last attempt at the message left, if it failed.
+
+        Raises:
+            DatabaseUnavailable
+        """
+        return (await self._database.read(lambda connection: failures.of_ids(connection, [key]))).get(key)
 
     async def note_scan(self, record: MessageRecord, *, until: datetime) -> Scan | None:
         """Record that the message, which has placeholders, waits for its files until then.

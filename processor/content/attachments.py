@@ -187,7 +187,7 @@ class AttachmentFetcher:
             try:
                 return await self._reader.attachments(mailbox, message_id, with_content=True, files=files), True
             except (ItemCorrupt, ItemUnconvertible, GraphUnavailable) as exc:
-                if isinstance(exc, GraphUnavailable) and (exc.mailbox_down or exc.status not in _MAYBE_ONE_OF_THEM):
+                if isinstance(exc, GraphUnavailable) and not exc.may_be_of_item(_MAYBE_ONE_OF_THEM):
                     raise
         return await self._reader.attachments(mailbox, message_id, with_content=False), False
 
@@ -256,7 +256,7 @@ class _AttachmentsOfMessage:
     def _is_given_up(self, exc: GraphError) -> bool:
         if isinstance(exc, ItemUnconvertible):
             return True
-        passes = isinstance(exc, GraphUnavailable) and (exc.mailbox_down or exc.status not in _GIVEN_UP)
+        passes = isinstance(exc, GraphUnavailable) and not exc.may_be_of_item(_GIVEN_UP)
         return self._last_attempt and not passes
 
     async def _with_details(self, kind: str, entry: Json, files: ExitStack) -> Json:

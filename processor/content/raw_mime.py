@@ -95,10 +95,8 @@ class OriginalFetcher:
                 raise
             return OriginalRecord(ContentState.UNREADABLE, detail_of(exc))
         except (ItemCorrupt, ItemUnconvertible, RequestRejected, GraphUnavailable) as exc:
-            if isinstance(exc, GraphUnavailable):
-                the_message = exc.status in _MAYBE_THE_MESSAGE and not exc.mailbox_down
-                if not (last_attempt and the_message):
-                    raise
+            if isinstance(exc, GraphUnavailable) and not (last_attempt and exc.may_be_of_item(_MAYBE_THE_MESSAGE)):
+                raise
             return OriginalRecord(ContentState.UNREADABLE, detail_of(exc))
 
     async def _packed(self, pieces: AsyncIterator[bytes], files: ExitStack, mailbox: Mailbox) -> OriginalRecord:

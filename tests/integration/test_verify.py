@@ -280,7 +280,13 @@ class _HugeFolder(MailReader):
     def __init__(self, size: int) -> None:
         self._size = size
 
-    async def probe(self, mailbox: OpenedMailbox, folder: str = "inbox") -> dict[str, Any]:  # noqa: ARG002  # the reader's
+    async def probe(
+        self,
+        mailbox: OpenedMailbox,  # noqa: ARG002  # the reader's
+        folder: str = "inbox",
+        *,
+        deadline_seconds: float | None = None,  # noqa: ARG002  # as above
+    ) -> dict[str, Any]:
         return {"id": folder, "displayName": folder.title()}
 
     async def parent_folder(self, mailbox: OpenedMailbox, message_id: str) -> str:  # noqa: ARG002  # as above

@@ -40,6 +40,7 @@ from graph.messages import MailReader
 from graph.slots import Slots
 from processor.content.attachments import AttachmentLimits
 from processor.mailbox_fairness import CallShare, ProcessShare
+from processor.message_trace import TraceWriter
 from processor.metrics import ProcessorMetrics
 from processor.process_pool import ProcessPool
 from processor.worker import Processor, WorkerContext, WorkerLimits
@@ -168,6 +169,7 @@ class World:
         self.queue = self.new_queue()
         self._numbers = iter(range(1_000_000))
         self._registries: list[CollectorRegistry] = []
+        self._traces: list[TraceWriter] = []
 
     @property
     def graph(self) -> GraphClient:
@@ -335,9 +337,11 @@ class World:
         self._registries.append(CollectorRegistry())
         metrics = ProcessorMetrics(self._registries[-1])
         context = WorkerContext(share or self.share, self.clock, Random(1), metrics, limits, pulse=pulse or Pulse())
-        return processor_of(
+        processor = processor_of(
             queue or self.queue, self.database, client, importer, context, host=host, action_poll_seconds=0.05
         )
+        self._traces += [each for each in processor._settlement._observers if isinstance(each, TraceWriter)]
+        return processor
 
     def deliveries_at_work(self) -> int:
         """Return the number of deliveries that the processors of the test work on."""
@@ -390,7 +394,7 @@ class World:
                 found = await found
             if not found:
                 status, now = await self.queue.status(), time.monotonic()
-                waits = not status.active and not self.deliveries_at_work()
+                waits = not status.active and not self.deliveries_at_work() and self._traces_are_written()
                 if not (waits and status.locked):
                     left_since = now
                 # What is locked may be on its way from the queue to its worker.
@@ -401,6 +405,15 @@ class World:
             return found
 
         await until(met)
+
+    def _traces_are_written(self) -> bool:
+        """The next attempt reads how the last one failed, which is written within a second of it."""
+        waiting = [
+            each for each in self._traces if each._entries and each._writing is not None and not each._writing.done()
+        ]
+        for each in waiting:
+            each._enough.set()
+        return not waiting
 
     async def _seconds_until_due(self) -> float:
         earliest = select(func.min(queue_message.c.dtVisible)).where(queue_message.c.sState == "active")

@@ -2,11 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 import pytest
 
+from availability import Service
 from bus.notification import UnreadableNotification
 from bus.queue import Delivery, MessageId
+from db.queries.failures import Failure
 from db.queries.messages import MessageRefused
 from graph.errors import GraphUnavailable, ItemCorrupt, ItemDenied, ItemGone, ItemUnconvertible, RequestRejected
 from phrases import Phrase
@@ -89,11 +92,31 @@ def test_an_outage_longer_than_a_day_counts(status: int | None) -> None:
     error = GraphUnavailable(Phrase("down"), status=status)
     day = timedelta(hours=24)
 
-    first, last = _decision(error, 1, day), _decision(error, MAX_ATTEMPTS, day)
+    decisions = [_decision(error, count, day) for count in range(1, MAX_ATTEMPTS + 1)]
+    retries = [each for each in decisions if isinstance(each, Abandon)]
 
-    assert isinstance(first, Abandon)
-    assert first.counted
-    assert last == DeadLetter("GraphUnavailable", Phrase("Tried 5 times. down"))
+    assert all(each.counted for each in retries)
+    # It may have waited for its account until now, and Graph may throttle what was held.
+    assert sum((each.delay for each in retries), timedelta(0)) > timedelta(hours=2)
+    assert decisions[len(retries) :] == [DeadLetter("GraphUnavailable", Phrase("Tried 5 times. down"))]
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+@pytest.mark.parametrize("facts", [{"service": Service.SIGN_IN}, {"mailbox_down": True}])
+@pytest.mark.parametrize("count", [1, MAX_ATTEMPTS, 9])
+def test_an_outage_with_the_status_of_a_fault_of_an_item_is_one(status: int, facts: dict[str, Any], count: int) -> None:
+    """A sign-in that does not succeed says nothing of a message, nor does a mailbox whose inbox does not open."""
+    decision = _decision(GraphUnavailable(Phrase("down"), status=status, **facts), count)
+
+    assert isinstance(decision, Abandon)
+    assert not decision.counted
+
+
+def test_a_counted_attempt_waits_at_least_what_graph_asked() -> None:
+    decision = _decision(GraphUnavailable(Phrase("slow down"), status=500, retry_after=300.0))
+
+    assert isinstance(decision, Abandon)
+    assert decision.delay >= timedelta(seconds=300)
 
 
 _OF_THE_ITEM = [
@@ -146,13 +169,18 @@ def test_what_graph_has_not_ready_in_time_waits_for_a_quiet_hour() -> None:
     assert last == DeadLetter("GraphUnavailable", Phrase("Tried 3 times. GET /users/x was answered 504."))
 
 
-def _attempts_at_missing(age: timedelta) -> list[Abandon]:
-    """The retries of a message that answers 404 for ever, put so long ago."""
+def _failure(reason: str, ago: timedelta) -> Failure:
+    return Failure(1, "m", 1, NOW - ago, NOW, reason, None)
+
+
+def _attempts_at_missing(age: timedelta, count: int = 1, last: Failure | None = None) -> list[Abandon]:
+    """The retries of a message that answers 404 for ever, put so long ago; `last`: how it failed before."""
     retries: list[Abandon] = []
-    count = 1
-    while (retry := retry_of_missing(_delivery(count, age), now=NOW, random=Random(1))) is not None:
+    while (retry := retry_of_missing(_delivery(count, age), last, now=NOW, random=Random(1))) is not None:
         retries.append(retry)
         age, count = age + retry.delay, count + retry.counted
+        if retry.counted:
+            last = _failure("ItemGone", retry.delay)
     return retries
 
 
@@ -173,6 +201,15 @@ def test_a_missing_message_that_waited_in_the_queue_is_asked_for_again_too(age: 
 
     assert sum((each.delay for each in retries), timedelta(0)) > timedelta(minutes=1)
     assert len(retries) <= 3
+
+
+@pytest.mark.parametrize("count", [3, MAX_ATTEMPTS, 9])
+def test_attempts_that_failed_otherwise_do_not_make_a_missing_message_gone(count: int) -> None:
+    """A mailbox that moves answers 404 for a moment, perhaps after hours of other trouble."""
+    retries = _attempts_at_missing(timedelta(hours=2), count, _failure("GraphUnavailable", timedelta(hours=1)))
+
+    assert sum((each.delay for each in retries), timedelta(0)) > timedelta(minutes=2)
+    assert len(retries) == 2
 
 
 def test_an_unexpected_error_is_not_quoted() -> None:
@@ -206,9 +243,10 @@ def test_a_machine_that_starts_no_process_is_waited_for_a_day() -> None:
     assert isinstance(after, DeadLetter)
 
 
-def test_what_a_proxy_gives_in_place_of_the_content_is_asked_for_less_and_less_often() -> None:
-    """It is requested for a day, uncounted, but not every half minute."""
-    error = GraphUnavailable(Phrase("a page"), status=200)
+@pytest.mark.parametrize("facts", [{"status": 200}, {"unanswered": True}])
+def test_what_comes_neither_whole_nor_as_asked_is_asked_for_less_and_less_often(facts: dict[str, Any]) -> None:
+    """A download that breaks off each time: requested for a day, uncounted, but not every half minute."""
+    error = GraphUnavailable(Phrase("a page"), **facts)
     delays = []
     for age in (timedelta(0), timedelta(minutes=4), timedelta(hours=23)):
         decision = _decision(error, 1, age)
