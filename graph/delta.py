@@ -7,6 +7,7 @@ and advances it only after the messages it covers are safe.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from graph.client import GraphClient
@@ -19,6 +20,15 @@ from phrases import Phrase
 # No $filter: with one Graph returns 5,000 messages at most, and the rest would be missing silently (docs/graph.md,
 # section 6).
 _FIRST: Final = {"$select": "id,receivedDateTime", "changeType": "created"}
+_LOST: Final = frozenset(
+    {
+        None,
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_URI_TOO_LONG,
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    }
+)
+"""Statuses of a refused link that mean its loss without a code, too. None: the client did not follow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,7 @@ class DeltaReader:
             FolderNotFound: the folder is not in the mailbox.
             MailboxNotFound: there is no such mailbox.
             GraphUnavailable: retry; also when the response is unusable.
+            RequestRejected: also for a link that a proxy or firewall refuses: keep it.
             GraphError: any other error of `GraphClient.request`; ItemGone never.
         """
         try:
@@ -74,9 +85,7 @@ class DeltaReader:
         listed = read_items(page, mailbox)
         following, complete = _following(page, mailbox)
         if following == link and not complete:
-            raise GraphUnavailable(
-                Phrase("Graph pages the changes of {mailbox} in a circle. Try again later.", mailbox=mailbox)
-            )
+            raise paged_in_a_circle(mailbox)
         return DeltaPage(listed.items, following, complete, listed.unreadable)
 
     async def _ask(self, mailbox: Mailbox, folder: str, link: str | None) -> object:
@@ -100,10 +109,10 @@ class DeltaReader:
         if link is not None and isinstance(error, RequestRejected):
             # The token in it cannot be read, or it leads to another service, as after a change of graph_url. Only the
             # link can have been refused: the rest of the request is the same for every folder.
-            return _link_lost(error)
+            return _link_refused(error)
         fault = await self._reader.folder_fault(mailbox, folder, error)
         # If the folder answers, it is another one than that of the link.
-        return fault if link is None or not isinstance(fault, GraphUnavailable) else _link_lost(error)
+        return fault if link is None or not isinstance(fault, GraphUnavailable) else _link_refused(error)
 
 
 def _following(page: Mapping[str, Any], mailbox: Mailbox) -> tuple[str, bool]:
@@ -125,7 +134,27 @@ def _following(page: Mapping[str, Any], mailbox: Mailbox) -> tuple[str, bool]:
     )
 
 
-def _link_lost(error: GraphError) -> SyncStateLost:
-    return SyncStateLost(
-        Phrase("{why} The delta link is no longer good: a new delta round is needed.", why=error), **error.facts
+def _link_refused(error: GraphError) -> GraphError:
+    """SyncStateLost where Graph or the client refused the link, or it is too long for a proxy on the way.
+
+    After any other refusal of a proxy or firewall it is still good (docs/graph.md, section 6).
+    """
+    if error.status in _LOST or error.code is not None:
+        return SyncStateLost(
+            Phrase("{why} The delta link is no longer good: a new delta round is needed.", why=error), **error.facts
+        )
+    return RequestRejected(
+        Phrase(
+            "{why} The answer has no error code of Graph: check the proxy or firewall on the way, which may demand a "
+            "sign-in or block the address.",
+            why=error,
+        ),
+        **error.facts,
+    )
+
+
+def paged_in_a_circle(mailbox: Mailbox) -> GraphUnavailable:
+    """The error for a link that was followed before in the same round: the round would never end."""
+    return GraphUnavailable(
+        Phrase("Graph pages the changes of {mailbox} in a circle. Try again later.", mailbox=mailbox)
     )

@@ -44,8 +44,8 @@ _PROBED: Final = frozenset(
 )
 _RETRIED: Final = frozenset({ProblemKind.SUBSCRIPTION_FAILING, ProblemKind.SWEEP_FAILING})
 """Kinds that a probe does not show: it shows that Graph answers for the mailbox, and one account is tried again."""
-_COSTLY: Final = "TookTooLong"
-"""The reason of a condition whose retry takes a minute of calls."""
+_COSTLY: Final = frozenset({"TookTooLong", "SyncStateLost"})
+"""Reasons of conditions whose retry takes a minute of calls, or begins a pass through the folder anew."""
 _AT_ONCE: Final = 10
 _EVERY_SECONDS: Final = 30.0
 _AFTER_SUCCESS_SECONDS: Final = 600.0
@@ -153,7 +153,7 @@ def _groups(conditions: Sequence[ConditionFact]) -> list[_Group]:
     found: dict[tuple[bool, _Key], list[ConditionFact]] = defaultdict(list)
     for each in conditions:
         kind = kind_of(each.role, each.reason)
-        is_retried = kind in _RETRIED and each.reason != _COSTLY
+        is_retried = kind in _RETRIED and each.reason not in _COSTLY
         if kind in _PROBED | _RETRIED:
             small = each.in_group <= _AT_ONCE and kind is not ProblemKind.SIGN_IN_REFUSED
             key = (str(each.account_id),) if small else (each.reason, each.tenant_id, each.client_id, each.thumbprint)

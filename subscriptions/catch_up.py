@@ -5,10 +5,11 @@ all that comes before it is safely in the queue or known to be imported.
 """
 
 import asyncio
+import hashlib
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final, TypeVar
@@ -26,7 +27,7 @@ from db.queries.accounts import Account, Condition
 from db.queries.folders import FolderState
 from db.queries.schedule import FOLDERS, NEVER, Lease, Schedule
 from db.queries.subscriptions import HeldSubscription
-from graph.delta import DeltaPage, DeltaReader
+from graph.delta import DeltaPage, DeltaReader, paged_in_a_circle
 from graph.errors import SyncStateLost
 from graph.folders import MailFolders
 from graph.listing import FolderItem
@@ -34,7 +35,7 @@ from graph.mailbox import Mailbox
 from graph.subscriptions import NOTIFIED_WITHIN, mail_resource
 from phrases import Phrase
 from subscriptions.metrics import ManagerMetrics
-from subscriptions.scheduler import LeaseLost
+from subscriptions.scheduler import LeaseLost, StillFailing
 from subscriptions.sweep_schedule import SweepSchedule
 
 T = TypeVar("T")
@@ -67,6 +68,8 @@ class _Round:
     full_pass: bool
     queued: int = 0
     overdue: int = 0
+    followed: set[bytes] = field(default_factory=set)
+    """Digests of the links that were followed, which may be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ class CatchUp:
         self._clock = clock
         self._random = random
         self._metrics = metrics
+        self._begun_anew: dict[int, datetime | None] = {}
+        """By account, the end of the last complete round when a pass began anew because its link was lost."""
 
     @property
     def longest_wait(self) -> timedelta:
@@ -119,6 +124,8 @@ class CatchUp:
 
         Raises:
             GraphError, DatabaseUnavailable, QueueUnavailable: the link stays before what is not queued.
+            SyncStateLost: pass after pass loses its link; the next turn begins anew.
+            StillFailing: that was so, and the present pass goes on.
             LeaseLost
         """
         if account.removed or not account.enabled:
@@ -144,9 +151,14 @@ class CatchUp:
                 overdue=progress.overdue,
                 full_pass=progress.full_pass,
             )
-        return resume if resume is not None else self._next(progress)
+        if resume is None:
+            return self._next(account, progress)
+        if progress.full_pass and await self._loses_links(account):
+            raise StillFailing(resume)
+        return resume
 
-    def _next(self, progress: _Round) -> datetime:
+    def _next(self, account: Account, progress: _Round) -> datetime:
+        self._begun_anew.pop(account.account_id, None)
         now = self._clock()
         kind = "full" if progress.full_pass else "new"
         self._metrics.sweeps.labels(kind).inc()
@@ -168,9 +180,8 @@ class CatchUp:
         end = self._clock() + _TURN
         read = await self._read(account, swept, progress.link, progress)
         while True:
-            if read is None:
-                progress.link, progress.full_pass = None, True
-                await self._advance(lease, swept.resource, progress)
+            if isinstance(read, SyncStateLost):
+                await self._begin_anew(lease, account, swept, progress, read)
                 read = await self._read(account, swept, None, progress)
                 continue
             page, missing = read
@@ -191,8 +202,9 @@ class CatchUp:
 
     async def _read(
         self, account: Account, swept: _SweptFolder, link: str | None, progress: _Round
-    ) -> tuple[DeltaPage, list[FolderItem]] | None:
-        """The page at the link, with its messages that are to be queued; None where the link is lost."""
+    ) -> tuple[DeltaPage, list[FolderItem]] | SyncStateLost:
+        """The page at the link, with its messages that are to be queued; the error where the link is lost."""
+        _follow(link, swept, progress)
         try:
             page = await self._delta.page(swept.mailbox, swept.folder, link)
         except SyncStateLost as exc:
@@ -200,8 +212,32 @@ class CatchUp:
                 raise
             log.warning("delta_link_lost", error=str(exc))
             self._metrics.resets.inc()
-            return None
+            return exc
         return page, await self._missing(account, page, progress)
+
+    async def _begin_anew(
+        self, lease: Lease, account: Account, swept: _SweptFolder, progress: _Round, lost: SyncStateLost
+    ) -> None:
+        """Record that the pass begins anew, because its link was lost.
+
+        Raises:
+            SyncStateLost: the one before began anew as well, and did not come to its end: not again at once.
+        """
+        progress.link, progress.full_pass = None, True
+        progress.followed.clear()
+        await self._advance(lease, swept.resource, progress)
+        again = (account.account_id, progress.state.swept) in self._begun_anew.items()
+        self._begun_anew[account.account_id] = progress.state.swept
+        # Another manager's pass shows by what it reported.
+        if again or await self._loses_links(account):
+            raise SyncStateLost(_lost_again(lost), **lost.facts) from lost
+
+    async def _loses_links(self, account: Account) -> bool:
+        """True if that was reported, and no pass has come to its end since."""
+        found = await self._database.read(
+            lambda connection: accounts.conditions(connection, self.role, [account.account_id])
+        )
+        return any(each.reason == SyncStateLost.__name__ for each in found)
 
     async def _pause(self, end: datetime, queued: int, more: int) -> datetime | None:
         """The time at which to continue behind a page, None: at once.
@@ -351,6 +387,31 @@ async def _meanwhile(call: Coroutine[Any, Any, T]) -> AsyncIterator["asyncio.Tas
         if task.done() and not task.cancelled():
             task.exception()  # retrieved, so that asyncio does not log it: it is not the one to report
         raise
+
+
+def _follow(link: str | None, swept: _SweptFolder, progress: _Round) -> None:
+    """Note that the link is followed.
+
+    Raises:
+        GraphUnavailable: it was before, in this turn: the pass would never come to its end.
+    """
+    if link is None:
+        return
+    digest = hashlib.sha256(link.encode()).digest()
+    if digest in progress.followed:
+        raise paged_in_a_circle(swept.mailbox)
+    progress.followed.add(digest)
+
+
+def _lost_again(lost: SyncStateLost) -> Phrase:
+    return Phrase.joined(
+        Phrase.of(lost),
+        Phrase(
+            "The pass through the folder had begun anew for that before, and does not come to its end: mail that no "
+            "notification names is not imported meanwhile. Check for a proxy that limits the length of addresses or "
+            "changes them."
+        ),
+    )
 
 
 def _detail(received: list[datetime], recreating: bool) -> Phrase:

@@ -50,6 +50,18 @@ class LeaseLost(Exception):
     """Another manager serves the account by now; leave it to that manager."""
 
 
+class StillFailing(Exception):
+    """The turn went as far as it could, and the failure that an earlier one reported is not over.
+
+    Attributes:
+        due: the account's next due time.
+    """
+
+    def __init__(self, due: datetime) -> None:
+        super().__init__()
+        self.due = due
+
+
 class AccountTask(Protocol):
     """One kind of work that every account needs from time to time."""
 
@@ -66,7 +78,7 @@ class AccountTask(Protocol):
 
         Raises:
             GraphError, DatabaseUnavailable, QueueUnavailable: a later run does the rest.
-            LeaseLost
+            LeaseLost, StillFailing
         """
 
     @property
@@ -216,6 +228,10 @@ class Scheduler:
                     due = await self._serve(lease, account)
             failures = 0
             self._note_health(account, None)
+        except StillFailing as exc:
+            # Neither a failure nor a success: the condition stays, and the next failure waits longer.
+            due, failures = exc.due, max(1, failures)
+            self._note_health(account, None)
         except LeaseLost:
             log.warning("lease_lost", account_id=lease.account_id, duty=self._task.role)
         except (DatabaseUnavailable, QueueUnavailable, HostFault, TimeoutError) as exc:
@@ -295,7 +311,7 @@ class Scheduler:
                     raise fault from exc
                 await self._record_failure(lease, account, exc)
                 raise _Failed(getattr(exc, "retry_after", None) or 0.0) from exc
-            except (DatabaseUnavailable, QueueUnavailable, LeaseLost):
+            except (DatabaseUnavailable, QueueUnavailable, LeaseLost, StillFailing):
                 raise
             except Exception as exc:
                 if (fault := host_fault_of(exc)) is not None:

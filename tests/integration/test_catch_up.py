@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import structlog
@@ -12,14 +14,17 @@ from bus.database.adapter import DatabaseQueue
 from bus.errors import QueueUnavailable
 from bus.queue import Message
 from db.queries import folders, missed
+from db.queries.accounts import Condition
 from db.tables import account_settings, folder_sync, subscription_schedule
 from phrases import Phrase
+from simulator.api import delta_calls
 from simulator.api.notifications import LifecycleEvent
-from simulator.calls import Operation
+from simulator.calls import Answer, Call, Operation, json_answer
 from simulator.content.mail import Mail
 from simulator.faults import FaultKind
 from simulator.state.mail_server import DeliveredMessage
 from simulator.state.mailboxes import Mailbox
+from subscriptions import catch_up
 from tests.integration.manager_world import Office
 from tests.waiting import until
 
@@ -378,6 +383,154 @@ async def test_a_link_lost_while_a_page_is_queued_loses_nothing(
             await until(lambda: imported(office, lost))
             await until(world.queue_is_empty)
     assert office.registry.get_sample_value("mail_importer_delta_links_lost_total") == 1
+
+
+@pytest.mark.parametrize(("status", "code"), [(410, "SyncStateNotFound"), (400, "ErrorInvalidUrlQuery"), (414, "")])
+async def test_a_pass_that_loses_its_next_link_again_and_again_is_reported_and_waits(
+    office: Office, status: int, code: str
+) -> None:
+    """One that begins anew does so once at once; the error stays until a pass comes to its end."""
+    world = office.world
+    mailbox, account, old = await _of_three_pages(office)
+    fault = world.fault(FaultKind.SYNC_STATE_LOST, status=status, error_code=code)
+    async with office.receiving():
+        async with office.managing(sweeping=SWEEP):
+            await until(lambda: _failed(office, account, 1))
+            assert world.calls(Operation.DELTA_MESSAGES) == 4
+            first = await _of_sweep(office)
+            assert (first.reason, first.account_id) == ("SyncStateLost", account)
+            assert "does not come to its end" in first.detail
+            assert "proxy" in first.detail
+            await until(lambda: _failed(office, account, 2, step=5))
+            assert world.calls(Operation.DELTA_MESSAGES) == 6
+        async with office.managing("two", sweeping=SWEEP), world.processing():
+            await until(lambda: _failed(office, account, 3, step=5))
+            assert world.calls(Operation.DELTA_MESSAGES) == 8, "what another manager reported counts"
+            assert (await _of_sweep(office)).since == first.since
+            assert await swept(office, account) is None
+            world.simulator.faults.remove(fault)
+            await until(lambda: _imported_after_waiting(office, old))
+            await until(lambda: _no_trouble(office))
+            assert await _failed(office, account, 0)
+    assert office.at_graph(mailbox)
+
+
+async def test_a_pass_of_many_turns_that_loses_its_link_is_reported_until_its_end(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn that ends between two pages is no success of it, and does not end the growing delay."""
+    monkeypatch.setattr(catch_up, "_TURN", timedelta(0))
+    world = office.world
+    _, account, _ = await _of_three_pages(office)
+    fault = world.fault(FaultKind.SYNC_STATE_LOST)
+    async with office.receiving(), office.managing(sweeping=SWEEP):
+        await until(lambda: _failed(office, account, 1))
+        first = await _of_sweep(office)
+        await until(lambda: _failed(office, account, 3, step=5))
+        assert (await _of_sweep(office)).since == first.since
+        world.simulator.faults.remove(fault)
+        await until(lambda: _swept_after_waiting(office, account))
+        await until(lambda: _no_trouble(office))
+        assert await _failed(office, account, 0)
+
+
+async def test_a_link_lost_once_in_a_pass_is_no_trouble(office: Office) -> None:
+    """Nor is another one, once a pass came to its end."""
+    _, account, _ = await _of_three_pages(office)
+    with structlog.testing.capture_logs() as events:
+        async with office.receiving(), office.managing(sweeping=SWEEP):
+            before = None
+            for _ in range(3):
+                office.world.fault(FaultKind.SYNC_STATE_LOST, count=1)
+                office.world.clock.advance(minutes=20)
+                await until(lambda before=before: _swept_since(office, account, before))
+                before = await swept(office, account)
+    assert [each["event"] for each in events].count("delta_link_lost") == 3
+    assert not [each for each in events if each["event"].startswith(("duty_", "turn_"))]
+
+
+async def test_a_link_that_a_proxy_refuses_is_kept(office: Office) -> None:
+    """The pass goes on there once it is let through, and the account shows the likely cause until then."""
+    world = office.world
+    _, account, old = await _of_three_pages(office)
+    fault = world.fault(FaultKind.SYNC_STATE_LOST, status=407, error_code="")
+    async with office.receiving(), office.managing(sweeping=SWEEP), world.processing():
+        await until(lambda: _failed(office, account, 2, step=5))
+        found = await _of_sweep(office)
+        assert found.reason == "RequestRejected"
+        assert "check the proxy" in found.detail
+        assert world.calls(Operation.DELTA_MESSAGES) == 3
+        world.simulator.faults.remove(fault)
+        await until(lambda: _imported_after_waiting(office, old))
+        await until(lambda: _no_trouble(office))
+    assert world.calls(Operation.DELTA_MESSAGES) == 3 + 2
+
+
+async def test_delta_links_that_are_too_long_for_a_proxy_cost_a_full_pass_each(office: Office) -> None:
+    """All mail is imported nevertheless, if the folder has one page."""
+    mailbox, account = await office.world.account_of("Nord")
+    world = office.world
+    world.fault(FaultKind.SYNC_STATE_LOST, status=414, error_code="")
+    async with office.receiving(), office.managing(sweeping=SWEEP), world.processing():
+        sent: list[DeliveredMessage] = []
+        for _ in range(3):
+            await until(lambda: is_swept(office, account))
+            sent += await silently(office, mailbox, 2)
+            world.clock.advance(minutes=20)
+            await until(lambda sent=sent: imported(office, sent))
+    assert not await world.conditions()
+
+
+async def test_pages_that_lead_in_a_circle_are_reported(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass that would never end is given up, and tried again later."""
+    _, account, _ = await _of_three_pages(office)
+    link_of = delta_calls._link
+
+    def link_back(call: Call, name: str, walk: delta_calls._Round) -> str:
+        """The last page leads to the second one."""
+        if name == "$skiptoken":
+            return link_of(call, name, walk)
+        return link_of(call, "$skiptoken", replace(walk, position=4, sent=4, page=1, first=True))
+
+    def without_end(result: dict[str, object], *rest: Any) -> Answer:  # noqa: ANN401  # passed through
+        return json_answer({name.replace("deltaLink", "nextLink"): each for name, each in result.items()}, *rest)
+
+    monkeypatch.setattr(delta_calls, "_link", link_back)
+    monkeypatch.setattr(delta_calls, "json_answer", without_end)
+    async with office.receiving(), office.managing(sweeping=SWEEP):
+        await until(lambda: _failed(office, account, 3, step=5))
+        assert "in a circle" in (await _of_sweep(office)).detail
+
+
+async def _of_three_pages(office: Office) -> tuple[Mailbox, int, list[DeliveredMessage]]:
+    """A mailbox whose first pass has three pages, its account, and its messages."""
+    office.page_size = 4
+    mailbox = office.world.new_mailbox("Nord")
+    old = await silently(office, mailbox, 12)
+    account = await office.world.add_account(mailbox, import_since=datetime(1900, 1, 1, tzinfo=UTC))
+    return mailbox, account, old
+
+
+async def _failed(office: Office, account: int, count: int, *, step: float = 0) -> bool:
+    """Check whether so many turns failed, and none is under way. `step`: seconds that pass before."""
+    office.world.clock.advance(seconds=step)
+    await until(office.at_rest)
+    row = folder_sync.c
+    found = await office.world.database.read(
+        lambda c: c.scalar(select(row.nFailures).where(row.nAccountID == account, row.sOwner.is_(None)))
+    )
+    return found == count
+
+
+async def _of_sweep(office: Office) -> Condition:
+    (found,) = [each for each in await office.world.conditions() if each.role == "sweep"]
+    return found
+
+
+async def _swept_after_waiting(office: Office, account: int) -> bool:
+    office.world.clock.advance(seconds=10)
+    await until(office.at_rest)
+    return await is_swept(office, account)
 
 
 def _held_put(queue: DatabaseQueue, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:

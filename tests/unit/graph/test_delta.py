@@ -15,7 +15,7 @@ from graph.errors import (
 )
 from graph.listing import FolderItem
 from graph.mailbox import Mailbox
-from tests.doubles.scripted_graph import Answer, Script, fail, ok
+from tests.doubles.scripted_graph import Answer, Script, fail, ok, raw
 
 RECEIVED = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
 STORED = "/v1.0/users/u/mailFolders/inbox/messages/delta?$deltatoken=a%2Fb%3D"
@@ -157,7 +157,10 @@ async def test_a_page_that_leads_to_itself_is_transient(reader: DeltaReader, ser
         fail(403, "ErrorAccessDenied", inner={"code": "RESYNCREQUIRED"}),
         fail(400, "ErrorInvalidUrlQuery", "The token cannot be parsed."),
         fail(400, "RequestBroker--ParseUri"),
-        fail(414),
+        fail(400),
+        raw(414, b"<html>", "text/html"),
+        fail(431),
+        fail(409, "ErrorInvalidSyncStateData"),
     ],
 )
 async def test_a_link_that_is_no_longer_good_is_reported_at_once(
@@ -168,6 +171,27 @@ async def test_a_link_that_is_no_longer_good_is_reported_at_once(
     with pytest.raises(SyncStateLost, match="new delta round"):
         await reader.page(mailbox, "inbox", f"{server.url}{STORED}")
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answers", [[raw(407, b"<html>", "text/html")], [raw(404, b"<html>", "text/html"), FOUND], [fail(451)]]
+)
+async def test_a_link_that_a_proxy_refuses_is_not_lost(
+    answers: list[Answer], reader: DeltaReader, server: Script, mailbox: Mailbox
+) -> None:
+    """It is good again afterwards; a refusal of Graph has a code."""
+    server.say(*answers)
+    with pytest.raises(RequestRejected, match="no error code of Graph: check the proxy") as caught:
+        await reader.page(mailbox, "inbox", f"{server.url}{STORED}")
+    assert "deltatoken" not in str(caught.value)
+
+
+async def test_a_mailbox_that_is_refused_says_nothing_of_the_link(
+    reader: DeltaReader, server: Script, mailbox: Mailbox
+) -> None:
+    server.say(fail(403, "ErrorAccessDenied"))
+    with pytest.raises(AccessDenied):
+        await reader.page(mailbox, "inbox", f"{server.url}{STORED}")
 
 
 @pytest.mark.parametrize("link", ["https://elsewhere.example/v1.0/delta?$deltatoken=x", "https://x/a b", "http://["])

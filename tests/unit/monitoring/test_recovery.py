@@ -121,6 +121,17 @@ async def test_an_answer_that_does_not_help_is_not_asked_for_again_at_once(ward:
     assert ward.probed == [account_id, account_id]
 
 
+async def test_a_pass_that_loses_its_links_is_not_begun_anew_each_half_minute(ward: Ward) -> None:
+    """The probe shows nothing of that, and a retry reads the folder from its beginning."""
+    await ward.fall_ill(1, "sweep", reason="SyncStateLost")
+    ward.answers = lambda _: True
+    await ward.pass_time(0)
+    assert len(ward.probed) == 1
+    for _ in range(5):
+        await ward.pass_time(30)
+    assert len(ward.probed) == 1
+
+
 async def test_trouble_that_reading_cannot_show_is_not_probed(ward: Ward) -> None:
     await ward.fall_ill(1, "afterimport")
     await ward.pass_time(30)
