@@ -268,14 +268,13 @@ def _of_cause(cause: _Cause, *, scope: str) -> Iterator[Problem]:
     by_account: dict[int, list[ConditionFact]] = defaultdict(list)
     for each in cause.facts:
         by_account[each.account_id].append(each)
-    severity = Severity.WARNING if cause.kind in _WARNINGS else Severity.ERROR
     if len(by_account) == 1 and cause.count == 1:
         first = cause.first
-        yield _of_account(cause.kind, severity, first, by_account[first.account_id], scope if shared else "")
+        yield _of_account(cause.kind, first, by_account[first.account_id], scope if shared else "")
     elif shared or cause.count > FEW or cause.first.reason == "EndpointNotValidated":
         yield Problem(
             cause.kind,
-            severity,
+            _severity(cause.kind, cause.facts),
             Phrase.counted(
                 "{n} account is concerned, {name!r}: {detail}",
                 "{n} accounts are concerned, among them {name!r}: {detail}",
@@ -290,15 +289,20 @@ def _of_cause(cause: _Cause, *, scope: str) -> Iterator[Problem]:
         )
     else:
         for found in by_account.values():
-            yield _of_account(cause.kind, severity, min(found, key=lambda each: each.since), found, "")
+            yield _of_account(cause.kind, min(found, key=lambda each: each.since), found, "")
 
 
-def _of_account(
-    kind: ProblemKind, severity: Severity, first: ConditionFact, found: Sequence[ConditionFact], scope: str
-) -> Problem:
+def _severity(kind: ProblemKind, found: Iterable[ConditionFact]) -> Severity:
+    """That of the kind; that of a failing subscription is an error where no sweep is scheduled."""
+    if kind is ProblemKind.SUBSCRIPTION_FAILING and not all(each.is_swept for each in found):
+        return Severity.ERROR
+    return Severity.WARNING if kind in _WARNINGS else Severity.ERROR
+
+
+def _of_account(kind: ProblemKind, first: ConditionFact, found: Sequence[ConditionFact], scope: str) -> Problem:
     return Problem(
         kind,
-        severity,
+        _severity(kind, found),
         first.detail,
         _account_remedy(first.name),
         account_id=first.account_id if not scope else None,

@@ -55,6 +55,8 @@ _CANCEL_SECONDS: Final = 1.0
 _SOON: Final = timedelta(seconds=10)
 _STRETCHED: Final = 1.1
 """Largest factor by which jitter lengthens a pause."""
+_EXPIRY_MAY_WAIT: Final = timedelta(hours=1)
+"""A sweep that is due within this time ends an expired condition soon enough."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -112,8 +114,12 @@ class CatchUp:
 
     @property
     def longest_wait(self) -> timedelta:
-        """See `AccountTask.longest_wait`: the pause between two sweeps, with the longest jitter."""
-        return _STRETCHED * (self._rules.next_interval() or timedelta())
+        """See `AccountTask.longest_wait`: the pause between two sweeps, with the longest jitter.
+
+        Without regular sweeps it is the time until the condition on missed notifications expires.
+        """
+        pause = self._rules.next_interval()
+        return _REPORTED_FOR if pause is None else _STRETCHED * pause
 
     def end(self, connection: Connection, account: Account) -> None:
         """Clear the condition on missed notifications once it has expired."""
@@ -152,12 +158,12 @@ class CatchUp:
                 full_pass=progress.full_pass,
             )
         if resume is None:
-            return self._next(account, progress)
+            return await self._next(account, progress)
         if progress.full_pass and await self._loses_links(account):
             raise StillFailing(resume)
         return resume
 
-    def _next(self, account: Account, progress: _Round) -> datetime:
+    async def _next(self, account: Account, progress: _Round) -> datetime:
         self._begun_anew.pop(account.account_id, None)
         now = self._clock()
         kind = "full" if progress.full_pass else "new"
@@ -166,7 +172,13 @@ class CatchUp:
         due = NEVER if pause is None else now + pause * self._random.uniform(0.9, _STRETCHED)
         if progress.overdue:
             due = min(due, now + _JUDGED_AFTER * self._random.uniform(1.1, 1.3))
+        if due - now > _EXPIRY_MAY_WAIT:
+            reported = await self._conditions(account, NOTIFICATIONS_ROLE)
+            due = min([due, *(each.next_attempt for each in reported if each.next_attempt > now)])
         return due
+
+    async def _conditions(self, account: Account, role: str) -> list[Condition]:
+        return await self._database.read(lambda connection: accounts.conditions(connection, role, [account.account_id]))
 
     # Pages.
 
@@ -234,10 +246,7 @@ class CatchUp:
 
     async def _loses_links(self, account: Account) -> bool:
         """True if that was reported, and no pass has come to its end since."""
-        found = await self._database.read(
-            lambda connection: accounts.conditions(connection, self.role, [account.account_id])
-        )
-        return any(each.reason == SyncStateLost.__name__ for each in found)
+        return any(each.reason == SyncStateLost.__name__ for each in await self._conditions(account, self.role))
 
     async def _pause(self, end: datetime, queued: int, more: int) -> datetime | None:
         """The time at which to continue behind a page, None: at once.

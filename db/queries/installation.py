@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, func, null, select
 
 from db.keys import in_queries, is_among, rounded
 from db.queries.accounts import EVERYTHING, SERVED, clear_condition
-from db.queries.schedule import FOLDERS, SUBSCRIPTIONS
+from db.queries.schedule import FOLDERS, NEVER, SUBSCRIPTIONS
 from db.tables import (
     account_condition,
     account_settings,
@@ -39,7 +39,7 @@ class ConditionFact:
     """A condition of an account in use, and the group that it belongs to.
 
     A group: the conditions of one role and reason at accounts of one application and certificate. `in_group`: their
-    number; of a large group only some are read.
+    number; of a large group only some are read. `is_swept`: a sweep of the account is scheduled.
     """
 
     role: str
@@ -52,6 +52,7 @@ class ConditionFact:
     since: datetime
     detail: str
     in_group: int
+    is_swept: bool = True
 
 
 class AccountState(NamedTuple):
@@ -209,11 +210,12 @@ def conditions(connection: Connection) -> list[ConditionFact]:
     )
     # The texts are joined last, so that no text is sorted.
     rows = connection.execute(
-        select(ranked, _condition.dtSince, _condition.sDetail, _condition.sDetailPhrase)
+        select(ranked, _condition.dtSince, _condition.sDetail, _condition.sDetailPhrase, folder_sync.c.dtDue)
         .join(
             account_condition,
             (_condition.nAccountID == ranked.c.nAccountID) & (_condition.sRole == ranked.c.sRole),
         )
+        .outerjoin(folder_sync, folder_sync.c.nAccountID == ranked.c.nAccountID)
         .where(ranked.c.nPlace <= _FEW)
         .order_by(ranked.c.sRole, ranked.c.sReason, ranked.c.nAccountID)
     )
@@ -230,6 +232,7 @@ def conditions(connection: Connection) -> list[ConditionFact]:
             since=row.dtSince or EVERYTHING,
             detail=from_json(row.sDetailPhrase, row.sDetail if isinstance(row.sDetail, str) else None) or "",
             in_group=row.nInGroup,
+            is_swept=row.dtDue is not None and row.dtDue < NEVER,
         )
         for row in rows
     ]

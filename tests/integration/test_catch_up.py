@@ -13,8 +13,9 @@ from sqlalchemy import select, update
 from bus.database.adapter import DatabaseQueue
 from bus.errors import QueueUnavailable
 from bus.queue import Message
-from db.queries import folders, missed
+from db.queries import accounts, folders, missed
 from db.queries.accounts import Condition
+from db.queries.schedule import NEVER
 from db.tables import account_settings, folder_sync, subscription_schedule
 from phrases import Phrase
 from simulator.api import delta_calls
@@ -629,6 +630,36 @@ async def test_silence_is_reported_and_if_it_goes_on_the_subscription_is_recreat
     ]
     assert office.registry.get_sample_value("mail_importer_notifications_missed_total") == 5
     assert await imported(office, sent)
+
+
+async def test_a_report_of_missed_notifications_ends_without_regular_sweeps(office: Office) -> None:
+    """As where the interval is set to 0 within a day of a miss: its end is a due time, and no turn comes before."""
+    mailbox, account = await office.world.account_of("Nord")
+    world = office.world
+    expires = world.clock() + timedelta(hours=20)
+    missed_some = Condition(
+        account, "notifications", "NotificationsMissed", Phrase("Some."), since=world.clock(), next_attempt=expires
+    )
+    await world.database.write(lambda c: accounts.set_condition(c, missed_some))
+    async with office.receiving(), office.managing():
+        await until(lambda: is_swept(office, account))
+        first = await swept(office, account)
+        assert await _sweep_due(office, account) == expires
+        world.clock.advance(hours=19)
+        assert await office.at_rest()
+        world.clock.advance(hours=1, minutes=1)
+        await until(lambda: _swept_since(office, account, first))
+        assert not await world.conditions()
+        assert await _sweep_due(office, account) == NEVER
+    assert office.at_graph(mailbox)
+
+
+async def _sweep_due(office: Office, account: int) -> datetime | None:
+    row = folder_sync.c
+    found: datetime | None = await office.world.database.read(
+        lambda c: c.scalar(select(row.dtDue).where(row.nAccountID == account))
+    )
+    return found
 
 
 async def _reported_after_waiting(office: Office, count: int) -> bool:

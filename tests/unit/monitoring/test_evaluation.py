@@ -182,6 +182,18 @@ def test_a_condition_of_an_account_is_a_problem_with_its_text_and_a_command(
     assert found.remedy.endswith("mail-importer accounts test 'station 7'")
 
 
+@pytest.mark.parametrize("reason", ["RequestRejected", "EndpointNotValidated"])
+@pytest.mark.parametrize("number", [1, 2, 30])
+def test_accounts_without_a_subscription_that_are_not_swept_are_an_error(reason: str, number: int) -> None:
+    """No mail of them is imported: with `sweep_interval = 0`, nothing else finds it."""
+    made = [condition(each, reason, "subscriptions", in_group=number) for each in range(min(number, 10))]
+    swept = evaluate(facts(conditions=made))
+    unswept = evaluate(facts(conditions=[replace(each, is_swept=False) for each in made]))
+    assert {each.severity for each in swept} == {Severity.WARNING}
+    assert {each.severity for each in unswept} == {Severity.ERROR}
+    assert {each.kind for each in unswept} == {ProblemKind.SUBSCRIPTION_FAILING}
+
+
 def test_one_mailbox_that_every_role_finds_refused_is_one_problem() -> None:
     """Its begin is that of the first."""
     before = EARLIER - timedelta(hours=1)

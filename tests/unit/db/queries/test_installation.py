@@ -7,9 +7,13 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Connection, Engine, event, insert
 
-from db.queries import installation
+from db.queries import accounts, installation
+from db.queries.accounts import Condition
 from db.queries.installation import AccountTotals
-from db.tables import account_settings, message
+from db.queries.schedule import NEVER
+from db.tables import account_settings, folder_sync, message
+from phrases import Phrase
+from tests.databases import on_every_database
 from tests.unit.db.queries.test_failures import account
 
 NOW: Final = datetime(2026, 3, 31, 12, 20, tzinfo=UTC)
@@ -63,6 +67,18 @@ def test_the_hours_are_counted_by_an_index_alone(connection: Connection) -> None
         of_table = [each for each in plan if "tblEmailMessage" in each]
         assert of_table
         assert all("COVERING INDEX IX_tblEmailMessage_dtImported" in each for each in of_table)
+
+
+@on_every_database
+def test_a_condition_names_whether_a_sweep_of_its_account_is_scheduled(connection: Connection) -> None:
+    connection.execute(insert(account_settings), [account(number) for number in (1, 2, 3)])
+    dues = {1: NOW, 2: NEVER}
+    connection.execute(insert(folder_sync), [{"nAccountID": number, "dtDue": due} for number, due in dues.items()])
+    for number in (1, 2, 3):
+        failing = Condition(number, "subscriptions", "RequestRejected", Phrase("No."), since=NOW, next_attempt=NOW)
+        accounts.set_condition(connection, failing)
+    found = installation.conditions(connection)
+    assert {each.account_id: each.is_swept for each in found} == {1: True, 2: False, 3: False}
 
 
 @on_both
