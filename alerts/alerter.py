@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import Connection
 
 import background
-from alerts.notices import FIRST_AFTER, RECOVERY_WITHIN, AlertPolicy, Notice, NoticeKind, due_notices
+from alerts.notices import FIRST_AFTER, RECOVERY_WITHIN, AlertPolicy, Notice, NoticeKind, SharedCauses, due_notices
 from alerts.sending import SEND_SECONDS, Target, send_within
 from alerts.text import Message, Writer
 from db.engine import Database
@@ -83,13 +83,16 @@ class Alerter:
         policy: AlertPolicy,
         writer: Writer,
         clock: Callable[[], datetime],
+        shared_causes: Callable[[Connection, Collection[int]], SharedCauses],
         send_seconds: float = SEND_SECONDS,
     ) -> None:
+        """`shared_causes`: reads those of accounts, as the monitor groups problems."""
         self._database = database
         self._targets: Final[Mapping[str, Target]] = {each.fingerprint: each for each in targets}
         self._policy = policy
         self._writer = writer
         self._clock = clock
+        self._shared_causes = shared_causes
         self._send_seconds = send_seconds
         # One thread for each: a call that hangs occupies the thread of its target alone.
         self._threads = {each: DaemonThreads("alerts", limit=1) for each in self._targets}
@@ -157,8 +160,11 @@ class Alerter:
     def _due(self, connection: Connection, *, now: datetime) -> _Due:
         ended = problems.unalerted_ends(connection, since=now - RECOVERY_WITHIN)
         opened = [each for each in problems.open_problems(connection) if not self._is_alerted(each)]
+        # Without an end that is due, it is no question what goes on.
+        concerned = {each.account_id for each in (*opened, *ended) if each.account_id is not None} if ended else set()
+        shared = self._shared_causes(connection, concerned)
         return _Due(
-            due_notices(opened, ended, now=now, policy=self._policy),
+            due_notices(opened, ended, now=now, policy=self._policy, shared=shared),
             alerts.outdated(connection, fingerprints=self._targets.keys(), before=now - _TRIED_FOR, now=now),
             alerts.due_targets(connection, now=now),
         )

@@ -4,19 +4,23 @@ A problem is alerted once it has lasted for two minutes; a shorter one is not, a
 reminders, and its end. In quiet times only errors are; the rest waits for their end.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from db.leases import age
-from db.queries.problems import NO_ACCOUNT, Severity, StoredProblem
+from db.queries.problems import Severity, StoredProblem
 
 FIRST_AFTER: Final = timedelta(minutes=2)
 """A problem that ends sooner is not alerted."""
 RECOVERY_WITHIN: Final = timedelta(days=7)
 """The end of a problem is no news any more when it could not be alerted for so long."""
+
+SharedCauses = Mapping[int, Collection[tuple[str, str]]]
+"""Of accounts in trouble, by number: kind and scope of the problem that each would be with many others."""
 
 
 class NoticeKind(StrEnum):
@@ -49,27 +53,48 @@ class AlertPolicy:
 
 
 def due_notices(
-    opened: Iterable[StoredProblem], ended: Iterable[StoredProblem], *, now: datetime, policy: AlertPolicy
+    opened: Iterable[StoredProblem],
+    ended: Iterable[StoredProblem],
+    *,
+    now: datetime,
+    policy: AlertPolicy,
+    shared: SharedCauses = MappingProxyType({}),
 ) -> list[Notice]:
     """All notices that are due now, for one message: errors first.
 
-    `opened`: the open problems. `ended`: those that were alerted, and whose end was not.
+    `opened`: the open problems. `ended`: those that were alerted, and whose end was not. `shared`: of their accounts.
     """
     still_open = list(opened)
     notices = [Notice(kind, each) for each in still_open if (kind := _kind_of(each, now, policy)) is not None]
     # One that came and went more than once is over once.
-    over = {each.key: each for each in ended if not any(_goes_on_as(each, other) for other in still_open)}
+    over = {each.key: each for each in ended if not any(_goes_on_as(each, other, shared) for other in still_open)}
     notices += [Notice(NoticeKind.RECOVERY, each) for each in over.values() if _is_allowed_end(each, now, policy)]
     return sorted(notices, key=_place)
 
 
-def _goes_on_as(ended: StoredProblem, other: StoredProblem) -> bool:
-    """True if the cause is there again; or if problems of accounts became one of many accounts, or the reverse."""
-    regrouped = (ended.account_id is None) != (other.account_id is None) and NO_ACCOUNT not in {
-        ended.scope,
-        other.scope,
-    }
-    return ended.key == other.key or (ended.kind == other.kind and regrouped)
+def _goes_on_as(ended: StoredProblem, other: StoredProblem, shared: SharedCauses) -> bool:
+    """True if the cause is there again; or if problems became one of many, or one of many became several."""
+    return (
+        ended.key == other.key
+        or _contains(other, ended, shared, began=other.opened, ended=ended.cleared)
+        or _contains(ended, other, shared, began=other.opened, ended=ended.cleared)
+    )
+
+
+def _contains(
+    many: StoredProblem, one: StoredProblem, shared: SharedCauses, *, began: datetime, ended: datetime | None
+) -> bool:
+    """True if `many` is a problem that `one` is, or was, among, by the rules of grouping of `monitoring.evaluation`.
+
+    `began`: of the one that is open, `ended`: of the other; those of one kind are regrouped at one moment.
+    """
+    if many.kind != one.kind or many.account_id is not None or (one.account_id, one.scope) == (None, many.scope):
+        return False
+    if one.account_id is not None and many.scope and not one.scope:
+        # By what the account is in trouble for now: it may be repaired, or be in trouble for something else.
+        return (many.kind, many.scope) in shared.get(one.account_id, ())
+    # Without a scope it is of all of its kind.
+    return many.scope in {"", one.scope} and ended is not None and began <= ended
 
 
 def _kind_of(problem: StoredProblem, now: datetime, policy: AlertPolicy) -> NoticeKind | None:

@@ -101,6 +101,15 @@ def evaluate(facts: Facts) -> list[Problem]:
     ]
 
 
+def shared_causes(conditions: Iterable[ConditionFact]) -> dict[int, set[tuple[str, str]]]:
+    """By account, kind and scope of the problem that each of its conditions is where many accounts have it."""
+    found: dict[int, set[tuple[str, str]]] = defaultdict(set)
+    for each in conditions:
+        kind = kind_of(each.role, each.reason)
+        found[each.account_id].add((kind, _scope_of(_shared_by(kind, each))))
+    return found
+
+
 def hidden(facts: Facts) -> set[ProblemKind]:
     """The kinds of which some problems may not be found now: an outage explains them, the queue was not counted, or no
     delivery is alive that would show them.
@@ -239,7 +248,7 @@ def _conditions(facts: Facts) -> Iterator[Problem]:
         group = f"{each.reason} {each.tenant_id} {each.client_id} {each.thumbprint}"
         cause.accounts[each.role, group] = each.in_group
     for key, cause in causes.items():
-        yield from _of_cause(cause, scope=" ".join(key[1:]))
+        yield from _of_cause(cause, scope=_scope_of(key[1:]))
 
 
 def kind_of(role: str, reason: str) -> ProblemKind:
@@ -261,6 +270,10 @@ def _shared_by(kind: ProblemKind, condition: ConditionFact) -> tuple[str, ...]:
     if condition.reason == "EndpointNotValidated":
         return (condition.reason,)  # one receiver address for all
     return condition.tenant_id, condition.client_id
+
+
+def _scope_of(shared: tuple[str, ...]) -> str:
+    return " ".join(shared)
 
 
 def _of_cause(cause: _Cause, *, scope: str) -> Iterator[Problem]:

@@ -17,7 +17,9 @@ from console.translation import language
 from console.wiring.alert_targets import alert_targets
 from console.wiring.host import host_name
 from db.engine import Database
+from db.queries import installation
 from db.queries.problems import Problem, Severity
+from monitoring.evaluation import shared_causes
 from monitoring.facts import Facts
 from phrases import Phrase
 
@@ -54,7 +56,14 @@ def alerter_of(settings: Settings, database: Database, *, clock: Callable[[], da
     targets = open_alert_targets(settings)
     if not targets:
         return None
-    return Alerter(database, targets, policy=_policy(settings), writer=alert_writer(settings), clock=clock)
+    return Alerter(
+        database,
+        targets,
+        policy=_policy(settings),
+        writer=alert_writer(settings),
+        clock=clock,
+        shared_causes=lambda connection, accounts: shared_causes(installation.conditions_of(connection, accounts)),
+    )
 
 
 def open_alert_targets(settings: Settings) -> "tuple[Target, ...]":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Select, func, null, select
+from sqlalchemy import Connection, Row, Select, func, literal, null, select
 
 from db.keys import in_queries, is_among, rounded
 from db.queries.accounts import EVERYTHING, SERVED, clear_condition
@@ -32,6 +32,14 @@ _SCHEDULES: Final = {"subscriptions": SUBSCRIPTIONS, "sweep": FOLDERS}
 _settings = account_settings.c
 _condition = account_condition.c
 _message = message.c
+_GROUP: Final = (
+    _condition.sRole,
+    _condition.sReason,
+    _settings.sTenantID,
+    _settings.sClientID,
+    _settings.sCertificateThumbprint,
+)
+"""See `ConditionFact`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,20 +197,13 @@ def enabled_accounts(connection: Connection) -> int:
 
 def conditions(connection: Connection) -> list[ConditionFact]:
     """The conditions of accounts in use, up to ten of each group."""
-    group = (
-        _condition.sRole,
-        _condition.sReason,
-        _settings.sTenantID,
-        _settings.sClientID,
-        _settings.sCertificateThumbprint,
-    )
     ranked = (
         select(
-            *group,
+            *_GROUP,
             _condition.nAccountID,
             _settings.sAccountName,
-            func.count().over(partition_by=group).label("nInGroup"),
-            func.row_number().over(partition_by=group, order_by=_condition.nAccountID).label("nPlace"),
+            func.count().over(partition_by=_GROUP).label("nInGroup"),
+            func.row_number().over(partition_by=_GROUP, order_by=_condition.nAccountID).label("nPlace"),
         )
         .join(account_settings, _settings.nAccountID == _condition.nAccountID)
         .where(SERVED)
@@ -219,23 +220,44 @@ def conditions(connection: Connection) -> list[ConditionFact]:
         .where(ranked.c.nPlace <= _FEW)
         .order_by(ranked.c.sRole, ranked.c.sReason, ranked.c.nAccountID)
     )
-    return [
-        # Other programs may write here, too, and SQLite accepts any type.
-        ConditionFact(
-            role=str(row.sRole),
-            reason=str(row.sReason),
-            account_id=row.nAccountID,
-            name=str(row.sAccountName),
-            tenant_id=str(row.sTenantID),
-            client_id=str(row.sClientID),
-            thumbprint=str(row.sCertificateThumbprint),
-            since=row.dtSince or EVERYTHING,
-            detail=from_json(row.sDetailPhrase, row.sDetail if isinstance(row.sDetail, str) else None) or "",
-            in_group=row.nInGroup,
-            is_swept=row.dtDue is not None and row.dtDue < NEVER,
+    return [_condition_fact(row, is_swept=row.dtDue is not None and row.dtDue < NEVER) for row in rows]
+
+
+def conditions_of(connection: Connection, account_ids: Collection[int]) -> list[ConditionFact]:
+    """The conditions of those of these accounts that are in use, each as a group of its own, in no order."""
+    if not account_ids:
+        return []
+    found: Select[Any] = (
+        select(
+            *_GROUP,
+            _condition.nAccountID,
+            _settings.sAccountName,
+            _condition.dtSince,
+            _condition.sDetail,
+            _condition.sDetailPhrase,
+            literal(1).label("nInGroup"),
         )
-        for row in rows
-    ]
+        .join(account_settings, _settings.nAccountID == _condition.nAccountID)
+        .where(SERVED, is_among(_condition.nAccountID, account_ids))
+    )
+    return [_condition_fact(row) for row in connection.execute(found)]
+
+
+def _condition_fact(row: Row[Any], *, is_swept: bool = True) -> ConditionFact:
+    # Other programs may write here, too, and SQLite accepts any type.
+    return ConditionFact(
+        role=str(row.sRole),
+        reason=str(row.sReason),
+        account_id=row.nAccountID,
+        name=str(row.sAccountName),
+        tenant_id=str(row.sTenantID),
+        client_id=str(row.sClientID),
+        thumbprint=str(row.sCertificateThumbprint),
+        since=row.dtSince or EVERYTHING,
+        detail=from_json(row.sDetailPhrase, row.sDetail if isinstance(row.sDetail, str) else None) or "",
+        in_group=row.nInGroup,
+        is_swept=is_swept,
+    )
 
 
 def release(connection: Connection, condition: ConditionFact, *, now: datetime) -> int:

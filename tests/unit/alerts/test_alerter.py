@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -14,14 +14,17 @@ from structlog.testing import capture_logs
 
 from alerts.alerter import Alerter
 from alerts.errors import SendFailed
-from alerts.notices import AlertPolicy
+from alerts.notices import AlertPolicy, SharedCauses
 from alerts.text import Writer
 from db.engine import Database
 from db.errors import DatabaseUnavailable
-from db.queries import alerts, problems
+from db.queries import accounts, alerts, installation, problems
+from db.queries.accounts import AccountSettings, Condition
 from db.queries.alerts import Alert, FailingTarget
 from db.queries.problems import Problem, ProblemKind, Severity
 from db.tables import alert as alert_table
+from monitoring.evaluation import evaluate, shared_causes
+from monitoring.facts import Facts, StoredFacts
 from phrases import Phrase
 from tests.databases import Gateway, on_every_database
 from tests.doubles.clock import SettableClock
@@ -71,7 +74,12 @@ class Desk:
 
     def started(self, targets: Sequence[Place] | None = None, **facts: Any) -> Alerter:  # noqa: ANN401  # of Alerter
         """An alerter of another process, or of this one after a restart."""
-        arguments: dict[str, Any] = {"policy": AlertPolicy(), "clock": self.clock, **facts}
+        arguments: dict[str, Any] = {
+            "policy": AlertPolicy(),
+            "clock": self.clock,
+            "shared_causes": lambda _connection, _accounts: {},
+            **facts,
+        }
         writer = Writer(str, "host")
         return Alerter(arguments.pop("database", self.database), targets or self.targets, writer=writer, **arguments)
 
@@ -137,6 +145,42 @@ async def test_a_short_outage_is_told_to_no_target(desk: Desk) -> None:
     desk.clock.advance(HOUR)
     await desk.work()
     assert await desk.rows() == []
+
+
+async def test_the_end_at_an_account_is_alerted_while_many_of_another_application_go_on(desk: Desk) -> None:
+    """And not while it goes on in one problem with many of its own application."""
+
+    def refuse(connection: Connection, client: str, numbers: range) -> None:
+        now = desk.clock()
+        for number in numbers:
+            made = AccountSettings(f"account {number}", "tenant", client, f"{number}@example.com", "AB" * 20)
+            added = accounts.add(connection, made, now=now)
+            refused = Condition(added, "sweep", "AccessDenied", f"{client} is refused.", now, now)
+            accounts.set_condition(connection, refused)
+
+    async def alerted() -> list[str]:
+        """The titles that were sent in two rounds of monitor and alerter."""
+        before = len(desk.first.sent)
+        for _ in range(2):
+            conditions = await desk.database.read(installation.conditions)
+            await desk.find(*evaluate(Facts(desk.clock(), StoredFacts(conditions=conditions), (), None)))
+            desk.clock.advance(3 * MINUTE)
+            await desk.work()
+        return desk.first.sent[before:]
+
+    def shared(connection: Connection, numbers: Collection[int]) -> SharedCauses:
+        return shared_causes(installation.conditions_of(connection, numbers))
+
+    desk.alerter = desk.started(shared_causes=shared)
+    await desk.database.write(lambda c: refuse(c, "first", range(1, 2)))
+    assert await alerted() == ["mail-importer: first is refused."]
+    many = "12 accounts are concerned, among them"
+    await desk.database.write(lambda c: refuse(c, "other", range(2, 14)))
+    assert await alerted() == [f"mail-importer: {many} 'account 2': other is refused."]
+    await desk.database.write(lambda c: refuse(c, "first", range(14, 25)))
+    assert await alerted() == [f"mail-importer: {many} 'account 1': first is refused."]
+    await desk.database.write(lambda c: accounts.clear_condition(c, 1, "sweep"))
+    assert await alerted() == ["mail-importer: resolved: first is refused."]
 
 
 async def test_a_lasting_problem_is_told_again_after_its_hours(desk: Desk) -> None:

@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
 
-from alerts.notices import AlertPolicy, NoticeKind, due_notices
-from db.queries.problems import NO_ACCOUNT, Severity, StoredProblem
+import pytest
+
+from alerts.notices import AlertPolicy, NoticeKind, SharedCauses, due_notices
+from db.queries.problems import NO_ACCOUNT, ProblemKind, Severity, StoredProblem
 from tests.unit.alerts.problems import HOUR, MINUTE, NOW, stored
 
 EVERYTHING = AlertPolicy(repeat=24 * HOUR)
@@ -16,8 +20,10 @@ def due(
     *,
     now: datetime = NOW,
     policy: AlertPolicy = EVERYTHING,
+    shared: SharedCauses = MappingProxyType({}),
 ) -> list[tuple[NoticeKind, int]]:
-    return [(each.kind, each.problem.number) for each in due_notices(opened, ended, now=now, policy=policy)]
+    notices = due_notices(opened, ended, now=now, policy=policy, shared=shared)
+    return [(each.kind, each.problem.number) for each in notices]
 
 
 def test_a_problem_is_alerted_once_it_lasted_for_two_minutes() -> None:
@@ -81,13 +87,60 @@ def test_a_cause_that_is_older_than_its_finding_is_alerted_two_minutes_after_tha
     assert [each.problem for each in due_notices([found], [], now=later, policy=AlertPolicy())] == [found]
 
 
-def test_accounts_that_are_alerted_together_from_now_on_are_not_over() -> None:
-    """Nor is a problem of many accounts over when few are left; an account of many that was repaired is."""
-    of_one = stored(1, account_id=7, alerted=NOW - HOUR, cleared=NOW)
-    of_many = stored(2, age=MINUTE, count=11)
-    assert due([of_many], [of_one]) == []
-    assert due([], [of_one]) == [(NoticeKind.RECOVERY, 1)]
-    assert due([stored(3, age=MINUTE, account_id=7)], [stored(2, alerted=NOW - HOUR, cleared=NOW)]) == []
-    assert due([stored(3, age=MINUTE, account_id=8)], [of_one]) == [(NoticeKind.RECOVERY, 1)]
-    of_none = stored(4, age=MINUTE, scope=NO_ACCOUNT)
-    assert due([of_none], [of_one]) == [(NoticeKind.RECOVERY, 1)]
+def _ended(number: int, **facts: Any) -> StoredProblem:  # noqa: ANN401  # any field
+    return stored(number, alerted=NOW - HOUR, cleared=NOW, **facts)
+
+
+@pytest.mark.parametrize(
+    ("of_one", "of_many"),
+    [
+        ({"account_id": 7}, {}),
+        ({"account_id": 7, "scope": "messages"}, {"scope": "messages"}),
+        ({"account_id": 7, "scope": "rule 3"}, {}),
+        ({"scope": "rule 3"}, {}),
+        ({"scope": NO_ACCOUNT}, {}),
+    ],
+    ids=["an account", "messages of an account", "a rule of an account", "a rule", "no account"],
+)
+def test_what_is_alerted_together_with_others_from_now_on_is_not_over(
+    of_one: dict[str, Any], of_many: dict[str, Any]
+) -> None:
+    """Nor is a problem of many over when few are left. One that ended before the others began is."""
+    assert due([stored(2, age=MINUTE, **of_many)], [_ended(1, **of_one)]) == []
+    assert due([stored(1, age=MINUTE, **of_one)], [_ended(2, **of_many)]) == []
+    later = stored(2, age=-MINUTE, **of_many)
+    assert due([later], [_ended(1, **of_one)]) == [(NoticeKind.RECOVERY, 1)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"account_id": 7}, {"account_id": 8}),
+        ({"account_id": 7}, {"scope": NO_ACCOUNT}),
+        ({"account_id": 7}, {"scope": "messages"}),
+        ({"account_id": 7, "scope": "messages"}, {"scope": "tenant client"}),
+        ({"account_id": 7, "scope": "rule 3"}, {"scope": "rule 5"}),
+        ({"account_id": 7}, {"kind": ProblemKind.NO_PROCESSOR}),
+        ({"scope": "rule 3"}, {"scope": "rule 5"}),
+    ],
+    ids=["accounts", "no account", "messages", "not messages", "rules", "kinds", "general rules"],
+)
+def test_the_end_of_a_problem_is_told_while_another_one_is_open(one: dict[str, Any], other: dict[str, Any]) -> None:
+    for ended, opened in ((one, other), (other, one)):
+        assert due([stored(2, age=MINUTE, **opened)], [_ended(1, **ended)]) == [(NoticeKind.RECOVERY, 1)]
+
+
+def test_accounts_go_on_in_a_problem_of_their_own_application_alone() -> None:
+    """That is what they are in trouble for now: an account that was repaired is over, whatever others are."""
+    kind = ProblemKind.MAILBOX_REFUSED
+    of_one: dict[str, Any] = {"kind": kind, "account_id": 7}
+    of_many: dict[str, Any] = {"kind": kind, "scope": "tenant client", "count": 11}
+    for shared, is_over in (
+        ({7: [(kind, "tenant client")]}, False),
+        ({7: [(kind, "tenant other")]}, True),
+        ({7: [(ProblemKind.SWEEP_FAILING, "tenant client")]}, True),
+        ({8: [(kind, "tenant client")]}, True),
+    ):
+        for ended, opened in ((of_one, of_many), (of_many, of_one)):
+            found = due([stored(2, age=MINUTE, **opened)], [_ended(1, **ended)], shared=shared)
+            assert found == ([(NoticeKind.RECOVERY, 1)] if is_over else [])

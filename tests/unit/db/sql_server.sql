@@ -659,6 +659,10 @@ WHERE NOT (EXISTS (SELECT :param_1 AS anon_1
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[nAccountID] = [tblAccountCondition].[nAccountID] AND [tblEmailAccountSettings].[dtRemoved] IS NOT NULL)) ORDER BY [tblAccountCondition].[nAccountID], [tblAccountCondition].[sRole]
 GO
+SELECT [tblAccountCondition].[sRole], [tblAccountCondition].[sReason], [tblEmailAccountSettings].[sTenantID], [tblEmailAccountSettings].[sClientID], [tblEmailAccountSettings].[sCertificateThumbprint], [tblAccountCondition].[nAccountID], [tblEmailAccountSettings].[sAccountName], [tblAccountCondition].[dtSince], [tblAccountCondition].[sDetail], [tblAccountCondition].[sDetailPhrase], :param_1 AS [nInGroup] 
+FROM [tblAccountCondition] JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblAccountCondition].[nAccountID] 
+WHERE [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL AND [tblAccountCondition].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
+GO
 SELECT [tblAlert].[nAlertID], [tblAlert].[sTarget], [tblAlert].[sTargetName], [tblAlert].[sState], [tblAlert].[sTitle], [tblAlert].[sBody], [tblAlert].[nAttempts], [tblAlert].[dtCreated], [tblAlert].[dtDue], [tblAlert].[dtEnded], [tblAlert].[sDetail] 
 FROM [tblAlert] 
 WHERE [tblAlert].[sState] = :sState_1 AND ([tblAlert].[dtDue] <= :dtDue_1 OR [tblAlert].[dtDue] > :dtDue_2) AND [tblAlert].[dtCreated] <= :dtCreated_1 OR [tblAlert].[sState] IN (__[POSTCOMPILE_sState_2]) AND ([tblAlert].[sTarget] NOT IN (__[POSTCOMPILE_sTarget_1])) ORDER BY [tblAlert].[nAlertID]

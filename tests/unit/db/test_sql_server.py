@@ -330,6 +330,7 @@ async def administer(database: Database) -> None:
         installation.last_imported,
         installation.account_totals,
         lambda c: installation.account_page(c, limit=5, after="name", account_ids=[1]),
+        lambda c: installation.conditions_of(c, [1]),
         failures.reasons,
         lambda c: failures.requeue(c, [(1, "other")], now=NOW, anew=True),
         lambda c: failures.requeue(c, [(1, "other")], now=NOW, anew=False),

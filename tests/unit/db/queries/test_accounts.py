@@ -347,6 +347,7 @@ def test_nothing_works_for_a_removed_account_that_another_program_enabled(connec
         lambda: int(accounts.one_of_application(connection, application) is not None),
         lambda: installation.enabled_accounts(connection),
         lambda: len(installation.conditions(connection)),
+        lambda: len(installation.conditions_of(connection, [number])),
         lambda: len(installation.account_states(connection)),
         lambda: len(mailbox_addresses.missing(connection, but=(), limit=5)),
         lambda: len(accounts.conditions(connection)),

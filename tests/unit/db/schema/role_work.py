@@ -48,6 +48,7 @@ from db.queries import (
     files,
     filtered,
     folders,
+    installation,
     mailbox_addresses,
     messages,
     missed,
@@ -99,6 +100,7 @@ from delivery.metrics import DeliveryMetrics
 from graph.errors import AccessDenied
 from graph.mailbox import Mailbox
 from graph.subscriptions import CallKind
+from monitoring.evaluation import shared_causes
 from monitoring.metrics import InstallationMetrics
 from monitoring.metrics_observer import MetricsObserver
 from monitoring.monitor import Monitor
@@ -631,7 +633,14 @@ async def _alert(desk: Desk) -> None:
     problem = Problem(ProblemKind.NO_MANAGER, Severity.ERROR, Phrase("none"), Phrase(""), account_id=1)
     await desk.owner.write(lambda c: alerts.add(c, [("place", "place")], title="", body="", now=long_ago))
     writer = Writer(str, "host")
-    alerter = Alerter(desk.database, [_Place()], policy=AlertPolicy(), writer=writer, clock=desk.clock)
+    alerter = Alerter(
+        desk.database,
+        [_Place()],
+        policy=AlertPolicy(),
+        writer=writer,
+        clock=desk.clock,
+        shared_causes=lambda c, accounts: shared_causes(installation.conditions_of(c, accounts)),
+    )
     await alerter.work(desk.now)
     desk.clock.advance(timedelta(days=91))
     for found in ([problem], []):
