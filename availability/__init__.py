@@ -29,6 +29,8 @@ class Service(StrEnum):
     QUEUE = "queue"
     LOOP = "loop"
     """The process itself: one of its main loops is stuck (`background.pulse`)."""
+    WORKER = "worker"
+    """Another process of this one's supervisor: it cannot be started again (`console.supervision`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,13 +96,15 @@ class SettingsError(click.ClickException):
 
     Attributes:
         problems: one line each: the key, the error, its source. No value of a setting is in them.
+        text: all of them.
     """
 
     exit_code = 2
 
     def __init__(self, *problems: Phrase) -> None:
         several = Phrase.joined(Phrase("the settings are wrong:"), *problems, by="\n  ")
-        super().__init__(language.translated(problems[0] if len(problems) == 1 else several))
+        self.text = problems[0] if len(problems) == 1 else several
+        super().__init__(language.translated(self.text))
         self.problems = problems
 
 

@@ -47,6 +47,7 @@ def _work(channel: "SupervisorChannel", assignment: "Assignment") -> int:
     from console.settings import SettingsError  # noqa: PLC0415  # as above
     from console.supervision.messages import FailureReport  # noqa: PLC0415  # as above
     from console.translation import language  # noqa: PLC0415  # as above
+    from phrases import Phrase  # noqa: PLC0415  # as above
 
     logs.configure(channel, "json", facts={"worker": assignment.number})
     log = structlog.get_logger()
@@ -54,13 +55,12 @@ def _work(channel: "SupervisorChannel", assignment: "Assignment") -> int:
         with language.speaking(assignment.language):
             _serve(channel, assignment)
     except SettingsError as exc:
-        channel.failed(FailureReport(exc.message, exc.problems))
+        channel.failed(FailureReport(exc.text, exc.problems))
     except click.ClickException as exc:
         channel.failed(FailureReport(exc.message))
     except Exception as exc:  # whatever ends it, the supervisor must learn of it
         if is_expected(exc):
-            with language.speaking(assignment.language):
-                channel.failed(FailureReport(language.reason_of(exc)))
+            channel.failed(FailureReport(Phrase.of(exc)))
         else:
             log.exception("worker_failed", error_type=type(exc).__name__)
     else:

@@ -1067,7 +1067,8 @@ service_outage = Table(
         "sService",
         Unicode(20),
         primary_key=True,
-        doc="Service: graph, signin, credentials, queue; loop: the process itself hangs.",
+        doc="Service: graph, signin, credentials, queue; loop: the process itself hangs; worker: another one of its "
+        "supervisor cannot be started again.",
     ),
     Column("dtSince", UtcDateTime, nullable=False, doc="First failure since the service last answered."),
     Column("dtSeen", UtcDateTime, nullable=False, doc="Last failure."),

@@ -332,8 +332,7 @@ def _account_remedy(name: str) -> Phrase:
 
 
 def _roles(facts: Facts) -> Iterator[Problem]:
-    alive = facts.living
-    missing = set()
+    missing: set[str] = set()
     if facts.stored.accounts and not facts.has(PROCESSOR):
         missing.add(PROCESSOR)
         yield Problem(
@@ -361,11 +360,27 @@ def _roles(facts: Facts) -> Iterator[Problem]:
             Phrase("Start one, on each host that reaches the folders: mail-importer run delivery, or run all"),
             since=_last_seen(facts, DELIVERY),
         )
+    yield from _lost(facts, missing)
+    yield from _workers(facts)
+
+
+def _lost(facts: Facts, missing: set[str]) -> Iterator[Problem]:
+    """Processes that ended or hang; not where a role is missing anyway, or its supervisor cannot start it again."""
     stuck = {each.process: each.since for each in facts.outages_of(Service.LOOP)}
+    reporting = {each.process for each in facts.outages_of(Service.WORKER)}
+    retried = {
+        (each.process.host, role)
+        for each in facts.living
+        if each.process.name in reporting
+        for role in each.process.roles
+    }
     for each in facts.stored.processes:
         hangs = each.process.name in stuck
-        ended = each.process.name not in facts.alive and not is_replaced(each, alive)
-        if hangs or (ended and not missing & set(each.process.roles)):
+        ended = each.process.name not in facts.alive and not is_replaced(each, facts.living)
+        explained = missing & set(each.process.roles) or retried & {
+            (each.process.host, role) for role in each.process.roles
+        }
+        if hangs or (ended and not explained):
             yield Problem(
                 ProblemKind.PROCESS_LOST,
                 Severity.ERROR if hangs else Severity.WARNING,
@@ -382,6 +397,29 @@ def _roles(facts: Facts) -> Iterator[Problem]:
                 scope=each.process.name,
                 since=stuck[each.process.name] if hangs else each.heartbeat,
             )
+
+
+def _workers(facts: Facts) -> Iterator[Problem]:
+    """Processes that their supervisor cannot start again: one problem for a host."""
+    by_host: dict[str, list[KnownOutage]] = defaultdict(list)
+    for each in facts.outages_of(Service.WORKER):
+        by_host[each.host].append(each)
+    for host, found in by_host.items():
+        yield Problem(
+            ProblemKind.WORKER_NOT_STARTED,
+            Severity.WARNING,
+            Phrase(
+                "A process on host {host} cannot be started again: {why}",
+                host=host,
+                why=max(found, key=lambda each: each.seen).why,
+            ),
+            Phrase(
+                "Others go on there. Correct the cause: it is tried again by itself, within half a minute. After a "
+                "change of the settings themselves restart the service."
+            ),
+            scope=host,
+            since=min(each.since for each in found),
+        )
 
 
 def _last_seen(facts: Facts, role: str) -> datetime | None:

@@ -12,11 +12,13 @@ from typing import IO, Any, Final
 from prometheus_client import CollectorRegistry
 
 import background
+from availability import Availability, Service
 from background.pulse import Pulse
 from background.readiness import STARTING, Readiness
 from console.supervision.messages import (
     Assignment,
     Beat,
+    FailingWorkers,
     FailureReport,
     Hello,
     LogLine,
@@ -56,6 +58,7 @@ class SupervisorChannel:
         self._reload: asyncio.Event | None = None
         self._registry: CollectorRegistry | None = None
         self._readiness: Readiness | None = None
+        self._availability: Availability | None = None
         self._threads = DaemonThreads("metrics", limit=1)
         self._answering: set[asyncio.Task[None]] = set()
         self.listening: Sequence[socket] = []
@@ -91,9 +94,9 @@ class SupervisorChannel:
         self._loop, self._request_stop, self._reload = asyncio.get_running_loop(), request_stop, reload
         threading.Thread(target=self._receive, name="supervisor", daemon=True).start()
 
-    def expose(self, registry: CollectorRegistry, readiness: Readiness) -> None:
+    def expose(self, registry: CollectorRegistry, readiness: Readiness, availability: Availability) -> None:
         """Implement `Supervision.expose`."""
-        self._registry, self._readiness = registry, readiness
+        self._registry, self._readiness, self._availability = registry, readiness, availability
 
     async def attend(self, pulse: Pulse, stop: asyncio.Event) -> None:
         """Implement `Supervision.attend`."""
@@ -171,6 +174,10 @@ class SupervisorChannel:
                 self._begin(self._send_metrics())
             case ReadinessRequest():
                 self._begin(self._send_obstacles())
+            case FailingWorkers() if self._availability is not None and request.why is None:
+                self._availability.answered(Service.WORKER)
+            case FailingWorkers() if self._availability is not None and request.why is not None:
+                self._availability.failed(Service.WORKER, request.why)
 
     def _begin(self, answer: Coroutine[Any, Any, None]) -> None:
         task = background.start(answer, name="answer to the supervisor")

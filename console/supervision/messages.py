@@ -53,6 +53,13 @@ class ReadinessRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class FailingWorkers:
+    """To a worker: another one cannot be started again, which is tried on and on; `why` None: all serve again."""
+
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Hello:
     """The first message of a worker. Its number of process may be another one than of the program that was started:
     the `python.exe` of a virtual environment of Windows starts the interpreter.
@@ -99,14 +106,14 @@ class ReadinessReport:
 
 @dataclass(frozen=True, slots=True)
 class FailureReport:
-    """The reason for which a worker ends, in the operator's language; `problems`: of wrong settings, each."""
+    """The reason for which a worker ends, a phrase where it can be; `problems`: of wrong settings, each."""
 
     text: str
     problems: tuple[Phrase, ...] = ()
 
 
 Report = Hello | LogLine | StartedReport | Beat | MetricsReport | ReadinessReport | FailureReport
-Request = Assignment | StopRequest | ReloadRequest | MetricsRequest | ReadinessRequest
+Request = Assignment | StopRequest | ReloadRequest | MetricsRequest | ReadinessRequest | FailingWorkers
 
 
 class Readable(Protocol):

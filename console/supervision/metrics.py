@@ -50,7 +50,8 @@ class WorkerMetrics(Collector):
         """The families with the figures of now."""
         workers = GaugeMetricFamily(
             "mail_importer_workers",
-            "Processes of a supervisor by state: starting, ready, waiting (to be restarted).",
+            "Processes of a supervisor by state: starting, ready, waiting (to be restarted), failing (as well, after a "
+            "start that failed).",
             labels=["state"],
         )
         for state, number in self._supervisor.states().items():

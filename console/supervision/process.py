@@ -18,6 +18,7 @@ from console.supervision.messages import (
     LENGTH,
     Assignment,
     Beat,
+    FailingWorkers,
     FailureReport,
     Hello,
     LogLine,
@@ -35,6 +36,7 @@ from console.supervision.messages import (
 )
 from console.wiring.roles import Started
 from operatingsystem import request_stacks, role_process_options
+from phrases import Phrase
 
 T = TypeVar("T")
 
@@ -126,6 +128,10 @@ class WorkerProcess:
         """Have it read its certificates again."""
         self._request(ReloadRequest())
 
+    def report_failing(self, news: FailingWorkers) -> None:
+        """Have it report that another worker cannot be started again, or that all are."""
+        self._request(news)
+
     def print_stacks(self) -> None:
         """Have it write the stack of each of its threads to standard error, where the system can."""
         request_stacks(self._process.pid)
@@ -186,7 +192,7 @@ class WorkerProcess:
                 self._write_log(report.text)
             case Hello():
                 self.pid = report.pid
-                self._request(self._assign(report.pid))
+                self._give_work(report.pid)
             case StartedReport():
                 self._beat = self._monotonic()
                 if not self.started.done():
@@ -202,6 +208,13 @@ class WorkerProcess:
                 self._obstacles = None
             case FailureReport():
                 self.failure = report
+
+    def _give_work(self, pid: int) -> None:
+        try:
+            self._request(self._assign(pid))
+        except OSError as exc:  # of a socket that Windows cannot duplicate, as for a process that has just ended
+            self.failure = FailureReport(Phrase("The worker cannot have the port of the receiver: {why}.", why=exc))
+            self.kill()
 
 
 async def _answered(answer: "asyncio.Future[T]", seconds: float) -> T | None:

@@ -18,7 +18,7 @@ from background.readiness import STARTING, STOPPING
 from console.settings import SettingsError
 from console.supervision.aggregation import cumulative, merged
 from console.supervision.channel import BEAT_SECONDS
-from console.supervision.messages import Assignment
+from console.supervision.messages import Assignment, FailingWorkers
 from console.supervision.process import WorkerProcess
 from console.translation import language
 from console.wiring.process import StopOverdue
@@ -48,8 +48,8 @@ class SupervisorLimits:
     written its stacks. `silent`: for which the event loop of a worker is stuck before it is killed; systemd would end
     all of them after 180 (`WatchdogSec=`). `stuck`: for which another loop of a worker is stuck before the worker is
     ended; longer than a round that waits for a slow database.
-    `first_pause`, `longest_pause`: before a restart; they double, and begin anew after `steady`. `failed_starts`: of
-    one worker in a row, after which all ends if no other one serves.
+    `first_pause`, `longest_pause`: before a restart; they double, and begin anew after `steady`. `failed_starts`: in a
+    row, of each worker, after which all ends.
     """
 
     start: float = 100.0
@@ -68,28 +68,30 @@ class WorkerFailed(click.ClickException):
 
 
 class WorkerState(Enum):
-    """States of a worker; of `WAITING` it is to be restarted."""
+    """States of a worker. `WAITING`: it is to be restarted; `FAILING`: as well, after a start that failed."""
 
     STARTING = "starting"
     READY = "ready"
     WAITING = "waiting"
+    FAILING = "failing"
 
 
 @dataclass(slots=True)
 class _Slot:
-    """The place of one worker. `failed_starts`: in a row."""
+    """The place of one worker. `failed_starts`: in a row; `failure`: the reason of the last one of them."""
 
     number: int
     state: WorkerState = WorkerState.STARTING
     process: WorkerProcess | None = None
     failed_starts: int = 0
+    failure: str | None = None
 
 
 class Supervisor:
     """Some workers, from `run` until its end.
 
     The first start of each has to succeed: a mistake in the settings ends all with its reason. Later a worker that
-    ends is restarted, for as long as another one serves or its starts succeed.
+    ends is restarted, whatever a start of it fails for, as long as another one serves or its starts succeed.
     """
 
     def __init__(
@@ -176,7 +178,8 @@ class Supervisor:
             found.update(answer)
         missing = [str(slot.number) for slot in self._slots if slot.number not in answered]
         if missing:
-            found[WORKER] = f"Workers that do not serve, or do not answer: {', '.join(missing)}."
+            failures = [f"Worker {slot.number} cannot be started: {slot.failure}" for slot in self._failing()]
+            found[WORKER] = " ".join([f"Workers that do not serve, or do not answer: {', '.join(missing)}.", *failures])
         return found
 
     async def metrics(self, seconds: float) -> list[Sequence[Metric]]:
@@ -196,6 +199,10 @@ class Supervisor:
         ready = [slot for slot in self._slots if slot.state is WorkerState.READY]
         return {slot.number: slot.process for slot in ready if slot.process is not None}
 
+    def _failing(self) -> list[_Slot]:
+        """The places of workers whose last start failed."""
+        return [slot for slot in self._slots if slot.failure is not None]
+
     def _processes(self) -> list[WorkerProcess]:
         return [slot.process for slot in self._slots if slot.process is not None]
 
@@ -208,7 +215,7 @@ class Supervisor:
                 return
             if served > self._limits.steady:
                 pause = self._limits.first_pause
-            slot.state = WorkerState.WAITING
+            slot.state = WorkerState.WAITING if slot.failure is None else WorkerState.FAILING
             log.info("worker_restart_scheduled", worker=slot.number, seconds=pause)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
@@ -292,8 +299,10 @@ class Supervisor:
             process.kill()
 
     def _note_started(self, slot: _Slot, process: WorkerProcess) -> None:
-        slot.state, slot.failed_starts = WorkerState.READY, 0
+        slot.state, slot.failed_starts, slot.failure = WorkerState.READY, 0, None
         log.info("worker_started", worker=slot.number, process=process.pid)
+        if not self._failing():
+            self._notify(FailingWorkers(None))
         started = process.started.result()
         self._started = Started(
             self._started.port if started.port is None else started.port,
@@ -325,10 +334,8 @@ class Supervisor:
             self._judge_start(slot, reason)
             return
         status, failure = process.ended.result(), process.failure
-        if failure is not None and failure.problems:
-            raise SettingsError(*failure.problems)
         if failure is not None:
-            self._judge_start(slot, failure.text)
+            self._judge_start(slot, failure.text, problems=failure.problems)
             return
         reason = Phrase(
             "Worker {number} ended before it served, with exit status {status}; its log has the reason.",
@@ -338,19 +345,31 @@ class Supervisor:
         # By a signal: that is no mistake of the settings.
         self._judge_start(slot, reason, is_final=status > 0)
 
-    def _judge_start(self, slot: _Slot, reason: str, *, is_final: bool = True) -> None:
-        """Count a start that failed.
+    def _judge_start(self, slot: _Slot, reason: str, *, problems: Sequence[Phrase] = (), is_final: bool = True) -> None:
+        """Count a start that failed. `problems`: of wrong settings: files that they name are read by each worker.
 
         Raises:
-            WorkerFailed: it was the first one, or others would hardly succeed.
+            WorkerFailed, SettingsError: it was the first one, or none succeeds any more.
         """
         slot.failed_starts += 1
-        serves = any(each.state is WorkerState.READY for each in self._slots)
-        if (is_final and not self._all_started.is_set()) or (
-            slot.failed_starts >= self._limits.failed_starts and not serves
-        ):
-            raise WorkerFailed(language.translated(reason))
-        log.error("worker_not_started", worker=slot.number, failures=slot.failed_starts, error=str(reason))
+        slot.failure = reason
+        none_succeeds = all(each.failed_starts >= self._limits.failed_starts for each in self._slots)
+        if none_succeeds or (is_final and not self._all_started.is_set()):
+            raise SettingsError(*problems) if problems else WorkerFailed(language.translated(reason))
+        log.error(
+            "worker_not_started",
+            worker=slot.number,
+            failures=slot.failed_starts,
+            error=str(reason),
+            detail="Correct the cause: the start is tried again by itself. Settings are read at the start of all only: "
+            "restart the service after a change of them.",
+        )
+        self._notify(FailingWorkers(reason))
+
+    def _notify(self, news: FailingWorkers) -> None:
+        """Have the workers that serve report it, as they report their own outages."""
+        for process in self._serving().values():
+            process.report_failing(news)
 
 
 async def _first_of(*awaited: "asyncio.Future[Any]", seconds: float | None = None) -> None:

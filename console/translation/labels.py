@@ -67,6 +67,7 @@ _WORDS: Final[Mapping[str, Phrase]] = {
     "no_processor": Phrase("no processor"),
     "no_manager": Phrase("no subscription manager"),
     "process_lost": Phrase("process lost"),
+    "worker_not_started": Phrase("process not started"),
     "clocks_apart": Phrase("clocks apart"),
     "disk_nearly_full": Phrase("disk nearly full"),
     "schema_outdated": Phrase("schema outdated"),

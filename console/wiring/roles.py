@@ -90,8 +90,8 @@ class Supervision(Protocol):
         """The sockets of the receiver, on which other processes accept, too; none: it has its own."""
         ...
 
-    def expose(self, registry: CollectorRegistry, readiness: Readiness) -> None:
-        """Answer questions about this process from now on."""
+    def expose(self, registry: CollectorRegistry, readiness: Readiness, availability: Availability) -> None:
+        """Answer questions about this process from now on, and report to `availability` how its other workers are."""
         ...
 
     async def attend(self, pulse: Pulse, stop: asyncio.Event) -> None:
@@ -245,7 +245,7 @@ class _Wiring:
         resources.push_async_callback(self.readiness.close)
         host, port = self._settings.metrics_host, self._settings.metrics_port
         if self._supervision is not None:
-            self._supervision.expose(self._registry, self.readiness)
+            self._supervision.expose(self._registry, self.readiness, self._availability)
         elif port:
             await resources.enter_async_context(serving_metrics(self._registry, self.readiness, host, port))
 

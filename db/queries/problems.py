@@ -56,6 +56,8 @@ class ProblemKind(StrEnum):
     NO_PROCESSOR = "no_processor"
     NO_MANAGER = "no_manager"
     PROCESS_LOST = "process_lost"
+    WORKER_NOT_STARTED = "worker_not_started"
+    """A process of a supervisor cannot be started again, while another one serves."""
     CLOCKS_APART = "clocks_apart"
     DISK_NEARLY_FULL = "disk_nearly_full"
     SCHEMA_OUTDATED = "schema_outdated"

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import func, select
 
 from db.tables import message
+from db.tables import problem as found_problem
 from simulator.faults import Fault, FaultKind
 from tests.acceptance.conftest import Site, free_port, stop
 from tests.fork_server import ForkedProcess
@@ -91,6 +92,33 @@ async def test_a_killed_process_is_restarted_and_nothing_is_lost(site: Site) -> 
     events = [line["event"] for line in host.log]
     assert events.count("worker_ended") == 2
     assert events[-1] == "roles_stopped"
+
+
+async def test_a_process_that_cannot_be_restarted_for_a_setting_ends_no_other(site: Site) -> None:
+    """Files that settings name are read at each start. It is shown, and started once the file is right again."""
+    targets = site.directory / "targets"
+    targets.write_text("json://127.0.0.1:9/\n", "utf-8")
+    targets.chmod(0o600)
+    host = Host(site, "all", MAIL_IMPORTER_ALERTS=str(targets))
+    await host.ready()
+    targets.chmod(0o644)
+    os.kill(host.workers()[2], signal.SIGKILL)
+
+    def shown() -> list[str]:
+        row = found_problem.c
+        query = select(row.sText).where(row.sKind == "worker_not_started", row.nClosed == 0)
+        return [text for (text,) in site.rows(query)]
+
+    await until(shown, "the problem", seconds=120)
+    [text] = shown()
+    assert "alerts: the file" in text
+    assert await host.metric("mail_importer_workers") == 2
+    assert {line["worker"] for line in host.log if line["event"] == "worker_not_started"} == {2}
+    assert not await host.is_ready()
+    targets.chmod(0o600)
+    await host.ready()
+    await until(lambda: not shown(), "the end of the problem", seconds=60)
+    assert stop(host.running) < 10
 
 
 async def test_both_receive_on_one_port_and_one_page_has_the_sums(site: Site) -> None:

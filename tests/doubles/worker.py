@@ -2,19 +2,22 @@
 
 `fails`, `settings`, `exits`: it ends before it serves, with a reason, with wrong settings, without a reason.
 `mute`: it never serves. `deaf`: it serves, and ignores the stop. `stops late`: its stop is overdue. `frail`: it serves,
-except where a file of its number is in the working folder. `stuck`: it serves, and one of its loops is stuck; `stuck
-and deaf`: it ignores the stop as well. Otherwise it serves until the stop.
+except where a file of its number is in the working folder, `no-1` or, for wrong settings, `wrong-1`. `stuck`: it
+serves, and one of its loops is stuck; `stuck and deaf`: it ignores the stop as well. Otherwise it serves until the
+stop.
 """
 
 import asyncio
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from availability import Availability, Service
 from background.pulse import Pulse
 from background.readiness import Readiness
 from console import logs
@@ -39,8 +42,9 @@ def main() -> int:
     if role == "fails" or (role == "frail" and Path(f"no-{assignment.number}").exists()):
         channel.failed(FailureReport("The table is round."))
         return 1
-    if role == "settings":
-        channel.failed(FailureReport("x", (Phrase("trace_days: it is round."),)))
+    if role == "settings" or (role == "frail" and Path(f"wrong-{assignment.number}").exists()):
+        problem = Phrase("trace_days: it is round.")
+        channel.failed(FailureReport(problem, (problem,)))
         return 1
     if role == "exits":
         return 4
@@ -67,7 +71,9 @@ async def _serve(
     Gauge("mail_importer_deliveries_in_hand", "Deliveries.", registry=registry).set(10)
     Gauge("mail_importer_held_accounts", "Accounts.", registry=registry).set(assignment.number)
     readiness.add("queue", lambda: "It is full." if Path("full").exists() else None)
-    channel.expose(registry, readiness)
+    availability = Availability(clock=lambda: datetime.now(UTC))
+    readiness.add("reported", lambda: "It is." if availability.is_failing(Service.WORKER) else None)
+    channel.expose(registry, readiness, availability)
     if role == "mute":
         await stop.wait()
     times = iter([0.0])

@@ -274,6 +274,25 @@ def test_a_killed_process_is_a_problem_until_another_one_has_its_roles_there() -
     assert evaluate(facts(alive=("p", "again"), processes=[process("p"), killed, again])) == []
 
 
+def test_processes_that_their_supervisor_cannot_start_again_are_one_problem_of_their_host() -> None:
+    """Which explains what is lost of its roles there; while it tries, another process is there for a moment."""
+    lost = [process("killed", "receiver", "processor", host="two"), process("gone", "delivery", host="two")]
+    serving = process("serving", "receiver", "processor", host="two")
+    other = process("other", "receiver", "processor", host="three")
+    outages = [
+        KnownOutage("serving", "two", "worker", EARLIER, NOW - timedelta(minutes=1), 0, "alerts: no file."),
+        KnownOutage("serving 2", "two", "worker", NOW, NOW, 0, "ca_bundle: no file."),
+    ]
+    alive = ("p", "serving", "serving 2", "other")
+    processes = [process("p"), serving, other, *lost]
+    found = {each.kind: each for each in evaluate(facts(alive=alive, processes=processes, outages=outages))}
+    assert set(found) == {ProblemKind.WORKER_NOT_STARTED, ProblemKind.PROCESS_LOST}
+    problem = found[ProblemKind.WORKER_NOT_STARTED]
+    assert (problem.severity, problem.scope, problem.since) == (Severity.WARNING, "two", EARLIER)
+    assert problem.text == "A process on host two cannot be started again: ca_bundle: no file."
+    assert found[ProblemKind.PROCESS_LOST].scope == "gone"
+
+
 # Queue.
 
 

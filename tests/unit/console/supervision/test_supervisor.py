@@ -42,16 +42,20 @@ class Host:
     supervisor: Supervisor = field(init=False)
 
     def __post_init__(self) -> None:
-        settings = Settings()
         self.supervisor = Supervisor(
             self.count,
-            lambda number, _pid: Assignment(number, settings, (self.role,), "en"),
+            self._assignment,
             lambda line: self.log.append(json.loads(line)),
             on_started=self.started.append,
             limits=self.limits,
             program=("-m", "tests.doubles.worker"),
             monotonic=lambda: time.monotonic() + self.clock_ahead,
         )
+
+    def _assignment(self, number: int, _pid: int) -> Assignment:
+        if Path(f"no-port-{number}").exists():
+            raise OSError("it has ended")
+        return Assignment(number, Settings(), (self.role,), "en")
 
     async def run(self) -> None:
         await self.supervisor.run(self.stop)
@@ -60,6 +64,11 @@ class Host:
     def pids(self) -> list[int]:
         """The processes that served, in order."""
         return [line["process"] for line in self.log if line["event"] == "worker_at_work"]
+
+    @property
+    def serving(self) -> dict[int, int]:
+        """The process of each worker that served last, by its number."""
+        return {line["worker"]: line["process"] for line in self.log if line["event"] == "worker_at_work"}
 
     async def counted(self) -> dict[str, float]:
         """Each sample without labels."""
@@ -114,7 +123,7 @@ async def test_a_killed_worker_is_restarted_and_what_it_counted_stays() -> None:
         number = next(line["worker"] for line in host.log if line["event"] == "worker_at_work")
         assert (await host.counted())["mail_importer_things_total"] == 1 + 2 + number
         assert host.supervisor.restarts == 1
-        assert host.supervisor.states() == {"starting": 0, "ready": 2, "waiting": 0}
+        assert host.supervisor.states() == {"starting": 0, "ready": 2, "waiting": 0, "failing": 0}
         [ended] = [line for line in logged if line["event"] == "worker_ended"]
         assert (ended["log_level"], ended["worker"], ended["status"]) == ("error", number, -signal.SIGKILL)
 
@@ -153,26 +162,65 @@ async def test_a_worker_that_never_serves_ends_all() -> None:
         await Host("mute", SupervisorLimits(start=2, stop=2)).run()
 
 
-async def test_a_restart_that_fails_is_repeated_while_another_worker_serves() -> None:
-    """The reason is in the log each time; once nothing serves any more, it ends all."""
+@pytest.mark.parametrize(
+    ("cause", "error", "reason"),
+    [("no", WorkerFailed, "The table is round."), ("wrong", SettingsError, "trace_days: it is round.")],
+    ids=["any", "wrong settings"],
+)
+async def test_a_restart_that_fails_is_repeated_while_another_worker_serves(
+    cause: str, error: type[Exception], reason: str
+) -> None:
+    """The reason is in the log each time; once no worker can be started any more, it ends all."""
     host = Host("frail")
     running = asyncio.create_task(host.run())
     await until(lambda: bool(host.started), "the start of all workers")
     with capture_logs() as logged:
-        for number in (1, 2):
-            _mark(f"no-{number}")
-        pids = {line["worker"]: line["process"] for line in host.log if line["event"] == "worker_at_work"}
-        os.kill(pids[1], signal.SIGKILL)
+        _mark(f"{cause}-1")
+        os.kill(host.serving[1], signal.SIGKILL)
 
-        def failures() -> list[str]:
-            return [line["error"] for line in logged if line["event"] == "worker_not_started"]
+        def failures(number: int) -> list[str]:
+            lines = [line for line in logged if line["event"] == "worker_not_started"]
+            return [line["error"] for line in lines if line["worker"] == number]
 
-        await until(lambda: len(failures()) > _LIMITS.failed_starts, "more attempts than end all")
-        assert set(failures()) == {"The table is round."}
-        assert not running.done()
-        os.kill(pids[2], signal.SIGKILL)
-        with pytest.raises(WorkerFailed, match="The table is round"):
+        await until(lambda: len(failures(1)) > _LIMITS.failed_starts, "more attempts than end all")
+        os.kill(host.serving[2], signal.SIGKILL)  # it can be started, and is
+        await until(lambda: len(host.pids) == 3, "another worker")
+        _mark(f"{cause}-2")
+        os.kill(host.serving[2], signal.SIGKILL)
+        with pytest.raises(error, match=reason):
             await asyncio.wait_for(running, 90)
+    assert set(failures(1)) == {reason}
+    assert len(failures(2)) == _LIMITS.failed_starts - 1
+
+
+async def test_a_worker_that_cannot_have_the_port_again_ends_no_other() -> None:
+    async with _serving() as host:
+        with capture_logs() as logged:
+            _mark("no-port-1")
+            os.kill(host.serving[1], signal.SIGKILL)
+            await until(lambda: any(line["event"] == "worker_not_started" for line in logged), "a start that failed")
+            _unmark("no-port-1")
+            await until(lambda: len(host.pids) == 3, "another worker")
+    [reason, *_] = [line["error"] for line in logged if line["event"] == "worker_not_started"]
+    assert reason == "The worker cannot have the port of the receiver: it has ended."
+
+
+async def test_a_worker_that_cannot_be_restarted_is_shown_until_its_cause_is_corrected() -> None:
+    """In the metrics, in the health, and by those that serve."""
+    async with _serving("frail") as host:
+        _mark("wrong-1")
+        os.kill(host.serving[1], signal.SIGKILL)
+        await until(lambda: host.supervisor.states()["failing"] == 1, "a start that failed")
+        obstacles = await host.supervisor.obstacles()
+        assert obstacles["worker"].endswith("Worker 1 cannot be started: trace_days: it is round.")
+        assert "reported" in obstacles
+        _unmark("wrong-1")
+
+        async def is_ready() -> bool:
+            return await host.supervisor.obstacles() == {}
+
+        await until(is_ready, "readiness")
+        assert host.supervisor.states() == {"starting": 0, "ready": 2, "waiting": 0, "failing": 0}
 
 
 async def test_a_worker_that_does_not_stop_is_killed() -> None:
@@ -262,6 +310,10 @@ async def test_a_reload_reaches_all() -> None:
 def _mark(name: str) -> None:
     """Make a file that the workers look for."""
     Path(name).touch()
+
+
+def _unmark(name: str) -> None:
+    Path(name).unlink()
 
 
 def _is_gone(pid: int) -> bool:
