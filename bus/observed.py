@@ -1,6 +1,6 @@
 """A queue that reports its availability: each put and receipt is an answer, or a failure to reach the queue."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 
 from availability import Availability, Service
@@ -70,15 +70,17 @@ class ObservedQueue(NotificationQueue):
         """See `NotificationQueue.peek`."""
         return await self._queue.peek(limit=limit, dead_letters=dead_letters, selection=selection, after=after)
 
-    def replay(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
+    def replay(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncGenerator[list[str], None]:
         """See `NotificationQueue.replay`."""
         return self._queue.replay(entries, at_once=at_once)
 
-    def make_due(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
+    def make_due(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncGenerator[list[str], None]:
         """See `NotificationQueue.make_due`."""
         return self._queue.make_due(entries, at_once=at_once)
 
-    def purge(self, entries: Sequence[str], *, dead_letters: bool, at_once: int = 100) -> AsyncIterator[list[str]]:
+    def purge(
+        self, entries: Sequence[str], *, dead_letters: bool, at_once: int = 100
+    ) -> AsyncGenerator[list[str], None]:
         """See `NotificationQueue.purge`."""
         return self._queue.purge(entries, dead_letters=dead_letters, at_once=at_once)
 

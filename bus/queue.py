@@ -11,7 +11,7 @@ it aside with a reason, for an operator. A delivery that is not settled comes ba
 *duplicate*: a message whose id was put before, within the *duplicate window*; it is ignored.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NewType, Protocol
@@ -256,7 +256,7 @@ class NotificationQueue(CatchUpQueue, NotificationConsumer, Protocol):
             QueueUnavailable
         """
 
-    def replay(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
+    def replay(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncGenerator[list[str], None]:
         """Make these dead letters active again, with a delivery count of 0; unknown entries are skipped.
 
         Yields, batch by batch of `at_once` at most, the entries that were replayed: a caller that requests the next
@@ -266,7 +266,7 @@ class NotificationQueue(CatchUpQueue, NotificationConsumer, Protocol):
             QueueUnavailable: entries yielded before are replayed.
         """
 
-    def make_due(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
+    def make_due(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncGenerator[list[str], None]:
         """Make these messages, scheduled for later, receivable at once; their delivery counts stay.
 
         Others, and unknown entries, are skipped. Yields as `replay` does, and is as safe to repeat.
@@ -275,7 +275,9 @@ class NotificationQueue(CatchUpQueue, NotificationConsumer, Protocol):
             QueueUnavailable: entries yielded before are due.
         """
 
-    def purge(self, entries: Sequence[str], *, dead_letters: bool, at_once: int = 100) -> AsyncIterator[list[str]]:
+    def purge(
+        self, entries: Sequence[str], *, dead_letters: bool, at_once: int = 100
+    ) -> AsyncGenerator[list[str], None]:
         """Delete these messages for good; those locked by consumers, and unknown entries, are skipped.
 
         Yields, batch by batch, the entries that were deleted.

@@ -6,7 +6,7 @@ than a lock lasts.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -280,7 +280,7 @@ class DatabaseQueue:
         )
         return await _available(self._database.read(query))
 
-    async def replay(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
+    async def replay(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncGenerator[list[str], None]:
         """See `NotificationQueue.replay`."""
         for chunk in statements.chunks(entries, at_once):
             replayed = await _available(self._database.write(statements.replay(chunk, self._clock())))
@@ -288,7 +288,7 @@ class DatabaseQueue:
             if replayed:
                 yield [str(sequence) for sequence in replayed]
 
-    async def make_due(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
+    async def make_due(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncGenerator[list[str], None]:
         """See `NotificationQueue.make_due`."""
         for chunk in statements.chunks(entries, at_once):
             due = await _available(self._database.write(statements.make_due(chunk, self._clock())))
@@ -298,7 +298,7 @@ class DatabaseQueue:
 
     async def purge(
         self, entries: Sequence[str], *, dead_letters: bool, at_once: int = 100
-    ) -> AsyncIterator[list[str]]:
+    ) -> AsyncGenerator[list[str], None]:
         """See `NotificationQueue.purge`."""
         for chunk in statements.chunks(entries, at_once):
             purge = statements.purge(chunk, dead_letters=dead_letters, now=self._clock())

@@ -6,7 +6,8 @@ section 1); `queue check` lists its other properties. `bus.servicebus.messages` 
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -28,6 +29,7 @@ from bus.queue import (
     QueueStatus,
     Selection,
 )
+from bus.servicebus import search
 from bus.servicebus.connection import POLL_SECONDS, ServiceBusAddress
 from bus.servicebus.errors import LOST_LOCK, QueueRef, translated
 from bus.servicebus.links import ReceiverLink, SenderLink, Settle, closed, too_late
@@ -39,6 +41,7 @@ from bus.servicebus.messages import (
     deliveries_of,
     described,
     enqueued_of,
+    is_late,
     is_scheduled,
     message_id_of,
     outgoing,
@@ -57,7 +60,7 @@ _MAX_COUNTED: Final = 100_000
 _CHECKED_FOR: Final = 5.0
 _CLOSE_SECONDS: Final = 2.0
 """For all links together: the SDK waits for a peer that does not answer."""
-_OPERATOR_WAIT_SECONDS: Final = 1.0
+_REPORT_SECONDS: Final = 60.0
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -92,6 +95,15 @@ class _Tally:
         )
 
 
+@dataclass(slots=True)
+class _Found:
+    """The messages of some entries. `browsed`: all up to the last of `numbers` in the queue, but for scheduled ones."""
+
+    numbers: set[int] = field(default_factory=set)
+    scheduled: list[ServiceBusReceivedMessage] = field(default_factory=list)
+    browsed: int = 0
+
+
 class ServiceBusQueue:
     """The `NotificationQueue` on one queue of a namespace.
 
@@ -121,6 +133,9 @@ class ServiceBusQueue:
         self._browsers: dict[bool, ReceiverLink] = {}
         self._sent_at: float | None = None
         self._closed = False
+        self._late = 0
+        """Deliveries dropped since the last report."""
+        self._late_reported = -math.inf
 
     # For the receiver.
 
@@ -169,13 +184,30 @@ class ServiceBusQueue:
         deadline = loop.time() + wait.total_seconds()
         while True:
             received = await self._receiver.receive(limit, wait=deadline - loop.time())
-            deliveries = [self._delivery(each) for each in received if not _is_late(each)]
+            now = datetime.now(UTC)
+            self._report_late([each for each in received if is_late(each, now=now)], now)
+            deliveries = [self._delivery(each) for each in received if not is_late(each, now=now)]
             spent = [each for each in deliveries if each.delivery_count > self._max_deliveries]
             for each in spent:
                 await self._give_up(each)
             found = [each for each in deliveries if each.delivery_count <= self._max_deliveries]
-            if found or not received:
+            if found or not received or loop.time() >= deadline:
                 return found
+
+    def _report_late(self, late: Sequence[ServiceBusReceivedMessage], now: datetime) -> None:
+        """Warn of deliveries whose locks had ended, once a minute: each is dropped, comes again, and is counted."""
+        self._late += len(late)
+        time = asyncio.get_running_loop().time()
+        if late and time >= self._late_reported + _REPORT_SECONDS:
+            ended = max(now - each.locked_until_utc for each in late if each.locked_until_utc is not None)
+            log.warning(
+                "deliveries_expired",
+                count=self._late,
+                seconds=round(ended.total_seconds(), 1),
+                cause="the clock of this host is ahead, or this process stood still",
+                remedy="synchronize the clock of this host (NTP): messages received too often become dead letters",
+            )
+            self._late, self._late_reported = 0, time
 
     async def _give_up(self, delivery: Delivery) -> None:
         text = f"Delivered {self._max_deliveries} times and never settled."
@@ -303,16 +335,17 @@ class ServiceBusQueue:
             if not page:
                 return
 
-    async def replay(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
+    async def replay(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncGenerator[list[str], None]:
         """See `NotificationQueue.replay`."""
-        async for batch in self._take_from(self._open_dead_letters, entries, at_once):
-            copies = [copy_of(each, CopyOf.DEAD_LETTER, attempts=0, not_before=None) for each in batch.wanted]
-            await self._send(copies)
-            yield await batch.complete()
+        async with aclosing(self._dead_letters(entries, at_once)) as batches:
+            async for batch in batches:
+                copies = [copy_of(each, CopyOf.DEAD_LETTER, attempts=0, not_before=None) for each in batch.wanted]
+                await self._send(copies)
+                yield await batch.complete()
 
-    async def make_due(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncIterator[list[str]]:
+    async def make_due(self, entries: Sequence[str], *, at_once: int = 100) -> AsyncGenerator[list[str], None]:
         """See `NotificationQueue.make_due`. A copy is sent, then the scheduled message is cancelled."""
-        scheduled = await self._scheduled(entries)
+        scheduled = (await self._find(entries, dead_letters=False)).scheduled
         for start in range(0, len(scheduled), at_once):
             batch = scheduled[start : start + at_once]
             await self._send(
@@ -324,24 +357,59 @@ class ServiceBusQueue:
 
     async def purge(
         self, entries: Sequence[str], *, dead_letters: bool, at_once: int = 100
-    ) -> AsyncIterator[list[str]]:
-        """See `NotificationQueue.purge`."""
-        if not dead_letters:
-            scheduled = await self._scheduled(entries)
-            if cancelled := await self._cancel_scheduled(scheduled):
+    ) -> AsyncGenerator[list[str], None]:
+        """See `NotificationQueue.purge`. Messages that wait before the last of these move behind the others."""
+        if dead_letters:
+            batches = self._dead_letters(entries, at_once)
+        else:
+            found = await self._find(entries, dead_letters=False)
+            if cancelled := await self._cancel_scheduled(found.scheduled):
                 yield cancelled
-                entries = [each for each in entries if each not in set(cancelled)]
-        opener = self._open_dead_letters if dead_letters else self._open_receiver
-        async for batch in self._take_from(opener, entries, at_once):
-            yield await batch.complete()
+            batches = self._waiting(found, at_once)
+        async with aclosing(batches):
+            async for batch in batches:
+                yield await batch.complete()
 
-    async def _scheduled(self, entries: Sequence[str]) -> list[ServiceBusReceivedMessage]:
-        wanted = _sequences(entries)
-        return [
-            received
-            async for received in self._browse(dead_letters=False, after=None)
-            if received.sequence_number in wanted and is_scheduled(received)
-        ]
+    async def _dead_letters(self, entries: Sequence[str], at_once: int) -> AsyncGenerator[search.Batch, None]:
+        found = await self._find(entries, dead_letters=True)
+        if found.numbers:
+            link = ReceiverLink(self._open_dead_letters, self._place)
+            async with aclosing(search.dead_letters(link, found.numbers, at_once, self._place)) as batches:
+                async for batch in batches:
+                    yield batch
+
+    async def _waiting(self, found: "_Found", at_once: int) -> AsyncGenerator[search.Batch, None]:
+        async def move_behind(messages: Sequence[ServiceBusReceivedMessage]) -> None:
+            await self._send(
+                [copy_of(each, CopyOf.DELIVERY, attempts=deliveries_of(each), not_before=None) for each in messages]
+            )
+
+        if found.numbers:
+            link = ReceiverLink(self._open_receiver, self._place)
+            searching = search.waiting(link, found.numbers, found.browsed, at_once, move_behind, self._place)
+            async with aclosing(searching) as batches:
+                async for batch in batches:
+                    yield batch
+
+    async def _find(self, entries: Sequence[str], *, dead_letters: bool) -> "_Found":
+        """The messages of these entries that exist; nothing is locked for it."""
+        wanted, found = _sequences(entries), _Found()
+        if wanted:
+            first, last = min(wanted), max(wanted)
+            async for received in self._browse(
+                dead_letters=dead_letters, after=str(first - 1) if dead_letters else None
+            ):
+                number = received.sequence_number or 0
+                if number > last:
+                    break
+                if is_scheduled(received):
+                    if number in wanted:
+                        found.scheduled.append(received)
+                    continue
+                found.browsed += 1
+                if number in wanted:
+                    found.numbers.add(number)
+        return found
 
     async def _cancel_scheduled(self, messages: Sequence[ServiceBusReceivedMessage]) -> list[str]:
         """Cancel these; return the entries of those that were still scheduled."""
@@ -363,27 +431,6 @@ class ServiceBusQueue:
         except LockLost:
             return False
         return True
-
-    async def _take_from(
-        self, opener: Callable[[], ServiceBusReceiver], entries: Sequence[str], at_once: int
-    ) -> AsyncIterator["_Batch"]:
-        """The messages of these entries, locked, in batches; others between them are held meanwhile."""
-        wanted = _sequences(entries)
-        link = ReceiverLink(opener, self._place)
-        passed_over: list[ServiceBusReceivedMessage] = []
-        try:
-            while wanted:
-                found = await link.receive(min(at_once, len(wanted)), wait=_OPERATOR_WAIT_SECONDS)
-                if not found:
-                    return
-                mine = [each for each in found if each.sequence_number in wanted]
-                passed_over += [each for each in found if each.sequence_number not in wanted]
-                wanted.difference_update(each.sequence_number or 0 for each in mine)
-                if mine:
-                    yield _Batch(link, mine)
-        finally:
-            await _hand_back(link, passed_over)
-            await link.close()
 
     async def close(self) -> None:
         """See `NotificationQueue.close`."""
@@ -434,40 +481,6 @@ class ServiceBusQueue:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Messages an operator selected, locked."""
-
-    link: ReceiverLink
-    wanted: list[ServiceBusReceivedMessage]
-
-    async def complete(self) -> list[str]:
-        """Complete them; return the entries whose lock still held."""
-        outcomes = await asyncio.gather(
-            *(self.link.settle(_completing(each)) for each in self.wanted), return_exceptions=True
-        )
-        ended = []
-        for received, outcome in zip(self.wanted, outcomes, strict=True):
-            if isinstance(outcome, BaseException) and not isinstance(outcome, LockLost):
-                raise outcome
-            if outcome is None:
-                ended.append(str(received.sequence_number))
-        return ended
-
-
-async def _hand_back(link: ReceiverLink, messages: Iterable[ServiceBusReceivedMessage]) -> None:
-    # Not settled, they would be unavailable until their locks end.
-    await asyncio.gather(*(link.settle(_abandoning(each)) for each in messages), return_exceptions=True)
-
-
-def _completing(received: ServiceBusReceivedMessage) -> Settle:
-    return lambda receiver: receiver.complete_message(received)
-
-
-def _abandoning(received: ServiceBusReceivedMessage) -> Settle:
-    return lambda receiver: receiver.abandon_message(received)
-
-
 def _peek_from(sequence: int) -> Callable[[ServiceBusReceiver], Awaitable[list[ServiceBusReceivedMessage]]]:
     return lambda receiver: receiver.peek_messages(_PEEKED_AT_ONCE, sequence_number=sequence)
 
@@ -491,12 +504,6 @@ def _earlier(one: datetime | None, other: datetime) -> datetime:
 
 def _sequences(entries: Iterable[str]) -> set[int]:
     return {int(entry) for entry in entries if entry.isascii() and entry.isdecimal()}
-
-
-def _is_late(received: ServiceBusReceivedMessage) -> bool:
-    """True if its lock ended before it was received; it is delivered again."""
-    until = received.locked_until_utc
-    return until is not None and until <= datetime.now(UTC)
 
 
 def _handle(delivery: Delivery) -> _Handle:

@@ -147,6 +147,12 @@ def visible_since(received: ServiceBusReceivedMessage) -> datetime:
     return received.enqueued_time_utc or enqueued_of(received)
 
 
+def is_late(received: ServiceBusReceivedMessage, *, now: datetime) -> bool:
+    """True if its lock ended before it was received; it is delivered again."""
+    until = received.locked_until_utc
+    return until is not None and until <= now
+
+
 def is_scheduled(received: ServiceBusReceivedMessage) -> bool:
     """True if it is scheduled."""
     return received.state is ServiceBusMessageState.SCHEDULED

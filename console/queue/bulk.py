@@ -72,11 +72,20 @@ def replay(
         ),
     )
     failure = _no_such_reason(invocation, criteria, progress)
-    if progress.done < len(criteria.entries):
-        failure = _not_fitting(len(criteria.entries) - progress.done, scheduled=scheduled)
+    if progress.selected < len(criteria.entries):
+        failure = _not_fitting(len(criteria.entries) - progress.selected, scheduled=scheduled)
+    elif criteria.entries:
+        failure = progress.left()
+    else:
+        _tell_of_left(progress)
     if str(criteria) == "all" and maintained(invocation, criteria, lambda queue, _: queue.anything_scheduled()):
         tell(Phrase("Messages are scheduled for another attempt later; --scheduled --all tries these at once."))
     return _record(progress, "replayed", Phrase("Replayed"), progress.done, failure)
+
+
+def _tell_of_left(progress: BatchProgress) -> None:
+    if (left := progress.left()) is not None:
+        tell(left)
 
 
 def _require_in_use(invocation: Invocation, name: str | None) -> None:
@@ -146,6 +155,7 @@ def purge(
                 selection, progress, dead_letters=dead_letters, why=why, on_progress=show
             ),
         )
+        _tell_of_left(progress)
     return _record(progress, "purged", Phrase("Purged"), progress.done, failure)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -10,7 +11,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from bus.notification import Notification, UnreadableNotification
-from bus.queue import NotificationQueue, QueuedMessage, Selection
+from bus.queue import MessageId, NotificationQueue, QueuedMessage, Selection
 from db.engine import Database
 from db.keys import MessageKey
 from db.outcomes import Outcome
@@ -33,6 +34,17 @@ class BatchProgress:
     selected: int = 0
     known: int = 0
     done: int = 0
+
+    def left(self) -> Phrase | None:
+        """What is to be said of those selected that were not done, at the end."""
+        count = self.selected - self.done
+        if count <= 0:
+            return None
+        return Phrase.counted(
+            "{n} of the messages selected was left: another process has it, or it is gone by now.",
+            "{n} of the messages selected were left: another process has them, or they are gone by now.",
+            n=count,
+        )
 
 
 class QueueMaintenance:
@@ -129,16 +141,22 @@ class QueueMaintenance:
         pages = self._scheduled(selection) if scheduled else self._dead_letters(selection)
         replay = self._queue.make_due if scheduled else self._queue.replay
         outcome = Outcome.MADE_DUE if scheduled else Outcome.REPLAYED
+        replayed: set[MessageId] = set()
         async for page in pages:
-            progress.selected += len(page)
-            progress.known += await self._known(page)
-            by_entry = {each.entry: each for each in page}
-            async for batch in replay(list(by_entry), at_once=at_once):
-                progress.done += len(batch)
-                await self._note([by_entry[entry] for entry in batch], outcome, why)
-                on_progress(progress.done)
-                if rate is not None:
-                    await self._sleep(len(batch) / rate)
+            # One that failed again meanwhile may have a new entry behind this page; replayed again, it would never end.
+            anew = [each for each in page if each.message_id not in replayed]
+            progress.selected += len(anew)
+            progress.known += await self._known(anew)
+            by_entry = {each.entry: each for each in anew}
+            async with aclosing(replay(list(by_entry), at_once=at_once)) as batches:
+                async for batch in batches:
+                    progress.done += len(batch)
+                    done = [by_entry[entry] for entry in batch]
+                    replayed.update(each.message_id for each in done)
+                    await self._note(done, outcome, why)
+                    on_progress(progress.done)
+                    if rate is not None:
+                        await self._sleep(len(batch) / rate)
 
     async def purge(
         self,
@@ -157,10 +175,12 @@ class QueueMaintenance:
         async for page in self._pages(selection, dead_letters=dead_letters):
             progress.selected += len(page)
             by_entry = {each.entry: each for each in page}
-            async for batch in self._queue.purge(list(by_entry), dead_letters=dead_letters, at_once=_AT_ONCE):
-                progress.done += len(batch)
-                await self._note([by_entry[entry] for entry in batch], Outcome.PURGED, why)
-                on_progress(progress.done)
+            purging = self._queue.purge(list(by_entry), dead_letters=dead_letters, at_once=_AT_ONCE)
+            async with aclosing(purging) as batches:
+                async for batch in batches:
+                    progress.done += len(batch)
+                    await self._note([by_entry[entry] for entry in batch], Outcome.PURGED, why)
+                    on_progress(progress.done)
 
     async def _pages(self, selection: Selection, *, dead_letters: bool) -> AsyncIterator[list[QueuedMessage]]:
         after = None

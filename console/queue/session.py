@@ -4,15 +4,18 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
+from bus.errors import QueueError
 from bus.queue import NotificationQueue, Selection
 from console.audit import audited, author
 from console.invocation import Invocation
+from console.output import tell
 from console.progress import counting
 from console.queue.maintenance import BatchProgress, OnProgress, QueueMaintenance
 from console.queue.opened import at_queue
 from console.queue.selection import Criteria
 from console.settings import Settings
 from db.engine import Database
+from db.errors import DatabaseError
 from db.queries import accounts
 from phrases import Phrase
 
@@ -61,9 +64,13 @@ def maintained_on_record(
 
     async def run(maintenance: QueueMaintenance, selection: Selection) -> None:
         record = on_record(maintenance, invocation.settings, action, str(criteria), progress, why)
-        async with record:
-            with counting() as show:
-                await work(maintenance, selection, lambda done: show(activity, done))
+        try:
+            async with record:
+                with counting() as show:
+                    await work(maintenance, selection, lambda done: show(activity, done))
+        except (QueueError, DatabaseError):
+            tell(Phrase("Done before the error: {n}.", n=progress.done))
+            raise
 
     maintained(invocation, criteria, run)
 

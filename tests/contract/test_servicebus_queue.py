@@ -13,15 +13,18 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 import pytest
 import structlog
+from azure.servicebus import ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusClient
 
 from bus.errors import LockLost, QueueUnavailable
-from bus.queue import NotificationQueue
+from bus.queue import NotificationQueue, Selection
+from bus.servicebus import adapter, search
 from bus.servicebus.adapter import ServiceBusQueue
 from bus.servicebus.connection import ServiceBusAddress
 from bus.servicebus.credential import EntraCredential
@@ -33,6 +36,8 @@ from tests.contract.queue_contract import (
     drain,
     message,
     messages,
+    purge,
+    replay_entries,
     take,
     take_one,
 )
@@ -237,6 +242,16 @@ async def test_connections_that_drop_while_idle(backend: ServiceBusBackend) -> N
     assert sorted(await drain(queue)) == ["b", "c"]
 
 
+async def test_a_connection_that_drops_while_many_are_in_flight(backend: ServiceBusBackend) -> None:
+    """All can be settled, at the same time: no message comes again."""
+    queue = await backend.open()
+    await queue.put(messages(f"m{number}" for number in range(50)))
+    held = await take(queue, 50)
+    backend.broker.drop()
+    await asyncio.gather(*(queue.complete(each) for each in held))
+    assert await queue.peek(limit=10) == []
+
+
 async def test_a_waiting_consumer_survives_a_drop(backend: ServiceBusBackend) -> None:
     queue = await backend.open()
     await queue.check()
@@ -387,3 +402,215 @@ async def test_web_sockets_go_through_the_proxy(backend: ServiceBusBackend) -> N
     assert asked[0].startswith("CONNECT riviere.servicebus.windows.net:443 ")
     credentials = base64.b64encode(b"gate@way:p:ss/word").decode()
     assert f"Proxy-Authorization: Basic {credentials}\r\n" in asked[0]
+
+
+async def test_many_locks_are_renewed_together(backend: ServiceBusBackend) -> None:
+    """Also when nothing was renewed before: the SDK opens a link for it, and fails where several do so at once."""
+    queue = await backend.open()
+    await queue.put(messages(f"m{number}" for number in range(100)))
+    deliveries = await take(queue, 100)
+    renewed = await asyncio.gather(*(queue.renew(each) for each in deliveries))
+    assert all(new.locked_until > old.locked_until for new, old in zip(renewed, deliveries, strict=True))
+    assert backend.broker.state()["connections"] <= 2
+
+
+# Operators. Service Bus receives only the oldest first, so what they select may lie behind others.
+
+
+async def bury(queue: NotificationQueue, count: int) -> list[str]:
+    """Make dead letters; return their entries, in the order in which they are received."""
+    await queue.put(messages(f"m{number}" for number in range(count)))
+    deliveries = await take(queue, count)
+    await asyncio.gather(*(queue.dead_letter(each, reason="Broken", description="") for each in deliveries))
+    return [each.entry for each in await queue.peek(limit=count, dead_letters=True)]
+
+
+async def wait(queue: NotificationQueue, count: int) -> list[str]:
+    """Put messages; return their entries, in the order in which they are received."""
+    await queue.put(messages(f"m{number}" for number in range(count)))
+    return [each.entry for each in await queue.peek(limit=count)]
+
+
+async def test_a_dead_letter_behind_many_is_received_in_large_batches(backend: ServiceBusBackend) -> None:
+    """Those before it are received once, and are there for others at once."""
+    queue = await backend.open()
+    entries = await bury(queue, 600)
+    assert await replay_entries(queue, entries[-1:]) == 1
+    found = backend.broker.state()["queues"]["mail-notifications"]
+    assert (found["dead"], found["dead_locked"]) == (599, 0)
+    assert found["dead_delivered"] < 800  # with those that came to the open link again, and were released
+    assert await replay_entries(queue, entries) == 599
+
+
+@pytest.mark.timeout(120)
+async def test_a_replay_whose_locks_end_before_it_is_there_ends_with_an_error(backend: ServiceBusBackend) -> None:
+    """What was passed over comes again then, for ever."""
+    queue = await backend.open()
+    entries = await bury(queue, 300)
+    replaying = asyncio.create_task(replay_entries(queue, entries[-1:]))
+    while not replaying.done():
+        await backend.pass_time(backend.lock_duration)
+        await asyncio.sleep(0)
+    with pytest.raises(QueueUnavailable, match=r"1 of the messages selected .* was not reached.*came again"):
+        await replaying
+    await backend.pass_time(backend.lock_duration + A_WHILE)
+    assert await replay_entries(queue, entries) == 300
+
+
+async def test_no_more_dead_letters_are_held_than_the_bound(
+    backend: ServiceBusBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those up to there are replayed; the error names the others, and none stays locked."""
+    monkeypatch.setattr(search, "_MAX_HELD", 20)
+    queue = await backend.open()
+    entries = await bury(queue, 200)
+    replayed: list[str] = []
+
+    async def replay() -> None:
+        async for batch in queue.replay([entries[4], *entries[-2:]]):
+            replayed.extend(batch)
+
+    with pytest.raises(QueueUnavailable, match=r"2 of the messages selected .* were not reached.*others come before"):
+        await replay()
+    assert replayed == entries[4:5]
+    found = backend.broker.state()["queues"]["mail-notifications"]
+    assert (found["dead"], found["dead_locked"]) == (199, 0)
+
+
+async def test_a_slow_replay_keeps_its_locks() -> None:
+    """At a low rate the caller takes longer for the next batch than a lock lasts."""
+    with running_broker("--lock-seconds", "4") as broker:
+        backend = ServiceBusBackend(broker)
+        queue = await backend.open()
+        entries = await bury(queue, 3)
+        replayed: list[str] = []
+
+        def renewed(times: int) -> bool:
+            return bool(broker.state()["queues"]["mail-notifications"]["dead_renewed"] >= times)
+
+        async for batch in queue.replay(entries, at_once=1):
+            replayed += batch
+            if len(replayed) == 1:
+                await until(lambda: renewed(6), "the two others were renewed for longer than a lock lasts")
+        assert replayed == entries
+        assert sorted(await drain(queue)) == ["m0", "m1", "m2"]
+        await backend.close()
+
+
+async def test_what_is_not_there_locks_nothing(backend: ServiceBusBackend) -> None:
+    """An entry that is gone by now ends the search before it begins."""
+    queue = await backend.open()
+    await bury(queue, 2)
+    await wait(queue, 10)
+    before = backend.broker.state()
+    assert await purge(queue, ["999999"], dead_letters=False) == []
+    assert await purge(queue, ["999999"], dead_letters=True) == []
+    assert await replay_entries(queue, ["999999"]) == 0
+    after = backend.broker.state()
+    for count in ("delivered", "dead_delivered"):
+        assert after["queues"]["mail-notifications"][count] == before["queues"]["mail-notifications"][count]
+
+
+async def test_a_purge_counts_no_delivery_of_what_waits_before(backend: ServiceBusBackend) -> None:
+    """However often an operator purges: mail is not brought closer to its dead-lettering, and is not withheld."""
+    queue = await backend.open()
+    names = [f"m{number}" for number in range(30)]
+    await queue.put(messages(names))
+    kept = await take_one(queue)
+    await queue.abandon(kept)
+    for name in names[-1:-6:-1]:
+        entries = {str(each.message_id): each.entry for each in await queue.peek(limit=30)}
+        assert await purge(queue, [entries[name]], dead_letters=False) == [entries[name]]
+        assert backend.broker.state()["queues"]["mail-notifications"]["locked"] == 0
+    counts = {str(each.message_id): each.delivery_count for each in await queue.peek(limit=30)}
+    assert counts == {name: int(name == kept.message_id) for name in names[:-5]}
+    assert sorted(await drain(queue)) == sorted(names[:-5])
+
+
+async def test_a_purge_passes_over_what_waits_once(backend: ServiceBusBackend) -> None:
+    """Selected page by page, as a command does, the messages between them are not received for each page."""
+    queue = await backend.open()
+    await queue.put([replace(message(f"m{number}"), account_id=number % 5) for number in range(300)])
+    selection, after, purged = Selection(account_id=3), None, 0
+    while page := [each.entry for each in await queue.peek(limit=10, selection=selection, after=after)]:
+        purged += len(await purge(queue, page, dead_letters=False))
+        after = page[-1]
+    assert purged == 60
+    assert backend.broker.state()["queues"]["mail-notifications"]["delivered"] == 299
+    assert len(await drain(queue)) == 240
+
+
+async def test_a_purge_ends_at_what_a_consumer_has_locked(backend: ServiceBusBackend) -> None:
+    """It looks no further than to the last of those selected."""
+    queue = await backend.open()
+    await queue.put([message("held")])
+    held = await take_one(queue)
+    await queue.put(messages(f"m{number}" for number in range(300)))
+    entry = (await queue.peek(limit=1))[0].entry
+    assert await purge(queue, [entry], dead_letters=False) == []
+    assert backend.broker.state()["queues"]["mail-notifications"]["delivered"] <= 2
+    await queue.complete(held)
+    assert len(await drain(queue)) == 300
+
+
+async def test_a_purge_that_cannot_complete_what_it_moves_ends(
+    backend: ServiceBusBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was passed over comes again when its lock ends, and would be moved for ever."""
+
+    async def too_late(*_: object) -> list[ServiceBusReceivedMessage]:
+        await backend.pass_time(backend.lock_duration)
+        return []
+
+    monkeypatch.setattr(search, "_completed", too_late)
+    queue = await backend.open()
+    entries = await wait(queue, 5)
+    with pytest.raises(QueueUnavailable, match=r"1 of the messages selected .* was not reached.*came again"):
+        await purge(queue, entries[-1:], dead_letters=False)
+    assert {each.message_id for each in await queue.peek(limit=20)} == {f"m{number}" for number in range(5)}
+
+
+class Ahead(datetime):
+    """The clock of a host that is two minutes ahead."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "Ahead":
+        return super().now(tz) + timedelta(minutes=2)
+
+
+async def test_a_clock_that_is_ahead_is_named(backend: ServiceBusBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each delivery is dropped then, until Service Bus makes dead letters: the log tells it, once a minute."""
+    queue = await backend.open()
+    await queue.put(messages("abcd"))
+    monkeypatch.setattr(adapter, "datetime", Ahead)
+    with structlog.testing.capture_logs() as logs:
+        assert await queue.receive(1, wait=AT_ONCE) == []
+        assert await queue.receive(1, wait=AT_ONCE) == []
+    [line] = logs
+    assert (line["event"], line["log_level"], line["count"]) == ("deliveries_expired", "warning", 1)
+    assert 0 < line["seconds"] <= 120
+    assert "clock of this host is ahead" in line["cause"]
+    assert "NTP" in line["remedy"]
+
+
+async def test_a_receive_ends_in_time_although_what_comes_is_dropped(
+    backend: ServiceBusBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = await backend.open()
+    await queue.put(messages(f"m{number}" for number in range(100)))
+    monkeypatch.setattr(adapter, "datetime", Ahead)
+    assert await queue.receive(1, wait=AT_ONCE) == []
+    assert backend.broker.state()["queues"]["mail-notifications"]["delivered"] < 20
+
+
+@pytest.mark.parametrize("dead", [True, False], ids=["dead letters", "waiting"])
+async def test_an_operation_with_a_clock_that_is_ahead_changes_nothing(
+    backend: ServiceBusBackend, monkeypatch: pytest.MonkeyPatch, dead: bool
+) -> None:
+    """The SDK completes no message whose lock seems to have ended: copies of them would be left beside them."""
+    queue = await backend.open()
+    entries = await (bury if dead else wait)(queue, 3)
+    monkeypatch.setattr(search, "datetime", Ahead)
+    with pytest.raises(QueueUnavailable, match="clock of this host"):
+        await purge(queue, entries[-1:], dead_letters=dead)
+    assert [each.entry for each in await queue.peek(limit=10, dead_letters=dead)] == entries

@@ -176,7 +176,7 @@ async def _replay(visit: Visit, _parameters: Nothing, body: ReplayRequest) -> we
                 )
         finally:
             job.facts |= {"replayed": progress.done, "imported_already": progress.known}
-        return Phrase("Replayed: {n}.", n=progress.done)
+        return Phrase.joined(Phrase("Replayed: {n}.", n=progress.done), progress.left() or "")
 
     title = Phrase("Dry run") if body.dry_run else Phrase("Replaying")
     return accepted(services.jobs.start(visit.user, title, count if body.dry_run else replay, back="/failures"))

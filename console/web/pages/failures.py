@@ -200,7 +200,7 @@ async def replay(visit: Visit) -> web.StreamResponse:
             await maintenance.replay(
                 order.selection, progress, scheduled=scheduled, rate=rate, why=why, on_progress=on_progress
             )
-        return Phrase.joined(Phrase("Replayed: {n}.", n=progress.done), _known(progress))
+        return Phrase.joined(Phrase("Replayed: {n}.", n=progress.done), _known(progress), progress.left() or "")
 
     return _started(visit, Phrase("Replaying"), order, work)
 
@@ -226,7 +226,7 @@ async def purge(visit: Visit) -> web.StreamResponse:
 
         async with on_record(maintenance, visit.services.settings, "purge", order.text, progress, why):
             await maintenance.purge(selection, progress, dead_letters=True, why=why, on_progress=on_progress)
-        return Phrase("Purged: {n}.", n=progress.done)
+        return Phrase.joined(Phrase("Purged: {n}.", n=progress.done), progress.left() or "")
 
     return _started(visit, Phrase("Purging"), order, work)
 

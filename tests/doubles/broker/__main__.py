@@ -97,9 +97,13 @@ def _control(broker: Broker) -> web.Application:
                 **each.counts,
                 "messages": len(each.messages),
                 "locked": len(each.tokens),
-                "dead": len(each.dead.messages) if each.dead is not None else 0,
+                "dead": len(each.dead.messages),
+                "dead_locked": len(each.dead.tokens),
+                "dead_delivered": each.dead.counts["delivered"],
+                "dead_renewed": each.dead.counts["renewed"],
             }
             for name, each in broker.queues.items()
+            if each.dead is not None
         }
         faults = [asdict(each) for each in broker.faults.waiting]
         return web.json_response({"queues": found, "connections": len(broker.sessions), "faults": faults})

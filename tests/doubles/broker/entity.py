@@ -6,8 +6,11 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from tests.doubles.broker.wire import Content
+
+_COUNTED: Final = ("sent", "duplicates", "completed", "delivered", "renewed")
 
 
 @dataclass(eq=False)
@@ -52,7 +55,7 @@ class Entity:
     """A heap of the times at which locks end and scheduled messages come."""
     tokens: dict[uuid.UUID, Stored] = field(default_factory=dict)
     known: "OrderedDict[object, float]" = field(default_factory=OrderedDict)
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("sent", "duplicates", "completed"), 0))
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTED, 0))
     dead: "Entity | None" = None
 
     def __post_init__(self) -> None:
@@ -94,6 +97,7 @@ class Entity:
             if for_ever:
                 self._remove(stored)
                 return stored
+            self.counts["delivered"] += 1
             stored.token = uuid.uuid4()
             stored.locked_until = self.now() + self.rules.lock_seconds
             self.tokens[stored.token] = stored
@@ -104,6 +108,7 @@ class Entity:
     def renew(self, token: uuid.UUID) -> float:
         """Return the new end of the lock."""
         stored = self._held(token)
+        self.counts["renewed"] += 1
         stored.locked_until = self.now() + self.rules.lock_seconds
         heapq.heappush(self.later, (stored.locked_until, stored.sequence))
         return stored.locked_until
