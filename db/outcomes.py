@@ -112,4 +112,8 @@ class FilePart(StrEnum):
 
 
 WHOLE: Final = (ContentState.STORED, ContentState.LINKED)
-"""States of an attachment of which nothing is missing."""
+"""States of an attachment of which nothing is missing, unless its detail begins with SIZE_DIFFERS."""
+
+SIZE_DIFFERS: Final = "SizeDiffers:"
+"""The beginning of `sStateDetail` of a stored attachment that may be a fragment: Graph listed another number of bytes,
+and nothing proves that these are all."""

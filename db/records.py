@@ -1,12 +1,12 @@
 """Records of messages: what is written of each, without any SQL. Light to load: worker processes that unpack use it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import IO, Final, TypeGuard
+from typing import IO, Final, Self, TypeGuard
 
 from db.identity import DuplicateKey, Part, content_digest, message_digest, part_digest
-from db.outcomes import WHOLE, ContentState
+from db.outcomes import SIZE_DIFFERS, WHOLE, ContentState
 from longtext import LongText
 
 _NAMED_LACKING: Final = 3
@@ -30,8 +30,7 @@ class AttachmentRecord:
     `content`: the bytes, or an open file at whose start `size` bytes can be read; None when there are none, and `state`
     (stored, linked, too_large, unreadable, gone) and `state_detail` give the reason; `size` is then Graph's value.
     `item_type`: message, event, contact. `parent_position`: of its source, if unpacked; `origin`: graph, item, tnef,
-    smime. No columns: `wrapped_text`, the text of the mail of which it is another form (signed mail, `winmail.dat`);
-    `is_confirmed`, false where the number of bytes differs from Graph's list, and nothing proves them complete.
+    smime. No column: `wrapped_text`, the text of the mail of which it is another form (signed mail, `winmail.dat`).
     """
 
     position: int
@@ -55,7 +54,15 @@ class AttachmentRecord:
     parent_position: int | None = None
     origin: str = "graph"
     wrapped_text: str | LongText | None = field(default=None, repr=False)
-    is_confirmed: bool = True
+
+    @property
+    def is_confirmed(self) -> bool:
+        """False where it may be a fragment; by its detail, so that its row tells it, too."""
+        return is_whole(self.state_detail)
+
+    def with_problem(self, problem: str) -> Self:
+        """The same with this reason of not being unpacked; that it may be a fragment stays before it."""
+        return replace(self, state_detail=problem if self.is_confirmed else f"{self.state_detail} {problem}")
 
     @property
     def is_listed(self) -> bool:
@@ -187,6 +194,11 @@ class MessageRecord:
         """Its texts that are in files, by column."""
         texts = (("sBody", self.body), ("sBodyText", self.body_text))
         return {column: each for column, each in texts if isinstance(each, LongText)}
+
+
+def is_whole(state_detail: str | None) -> bool:
+    """False where a stored attachment with this detail may be a fragment."""
+    return not (state_detail or "").startswith(SIZE_DIFFERS)
 
 
 def is_file(content: bytes | IO[bytes] | None) -> TypeGuard[IO[bytes]]:

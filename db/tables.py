@@ -523,8 +523,8 @@ attachment = Table(
     Column(
         "sStateDetail",
         long_text(),
-        doc="Reason, in English: why no content is stored; of a stored one why it was not unpacked, or SizeDiffers "
-        "(Graph listed another size than it gave); null: none.",
+        doc="Reason, in English: why no content is stored; of a stored one, SizeDiffers at the beginning (it may be a "
+        "fragment: Graph listed another size than it gave), and why it was not unpacked; null: none.",
     ),
     Column("sSafeFileName", Unicode(200), doc="Name for a file on any disk, unique within the message."),
     Column("sItemType", Unicode(20), doc="Type of an item: message, event, contact."),

@@ -2,8 +2,9 @@
 
 An action is written with its message, in one transaction, and is due when the importing process should have done it.
 A process that claims a due action moves the time ahead: no other does the same meanwhile, and if it dies, another
-claims it. An incomplete message (a part was listed and not stored) is left alone in its mailbox, which may still have
-that part: its action is `failed` from the start, until it is imported again or an operator forces it.
+claims it. An incomplete message (a part was listed, and not or perhaps not wholly stored) is left alone in its mailbox,
+which may still have that part: its action is `failed` from the start, until it is imported again or an operator forces
+it. `MessageRecord.lacking` and `_INCOMPLETE` are one condition, of a record and of its rows.
 
 Every function takes the connection of a transaction; see `db.engine`.
 """
@@ -31,7 +32,7 @@ from sqlalchemy import (
 from db.keys import of_accounts
 from db.leases import over
 from db.locking import by_row, skipping_locked
-from db.outcomes import WHOLE, ActionKind, ActionState
+from db.outcomes import SIZE_DIFFERS, WHOLE, ActionKind, ActionState, ContentState
 from db.tables import attachment, message, original
 from phrases import Phrase
 from phrases.storage import to_json
@@ -101,7 +102,7 @@ def _left_alone(lacking: str) -> Phrase:
 
 
 def is_incomplete(connection: Connection, message_id: int) -> bool:
-    """Check whether a part of the message was listed and not stored."""
+    """Check whether a part of the message was listed, and not or perhaps not wholly stored."""
     found = select(literal(1)).select_from(message).where(_row.nMessageID == message_id, _INCOMPLETE)
     return connection.scalar(found) is not None
 
@@ -112,6 +113,19 @@ def resume(connection: Connection, message_id: int, *, now: datetime) -> None:
     connection.execute(by_row(update(message).where(*waited).values(_again(now))))
 
 
+def withhold(connection: Connection, message_id: int, *, lacking: str) -> None:
+    """Have the pending action on this message wait for its missing parts."""
+    pending = (_row.nMessageID == message_id, _row.sAfterImportState == ActionState.PENDING.value)
+    detail = _left_alone(lacking)
+    values = {
+        "sAfterImportState": ActionState.FAILED.value,
+        "sAfterImportDetail": detail,
+        "sAfterImportDetailPhrase": to_json(detail),
+        "dtAfterImportDue": null(),
+    }
+    connection.execute(by_row(update(message).where(*pending).values(values)))
+
+
 _INCOMPLETE: Final = or_(
     exists(
         select(literal(1))
@@ -119,13 +133,13 @@ _INCOMPLETE: Final = or_(
         .where(
             attachment.c.nMessageID == _row.nMessageID,
             attachment.c.nParentPosition.is_(None),
-            attachment.c.sState.not_in(WHOLE),
+            or_(attachment.c.sState.not_in(WHOLE), attachment.c.sStateDetail.startswith(SIZE_DIFFERS)),
         )
     ),
     exists(
         select(literal(1))
         .select_from(original)
-        .where(original.c.nMessageID == _row.nMessageID, original.c.sState != "stored")
+        .where(original.c.nMessageID == _row.nMessageID, original.c.sState != ContentState.STORED)
     ),
 )
 

@@ -45,7 +45,7 @@ from db.queries.duplicates import Duplicate, FirstImport
 from db.queries.failures import Failure
 from db.queries.filtered import FilteredMessage
 from db.queries.scans import Scan
-from db.records import AttachmentRecord, MessageRecord, OriginalRecord, RecipientRecord, is_file
+from db.records import AttachmentRecord, MessageRecord, OriginalRecord, RecipientRecord, is_file, is_whole
 from db.tables import attachment, duplicate, header, message, original, recipient, scan
 from db.tables import seen as seen_table
 from groupcommit import GroupCommit
@@ -181,7 +181,7 @@ class MessageStore:
 
         A message that is not stored is written as by `save`; with `include_duplicates` a copy too, as its own message.
         Readers see the old message or the new one, whole. The pending action in the mailbox stays as it is; where it
-        waited for missing parts, and nothing is missing now, it is due.
+        waited for missing parts, and nothing is missing now, it is due; where parts are missing now, it waits for them.
 
         Raises:
             StoredContentKept: content is stored that `record` lacks: the old one stays.
@@ -585,6 +585,8 @@ def _replace(connection: Connection, record: MessageRecord, now: datetime, *, in
         scans.forget(connection, record.key)
     if was_incomplete and not after_import.is_incomplete(connection, message_id):
         after_import.resume(connection, message_id, now=now)
+    elif record.lacking is not None and not was_incomplete:
+        after_import.withhold(connection, message_id, lacking=record.lacking)
     return Outcome.REPLACED
 
 
@@ -612,20 +614,23 @@ def _check_stored_content(connection: Connection, message_id: int, new: MessageR
 def _lost_attachments(connection: Connection, message_id: int, new: MessageRecord) -> int:
     """The number of stored attachments that have no counterpart with content: of one kind and name, or of one digest.
 
-    Another version of the program may read a name differently, and the parts of an item may differ each time.
+    Another version of the program may read a name differently, and the parts of an item may differ each time. One that
+    may be a fragment is no counterpart of one that is whole, unless of its digest.
     """
     part = attachment.c
     stored = connection.execute(
-        select(part.sKind, part.sFileName, part.sSHA256).where(
+        select(part.sKind, part.sFileName, part.sSHA256, part.sStateDetail).where(
             part.nMessageID == message_id, part.nParentPosition.is_(None), part.biContent.is_not(None)
         )
     ).all()
     come = [each for each in new.attachments if each.is_listed and each.content is not None]
-    names = Counter((each.kind, each.file_name) for each in come)
+    names = Counter((each.kind, each.file_name, each.is_confirmed) for each in come)
     unnamed: list[str | None] = []
-    for kind, name, sha256 in stored:
-        if names[kind, name]:
-            names[kind, name] -= 1
+    found = [(kind, name, sha256, is_whole(detail)) for kind, name, sha256, detail in stored]
+    for kind, name, sha256, whole in sorted(found, key=lambda each: not each[3]):  # fragments take what is left
+        counterpart = (kind, name, bool(whole or names[kind, name, True]))
+        if names[counterpart]:
+            names[counterpart] -= 1
         else:
             unnamed.append(sha256)
     return (Counter(unnamed) - Counter(each.sha256 for each in come)).total()

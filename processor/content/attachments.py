@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import IO, Final
 
-from db.outcomes import ContentState
+from db.outcomes import SIZE_DIFFERS, ContentState
 from db.records import AttachmentRecord
 from filenames import FileNames, extension_for
 from graph.errors import (
@@ -236,8 +236,8 @@ class _AttachmentsOfMessage:
                 entry = await self._with_details(kind, entry, own)
                 if kind == "reference":
                     return _row(position, entry, kind, texts)
-                content, differs, is_confirmed = await self._content(kind, entry)
-            return _row(position, entry, kind, texts, content, differs=differs, is_confirmed=is_confirmed)
+                content, differs = await self._content(kind, entry)
+            return _row(position, entry, kind, texts, content, differs=differs)
         except _NoId:
             return replace(_row(position, entry, kind, texts), state=ContentState.UNREADABLE, state_detail=_NO_ID)
         except _TooLarge as exc:
@@ -270,16 +270,16 @@ class _AttachmentsOfMessage:
         details = await self._reader.attachment(self._mailbox, self._message_id, _id_of(entry), files=files)
         return {**details, "id": entry.get("id")}
 
-    async def _content(self, kind: str, entry: Json) -> tuple[_Content, str | None, bool]:
-        """The bytes, a note where their number is odd, and False where nothing confirms it."""
+    async def _content(self, kind: str, entry: Json) -> tuple[_Content, str | None]:
+        """The bytes, and a note where nothing confirms that they are all."""
         short = self._short(entry) if kind == "file" else None
         if short is not None and _is_whole(entry, short.size):
-            content, differs, is_confirmed = short, None, True
+            content, differs = short, None
         else:
-            content, differs, is_confirmed = await self._content_of_any_length(kind, entry, short)
+            content, differs = await self._content_of_any_length(kind, entry, short)
         self._left -= content.size
         self._held += content.size if isinstance(content.held, bytes) else 0
-        return content, differs, is_confirmed
+        return content, differs
 
     def _short(self, entry: Json) -> _Content | None:
         """The bytes of a short file that came with the list; None where `_stated` is to read them."""
@@ -296,9 +296,9 @@ class _AttachmentsOfMessage:
 
     async def _content_of_any_length(
         self, kind: str, entry: Json, stated: _Content | None
-    ) -> tuple[_Content, str | None, bool]:
+    ) -> tuple[_Content, str | None]:
         """As `_content`, by way of temporary files. `stated`: what came with the list, if that was read already."""
-        differs, is_confirmed = None, True
+        differs = None
         with ExitStack() as own:
             if stated is None and kind == "file":
                 stated = await self._stated(entry, own)
@@ -312,9 +312,9 @@ class _AttachmentsOfMessage:
                     raise _not_the_content(self._mailbox, "nothing")
                 if kind == "file" and not (content.size and _is_whole(entry, content.size)):
                     stated_size = None if stated is None else stated.size
-                    differs, is_confirmed = await self._odd_size(entry, content.size, stated_size)
+                    differs = await self._odd_size(entry, content.size, stated_size)
             self._files.push(own.pop_all())
-        return content, differs, is_confirmed
+        return content, differs
 
     async def _stated(self, entry: Json, files: ExitStack) -> _Content | None:
         """The bytes that came with the list; None where there are none, or no base64: they are fetched separately."""
@@ -336,8 +336,8 @@ class _AttachmentsOfMessage:
         async with asked as pieces:
             return await self._received(pieces, files)
 
-    async def _odd_size(self, entry: Json, size: int, stated: int | None) -> tuple[str | None, bool]:
-        """Describe a file that is not as long as Graph lists it, and check whether both ways to request it agree.
+    async def _odd_size(self, entry: Json, size: int, stated: int | None) -> str | None:
+        """Describe a file that is not as long as Graph lists it; None where both ways to request it prove it whole.
 
         Raises:
             GraphUnavailable: it was cut off, or something else came in its place; on the last attempt it is accepted.
@@ -349,14 +349,14 @@ class _AttachmentsOfMessage:
                 stated = None if again is None else again.size
         listed = _whole(entry.get("size"))
         if stated is None and not size and not listed:
-            return None, True
-        is_confirmed = stated == size and (size > 0 or listed <= _BESIDE_BYTES)
-        if not is_confirmed and not self._last_attempt:
+            return None
+        both_agree = stated == size and (size > 0 or listed <= _BESIDE_BYTES)
+        if not both_agree and not self._last_attempt:
             raise _not_the_content(self._mailbox, f"{size} bytes where it lists {listed}")
-        if listed <= size + _SPARE_BYTES and is_confirmed:
-            return None, True
+        if listed <= size + _SPARE_BYTES and both_agree:
+            return None
         # Much less than is listed may not be all, although both ways agree: nothing is to destroy the rest.
-        return f"SizeDiffers: Graph lists {listed} bytes, and gives {size}.", is_confirmed and size >= listed
+        return f"{SIZE_DIFFERS} Graph lists {listed} bytes, and gives {size}."
 
     async def _received(self, pieces: AsyncIterator[bytes], files: ExitStack) -> _Content:
         digest = hashlib.sha256()
@@ -460,7 +460,6 @@ def _row(
     content: _Content | None = None,
     *,
     differs: str | None = None,
-    is_confirmed: bool = True,
 ) -> AttachmentRecord:
     """The row with Graph's facts on an attachment, and with its bytes, where they are here."""
     return AttachmentRecord(
@@ -477,7 +476,6 @@ def _row(
         state=ContentState.LINKED if kind == "reference" else ContentState.STORED,
         state_detail=differs,
         item_type=_item_type(content.head) if content is not None and kind == "item" else None,
-        is_confirmed=is_confirmed,
         # Graph v1.0 gives these of no attachment as yet; when they are selected by name, it refuses the whole call.
         link=texts.take(entry.get("sourceUrl")),
         link_provider=(texts.take(entry.get("providerType")) or "")[:_WORD_LENGTH] or None,

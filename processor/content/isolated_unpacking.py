@@ -103,8 +103,9 @@ def _as_listed(
     """A row that Graph listed with its content again, and the reason it was given up; any other as it is."""
     if row.position >= len(listed):
         return row
-    detail = given_up.get(row.position, row.state_detail)
-    return replace(row, content=listed[row.position].content, state_detail=detail)
+    row = replace(row, content=listed[row.position].content)
+    problem = given_up.get(row.position)
+    return row if problem is None else row.with_problem(problem)
 
 
 def _with_content_of(listed: Iterable[AttachmentRecord], packed: Iterable[AttachmentRecord]) -> list[AttachmentRecord]:

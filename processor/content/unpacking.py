@@ -149,7 +149,7 @@ class Unpacker:
                 continue
             found, problem = self._found(packing, parent, each.depth, left)
             if problem is not None:
-                rows[each.index] = replace(parent, state_detail=problem)
+                rows[each.index] = parent.with_problem(problem)
             for piece in found:
                 if isinstance(piece, BodyText):
                     if each.is_own and packing.is_wrapping and wrapped_text is None:

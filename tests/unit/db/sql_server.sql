@@ -136,7 +136,7 @@ SELECT :param_1 AS anon_1
 FROM [tblEmailMessage] 
 WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND ((EXISTS (SELECT :param_2 AS anon_2 
 FROM [tblEmailAttachment] 
-WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailAttachment].[nParentPosition] IS NULL AND ([tblEmailAttachment].[sState] NOT IN (__[POSTCOMPILE_sState_1])))) OR (EXISTS (SELECT :param_3 AS anon_3 
+WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailAttachment].[nParentPosition] IS NULL AND (([tblEmailAttachment].[sState] NOT IN (__[POSTCOMPILE_sState_1])) OR ([tblEmailAttachment].[sStateDetail] LIKE :sStateDetail_1 + '%')))) OR (EXISTS (SELECT :param_3 AS anon_3 
 FROM [tblEmailOriginal] 
 WHERE [tblEmailOriginal].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailOriginal].[sState] != :sState_2)))
 GO
@@ -443,7 +443,7 @@ SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID]
 FROM [tblEmailMessage] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
 WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[nMessageID] > :nMessageID_1 AND NOT ((EXISTS (SELECT :param_2 AS anon_1 
 FROM [tblEmailAttachment] 
-WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailAttachment].[nParentPosition] IS NULL AND ([tblEmailAttachment].[sState] NOT IN (__[POSTCOMPILE_sState_1])))) OR (EXISTS (SELECT :param_3 AS anon_2 
+WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailAttachment].[nParentPosition] IS NULL AND (([tblEmailAttachment].[sState] NOT IN (__[POSTCOMPILE_sState_1])) OR ([tblEmailAttachment].[sStateDetail] LIKE :sStateDetail_1 + '%')))) OR (EXISTS (SELECT :param_3 AS anon_2 
 FROM [tblEmailOriginal] 
 WHERE [tblEmailOriginal].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailOriginal].[sState] != :sState_2))) ORDER BY [tblEmailMessage].[nMessageID]
 GO
@@ -788,7 +788,7 @@ SELECT [tblEmailAttachment].[nPosition], [tblEmailAttachment].[nAttachmentID]
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1
 GO
-SELECT [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sSHA256] 
+SELECT [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sSHA256], [tblEmailAttachment].[sStateDetail] 
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1 AND [tblEmailAttachment].[nParentPosition] IS NULL AND [tblEmailAttachment].[biContent] IS NOT NULL
 GO
@@ -1319,6 +1319,14 @@ FROM [tblEmailAccountSettings]
 WHERE [tblEmailAccountSettings].[dtRemoved] IS NULL
 GO
 SELECT count(*) AS count_1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND ((EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailAttachment] 
+WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailAttachment].[nParentPosition] IS NULL AND (([tblEmailAttachment].[sState] NOT IN (__[POSTCOMPILE_sState_1])) OR ([tblEmailAttachment].[sStateDetail] LIKE :sStateDetail_1 + '%')))) OR (EXISTS (SELECT :param_2 AS anon_2 
+FROM [tblEmailOriginal] 
+WHERE [tblEmailOriginal].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailOriginal].[sState] != :sState_2)))
+GO
+SELECT count(*) AS count_1 
 FROM [tblEmailSeen] 
 WHERE [tblEmailSeen].[nAccountID] = :nAccountID_1 AND ([tblEmailSeen].[dtReceived] < :dtReceived_1 OR [tblEmailSeen].[dtReceived] IS NULL AND [tblEmailSeen].[dtSeen] < :dtSeen_1)
 GO
@@ -1496,6 +1504,8 @@ FROM [tblEmailFile]
 WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID]) > :param_1) THEN (SELECT count(DISTINCT [tblEmailFile].[nRuleID]) AS count_1 
 FROM [tblEmailFile] 
 WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID]) ELSE :param_1 END WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND [tblEmailMessage].[nRulesMatched] IS NOT NULL
+GO
+UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=:sAfterImportDetail, [sAfterImportDetailPhrase]=:sAfterImportDetailPhrase, [dtAfterImportDue]=NULL WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO
 UPDATE [tblEmailMessage] WITH (ROWLOCK) SET [sAfterImportState]=:sAfterImportState, [sAfterImportDetail]=NULL, [sAfterImportDetailPhrase]=NULL, [nAfterImportAttempts]=:nAfterImportAttempts, [dtAfterImportDue]=:dtAfterImportDue WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1 AND [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1
 GO

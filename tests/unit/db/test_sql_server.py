@@ -208,6 +208,8 @@ async def act_in_mailboxes(database: Database) -> None:
             c, [Ended(each, ActionState.FAILED, 1) for each in after_import.claim(c, now=later, limit=5)]
         ),
         lambda c: after_import.retry_failed(c, 1, after=0, now=NOW, limit=5),
+        lambda c: after_import.withhold(c, 1, lacking="attachment 1: gone"),
+        lambda c: after_import.count_incomplete(c, 1),
         after_import.counts,
         lambda c: duplicates.of_ids(c, [(1, "copy")]),
         lambda c: duplicates.of_messages(c, [1]),

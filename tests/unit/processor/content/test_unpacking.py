@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from db.outcomes import SIZE_DIFFERS
 from db.records import AttachmentRecord
 from processor.content.texts import Texts
 from processor.content.unpacking import Unpacker, UnpackingBounds
@@ -422,3 +423,11 @@ def test_damage_stops_nothing(data: st.DataObject) -> None:
     rows = _unpacked(_listed(0, damaged, name), _listed(1, b"neighbour"))
     assert (rows[0].content, rows[1].content) == (damaged, b"neighbour")
     assert rows[0].state == "stored"
+
+
+def test_one_that_may_be_a_fragment_remains_known_as_such() -> None:
+    """The reason that it is not unpacked does not hide that it was cut off, which the action afterwards must know."""
+    detail = f"{SIZE_DIFFERS} Graph lists 9000 bytes, and gives 3."
+    [row] = _unpacked(replace(_listed(0, b"cut", "a.eml"), state_detail=detail))
+    assert row.state_detail == f"{detail} Not unpacked. It is called a mail and is none."
+    assert not row.is_confirmed
