@@ -1,5 +1,6 @@
 """Actions in the mailboxes after imports: right after the commit, or when due because that did not happen.
 
+Mail that is no longer in the account's folder is neither moved nor deleted, however late its import or its action is.
 None of them affects the import: the message is committed with its action, its delivery is settled, and errors here are
 noted on the message's row. The rights to change mail may be missing where those to read are there, so accounts are held
 for it separately.
@@ -32,7 +33,7 @@ from hostfaults import host_fault_of
 from phrases import Phrase
 from processor.accounts import AFTER_IMPORT, AccountBackoff, AccountCache
 from processor.errors import Unprocessable
-from processor.importer import ImportResult
+from processor.importer import ImportResult, Located
 from processor.mailbox_actions import ActionRefused, MailboxActions
 from processor.mailbox_fairness import CallShare
 from processor.metrics import ProcessorMetrics
@@ -44,6 +45,8 @@ _MAX_WAITING: Final = 2_000
 _MAX_CLAIMED: Final = 100
 POLL_SECONDS: Final = 5.0
 _HOLDS_LOADED_EVERY: Final = timedelta(minutes=1)
+_LOCATED_FOR: Final = timedelta(seconds=10)
+"""Time for which the folder in which a message was fetched counts as its present one."""
 _ENOUGH_TIME: Final = timedelta(seconds=30)
 """Time left of the lease when an action begins."""
 _BEFORE_THE_END: Final = timedelta(seconds=5)
@@ -68,8 +71,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 class _Lane:
     """The actions to do in one mailbox, in the order they came."""
 
-    waiting: deque[tuple[Action, bool]] = field(default_factory=deque)
-    """Each with a flag: locate the message first."""
+    waiting: deque[tuple[Action, Located | None]] = field(default_factory=deque)
+    """Each with the folder that its message was in, if that is known."""
     workers: int = 0
 
 
@@ -169,17 +172,25 @@ class AfterImport(DeliveryObserver):
                 if lacking is not None:
                     self.withheld(work.mailbox, message_id, then, lacking)
                 else:
-                    committed_after = work.progress.fetched or work.received
-                    self.soon(work.mailbox.account_id, message_id, then, committed_after=committed_after)
+                    progress = work.progress
+                    self.soon(
+                        work.mailbox.account_id,
+                        message_id,
+                        then,
+                        committed_after=progress.fetched or work.received,
+                        located=progress.located,
+                    )
 
-    def soon(self, account_id: int, message_id: str, kind: str | None, *, committed_after: datetime) -> None:
+    def soon(
+        self, account_id: int, message_id: str, kind: str | None, *, committed_after: datetime, located: Located | None
+    ) -> None:
         """Queue the action of a message that was committed at that time or later, and whose delivery is settled.
 
         Returns at once and never fails: an action not done here is due for any processor.
         """
         if kind in {None, ActionKind.NONE} or self._closing or self._waiting >= _MAX_WAITING:
             return
-        self._add(Action(account_id, message_id, str(kind), 0, committed_after + LEASE), locate_first=False)
+        self._add(Action(account_id, message_id, str(kind), 0, committed_after + LEASE), located)
 
     def withheld(self, mailbox: Mailbox, message_id: str, kind: str | None, lacking: str) -> None:
         """Report a message committed with content missing, and its action as failed; see `db.queries.after_import`."""
@@ -231,14 +242,14 @@ class AfterImport(DeliveryObserver):
         self._pulse.beat("after_import")
         await self._accounts.refresh({each.account_id for each in claimed})
         for action in claimed:
-            self._add(action, locate_first=True)
+            self._add(action, None)
         return len(claimed)
 
     # Acting.
 
-    def _add(self, action: Action, *, locate_first: bool) -> None:
+    def _add(self, action: Action, located: Located | None) -> None:
         lane = self._lanes.setdefault(action.account_id, _Lane())
-        lane.waiting.append((action, locate_first))
+        lane.waiting.append((action, located))
         self._waiting += 1
         if lane.workers < _OF_ONE_MAILBOX:
             lane.workers += 1
@@ -249,61 +260,72 @@ class AfterImport(DeliveryObserver):
     async def _work(self, account_id: int, lane: _Lane) -> None:
         try:
             while lane.waiting:
-                action, locate_first = lane.waiting.popleft()
+                action, located = lane.waiting.popleft()
                 self._waiting -= 1
-                await self._do(action, locate_first=locate_first)
+                await self._do(action, located)
         finally:
             lane.workers -= 1
             if not lane.workers and not lane.waiting:
                 self._lanes.pop(account_id, None)
 
-    async def _do(self, action: Action, *, locate_first: bool) -> None:
+    async def _do(self, action: Action, located: Located | None) -> None:
         if is_over(action.due - _ENOUGH_TIME, self._clock(), longest=LEASE):
             return  # it waited here for too long, and is soon claimed by a process that finds it due
         try:
-            ended = await self._tried(action, locate_first=locate_first)
+            ended = await self._tried(action, located)
             await self._notes.submit([ended])
         except DatabaseUnavailable as exc:
             log.warning("after_import_not_noted", error=str(exc))
         except Exception as exc:  # noqa: BLE001  # it stays due; the others must not wait for it
             _log_failure(exc, message=action.graph_id)
 
-    async def _tried(self, action: Action, *, locate_first: bool) -> Ended:
+    async def _tried(self, action: Action, located: Located | None) -> Ended:
         await self._accounts.refresh([action.account_id])
         try:
             mailbox = self._accounts.mailbox(action.account_id)
         except Unprocessable as exc:
             return self._not_served(action, exc)
-        wait = self._backoff.delay(action.account_id)
-        if wait is not None:
-            return self._waits(action, wait)
-        if self._calls.of(mailbox.counted_as) == 0:
-            return self._waits(action, _ELSEWHERE)
-        settings = self._accounts.settings(action.account_id)
         facts = {"account": mailbox.account_name, "action": action.kind, "message": action.graph_id}
         try:
             self._accounts.require_usable(action.account_id)
+            settings = self._accounts.settings(action.account_id)
+            wait = self._backoff.delay(action.account_id)
+            if wait is None and self._calls.of(mailbox.counted_as) == 0:
+                wait = _ELSEWHERE
+            if wait is not None:
+                return self._waits(action, wait)
             async with self._within_lease(action, mailbox):
-                state, detail = await self._actions.apply(
-                    mailbox, settings, action.kind, action.graph_id, locate_first=locate_first
+                folder_id = self._present_folder(located)
+                verdict = await self._actions.apply(
+                    mailbox, settings, action.kind, action.graph_id, folder_id=folder_id
                 )
-            self._refusals.done(action)
-            await self._backoff.release(mailbox)
+            if verdict.changed:
+                self._refusals.done(action)
+                await self._backoff.release(mailbox)
         except DatabaseUnavailable:
             raise
         except Exception as exc:  # noqa: BLE001  # one unforeseen message must not stop the others; it is reported
-            if (fault := host_fault_of(exc)) is not None:
-                log.warning("after_import_postponed", error=str(fault), **facts)
-                return self._waits(action, _FIRST_WAIT)
-            whose = self._refusals.met(action) if isinstance(exc, AccessDenied) else _FaultOf.ACCOUNT
-            if isinstance(exc, AccountError) and whose is _FaultOf.ACCOUNT:
-                return self._waits(action, await self._backoff.hold(mailbox, exc))
-            if isinstance(exc, AccountError) and whose is _FaultOf.UNKNOWN:
-                return self._waits(action, _FIRST_WAIT)
-            return self._failed(action, exc, facts)
-        self._count(action, state.value)
-        log.info("after_import_ended", state=state.value, **facts)
-        return Ended(action, state, action.attempts, detail=detail)
+            return await self._not_done(action, mailbox, exc, facts)
+        self._count(action, verdict.state.value)
+        log.info("after_import_ended", state=verdict.state.value, **facts)
+        return Ended(action, verdict.state, action.attempts, detail=verdict.note)
+
+    def _present_folder(self, located: Located | None) -> str | None:
+        """The folder that the message was in a moment ago; None: too long ago, or unknown."""
+        if located is None or is_over(located.time + _LOCATED_FOR, self._clock(), longest=_LOCATED_FOR):
+            return None
+        return located.folder_id
+
+    async def _not_done(self, action: Action, mailbox: Mailbox, exc: Exception, facts: dict[str, str]) -> Ended:
+        if (fault := host_fault_of(exc)) is not None:
+            log.warning("after_import_postponed", error=str(fault), **facts)
+            return self._waits(action, _FIRST_WAIT)
+        whose = self._refusals.met(action) if isinstance(exc, AccessDenied) else _FaultOf.ACCOUNT
+        if isinstance(exc, AccountError) and whose is _FaultOf.ACCOUNT:
+            return self._waits(action, await self._backoff.hold(mailbox, exc))
+        if isinstance(exc, AccountError) and whose is _FaultOf.UNKNOWN:
+            return self._waits(action, _FIRST_WAIT)
+        return self._failed(action, exc, facts)
 
     @asynccontextmanager
     async def _within_lease(self, action: Action, mailbox: Mailbox) -> AsyncIterator[None]:

@@ -83,11 +83,20 @@ class ImportResult:
     lacking: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Located:
+    """The id of the folder that a message was in at that time, or later."""
+
+    folder_id: str
+    time: datetime
+
+
 @dataclass(slots=True)
 class Progress:
     """Progress of the import of one message, also when it failed: filled in as it goes on.
 
-    `fetched`: time at which message and attachments were all here. Subject and author are mail: not for logs.
+    `fetched`: time at which message and attachments were all here. `located`: its folder, None where Graph did not
+    return it. Subject and author are mail: not for logs.
     """
 
     internet_message_id: str | None = None
@@ -96,6 +105,7 @@ class Progress:
     from_address: str | None = field(default=None, repr=False)
     received: datetime | None = None
     fetched: datetime | None = None
+    located: Located | None = None
 
 
 def message_id_of(notification: Notification) -> str:
@@ -239,8 +249,9 @@ class Importer:
         without_original: bool,
         first_seen: datetime | None,
     ) -> ImportResult:
+        asked = self._clock()
         message = await self._fetch(mailbox, message_id, files)
-        _note_envelope(progress, message)
+        _note_envelope(progress, message, asked)
         why = None if mail_filter is None else _left_out_by(mail_filter, message)
         if why is not None:
             return await self._left_out(mailbox, message_id, message, why)
@@ -382,8 +393,10 @@ def _bytes_below(message: Json, attached: bool | None, *, keep_original: bool) -
     return below + (ORIGINAL_IN_MEMORY if keep_original else 0)
 
 
-def _note_envelope(progress: Progress, message: Json) -> None:
+def _note_envelope(progress: Progress, message: Json, asked: datetime) -> None:
     texts = Texts()
+    folder_id = texts.take(message.get("parentFolderId"))
+    progress.located = Located(folder_id, asked) if folder_id else None
     progress.internet_message_id = texts.take(message.get("internetMessageId"))
     progress.subject = texts.take(message.get("subject"))
     progress.from_name, progress.from_address = author_of(message, texts)

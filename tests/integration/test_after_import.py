@@ -4,7 +4,7 @@ import asyncio
 import functools
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -59,6 +59,11 @@ async def set_action(world: World, name: str, after_import: str, move_to: str | 
     world.clock.advance(seconds=6)  # the processors' cache of accounts lives that long
 
 
+def withdraw_right_to_write(world: World) -> None:
+    world.application.roles = ("Mail.Read",)
+    world.simulator.tokens.revoke_all()
+
+
 def folder_of(mailbox: Mailbox, *path: str) -> Folder:
     """Return the folder at that path of display names."""
     found: Folder | None = None
@@ -109,13 +114,14 @@ async def test_messages_are_deleted(world: World) -> None:
 
 @pytest.mark.parametrize("name", ["Archive", "archive"])
 async def test_messages_are_moved_to_a_folder_that_exchange_makes(world: World, name: str) -> None:
-    """Its id is looked up once for all of them."""
+    """Its id is looked up once for all of them, and so is that of the account's folder."""
     mailbox, account = await account_that(world, "move", name)
     await world.notify(account, await world.deliver(mailbox, 5))
     await world.import_and_act()
     assert len(mailbox.folders["archive"].messages) == 5
     assert changes(world) == {"move_message": 5}
-    assert world.calls(Operation.GET_FOLDER) == 1
+    assert world.calls(Operation.GET_FOLDER) == 2
+    assert world.calls(Operation.GET_MESSAGE) == 5  # none to locate one: the import has seen its folder
     assert {each.state for each in await world.actions()} == {"done"}
 
 
@@ -234,6 +240,81 @@ async def test_what_was_done_but_not_noted_is_not_done_twice(world: World) -> No
     assert {each.state for each in await world.actions()} == {"done"}
 
 
+@pytest.mark.parametrize(("kind", "move_to"), [("move", "Archive"), ("delete", None)])
+@pytest.mark.parametrize("below_the_folder", [False, True])
+async def test_what_was_filed_elsewhere_before_a_late_import_is_left_alone(
+    world: World, kind: str, move_to: str | None, below_the_folder: bool
+) -> None:
+    """A rule or its owner moved it while it waited in the queue: it is found by its id, and imported from there."""
+    mailbox, account = await account_that(world, kind, move_to)
+    filed, kept, done = await world.deliver(mailbox, 3)
+    own = mailbox.add_folder("Projekt", parent=mailbox.folders["inbox"] if below_the_folder else None)
+    target = mailbox.folders["archive" if kind == "move" else "deleteditems"]
+    world.simulator.move_message(mailbox, filed.message_id, own.folder_id)
+    world.simulator.move_message(mailbox, done.message_id, target.folder_id)
+    await world.notify(account, [filed, kept, done])
+    await world.import_and_act()
+    assert [each.mail for each in own.messages] == [filed.message.mail]
+    assert {each.graph_id: each.state for each in await world.actions()} == {
+        filed.message_id: "gone",
+        kept.message_id: "done",
+        done.message_id: "done",
+    }
+    assert changes(world) == {"move_message": 1}
+    assert world.calls(Operation.GET_MESSAGE) == 3
+
+
+async def test_what_is_filed_elsewhere_while_it_is_imported_is_left_alone(world: World) -> None:
+    """Its folder was seen when the import began, and that took long: the message is located again."""
+    mailbox, account = await account_that(world, "delete")
+    own = mailbox.add_folder("Projekt")
+    [delivered] = await world.deliver(mailbox, 1)
+
+    class Slow(MailReader):
+        async def message(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # passed through
+            found = await super().message(*args, **options)
+            world.simulator.move_message(mailbox, delivered.message_id, own.folder_id)
+            world.clock.advance(seconds=15)
+            return found
+
+    await world.notify(account, [delivered])
+    await world.import_and_act(reader=Slow(world.graph))
+    assert [each.mail for each in own.messages] == [delivered.message.mail]
+    assert [each.state for each in await world.actions()] == ["gone"]
+
+
+@pytest.mark.parametrize("named", ["inbox", "Boîte de réception", "INBOX/Labo", "its id"])
+async def test_the_account_s_folder_is_known_by_any_of_its_names(world: World, named: str) -> None:
+    """Its mail is acted on at once, with no call to locate a message."""
+    mailbox = world.new_mailbox("Laboratoire")
+    folder = mailbox.folders["inbox"]
+    folder.display_name = "Boîte de réception"
+    if named == "INBOX/Labo":
+        folder = mailbox.add_folder("Labo", parent=folder)
+    settings = {"folder": folder.folder_id if named == "its id" else named, "after_import": "delete"}
+    account = await world.add_account(mailbox, **settings)
+    delivered = [await world.simulator.deliver(mailbox, Mail(), folder.folder_id) for _ in range(3)]
+    await world.notify(account, delivered)
+    await world.import_and_act()
+    assert changes(world) == {"move_message": 3}
+    assert world.calls(Operation.GET_MESSAGE) == 3
+    assert {each.state for each in await world.actions()} == {"done"}
+
+
+async def test_mail_of_a_folder_that_was_recreated_is_acted_on(world: World) -> None:
+    """Another folder has the account's path now, with another id than the one in the cache."""
+    mailbox = world.new_mailbox("Laboratoire")
+    account = await world.add_account(mailbox, folder="Befunde", after_import="delete")
+    async with world.processing():
+        for _ in range(2):
+            folder = mailbox.add_folder("Befunde")
+            await world.notify(account, [await world.simulator.deliver(mailbox, Mail(), folder.folder_id)])
+            await until(world.queue_is_empty)
+            await until(world.actions_ended)
+            del mailbox.folders[folder.folder_id]
+    assert [each.state for each in await world.actions()] == ["done", "done"]
+
+
 async def test_a_message_is_not_deleted_twice_when_the_answer_is_lost(world: World) -> None:
     """The connection breaks after Graph acted: the message is located, and not deleted from Deleted Items, too."""
     mailbox, account = await account_that(world, "delete")
@@ -295,8 +376,7 @@ async def test_two_processors_do_not_do_the_same(world: World) -> None:
 async def test_without_the_right_actions_wait_and_imports_go_on(world: World) -> None:
     """403: Mail.Read is granted, Mail.ReadWrite is not. The administrator sees it; once granted, all is done."""
     mailbox, account = await account_that(world, "move", "Archive")
-    world.application.roles = ("Mail.Read",)
-    world.simulator.tokens.revoke_all()
+    withdraw_right_to_write(world)
     await world.notify(account, await world.deliver(mailbox, 6))
     async with world.processing():
         await until(lambda: _imported(world, 6))
@@ -390,6 +470,39 @@ async def test_an_account_that_changed_its_mind_is_obeyed(world: World) -> None:
     await world.import_and_act()
     assert changes(world) == {}
     assert {each.state for each in await world.actions()} == {"failed"}
+
+
+async def test_what_changes_nothing_does_not_show_that_the_account_may_write(world: World) -> None:
+    """What is gone costs no call that needs the right: those that were refused still wait for it, uncounted."""
+    mailbox, _account = await account_that(world, "delete")
+    refused = await world.deliver(mailbox, 2)
+    await leave_pending(world, "delete", refused)
+    withdraw_right_to_write(world)
+    async with world.processing():
+        await until(world.conditions)
+        [before] = await world.conditions()
+        [filed] = await world.deliver(mailbox, 1)
+        importer = importer_of(
+            MailReader(world.graph), world.database, ImportOptions(), clock=world.clock, sleep=world.sleeps
+        )
+        await importer.run(world.opened(mailbox), filed.message_id, correlation="late", then="delete")
+        await importer.store.close()
+        world.simulator.move_message(mailbox, filed.message_id, mailbox.add_folder("Projekt").folder_id)
+
+        holds: set[datetime] = set()
+
+        async def held_again() -> bool:
+            world.clock.advance(minutes=3)
+            await asyncio.sleep(0.05)
+            if {each.graph_id: each.state for each in await world.actions()}[filed.message_id] == "gone":
+                holds.update(each.next_attempt for each in await world.conditions())
+            return len(holds) > 4
+
+        await until(held_again)
+        [after] = await world.conditions()
+    assert (after.reason, after.since) == (before.reason, before.since)
+    states = {each.graph_id: (each.state, each.attempts) for each in await world.actions()}
+    assert states == {filed.message_id: ("gone", 0), **{each.message_id: ("pending", 0) for each in refused}}
 
 
 async def test_actions_of_a_disabled_account_wait(world: World) -> None:
