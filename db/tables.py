@@ -278,7 +278,7 @@ message = Table(
     Index("IX_tblEmailMessage_dtReceived", "dtReceived"),
     # Counts those of an hour.
     Index("IX_tblEmailMessage_dtImported", "dtImported"),
-    # Also counts those of each account that are pending or failed, without reading the rows.
+    # Also counts those of each account that are pending, without reading the rows.
     Index("IX_tblEmailMessage_sAfterImportState", "sAfterImportState", "dtAfterImportDue", "nAccountID"),
     # Finds those that no rule was checked against, and counts the others.
     Index("IX_tblEmailMessage_sRuleState", "sRuleState", "nRulesMatched", "nMessageID"),

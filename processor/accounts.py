@@ -211,6 +211,11 @@ class AccountBackoff:
             return None
         return hold.until - now + self._jitter()
 
+    @property
+    def held(self) -> frozenset[int]:
+        """The accounts that were held and not released since, also those of which work may be tried again."""
+        return frozenset(self._holds)
+
     async def hold(self, mailbox: Mailbox, error: AccountError) -> timedelta:
         """Note that the account cannot be served; return the time that its work waits."""
         waiting = self.delay(mailbox.account_id)
@@ -237,11 +242,18 @@ class AccountBackoff:
 
     async def release(self, mailbox: Mailbox) -> None:
         """Note that the account is served again."""
-        if self._holds.pop(mailbox.account_id, None) is None:
+        await self._end(mailbox.account_id, account=mailbox.account_name)
+
+    async def forget(self, account_id: int) -> None:
+        """Note that no work of the account waits any more, so that none will show whether it is served again."""
+        await self._end(account_id, account_id=account_id)
+
+    async def _end(self, number: int, **facts: object) -> None:
+        if self._holds.pop(number, None) is None:
             return
         self._held_accounts.set(len(self._holds))
-        log.info("account_released", account=mailbox.account_name, role=self._role)
-        await self._note(lambda connection: accounts.clear_condition(connection, mailbox.account_id, self._role))
+        log.info("account_released", role=self._role, **facts)
+        await self._note(lambda connection: accounts.clear_condition(connection, number, self._role))
 
     async def _note(self, work: Callable[[Connection], None]) -> None:
         try:

@@ -229,6 +229,7 @@ class AfterImport(DeliveryObserver):
         now = self._clock()
         if self._next_load is None or is_over(self._next_load, now, longest=_HOLDS_LOADED_EVERY):
             await self._backoff.load()
+            await self._forget_idle()
             self._next_load = now + _HOLDS_LOADED_EVERY
         if self._waiting >= _MAX_CLAIMED:
             return 0
@@ -244,6 +245,15 @@ class AfterImport(DeliveryObserver):
         for action in claimed:
             self._add(action, None)
         return len(claimed)
+
+    async def _forget_idle(self) -> None:
+        """End the holds of accounts of which no action waits: settings were changed, or messages deleted."""
+        held = self._backoff.held
+        if not held:
+            return
+        calling = await self._database.read(lambda connection: after_import.calling(connection, held))
+        for account_id in held - calling:
+            await self._backoff.forget(account_id)
 
     # Acting.
 
@@ -289,6 +299,8 @@ class AfterImport(DeliveryObserver):
         try:
             self._accounts.require_usable(action.account_id)
             settings = self._accounts.settings(action.account_id)
+            if settings.after_import != action.kind:
+                return self._not_called_for(action, settings.after_import, facts)
             wait = self._backoff.delay(action.account_id)
             if wait is None and self._calls.of(mailbox.counted_as) == 0:
                 wait = _ELSEWHERE
@@ -352,6 +364,22 @@ class AfterImport(DeliveryObserver):
         self._count(action, "failed")
         return Ended(
             action, ActionState.FAILED, action.attempts, detail=Phrase("The account was removed before it was done.")
+        )
+
+    def _not_called_for(self, action: Action, now: str, facts: dict[str, str]) -> Ended:
+        """End it as failed, which is no problem while the account does not call for it again."""
+        self._count(action, "failed")
+        log.info("after_import_not_called_for", after_import=now, **facts)
+        return Ended(
+            action,
+            ActionState.FAILED,
+            action.attempts,
+            detail=Phrase(
+                "The account's --after-import was changed to {after_import} before '{kind}' was done. Nothing was "
+                "changed in the mailbox.",
+                after_import=now,
+                kind=action.kind,
+            ),
         )
 
     def _waits(self, action: Action, wait: timedelta) -> Ended:

@@ -62,15 +62,6 @@ class MailboxActions:
             ActionRefused: the account's settings do not allow it.
             GraphError: as `GraphClient.request`.
         """
-        if settings.after_import != kind:
-            raise ActionRefused(
-                Phrase(
-                    "The account's --after-import was changed to {after_import} before '{kind}' was done. Nothing was "
-                    "changed in the mailbox.",
-                    after_import=settings.after_import,
-                    kind=kind,
-                )
-            )
         if kind == ActionKind.READ:
             return await self._verdict_of(mailbox, message_id, lambda: self._actions.mark_read(mailbox, message_id))
         target = DELETED_ITEMS if kind == ActionKind.DELETE else settings.move_to_folder

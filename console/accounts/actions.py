@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -76,12 +77,22 @@ def removed_sentence(name: str, present: str, messages: int) -> Phrase:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """The number of failed actions that are due again, and of those left out.
+
+    `incomplete`: their messages are. `not_called_for`: the account's settings do not name them any more.
+    """
+
+    actions: int
+    incomplete: int
+    not_called_for: int
+
+
 async def retried(
     database: Database, name: str, *, even_incomplete: bool, clock: Callable[[], datetime], by: Author
-) -> tuple[int, int]:
+) -> Retried:
     """Make the failed actions of an account due again, recorded as done by that author.
-
-    Return their number, and the number of those left out because their messages are incomplete.
 
     Raises:
         AccountNotFound
@@ -104,27 +115,40 @@ async def retried(
             if not numbers:
                 break
             done, last = done + len(numbers), numbers[-1]
-    incomplete = await database.read(lambda connection: after_import.count_incomplete(connection, account_id))
-    return done, incomplete
+    return await database.read(
+        lambda connection: Retried(
+            done,
+            after_import.count_incomplete(connection, account_id),
+            after_import.count_not_called_for(connection, account_id),
+        )
+    )
 
 
-def retried_sentences(name: str, done: int, incomplete: int) -> list[Phrase]:
+def retried_sentences(name: str, result: Retried) -> list[Phrase]:
     """The report of `retried`."""
     sentences = [
         Phrase.counted(
             "{n} action of account {name!r} is due again. A running processor takes it up within seconds.",
             "{n} actions of account {name!r} are due again. A running processor performs them within seconds.",
-            n=done,
+            n=result.actions,
             name=name,
         )
     ]
-    if incomplete:
+    if result.incomplete:
         sentences.append(
             Phrase.counted(
                 "{n} message is not all in the database and was left out. Import it anew, or add --even-incomplete.",
                 "{n} messages are not all in the database and were left out. Import them again, or add "
                 "--even-incomplete.",
-                n=incomplete,
+                n=result.incomplete,
+            )
+        )
+    if result.not_called_for:
+        sentences.append(
+            Phrase.counted(
+                "{n} action was left out: the --after-import of the account is another one now.",
+                "{n} actions were left out: the --after-import of the account is another one now.",
+                n=result.not_called_for,
             )
         )
     return sentences

@@ -1,9 +1,12 @@
 """`accounts enable`, `disable`, `remove` and `retry-actions`."""
 
+from dataclasses import asdict
+
 import click
 from sqlalchemy import Connection
 
 from console.accounts.actions import (
+    Retried,
     removal,
     removal_question,
     removed_sentence,
@@ -34,19 +37,20 @@ def retry_actions(invocation: Invocation, name: str, even_incomplete: bool) -> R
     """Retry actions of --after-import that failed.
 
     The running processors mark, move or delete the messages whose action failed for good, as if they had just been
-    imported; nothing is imported again. mail-importer trace shows the reason of each.
+    imported; nothing is imported again. mail-importer trace shows the reason of each. Actions other than the present
+    --after-import of the account are left out.
 
     Messages of which something is not in the database are left alone in the mailbox, which may still have it: import
     them again (mail-importer import NAME --id ID --force), and the action follows.
     """
 
-    async def work() -> tuple[int, int]:
+    async def work() -> Retried:
         async with invocation.database() as database:
             return await retried(database, name, even_incomplete=even_incomplete, clock=invocation.clock, by=author())
 
-    actions, incomplete = run_async(work())
-    facts = {"name": name, "action": "retry-actions", "actions": actions, "incomplete": incomplete}
-    return Report(facts, retried_sentences(name, actions, incomplete))
+    result = run_async(work())
+    facts = {"name": name, "action": "retry-actions", **asdict(result)}
+    return Report(facts, retried_sentences(name, result))
 
 
 @click.command(cls=Command, epilog=example("mail-importer accounts enable laboratory"))

@@ -6,6 +6,9 @@ claims it. An incomplete message (a part was listed, and not or perhaps not whol
 which may still have that part: its action is `failed` from the start, until it is imported again or an operator forces
 it. `MessageRecord.lacking` and `_INCOMPLETE` are one condition, of a record and of its rows.
 
+An account calls for an action while its settings name that action. One that is pending when they do not any more ends
+as `failed`, and no failed one that is not called for is counted or retried; once it is called for again, it is both.
+
 Every function takes the connection of a transaction; see `db.engine`.
 """
 
@@ -17,6 +20,7 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     and_,
     bindparam,
     exists,
@@ -26,14 +30,16 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    union_all,
     update,
 )
 
+from db.columns import code_by_code
 from db.keys import of_accounts
 from db.leases import over
 from db.locking import by_row, skipping_locked
 from db.outcomes import SIZE_DIFFERS, WHOLE, ActionKind, ActionState, ContentState
-from db.tables import attachment, message, original
+from db.tables import account_settings, attachment, message, original
 from phrases import Phrase
 from phrases.storage import to_json
 
@@ -43,6 +49,12 @@ MAX_WAIT: Final = timedelta(hours=3)
 """Maximum time until an action is retried: one due further ahead was delayed by a wrong clock, and is due now."""
 
 _row = message.c
+_settings = account_settings.c
+# Tables of a gateway may have another collation than each other.
+_NAMED: Final = code_by_code(_settings.sAfterImport) == _row.sAfterImport
+_CALLED_FOR: Final = exists(
+    select(literal(1)).select_from(account_settings).where(_settings.nAccountID == _row.nAccountID, _NAMED)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Numbers of an account's actions that are pending, and that failed for good."""
+    """Numbers of an account's actions that are pending, and that failed for good and are still called for."""
 
     pending: int = 0
     failed: int = 0
@@ -203,12 +215,12 @@ _END = by_row(
 def retry_failed(
     connection: Connection, account_id: int, *, after: int, now: datetime, limit: int, even_incomplete: bool = False
 ) -> list[int]:
-    """Make up to `limit` actions of the account that failed for good pending again; return their messages' numbers.
+    """Make up to `limit` failed actions that the account calls for pending again; return their messages' numbers.
 
     In the order of these numbers, beginning after that one: an action that fails again meanwhile is not met twice.
     Incomplete messages are left out, unless `even_incomplete`.
     """
-    failed = select(_row.nMessageID).where(_failed(account_id), _row.nMessageID > after)
+    failed = select(_row.nMessageID).where(_failed(account_id), _CALLED_FOR, _row.nMessageID > after)
     if not even_incomplete:
         failed = failed.where(not_(_INCOMPLETE))
     numbers = list(connection.scalars(skipping_locked(failed.order_by(_row.nMessageID).limit(limit), message)))
@@ -219,9 +231,24 @@ def retry_failed(
 
 
 def count_incomplete(connection: Connection, account_id: int) -> int:
-    """Count the failed actions of the account that wait for their messages to be imported whole."""
-    waiting = select(func.count()).select_from(message).where(_failed(account_id), _INCOMPLETE)
+    """Count the failed actions that the account calls for, and that wait for their messages to be imported whole."""
+    waiting = select(func.count()).select_from(message).where(_failed(account_id), _CALLED_FOR, _INCOMPLETE)
     return connection.scalar(waiting) or 0
+
+
+def count_not_called_for(connection: Connection, account_id: int) -> int:
+    """Count the failed actions that the account does not call for any more."""
+    failed = select(func.count()).select_from(message).where(_failed(account_id), not_(_CALLED_FOR))
+    return connection.scalar(failed) or 0
+
+
+def calling(connection: Connection, account_ids: Collection[int]) -> set[int]:
+    """Those of the accounts that have an action by their settings, and pending ones; of messages by the index alone."""
+    pending = select(_row.nAccountID).where(_row.sAfterImportState == ActionState.PENDING.value).distinct()
+    acting = select(_settings.nAccountID).where(
+        _settings.sAfterImport != ActionKind.NONE.value, _settings.nAccountID.in_(pending)
+    )
+    return set(connection.scalars(of_accounts(acting, _settings.nAccountID, account_ids)))
 
 
 def _failed(account_id: int) -> ColumnElement[bool]:
@@ -239,13 +266,16 @@ def _again(now: datetime) -> dict[str, Any]:
 
 
 def counts(connection: Connection, account_ids: Collection[int] | None = None) -> dict[int, Counts]:
-    """Pending and failed actions, by account (None: all); by the index alone."""
+    """Pending and failed actions, by account (None: all); of those that did not fail by the index alone."""
+
+    def of_state(state: ActionState) -> Select[Any]:
+        counted = select(_row.nAccountID, _row.sAfterImportState, func.count()).where(
+            _row.sAfterImportState == state.value
+        )
+        return of_accounts(counted, _row.nAccountID, account_ids).group_by(_row.nAccountID, _row.sAfterImportState)
+
     found: dict[int, dict[str, int]] = {}
-    statement = (
-        select(_row.nAccountID, _row.sAfterImportState, func.count())
-        .where(_row.sAfterImportState.in_([ActionState.PENDING.value, ActionState.FAILED.value]))
-        .group_by(_row.nAccountID, _row.sAfterImportState)
-    )
-    for row in connection.execute(of_accounts(statement, _row.nAccountID, account_ids)):
+    statement = union_all(of_state(ActionState.PENDING), of_state(ActionState.FAILED).where(_CALLED_FOR))
+    for row in connection.execute(statement):
         found.setdefault(row[0], {})[row[1]] = row[2]
     return {account_id: Counts(**each) for account_id, each in found.items()}

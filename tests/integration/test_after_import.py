@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ import structlog
 from sqlalchemy import Connection
 
 from console.wiring.processor import ImportOptions, importer_of
-from db.queries import accounts
+from db.queries import accounts, retention
 from graph.errors import FolderNotFound
 from graph.folders import MailFolders
 from graph.messages import MailReader
@@ -62,6 +63,14 @@ async def set_action(world: World, name: str, after_import: str, move_to: str | 
 def withdraw_right_to_write(world: World) -> None:
     world.application.roles = ("Mail.Read",)
     world.simulator.tokens.revoke_all()
+
+
+async def troubles(command: Callable[..., Any]) -> tuple[int, list[str], list[str]]:
+    """What an operator sees of actions: how many failed, the kinds of problems, the roles with a condition."""
+    shown = json.loads((await command("accounts", "show", "Laboratoire", "--json")).output)
+    # Of mail alone: the test runs no manager.
+    kinds = [each["kind"] for each in shown["problems"] if each["kind"] not in {"no_manager", "no_processor"}]
+    return shown["actions"]["failed"], kinds, [each["role"] for each in shown["conditions"]]
 
 
 def folder_of(mailbox: Mailbox, *path: str) -> Folder:
@@ -462,14 +471,65 @@ async def test_what_cannot_be_done_ends_as_failed(world: World) -> None:
     assert world.calls(Operation.GET_MESSAGE) < 25  # to locate it, each time
 
 
-async def test_an_account_that_changed_its_mind_is_obeyed(world: World) -> None:
-    """A deletion is dropped once the administrator changes the setting: it shows as failed, to be retried if wrong."""
+@pytest.mark.parametrize(("now", "move_to"), [("none", None), ("read", None), ("move", "Archive")])
+async def test_an_account_that_changed_its_mind_is_obeyed(
+    world: World, command: Callable[..., Any], now: str, move_to: str | None
+) -> None:
+    """A deletion is dropped once the administrator changes the setting, and is no problem; it is retried if wrong."""
     mailbox, _account = await account_that(world, "delete")
     await leave_pending(world, "delete", await world.deliver(mailbox, 2))
-    await set_action(world, "Laboratoire", "none", None)
+    await set_action(world, "Laboratoire", now, move_to)
     await world.import_and_act()
-    assert changes(world) == {}
     assert {each.state for each in await world.actions()} == {"failed"}
+    assert await troubles(command) == (0, [], [])
+    reported = await command("accounts", "retry-actions", "Laboratoire")
+    assert "0 actions" in reported.output
+    assert "2 actions were left out" in reported.output
+    assert {each.state for each in await world.actions()} == {"failed"}
+    assert changes(world) == {}
+
+    await set_action(world, "Laboratoire", "delete", None)
+    assert await troubles(command) == (2, ["after_import_failing"], [])
+    assert "2 actions" in (await command("accounts", "retry-actions", "Laboratoire")).output
+    await world.import_and_act()
+    assert changes(world) == {"move_message": 2}
+    assert await troubles(command) == (0, [], [])
+
+
+async def test_the_problem_of_an_action_ends_with_the_action(world: World, command: Callable[..., Any]) -> None:
+    """The right to write is missing, and instead of granting it the administrator switches the action off."""
+    mailbox, account = await account_that(world, "delete")
+    withdraw_right_to_write(world)
+    await world.notify(account, await world.deliver(mailbox, 3))
+    async with world.processing():
+        await until(lambda: _imported(world, 3))
+        await until(world.queue_is_empty)
+        await until(world.conditions)
+        assert await troubles(command) == (0, ["after_import_failing"], ["afterimport"])
+        await set_action(world, "Laboratoire", "none", None)
+        await until(lambda: _released_after_advancing(world, minutes=1))
+        await until(lambda: _ended_after_advancing(world))
+    assert await troubles(command) == (0, [], [])
+    assert len(mailbox.folders["inbox"].messages) == 3
+
+
+async def test_a_hold_ends_with_the_last_message_that_waited(world: World) -> None:
+    """As when they were deleted from the database: nothing will be tried that shows whether it still holds."""
+    mailbox, account = await account_that(world, "delete")
+    withdraw_right_to_write(world)
+    await world.notify(account, await world.deliver(mailbox, 2))
+    async with world.processing():
+        await until(world.conditions)
+        world.clock.advance(minutes=2)
+        await until(world.queue_is_empty)
+        assert [each.role for each in await world.conditions()] == ["afterimport"]
+
+        def purge(connection: Connection) -> int:
+            old = retention.old_messages(connection, account, before=world.clock(), after=None, limit=10)
+            return retention.delete_messages(connection, old)
+
+        assert await world.database.write(purge) == 2
+        await until(lambda: _released_after_advancing(world, minutes=1))
 
 
 async def test_what_changes_nothing_does_not_show_that_the_account_may_write(world: World) -> None:
@@ -527,10 +587,10 @@ async def test_failed_actions_are_shown_and_retried(world: World, command: Calla
     await leave_pending(world, "delete", await world.deliver(mailbox, 2))
     await set_action(world, "Laboratoire", "none", None)
     await world.import_and_act()
+    await set_action(world, "Laboratoire", "delete", None)
     shown = await command("accounts", "show", "Laboratoire", "--json")
     assert '"failed": 2' in shown.output
     assert "2 failed" in (await command("accounts", "list")).output
-    await set_action(world, "Laboratoire", "delete", None)
     reported = await command("accounts", "retry-actions", "Laboratoire")
     assert "2 actions" in reported.output
     await world.import_and_act()
@@ -611,6 +671,12 @@ async def _ended_after_advancing(world: World) -> bool:
     world.clock.advance(minutes=3)
     await asyncio.sleep(0.05)
     return await world.actions_ended()
+
+
+async def _released_after_advancing(world: World, *, minutes: float) -> bool:
+    world.clock.advance(minutes=minutes)
+    await asyncio.sleep(0.05)
+    return not await world.conditions()
 
 
 async def _read_after_advancing(world: World, delivered: DeliveredMessage) -> bool:

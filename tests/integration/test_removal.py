@@ -103,7 +103,8 @@ async def _has(office: Office, count: int) -> bool:
 async def test_a_removed_account_makes_no_call_and_is_no_problem(office: Office) -> None:
     """Whatever was wrong with it, waits for it, or comes for it yet."""
     world = office.world
-    mailbox, account = await world.account_of("Nord")
+    mailbox = world.new_mailbox("Nord")
+    account = await world.add_account(mailbox, after_import="read")
     async with office.receiving(), office.managing(sweeping=SWEEP, reconciling=True), world.processing():
         await until(lambda: office.in_step(1))
         await world.put_body(json.dumps({"version": 99}), account_id=account)
@@ -144,6 +145,7 @@ def _failed_action(account: int) -> dict[str, object]:
         "sGraphMessageID": "action",
         "bHasAttachments": False,
         "dtImported": datetime(2026, 1, 1, tzinfo=UTC),
+        "sAfterImport": "read",
         "sAfterImportState": "failed",
     }
 

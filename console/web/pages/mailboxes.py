@@ -217,11 +217,11 @@ async def retry_actions(visit: Visit) -> web.StreamResponse:
 
 async def _retry(visit: Visit, name: str, even_incomplete: bool, job: Job) -> Phrase:
     services = visit.services
-    done, incomplete = await retried(
+    result = await retried(
         services.database, name, even_incomplete=even_incomplete, clock=services.clock, by=visit.author
     )
-    job.progress(done)
-    return Phrase.joined(*retried_sentences(name, done, incomplete))
+    job.progress(result.actions)
+    return Phrase.joined(*retried_sentences(name, result))
 
 
 ROUTES: Routes = (

@@ -441,9 +441,11 @@ WHERE [tblEmailFile].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmail
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailMessage].[nMessageID] 
 FROM [tblEmailMessage] WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) 
-WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND [tblEmailMessage].[nMessageID] > :nMessageID_1 AND NOT ((EXISTS (SELECT :param_2 AS anon_1 
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND (EXISTS (SELECT :param_2 AS anon_1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] AND ([tblEmailAccountSettings].[sAfterImport]) COLLATE Latin1_General_100_BIN2 = [tblEmailMessage].[sAfterImport])) AND [tblEmailMessage].[nMessageID] > :nMessageID_1 AND NOT ((EXISTS (SELECT :param_3 AS anon_2 
 FROM [tblEmailAttachment] 
-WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailAttachment].[nParentPosition] IS NULL AND (([tblEmailAttachment].[sState] NOT IN (__[POSTCOMPILE_sState_1])) OR ([tblEmailAttachment].[sStateDetail] LIKE :sStateDetail_1 + '%')))) OR (EXISTS (SELECT :param_3 AS anon_2 
+WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailAttachment].[nParentPosition] IS NULL AND (([tblEmailAttachment].[sState] NOT IN (__[POSTCOMPILE_sState_1])) OR ([tblEmailAttachment].[sStateDetail] LIKE :sStateDetail_1 + '%')))) OR (EXISTS (SELECT :param_4 AS anon_3 
 FROM [tblEmailOriginal] 
 WHERE [tblEmailOriginal].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailOriginal].[sState] != :sState_2))) ORDER BY [tblEmailMessage].[nMessageID]
 GO
@@ -696,6 +698,12 @@ SELECT [tblEmailAccountSettings].[nAccountID]
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[nAccountID] = :nAccountID_1 AND [tblEmailAccountSettings].[dtImportSince] IS NULL
 GO
+SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[sAfterImport] != :sAfterImport_1 AND [tblEmailAccountSettings].[nAccountID] IN (SELECT DISTINCT [tblEmailMessage].[nAccountID] 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1) AND [tblEmailAccountSettings].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
+GO
 SELECT [tblEmailAccountSettings].[nAccountID], [tblEmailAccountSettings].[dtRemoved] 
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[sAccountName] = :sAccountName_1
@@ -908,11 +916,19 @@ WHERE [tblEmailMessage].[nMessageID] = :nMessageID_1
 GO
 SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState], count(*) AS count_1 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[sAfterImportState] IN (__[POSTCOMPILE_sAfterImportState_1]) AND [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) GROUP BY [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState]
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1]) GROUP BY [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState] UNION ALL SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState], count(*) AS count_2 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_2 AND [tblEmailMessage].[nAccountID] IN (__[POSTCOMPILE_nAccountID_2]) AND (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] AND ([tblEmailAccountSettings].[sAfterImport]) COLLATE Latin1_General_100_BIN2 = [tblEmailMessage].[sAfterImport])) GROUP BY [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState]
 GO
 SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState], count(*) AS count_1 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[sAfterImportState] IN (__[POSTCOMPILE_sAfterImportState_1]) GROUP BY [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState]
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 GROUP BY [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState] UNION ALL SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState], count(*) AS count_2 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_2 AND (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] AND ([tblEmailAccountSettings].[sAfterImport]) COLLATE Latin1_General_100_BIN2 = [tblEmailMessage].[sAfterImport])) GROUP BY [tblEmailMessage].[nAccountID], [tblEmailMessage].[sAfterImportState]
 GO
 SELECT [tblEmailMessage].[nAccountID], [tblEmailMessage].[sGraphMessageID], 'tblEmailMessage' 
 FROM [tblEmailMessage] 
@@ -1320,11 +1336,19 @@ WHERE [tblEmailAccountSettings].[dtRemoved] IS NULL
 GO
 SELECT count(*) AS count_1 
 FROM [tblEmailMessage] 
-WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND ((EXISTS (SELECT :param_1 AS anon_1 
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] AND ([tblEmailAccountSettings].[sAfterImport]) COLLATE Latin1_General_100_BIN2 = [tblEmailMessage].[sAfterImport])) AND ((EXISTS (SELECT :param_2 AS anon_2 
 FROM [tblEmailAttachment] 
-WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailAttachment].[nParentPosition] IS NULL AND (([tblEmailAttachment].[sState] NOT IN (__[POSTCOMPILE_sState_1])) OR ([tblEmailAttachment].[sStateDetail] LIKE :sStateDetail_1 + '%')))) OR (EXISTS (SELECT :param_2 AS anon_2 
+WHERE [tblEmailAttachment].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailAttachment].[nParentPosition] IS NULL AND (([tblEmailAttachment].[sState] NOT IN (__[POSTCOMPILE_sState_1])) OR ([tblEmailAttachment].[sStateDetail] LIKE :sStateDetail_1 + '%')))) OR (EXISTS (SELECT :param_3 AS anon_3 
 FROM [tblEmailOriginal] 
 WHERE [tblEmailOriginal].[nMessageID] = [tblEmailMessage].[nMessageID] AND [tblEmailOriginal].[sState] != :sState_2)))
+GO
+SELECT count(*) AS count_1 
+FROM [tblEmailMessage] 
+WHERE [tblEmailMessage].[sAfterImportState] = :sAfterImportState_1 AND [tblEmailMessage].[nAccountID] = :nAccountID_1 AND NOT (EXISTS (SELECT :param_1 AS anon_1 
+FROM [tblEmailAccountSettings] 
+WHERE [tblEmailAccountSettings].[nAccountID] = [tblEmailMessage].[nAccountID] AND ([tblEmailAccountSettings].[sAfterImport]) COLLATE Latin1_General_100_BIN2 = [tblEmailMessage].[sAfterImport]))
 GO
 SELECT count(*) AS count_1 
 FROM [tblEmailSeen] 

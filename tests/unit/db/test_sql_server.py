@@ -207,9 +207,10 @@ async def act_in_mailboxes(database: Database) -> None:
         lambda c: after_import.end(
             c, [Ended(each, ActionState.FAILED, 1) for each in after_import.claim(c, now=later, limit=5)]
         ),
-        lambda c: after_import.retry_failed(c, 1, after=0, now=NOW, limit=5),
         lambda c: after_import.withhold(c, 1, lacking="attachment 1: gone"),
         lambda c: after_import.count_incomplete(c, 1),
+        lambda c: after_import.count_not_called_for(c, 1),
+        lambda c: after_import.calling(c, {1}),
         after_import.counts,
         lambda c: duplicates.of_ids(c, [(1, "copy")]),
         lambda c: duplicates.of_messages(c, [1]),
@@ -249,10 +250,11 @@ async def call(database: Database) -> None:
 
 
 async def administer(database: Database) -> None:
-    settings = AccountSettings("a", "tenant", "client", "user", "thumbprint")
+    settings = AccountSettings("a", "tenant", "client", "user", "thumbprint", after_import="move")
     old = OldMessage(1, NOW - HOUR, recipients=0, attachments=0, contents=0, size=0)
     calls: list[Callable[[Any], object]] = [
         lambda c: accounts.add(c, settings, now=NOW),
+        lambda c: after_import.retry_failed(c, 1, after=0, now=NOW, limit=5),
         accounts.every,
         lambda c: accounts.by_id(c, [1]),
         lambda c: accounts.page(c, limit=2, after="", search="a"),

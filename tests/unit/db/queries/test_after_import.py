@@ -1,7 +1,8 @@
-"""Actions in the mailboxes after imports: which are due, which wait for missing parts."""
+"""Actions in the mailboxes after imports: which are due, which wait for missing parts, which are called for."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any, Final
 
@@ -9,9 +10,10 @@ import pytest
 from sqlalchemy import Connection, Engine, select
 
 from db.engine import Database, run_reading, run_writing
-from db.outcomes import SIZE_DIFFERS, ContentState, Outcome
+from db.outcomes import SIZE_DIFFERS, ActionState, ContentState, Outcome
 from db.queries import accounts, after_import
 from db.queries.accounts import AccountSettings
+from db.queries.after_import import Action, Counts, Ended
 from db.queries.messages import MessageStore, StoredContentKept
 from db.records import AttachmentRecord, MessageRecord, OriginalRecord
 from db.tables import message
@@ -134,3 +136,60 @@ async def test_an_action_waits_for_parts_that_are_missing_since_it_was_planned(
     assert len(run_writing(database_engine, lambda c: retried(c, even_incomplete=True))) == 1
     assert await store.replace(mail("AAMk", *more)) is Outcome.REPLACED
     assert states(database_engine) == {"AAMk": "pending"}
+
+
+# What the account calls for.
+
+
+def call_for(engine: Engine, kind: str, name: str = "Labor") -> None:
+    changed = replace(SETTINGS, name=name, user_id=f"{name}@example.com", after_import=kind)
+    run_writing(engine, lambda c: accounts.change(c, name, changed, now=NOW))
+
+
+async def test_what_failed_is_counted_while_it_is_called_for(store: MessageStore, database_engine: Engine) -> None:
+    """Whatever the reason of the failure; and retried: it would only fail again."""
+    unreadable = file_attachment(0, None, size=9, state="unreadable")
+    for name, parts in (("incomplete", [unreadable]), ("refused", []), ("waits", [])):
+        assert await store.save(mail(name, *parts)) is Outcome.IMPORTED
+    other = replace(SETTINGS, name="Other", user_id="Other@example.com")
+    number = run_writing(database_engine, lambda c: accounts.add(c, other, now=NOW))
+    assert await store.save(mail("other", unreadable, account_id=number)) is Outcome.IMPORTED
+
+    def fail(connection: Connection) -> None:
+        [refused] = [each for each in due(connection) if each.graph_id == "refused"]
+        after_import.end(connection, [Ended(refused, ActionState.FAILED, 5, detail="403")])
+
+    run_writing(database_engine, fail)
+    for kind, failed in (("delete", 2), ("none", 0), ("read", 0), ("delete", 2)):
+        call_for(database_engine, kind)
+        assert run_reading(database_engine, after_import.counts) == {1: Counts(1, failed), number: Counts(0, 1)}
+        assert run_reading(database_engine, lambda c: after_import.counts(c, [1])) == {1: Counts(1, failed)}
+        incomplete = run_reading(database_engine, lambda c: after_import.count_incomplete(c, 1))
+        left_out = run_reading(database_engine, lambda c: after_import.count_not_called_for(c, 1))
+        assert (incomplete, left_out) == (failed // 2, 2 - failed)
+    call_for(database_engine, "none")
+    assert run_writing(database_engine, lambda c: retried(c, even_incomplete=True)) == []
+    call_for(database_engine, "delete")
+    assert len(run_writing(database_engine, retried)) == 1
+    assert states(database_engine)["refused"] == "pending"
+
+
+async def test_accounts_without_an_action_or_pending_ones_need_no_hold(
+    store: MessageStore, database_engine: Engine
+) -> None:
+    numbers = [1]
+    for name in ("Done", "Changed", "Nothing"):
+        settings = replace(SETTINGS, name=name, user_id=f"{name}@example.com")
+        numbers.append(run_writing(database_engine, partial(accounts.add, settings=settings, now=NOW)))
+    for number in numbers[:3]:
+        assert await store.save(mail(f"m{number}", account_id=number)) is Outcome.IMPORTED
+    done = numbers[1]
+    ended = [Ended(each, ActionState.DONE, 0) for each in run_writing(database_engine, due) if each.account_id == done]
+    run_writing(database_engine, lambda c: after_import.end(c, ended))
+    call_for(database_engine, "none", "Changed")
+    assert run_reading(database_engine, lambda c: after_import.calling(c, [*numbers, 99])) == {1}
+    assert run_reading(database_engine, lambda c: after_import.calling(c, numbers[1:])) == set()
+
+
+def due(connection: Connection) -> list[Action]:
+    return after_import.claim(connection, now=NOW + 2 * after_import.LEASE, limit=10)

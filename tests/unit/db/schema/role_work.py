@@ -529,6 +529,7 @@ async def _act(desk: Desk, account_id: int) -> None:
     claimed = await desk.database.write(lambda c: after_import.claim(c, now=desk.now, limit=100))
     ended = [Ended(each, ActionState.DONE, 0) for each in claimed]
     await desk.database.write(lambda c: after_import.end(c, ended))
+    await desk.database.read(lambda c: after_import.calling(c, [account_id]))
 
 
 async def _hold(desk: Desk, account_id: int) -> None:
