@@ -22,6 +22,7 @@ from delivery.archives import ArchiveLimits, members_of
 from delivery.contents import Contents
 from delivery.errors import ContentMissing
 from delivery.metrics import DeliveryMetrics
+from hostfaults import HostFault, host_fault_of
 from phrases import Phrase
 from rules.attachments import is_archive, is_stored
 from rules.compiled import BadRule, CompiledRule, CompiledRules
@@ -180,6 +181,7 @@ class RuleChecker:
 
         Raises:
             DatabaseUnavailable
+            HostFault: this host lacks what the check of one needs; the others are checked.
         """
         now = self._clock()
         self._set_aside = {number: until for number, until in self._set_aside.items() if until > now}
@@ -217,16 +219,20 @@ class RuleChecker:
         facts = await self._database.read(
             lambda connection: rule_mail.facts_of(connection, numbers, with_body=needs_text)
         )
-        checked = await self._run(self._check_all, facts)
+        checked, fault = await self._run(self._check_all, facts)
         for group in _in_transactions(checked):
             await self._note_or_set_aside(group)
+        if fault is not None:
+            raise fault
 
     async def _note_or_set_aside(self, checked: Sequence[Checked]) -> None:
         try:
             await self._note(checked)
         except DatabaseUnavailable:
             raise
-        except Exception as exc:  # noqa: BLE001  # as in `_check_all`: reported, and tried again later
+        except Exception as exc:  # as in `_check_all`: reported, and tried again later
+            if (fault := host_fault_of(exc)) is not None:
+                raise fault from exc
             if len(checked) == 1:
                 self._set_aside_for(checked[0].facts.message_id, exc)
                 return
@@ -243,14 +249,21 @@ class RuleChecker:
                 self._metrics.checked.labels("matched" if each.files else "unmatched").inc()
                 self._metrics.check_seconds.observe(max(0.0, (now - each.facts.imported).total_seconds()))
 
-    def _check_all(self, facts: Sequence[MailFacts]) -> list[Checked]:
-        results = []
+    def _check_all(self, facts: Sequence[MailFacts]) -> tuple[list[Checked], DatabaseUnavailable | HostFault | None]:
+        """The results, and the fault of the database or of this host for which others have none yet."""
+        results: list[Checked] = []
+        fault = None
         for each in facts:
             try:
                 results.append(check(self._compiled, each, partial(self._lists.members, each.message_id)))
+            except DatabaseUnavailable as exc:
+                return results, exc
             except Exception as exc:  # noqa: BLE001  # one message must not keep those behind it from their folders
-                self._set_aside_for(each.message_id, exc)
-        return results
+                found = host_fault_of(exc)
+                if found is None:
+                    self._set_aside_for(each.message_id, exc)
+                fault = found or fault
+        return results, fault
 
     def _set_aside_for(self, message_id: int, exc: Exception) -> None:
         self._metrics.checked.labels("failed").inc()

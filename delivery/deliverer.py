@@ -111,14 +111,18 @@ class Deliverer:
     async def _check(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             self._pulse.beat("rule_check")
+            checked, pause = 0, self._pause()
             try:
                 checked = await self._checker.check_some()
             except DatabaseUnavailable:  # its watch reports it
-                checked = 0
+                pass
+            except HostFault as exc:
+                pause = _HOST_PAUSE_SECONDS
+                log.warning("rule_check_paused", error=str(exc), retry_in=pause)
             if checked:
                 self._has_new.set()
             else:
-                await asyncio.sleep(self._pause())
+                await asyncio.sleep(pause)
 
     def _pause(self) -> float:
         return self._poll_seconds * self._context.random.uniform(0.8, 1.2)

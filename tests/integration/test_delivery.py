@@ -1,6 +1,7 @@
 """Files of mail arrive in import folders: those that rules select, each once, whatever dies."""
 
 import asyncio
+import errno
 import gzip
 import hashlib
 import io
@@ -10,15 +11,19 @@ import zipfile
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import pytest
 from sqlalchemy import Connection
+from structlog.testing import capture_logs
 
+from db.errors import DatabaseUnavailable
 from db.queries import files, rule_matches
 from db.queries.files import LEASE
 from db.queries.rule_matches import Matches
 from db.records import OriginalRecord
+from delivery import deliverer
+from delivery.contents import Contents
 from delivery.errors import NAME_TOO_LONG, NameRefused
 from delivery.folders import ImportFolder
 from phrases import Phrase
@@ -188,6 +193,40 @@ async def test_a_result_that_cannot_be_written_holds_up_no_other(site: Site, mon
     await site.receive(*(mail(name, [attached(0, f"{name}.csv", CSV)]) for name in "abc"))
     async with site.delivering():
         await until(lambda: site.states_are("green", "white", "green"))
+
+
+@pytest.mark.parametrize(
+    "fault", [DatabaseUnavailable(Phrase("It restarts.")), OSError(errno.ENOSPC, "full"), MemoryError()], ids=repr
+)
+async def test_a_message_whose_archive_cannot_be_read_just_now_is_checked_again_soon(
+    site: Site, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """It is no fault of the program: the message is not set aside. Others go on, where the database does."""
+    monkeypatch.setattr(deliverer, "_HOST_PAUSE_SECONDS", 0.01)
+    read = Contents.read_attachment
+    is_down, tries = True, 0
+
+    def reading(contents: Contents, message_id: int, position: int) -> IO[bytes]:
+        nonlocal tries
+        if is_down:
+            tries += 1
+            raise fault
+        return read(contents, message_id, position)
+
+    monkeypatch.setattr(Contents, "read_attachment", reading)
+    await site.add_rule(attachment_names=("*.csv",), unpack=frozenset({Container.ZIP}))
+    await site.receive(
+        mail("m1", [attached(0, "all.zip", _zip({"a.csv": CSV}))]), mail("m2", [attached(0, "b.csv", CSV)])
+    )
+    with capture_logs() as logs:
+        async with site.delivering():
+            await until(lambda: tries >= 2)
+            if not isinstance(fault, DatabaseUnavailable):
+                await until(lambda: site.saved == [("b.csv", CSV)])
+            is_down = False
+            await until(lambda: site.states_are("green", "green"))
+    assert site.saved == [("a.csv", CSV), ("b.csv", CSV)]
+    assert not [each for each in logs if each["log_level"] in {"error", "critical"}]
 
 
 # Folders in trouble.
