@@ -743,13 +743,13 @@ email_file = Table(
     ),
     Column("dtRetryUntil", UtcDateTime, nullable=False, doc="Time after which a failed attempt is the last."),
     Column("dtSaved", UtcDateTime, doc="Time at which it was saved; null: it is not."),
-    Column("sOwner", Unicode(100), doc="Process that claimed the file last (its sProcess); null: none did."),
+    Column("sOwner", Unicode(100), doc="Process that has claimed the file (its sProcess); null: none has."),
     Column("sToken", Unicode(32), doc="Part of the name of the temporary file of the last claim; null: none."),
     Column(
         "sFolderIdentity",
         Unicode(100),
         doc="Identity of the folder in which the temporary file is whole: from now on it is renamed, and only that; "
-        "null: it is not whole.",
+        "null: it is not whole; `none`: retried after it had ended.",
     ),
     UniqueConstraint("nMessageID", "nRuleID", "nRun", "sKey"),
     _one_of("sPart", *FilePart),

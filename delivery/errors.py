@@ -3,6 +3,7 @@
 DeliveryError
 ├── FolderUnavailable   nothing can be saved into the folder now
 │   └── FolderRefused   ... nor while settings and links are as they are
+├── FileRefused         the folder takes other files, but not this one
 ├── NameRefused         the folder accepts no such name
 ├── NameTaken           there is a file of that name
 ├── TemporaryGone       another program took the temporary file
@@ -28,11 +29,22 @@ class DeliveryError(Exception):
 
 
 class FolderUnavailable(DeliveryError):
-    """Nothing can be saved into the folder now: it is missing, full, read-only, or does not answer."""
+    """Nothing can be saved into the folder now: it is missing, full, read-only, or does not answer.
+
+    `cause`: as the operating system names it; empty: it named none.
+    """
+
+    def __init__(self, reason: str, text: Phrase, cause: str = "") -> None:
+        super().__init__(reason, text)
+        self.cause = cause
 
 
 class FolderRefused(FolderUnavailable):
     """The folder is not below a root, or is reached through a link: nothing is saved there."""
+
+
+class FileRefused(DeliveryError):
+    """The folder takes other files, but not this one: something locks or forbids it, or has no room for it."""
 
 
 class NameRefused(DeliveryError):

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
-from delivery.errors import FolderRefused, FolderUnavailable
+from delivery.errors import FileRefused, FolderRefused, FolderUnavailable
 from hostfaults import HostFault, host_fault_of
 from phrases import Phrase
 
@@ -22,6 +22,11 @@ FAILED: Final = "FolderFailed"
 OUTSIDE_ROOTS: Final = "OutsideRoots"
 LINK_IN_PATH: Final = "LinkInPath"
 PATH_INVALID: Final = "PathInvalid"
+MAYBE_OF_FILE: Final = frozenset({FULL, ACCESS_DENIED, BUSY, UNREACHABLE, FAILED})
+"""Reasons for which a single file may be refused, by a folder that takes others: only a probe shows that. Servers
+report much as an input/output error."""
+NO_NEW_FILE: Final = frozenset({FULL, ACCESS_DENIED, BUSY})
+"""Reasons for which a folder that takes no new file may still rename those that are there."""
 
 
 class NoAtomicRenameError(OSError):
@@ -46,12 +51,36 @@ def attempt(folder: str, call: Callable[[], T]) -> T:
 def fault_of(folder: str, error: OSError) -> FolderUnavailable | HostFault:
     """The error for operators."""
     if isinstance(error, NoAtomicRenameError):
-        return FolderUnavailable(NO_ATOMIC_RENAME, _TEXTS[NO_ATOMIC_RENAME](folder, _cause(error)))
+        return _unavailable(folder, NO_ATOMIC_RENAME, error)
     number = error_number(error)
     if number in _OF_HOST and (fault := host_fault_of(OSError(number, ""))) is not None:
         return fault
-    reason = _REASONS.get(number, FAILED)
-    return FolderUnavailable(reason, _TEXTS[reason](folder, _cause(error)))
+    return _unavailable(folder, _REASONS.get(number, FAILED), error)
+
+
+def _unavailable(folder: str, reason: str, error: OSError) -> FolderUnavailable:
+    cause = _cause(error)
+    return FolderUnavailable(reason, _TEXTS[reason](folder, cause), cause)
+
+
+def refusal_of(folder: str, error: FolderUnavailable) -> FileRefused:
+    """The error about a single file, of a folder that takes others."""
+    cause = error.cause or error.reason
+    if error.reason == FULL:
+        text = Phrase(
+            "The import folder {folder} has no room for this file, but for smaller ones ({cause}); free some there, or "
+            "raise its quota.",
+            folder=folder,
+            cause=cause,
+        )
+        return FileRefused("NoRoomForFile", text)
+    text = Phrase(
+        "The import folder {folder} takes other files, but not this one ({cause}); look for a file screen of the file "
+        "server, or a virus scanner, or have the rule give it another name.",
+        folder=folder,
+        cause=cause,
+    )
+    return FileRefused("FileRefused", text)
 
 
 def error_number(error: OSError) -> int:
@@ -132,7 +161,8 @@ _BY_WINDOWS_CODE: Final = {
         errno.EROFS: (19,),
         # Names that the network does not know, and servers that do not respond.
         errno.EIO: (21, 51, 53, 54, 55, 58, 59, 64, 67, 121, 1117, 1219, 1222, 1231, 1232, 1236, 1450),
-        errno.EACCES: (5, 65, 86, 1326, 1327, 1330, 1331, 1396),
+        # 225, 226: a virus scanner found something in it.
+        errno.EACCES: (5, 65, 86, 225, 226, 1326, 1327, 1330, 1331, 1396),
         errno.EINVAL: (123, 161),
         errno.ENAMETOOLONG: (111, 206),
     }.items()

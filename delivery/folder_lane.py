@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -24,13 +25,16 @@ from delivery.errors import (
     NAME_TOO_LONG,
     ContentMissing,
     DeliveryError,
+    FileRefused,
     FolderUnavailable,
     NameRefused,
     NameTaken,
     TemporaryGone,
 )
+from delivery.folder_faults import FULL, MAYBE_OF_FILE, NO_NEW_FILE, refusal_of
 from delivery.folders import ImportFolder, Written, temporary_name
 from delivery.metrics import DeliveryMetrics
+from hostfaults import HostFault
 from phrases import Phrase
 
 T = TypeVar("T")
@@ -94,7 +98,7 @@ class _Progress:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Prepared:
     """A file whose temporary one is whole. `is_noted`: the database knows it already."""
 
@@ -139,6 +143,8 @@ class FolderLane:
         self._renewed_at = context.monotonic()
         self._calling: asyncio.Future[Any] | None = None
         """The call that was begun last."""
+        self._full: tuple[int, FolderUnavailable] | None = None
+        """The size of the smallest file that found no room in this turn: as large ones are not written in vain."""
 
     async def run(self, stop: asyncio.Event, *, seconds: float) -> bool:
         """Save the files that are due, until there are none, or for this time; return True if there may be more.
@@ -184,11 +190,7 @@ class FolderLane:
         batch = self._batch = _Batch(claimed)
         try:
             await self._discard_stale(opened, batch)
-            for each in batch.claimed:
-                await self._prepare(opened, each, batch)
-                if stop.is_set() or context.monotonic() - began > _BATCH_SECONDS:
-                    break
-            await self._publish(opened, batch)
+            await self._save(opened, batch, until=lambda: stop.is_set() or context.monotonic() - began > _BATCH_SECONDS)
         except (Exception, asyncio.CancelledError):
             # What the database does not learn now, the next claim finds out: the error itself is what matters.
             with contextlib.suppress(DatabaseUnavailable):
@@ -196,6 +198,20 @@ class FolderLane:
             raise
         await self._leave(batch)
         return len(claimed)
+
+    async def _save(self, opened: ImportFolder, batch: _Batch, *, until: Callable[[], bool]) -> None:
+        """Write the files of the batch and rename them; also those before one that this host or folder has no room
+        for."""
+        try:
+            for each in batch.left:
+                await self._prepare(opened, each, batch)
+                if until():
+                    break
+        except (FolderUnavailable, HostFault, OSError) as exc:
+            if not isinstance(exc, FolderUnavailable) or exc.reason in NO_NEW_FILE:
+                await self._publish(opened, batch)
+            raise
+        await self._publish(opened, batch)
 
     async def _leave(self, batch: _Batch) -> None:
         """Settle what is done, and hand back what is not."""
@@ -210,15 +226,21 @@ class FolderLane:
 
     async def _discard_stale(self, opened: ImportFolder, batch: _Batch) -> None:
         """Delete the temporary files of earlier claims, and only then have those of this one named."""
-        stale = [each for each in batch.claimed if each.stale is not None]
-        for each in stale:
-            await self._call(partial(opened.remove, temporary_name(each.file_id, each.stale or "")))
-        if stale:
-            held = await self._context.database.write(lambda connection: files.begin_anew(connection, stale))
+        deleted = []
+        for each in batch.claimed:
+            if each.stale is not None:
+                try:
+                    await self._call(partial(opened.remove, temporary_name(each.file_id, each.stale)))
+                except FolderUnavailable as exc:
+                    batch.failed.append(self._failure(each, await self._refusal(opened, exc)))
+                else:
+                    deleted.append(each)
+        if deleted:
+            held = await self._context.database.write(lambda connection: files.begin_anew(connection, deleted))
             batch.claimed = [
-                each if each.stale is None else replace(each, stale=None)
+                replace(each, stale=None) if each.file_id in held else each
                 for each in batch.claimed
-                if each.stale is None or each.file_id in held
+                if each not in deleted or each.file_id in held
             ]
 
     async def _prepare(self, opened: ImportFolder, claimed: Claimed, batch: _Batch) -> None:
@@ -234,6 +256,19 @@ class FolderLane:
             batch.prepared.append(_Prepared(Whole(claimed, opened.identity, target, written.size, written.sha256)))
         except (ContentMissing, NameRefused) as exc:
             batch.failed.append(self._failure(claimed, exc, is_final=isinstance(exc, ContentMissing)))
+        except FolderUnavailable as exc:
+            batch.failed.append(self._failure(claimed, await self._refusal(opened, exc)))
+
+    async def _refusal(self, opened: ImportFolder, exc: FolderUnavailable) -> FileRefused:
+        """The error about one file, of a folder that takes another one just now.
+
+        Raises:
+            FolderUnavailable: it takes none.
+        """
+        if exc.reason not in MAYBE_OF_FILE:
+            raise exc
+        await self._call(opened.probe)
+        return refusal_of(self._folder.path, exc)
 
     async def _resume(self, opened: ImportFolder, claimed: Claimed, identity: str, batch: _Batch) -> None:
         """Find out what became of a file that was to be renamed when its process ended."""
@@ -250,9 +285,10 @@ class FolderLane:
                     FolderUnavailable(
                         FOLDER_REPLACED,
                         Phrase(
-                            "The folder {path} is not the one in which the file was being renamed when its process "
-                            "ended. If the folder was replaced, look whether the file arrived, then run: mail-importer "
-                            "delivery retry --id {number} (saves it again), or delivery skip --id {number}.",
+                            "The file was being renamed in the folder {path} when its process ended. By now that is "
+                            "another folder, or the temporary file is gone. Look whether the file arrived, then run: "
+                            "mail-importer delivery retry --id {number} (saves it again), or delivery skip --id "
+                            "{number}.",
                             path=self._folder.path,
                             number=claimed.file_id,
                         ),
@@ -283,11 +319,20 @@ class FolderLane:
 
     async def _write(self, opened: ImportFolder, claimed: Claimed) -> Written:
         with await self._read(partial(self._context.contents.read, claimed)) as content:
+            size = content.seek(0, os.SEEK_END)
+            content.seek(0)
+            if self._full is not None and size >= self._full[0]:
+                raise self._full[1]
             temporary = temporary_name(claimed.file_id, claimed.token)
-            return await self._call(
-                partial(opened.write, temporary, _pieces(content, self._progressed)),
-                undo=lambda _: opened.remove(temporary),
-            )
+            try:
+                return await self._call(
+                    partial(opened.write, temporary, _pieces(content, self._progressed)),
+                    undo=lambda _: opened.remove(temporary),
+                )
+            except FolderUnavailable as exc:
+                if exc.reason == FULL:
+                    self._full = size, exc
+                raise
 
     # Renaming.
 
@@ -303,20 +348,49 @@ class FolderLane:
                 await self._call(partial(opened.remove, _temporary_of(each.whole)))
                 continue
             try:
-                await self._rename(opened, each.whole, batch)
+                await self._rename(opened, each, batch)
             except NameRefused as exc:
-                batch.failed.append(replace(self._failure(each.whole.file, exc), rewrites=True))
-                await self._call(partial(opened.remove, _temporary_of(each.whole)))
+                await self._withdraw(opened, each.whole, self._failure(each.whole.file, exc), batch)
+            except FolderUnavailable as exc:
+                failure = self._failure(each.whole.file, await self._refusal(opened, exc))
+                if failure.due is None:
+                    await self._withdraw(opened, each.whole, failure, batch)
+                else:  # it stays as it is: what locks it now may be done with it then
+                    batch.failed.append(failure)
 
-    async def _rename(self, opened: ImportFolder, whole: Whole, batch: _Batch) -> None:
+    async def _withdraw(self, opened: ImportFolder, whole: Whole, failure: Failed, batch: _Batch) -> None:
+        """Have a file that cannot be renamed written anew, if at all.
+
+        The database learns of that first: it takes what is whole and no longer there for renamed. If the process dies
+        in between, the next claim deletes the temporary file.
+        """
+        temporary = _temporary_of(whole)
+        try:
+            if not await self._call(partial(opened.exists, temporary)):
+                batch.published.append(whole.file)  # before, when its name was accepted
+                return
+            if not await self._context.database.write(lambda connection: files.note_unwhole(connection, whole.file)):
+                return  # another process has it
+            was_there = await self._call(partial(opened.remove, temporary))
+        except FolderUnavailable as exc:
+            await self._refusal(opened, exc)
+            was_there = True  # it is left to the next claim
+        if was_there:
+            batch.failed.append(failure)
+        elif await self._note_whole([whole]):
+            # A process whose claim was over had begun to rename it before, and now it did.
+            batch.published.append(whole.file)
+
+    async def _rename(self, opened: ImportFolder, prepared: _Prepared, batch: _Batch) -> None:
         for _ in range(_MAX_NAMES):
+            whole = prepared.whole
             name = PurePath(whole.target).name
             try:
                 await self._call(partial(opened.publish, _temporary_of(whole), name))
             except NameTaken:
                 name = await self._name(opened, whole.file, batch)
-                whole = replace(whole, target=str(PurePath(self._folder.path) / name))
-                if not await self._note_whole([whole]):
+                prepared.whole = replace(whole, target=str(PurePath(self._folder.path) / name))
+                if not await self._note_whole([prepared.whole]):
                     return
             except TemporaryGone:
                 # It was whole: renamed before, or by a process that has the file now, or taken by another program.

@@ -6,7 +6,6 @@ succeeds once. Nothing else is created; a folder that is missing may be a share 
 
 import errno
 import os
-import secrets
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
@@ -101,9 +100,9 @@ class ImportFolder:
         """
         return self._named(lambda: self._directory.exists(names.checked(name)))
 
-    def remove(self, name: str) -> None:
-        """Delete a file, if there is one."""
-        self._named(lambda: self._remove(names.checked(name)))
+    def remove(self, name: str) -> bool:
+        """Delete a file; return False if there is none."""
+        return self._named(lambda: _unless_missing(partial(self._directory.unlink, names.checked(name))))
 
     def publish(self, temporary: str, name: str) -> None:
         """Rename the temporary file, in one step, and write the names to disk.
@@ -126,6 +125,22 @@ class ImportFolder:
                 "TemporaryGone",
                 Phrase("The temporary file is no longer in the import folder {folder}.", folder=self.path),
             )
+
+    def probe(self) -> None:
+        """Write, publish and delete a small file, under names that begin with a dot.
+
+        Raises:
+            FolderUnavailable: no file could be saved.
+        """
+        # Fixed names: what a process left that died meanwhile is found, and deleted.
+        written, published = (temporary_name("check", step) for step in ("written", "published"))
+        self._discard(written, published)
+        try:
+            with suppress(NameTaken, TemporaryGone):  # another process does the same just now, and can
+                self.write(written, [bytes(_CHECKED_BYTES)])
+                self.publish(written, published)
+        finally:
+            self._discard(written, published)
 
     def free_name(self, name: str, taken: Collection[str] = ()) -> str:
         """The name, or where it is taken `name (2).csv`, with a number that is free now; shortened if it is too long.
@@ -166,6 +181,10 @@ class ImportFolder:
         """Release the folder."""
         self._directory.close()
 
+    def _discard(self, *temporary: str) -> None:
+        for each in temporary:
+            self.remove(each)
+
     def _fill(self, handle: int, pieces: Iterable[bytes]) -> Written:
         size, digest = 0, sha256()
         try:
@@ -181,10 +200,6 @@ class ImportFolder:
         # Some file servers report only now that the quota is used up.
         self._attempt(partial(os.close, handle))
         return Written(size, digest.hexdigest())
-
-    def _remove(self, name: str) -> None:
-        with suppress(FileNotFoundError):
-            self._directory.unlink(name)
 
     def _attempt(self, call: Callable[[], T]) -> T:
         return attempt(self.path, call)
@@ -215,20 +230,14 @@ def is_below(path: str, roots: Sequence[str]) -> bool:
 
 
 def check_folder(path: str, roots: Sequence[str]) -> None:
-    """Write, publish and delete a small file, under names that begin with a dot.
+    """Open a folder and probe it.
 
     Raises:
         FolderUnavailable: a file could not be saved.
         HostFault: this host lacks memory or file handles.
     """
     with open_folder(path, roots) as folder:
-        written, published = (temporary_name("check", secrets.token_hex(16)) for _ in range(2))
-        folder.write(written, [bytes(_CHECKED_BYTES)])
-        try:
-            folder.publish(written, published)
-        finally:
-            folder.remove(written)
-            folder.remove(published)
+        folder.probe()
 
 
 def temporary_name(file: int | str, token: str) -> str:

@@ -69,7 +69,7 @@ async def change_files(
 def _changed(operation: Operation, numbers: Sequence[int], now: datetime, connection: Connection) -> int:
     if operation is Operation.RETRY:
         return files.retry(connection, numbers, now=now)
-    return files.skip(connection, numbers)
+    return files.skip(connection, numbers, now=now)
 
 
 def sentences_of(operation: Operation, found: int, done: int) -> list[Phrase]:

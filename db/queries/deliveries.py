@@ -22,7 +22,9 @@ from phrases.storage import from_json
 
 MAX_COUNTED: Final = 100_000
 """Messages that are not checked, and files that failed, are counted up to this number."""
-FILE_REASONS: Final = frozenset({"NameRefused", "NameTooLong", "NoFreeName", "FolderReplaced"})
+FILE_REASONS: Final = frozenset(
+    {"NameRefused", "NameTooLong", "NoFreeName", "FileRefused", "NoRoomForFile", "FolderReplaced"}
+)
 """Reasons for which a single file is tried again, while its folder works."""
 LATE_AFTER: Final = timedelta(minutes=5)
 """A message that is not checked by then, or a file that is not attempted, is late."""

@@ -49,6 +49,8 @@ FOLDER_REPLACED: Final = "FolderReplaced"
 """`sReason` of a file that was being renamed in another folder than the one that is there now."""
 MAX_WAIT: Final = timedelta(hours=1)
 """Maximum time until a file is tried again: one due further ahead was delayed by a wrong clock, and is due now."""
+_NO_FOLDER: Final = "none"
+"""`sFolderIdentity` of a file that was to be renamed in a folder that may be another one by now. No folder has it."""
 MARKED_AT_ONCE: Final = 500
 _MAX_NAMED: Final = 1000
 """SQL Server allows 2,100 parameters."""
@@ -112,13 +114,12 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An attempt that failed. `due`: time of the next; None: there is none. `rewrites`: the file is written again."""
+    """An attempt that failed. `due`: time of the next; None: there is none."""
 
     file: Claimed
     reason: str
     detail: Phrase
     due: datetime | None
-    rewrites: bool = False
 
 
 def due_folders(connection: Connection, *, now: datetime, without: Collection[str], limit: int) -> list[DueFolder]:
@@ -197,7 +198,7 @@ def release(connection: Connection, files: Iterable[Claimed], *, now: datetime, 
     anew, wherever the folder is then.
     """
     for each in sorted(files, key=lambda each: each.file_id):
-        values: dict[str, Any] = {"dtDue": now}
+        values: dict[str, Any] = {"dtDue": now, "sOwner": null()}
         if each.file_id in unwhole:
             values["sFolderIdentity"] = null()
         connection.execute(by_row(update(email_file).where(*_is_held(each)).values(values)))
@@ -218,6 +219,15 @@ def note_whole(connection: Connection, files: Iterable[Whole], *, now: datetime)
         if changed.rowcount:
             held.add(each.file.file_id)
     return held
+
+
+def note_unwhole(connection: Connection, claimed: Claimed) -> bool:
+    """Record that a file is written anew, which was whole and cannot be renamed; return True if it is this process's.
+
+    Before its temporary file is deleted: if that were not there, it would be taken for renamed.
+    """
+    values = {"sFolderIdentity": null()}
+    return connection.execute(by_row(update(email_file).where(*_is_held(claimed)).values(values))).rowcount > 0
 
 
 def note_saved(connection: Connection, files: Collection[Claimed], *, now: datetime) -> set[int]:
@@ -247,9 +257,8 @@ def note_failed(connection: Connection, attempts: Sequence[Failed]) -> None:
             "sDetail": each.detail,
             "sDetailPhrase": to_json(each.detail),
             "dtDue": each.due,
+            "sOwner": null(),
         }
-        if each.rewrites:
-            values["sFolderIdentity"] = null()
         changed = connection.execute(by_row(update(email_file).where(*_is_held(each.file)).values(values)))
         if changed.rowcount and each.due is None:
             ended.append(each.file.file_id)
@@ -303,11 +312,20 @@ def was_retried(connection: Connection, folder_key: str, *, since: datetime, now
 def retry(connection: Connection, numbers: Collection[int], *, now: datetime) -> int:
     """Make files due that failed, were given up, or wait after a failed attempt; return their number.
 
-    One that failed while it was being renamed is written again. One without bytes in the database is left alone: its
+    One that was being renamed when it ended is renamed if its temporary file is there, and else left to an operator,
+    who looks for it: only at its next retry it is written again. One without bytes in the database is left alone: its
     message has to be imported again.
     """
-    # One that cannot be found where it was renamed is only decided by an operator, who has looked.
-    ended = or_(_file.sState.in_([FileState.FAILED.value, FileState.SKIPPED.value]), _file.sReason == FOLDER_REPLACED)
+    was_looked_for = _file.sReason == FOLDER_REPLACED
+    # Meanwhile its temporary file may have been deleted, which no longer shows that it was renamed.
+    ended = and_(
+        _file.sState.in_([FileState.FAILED.value, FileState.SKIPPED.value]), _file.sFolderIdentity.is_not(None)
+    )
+    identity = case(
+        (was_looked_for, null()),
+        (ended, literal(_NO_FOLDER, _file.sFolderIdentity.type)),
+        else_=_file.sFolderIdentity,
+    )
     data = email_file.alias()
     of_data = data.c.nFileID == _file.nDataFileID
     saved, waiting = (
@@ -322,7 +340,7 @@ def retry(connection: Connection, numbers: Collection[int], *, now: datetime) ->
         "dtRetryUntil": now + RETRIED_FOR,
         "nAttempts": 0,
         **_NO_REASON,
-        "sFolderIdentity": case((ended, null()), else_=_file.sFolderIdentity),
+        "sFolderIdentity": identity,
     }
     changed = 0
     for chunk, messages in _with_messages(connection, numbers):
@@ -337,13 +355,21 @@ def retry(connection: Connection, numbers: Collection[int], *, now: datetime) ->
     return changed
 
 
-def skip(connection: Connection, numbers: Collection[int]) -> int:
-    """Give up files that failed or wait; return their number. One that is being renamed is left alone."""
+def skip(connection: Connection, numbers: Collection[int], *, now: datetime) -> int:
+    """Give up files that failed or wait; return their number. One that is being renamed is left alone.
+
+    The temporary file of one that was to be renamed stays in its folder, for a retry: see `retry`.
+    """
+    is_free = or_(_file.sOwner.is_(None), over(_file.dtDue, now, longest=MAX_WAIT))
     given_up = or_(
         _file.sState == FileState.FAILED.value,
         and_(
             _file.sState == FileState.PENDING.value,
-            or_(_file.sFolderIdentity.is_(None), _file.sReason == FOLDER_REPLACED),
+            or_(
+                _file.sFolderIdentity.is_(None),
+                _file.sReason == FOLDER_REPLACED,
+                and_(_file.nAttempts > 0, is_free),
+            ),
         ),
     )
     changed = 0

@@ -98,8 +98,8 @@ class MortalFolder(ImportFolder):
     def exists(self, name: str) -> bool:
         return self._stepping(lambda: ImportFolder.exists(self, name))
 
-    def remove(self, name: str) -> None:
-        self._stepping(lambda: ImportFolder.remove(self, name))
+    def remove(self, name: str) -> bool:
+        return self._stepping(lambda: ImportFolder.remove(self, name))
 
     def publish(self, temporary: str, name: str) -> None:
         self._stepping(lambda: ImportFolder.publish(self, temporary, name))

@@ -81,7 +81,7 @@ async def test_a_disk_that_is_full_at_the_last_byte_is_emptied(site: Site, small
     await site.receive(mail("m1", [attached(0, "large.bin", too_long)]))
     async with site.delivering():
         await until(lambda: _is(site, "red"))
-        assert await site.files("sReason") == ["FolderFull"]
+        assert await site.files("sReason") == ["NoRoomForFile"]
         assert site.leftovers == []
         assert _names(small) == ["of another program"]
         (small / "of another program").unlink()

@@ -133,7 +133,7 @@ async def test_files_that_failed_for_good_are_a_problem_until_they_are_retried_o
     assert "rule 'Results'" in found.text
     assert "does not exist" in found.text
     first, second = await site.database.read(lambda c: file_log.numbers(c, FileCriteria()))
-    await site.database.write(lambda c: files.skip(c, [first]))
+    await site.database.write(lambda c: files.skip(c, [first], now=site.clock()))
     site.folder.mkdir()
     await site.database.write(lambda c: files.retry(c, [second], now=site.clock()))
     await site.settle()

@@ -1475,35 +1475,35 @@ UPDATE [tblEmailFile] WITH (ROWLOCK) SET [dtDue]=:dtDue WHERE [tblEmailFile].[nD
 GO
 UPDATE [tblEmailFile] WITH (ROWLOCK) SET [dtDue]=:dtDue WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
 GO
-UPDATE [tblEmailFile] WITH (ROWLOCK) SET [dtDue]=:dtDue, [sFolderIdentity]=NULL WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
-GO
 UPDATE [tblEmailFile] WITH (ROWLOCK) SET [dtDue]=:dtDue, [sOwner]=:sOwner, [sToken]=CASE WHEN ([tblEmailFile].[sToken] IS NULL) THEN :param_1 ELSE [tblEmailFile].[sToken] END WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1])
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [dtDue]=:dtDue, [sOwner]=NULL, [sFolderIdentity]=NULL WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
+GO
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sFolderIdentity]=NULL WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
 GO
 UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [dtDue]=NULL WHERE [tblEmailFile].[nDataFileID] IN (__[POSTCOMPILE_nDataFileID_1]) AND [tblEmailFile].[sState] = :sState_1
 GO
-UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [dtDue]=NULL WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) AND ([tblEmailFile].[sState] = :sState_1 OR [tblEmailFile].[sState] = :sState_2 AND ([tblEmailFile].[sFolderIdentity] IS NULL OR [tblEmailFile].[sReason] = :sReason_1))
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [dtDue]=NULL WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) AND ([tblEmailFile].[sState] = :sState_1 OR [tblEmailFile].[sState] = :sState_2 AND ([tblEmailFile].[sFolderIdentity] IS NULL OR [tblEmailFile].[sReason] = :sReason_1 OR [tblEmailFile].[nAttempts] > :nAttempts_1 AND ([tblEmailFile].[sOwner] IS NULL OR [tblEmailFile].[dtDue] <= :dtDue_1 OR [tblEmailFile].[dtDue] > :dtDue_2)))
 GO
-UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=([tblEmailFile].[nAttempts] + :nAttempts_1), [sReason]=:sReason, [sDetail]=:sDetail, [sDetailPhrase]=:sDetailPhrase, [dtDue]=:dtDue WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
-GO
-UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=([tblEmailFile].[nAttempts] + :nAttempts_1), [sReason]=:sReason, [sDetail]=:sDetail, [sDetailPhrase]=:sDetailPhrase, [dtDue]=:dtDue, [sFolderIdentity]=NULL WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
+UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=([tblEmailFile].[nAttempts] + :nAttempts_1), [sReason]=:sReason, [sDetail]=:sDetail, [sDetailPhrase]=:sDetailPhrase, [dtDue]=:dtDue, [sOwner]=NULL WHERE [tblEmailFile].[nFileID] = :nFileID_1 AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sOwner] = :sOwner_1 AND [tblEmailFile].[sToken] = :sToken_1
 GO
 UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=:nAttempts, [sReason]=NULL, [sDetail]=NULL, [sDetailPhrase]=NULL, [dtDue]=CASE WHEN ([tblEmailFile].[nDataFileID] IS NOT NULL AND NOT (EXISTS (SELECT :param_1 AS anon_1 
 FROM [tblEmailFile] AS [tblEmailFile_1] 
-WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_1))) THEN NULL ELSE :param_2 END, [dtRetryUntil]=:dtRetryUntil, [sFolderIdentity]=CASE WHEN ([tblEmailFile].[sState] IN (__[POSTCOMPILE_sState_2]) OR [tblEmailFile].[sReason] = :sReason_1) THEN NULL ELSE [tblEmailFile].[sFolderIdentity] END WHERE [tblEmailFile].[nDataFileID] IN (__[POSTCOMPILE_nDataFileID_1]) AND [tblEmailFile].[sState] = :sState_3 AND (EXISTS (SELECT :param_3 AS anon_2 
+WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_1))) THEN NULL ELSE :param_2 END, [dtRetryUntil]=:dtRetryUntil, [sFolderIdentity]=CASE WHEN ([tblEmailFile].[sReason] = :sReason_1) THEN NULL WHEN ([tblEmailFile].[sState] IN (__[POSTCOMPILE_sState_2]) AND [tblEmailFile].[sFolderIdentity] IS NOT NULL) THEN :param_3 ELSE [tblEmailFile].[sFolderIdentity] END WHERE [tblEmailFile].[nDataFileID] IN (__[POSTCOMPILE_nDataFileID_1]) AND [tblEmailFile].[sState] = :sState_3 AND (EXISTS (SELECT :param_4 AS anon_2 
 FROM [tblEmailFile] AS [tblEmailFile_1] 
 WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_4))
 GO
 UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=:nAttempts, [sReason]=NULL, [sDetail]=NULL, [sDetailPhrase]=NULL, [dtDue]=CASE WHEN ([tblEmailFile].[nDataFileID] IS NOT NULL AND NOT (EXISTS (SELECT :param_1 AS anon_1 
 FROM [tblEmailFile] AS [tblEmailFile_1] 
-WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_1))) THEN NULL ELSE :param_2 END, [dtRetryUntil]=:dtRetryUntil, [sFolderIdentity]=CASE WHEN ([tblEmailFile].[sState] IN (__[POSTCOMPILE_sState_2]) OR [tblEmailFile].[sReason] = :sReason_1) THEN NULL ELSE [tblEmailFile].[sFolderIdentity] END WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) AND ([tblEmailFile].[sState] = :sState_3 AND [tblEmailFile].[nAttempts] > :nAttempts_1 OR [tblEmailFile].[sState] = :sState_4 OR [tblEmailFile].[sState] = :sState_5 AND [tblEmailFile].[nAttempts] > :nAttempts_2) AND [tblEmailFile].[nDataFileID] IS NOT NULL AND ((EXISTS (SELECT :param_1 AS anon_1 
+WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_1))) THEN NULL ELSE :param_2 END, [dtRetryUntil]=:dtRetryUntil, [sFolderIdentity]=CASE WHEN ([tblEmailFile].[sReason] = :sReason_1) THEN NULL WHEN ([tblEmailFile].[sState] IN (__[POSTCOMPILE_sState_2]) AND [tblEmailFile].[sFolderIdentity] IS NOT NULL) THEN :param_3 ELSE [tblEmailFile].[sFolderIdentity] END WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) AND ([tblEmailFile].[sState] = :sState_3 AND [tblEmailFile].[nAttempts] > :nAttempts_1 OR [tblEmailFile].[sState] = :sState_4 OR [tblEmailFile].[sState] = :sState_5 AND [tblEmailFile].[nAttempts] > :nAttempts_2) AND [tblEmailFile].[nDataFileID] IS NOT NULL AND ((EXISTS (SELECT :param_1 AS anon_1 
 FROM [tblEmailFile] AS [tblEmailFile_1] 
-WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_1)) OR (EXISTS (SELECT :param_3 AS anon_2 
+WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_1)) OR (EXISTS (SELECT :param_4 AS anon_2 
 FROM [tblEmailFile] AS [tblEmailFile_1] 
 WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_6)))
 GO
 UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [nAttempts]=:nAttempts, [sReason]=NULL, [sDetail]=NULL, [sDetailPhrase]=NULL, [dtDue]=CASE WHEN ([tblEmailFile].[nDataFileID] IS NOT NULL AND NOT (EXISTS (SELECT :param_1 AS anon_1 
 FROM [tblEmailFile] AS [tblEmailFile_1] 
-WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_1))) THEN NULL ELSE :param_2 END, [dtRetryUntil]=:dtRetryUntil, [sFolderIdentity]=CASE WHEN ([tblEmailFile].[sState] IN (__[POSTCOMPILE_sState_2]) OR [tblEmailFile].[sReason] = :sReason_1) THEN NULL ELSE [tblEmailFile].[sFolderIdentity] END WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) AND ([tblEmailFile].[sState] = :sState_3 AND [tblEmailFile].[nAttempts] > :nAttempts_1 OR [tblEmailFile].[sState] = :sState_4 OR [tblEmailFile].[sState] = :sState_5 AND [tblEmailFile].[nAttempts] > :nAttempts_2) AND [tblEmailFile].[nDataFileID] IS NULL
+WHERE [tblEmailFile_1].[nFileID] = [tblEmailFile].[nDataFileID] AND [tblEmailFile_1].[sState] = :sState_1))) THEN NULL ELSE :param_2 END, [dtRetryUntil]=:dtRetryUntil, [sFolderIdentity]=CASE WHEN ([tblEmailFile].[sReason] = :sReason_1) THEN NULL WHEN ([tblEmailFile].[sState] IN (__[POSTCOMPILE_sState_2]) AND [tblEmailFile].[sFolderIdentity] IS NOT NULL) THEN :param_3 ELSE [tblEmailFile].[sFolderIdentity] END WHERE [tblEmailFile].[nFileID] IN (__[POSTCOMPILE_nFileID_1]) AND ([tblEmailFile].[sState] = :sState_3 AND [tblEmailFile].[nAttempts] > :nAttempts_1 OR [tblEmailFile].[sState] = :sState_4 OR [tblEmailFile].[sState] = :sState_5 AND [tblEmailFile].[nAttempts] > :nAttempts_2) AND [tblEmailFile].[nDataFileID] IS NULL
 GO
 UPDATE [tblEmailFile] WITH (ROWLOCK) SET [sState]=:sState, [sReason]=NULL, [sDetail]=NULL, [sDetailPhrase]=NULL, [dtDue]=NULL, [dtSaved]=:now WHERE [tblEmailFile].[nFileID] = :number AND [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[sToken] = :turn AND [tblEmailFile].[sFolderIdentity] IS NOT NULL
 GO

@@ -432,7 +432,8 @@ async def deliver(database: Database) -> None:
         whole = [Whole(each, "i", f"/imports/{each.name}", 1, "00") for each in claimed[:2]]
         files.note_whole(connection, [*whole, replace(whole[0], size=None, sha256=None)], now=NOW)
         files.note_saved(connection, claimed[:2], now=NOW)
-        retried = Failed(claimed[2], "NameRefused", Phrase("no"), NOW + HOUR, rewrites=True)
+        files.note_unwhole(connection, claimed[2])
+        retried = Failed(claimed[2], "NameRefused", Phrase("no"), NOW + HOUR)
         files.note_failed(connection, [retried, Failed(claimed[3], "NotStored", Phrase("no"), None)])
         files.renew(connection, claimed[4:], now=NOW)
         files.release(connection, claimed[4:], now=NOW, unwhole=[each.file_id for each in claimed[4:]])
@@ -454,7 +455,7 @@ async def deliver(database: Database) -> None:
         lambda c: files.mark_folder(c, key, reason="FolderMissing", detail=Phrase("no"), now=NOW),
         lambda c: files.was_retried(c, key, since=NOW, now=NOW),
         lambda c: files.retry(c, range(1, 9), now=NOW),
-        lambda c: files.skip(c, range(1, 9)),
+        lambda c: files.skip(c, range(1, 9), now=NOW),
         lambda c: files.attachment_source(c, number, 0),
         lambda c: files.find_attachment(c, number, 0, is_it=lambda _: False),
         lambda c: files.original_source(c, number),

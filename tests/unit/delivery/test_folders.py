@@ -12,16 +12,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
+from db.queries.deliveries import FILE_REASONS
 from delivery import linux
 from delivery.errors import FolderRefused, FolderUnavailable, NameRefused, NameTaken, TemporaryGone
-from delivery.folder_faults import fault_of
+from delivery.folder_faults import MAYBE_OF_FILE, fault_of, refusal_of
 from delivery.folders import ImportFolder, check_folder, open_folder, temporary_name
 from delivery.posix import below_root
 from hostfaults import HostFault, host_fault_of
+from phrases import Phrase
 from tests.unit.delivery.processes import in_child, mount_tmpfs, remount_read_only, unmount, with_own_mounts
 
 TEMPORARY = ".mail-importer-7-a.part"
@@ -805,6 +807,7 @@ class TestFaults:
             (5, errno.EACCES, "AccessDenied"),
             (112, errno.ENOSPC, "FolderFull"),
             (1295, errno.EINVAL, "FolderFull"),
+            (225, errno.EINVAL, "AccessDenied"),
         ],
     )
     def test_codes_of_windows_count_where_python_takes_them_for_something_else(
@@ -816,6 +819,59 @@ class TestFaults:
         fault = fault_of("D:\\a", OfWindows(number, "text of Windows"))
         assert isinstance(fault, FolderUnavailable)
         assert fault.reason == reason
+
+
+class TestProbe:
+    def test_it_deletes_what_a_process_left_that_died_meanwhile(
+        self, folder: ImportFolder, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def killed(*_: object) -> NoReturn:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ImportFolder, "publish", killed)
+            patch.setattr(ImportFolder, "_discard", lambda *_: None)
+            with pytest.raises(KeyboardInterrupt):
+                folder.probe()
+        assert len(list(place.iterdir())) == 1
+        folder.probe()
+        assert not list(place.iterdir())
+
+    @pytest.mark.parametrize("call", ["write", "publish"])
+    def test_another_process_that_does_the_same_just_now_is_no_trouble(
+        self, folder: ImportFolder, place: Path, monkeypatch: pytest.MonkeyPatch, call: str
+    ) -> None:
+        plain = getattr(ImportFolder, call)
+
+        def meanwhile(*given: Any) -> Any:  # noqa: ANN401  # as the method
+            monkeypatch.setattr(ImportFolder, call, plain)
+            if call == "publish":
+                folder.probe()
+            else:
+                plain(*given)
+            return plain(*given)
+
+        monkeypatch.setattr(ImportFolder, call, meanwhile)
+        folder.probe()
+        assert not list(place.iterdir())
+
+    @pytest.mark.parametrize("call", ["write", "link", "unlink", "fsync"])
+    def test_a_folder_that_takes_no_file_is_found_at_any_call(
+        self, folder: ImportFolder, monkeypatch: pytest.MonkeyPatch, call: str
+    ) -> None:
+        _without_flags(monkeypatch, errno.EINVAL)
+        monkeypatch.setattr(os, call, _failing(errno.EACCES))
+        with pytest.raises(FolderUnavailable) as caught:
+            folder.probe()
+        assert _reason(caught) == "AccessDenied"
+
+
+@pytest.mark.parametrize("reason", sorted(MAYBE_OF_FILE))
+def test_a_refusal_of_one_file_is_not_taken_for_one_of_its_folder(reason: str) -> None:
+    refusal = refusal_of("/imports/a", FolderUnavailable(reason, Phrase("The folder."), "Some cause"))
+    assert refusal.reason in FILE_REASONS
+    assert "/imports/a" in str(refusal)
+    assert "Some cause" in str(refusal)
 
 
 def test_a_check_leaves_nothing_behind(place: Path) -> None:

@@ -210,7 +210,8 @@ def test_a_single_file_is_given_up_after_a_confirmation(run: Run, engine: Engine
 
 
 def test_a_file_that_is_being_renamed_is_not_given_up(run: Run, engine: Engine, filled: dict[str, int]) -> None:
-    change = email_file.update().where(email_file.c.sFileName == "waits.csv").values(sFolderIdentity="folder")
+    claimed = {"sFolderIdentity": "folder", "sOwner": "one", "dtDue": NOW + MINUTE}
+    change = email_file.update().where(email_file.c.sFileName == "waits.csv").values(claimed)
     run_writing(engine, lambda connection: connection.execute(change))
     result = run("delivery", "skip", "--id", str(filled["waits.csv"]), "--yes")
     assert "1 file was left out: it is being saved." in result.stderr

@@ -100,7 +100,7 @@ def test_a_folder_works_into_which_a_file_was_saved_of_late(connection: Connecti
 
 
 def test_a_file_that_is_tried_again_for_its_name_is_no_trouble_of_its_folder(connection: Connection) -> None:
-    for reason in ("NameRefused", "FolderReplaced"):
+    for reason in ("NameRefused", "FolderReplaced", "FileRefused", "NoRoomForFile"):
         add_file(connection, add_message(connection, reason), **waiting(NOW - MINUTE, sReason=reason))
     assert (only(connection).failing, only(connection).reason) == (True, None)
 

@@ -330,7 +330,7 @@ async def test_an_operator_may_give_a_file_up(desk: Desk) -> None:
     await desk.whole(two)
     await desk.saved(two)
     assert await desk.state(number) == ("red", 1)
-    assert await desk.database.write(lambda c: files.skip(c, [one.file_id, two.file_id])) == 1
+    assert await desk.database.write(lambda c: files.skip(c, [one.file_id, two.file_id], now=desk.clock())) == 1
     assert await desk.rows() == {"a.csv": "skipped", "b.csv": "saved"}
     assert await desk.state(number) == ("green", 1)
 
@@ -339,7 +339,7 @@ async def test_what_is_being_renamed_is_not_given_up(desk: Desk) -> None:
     await desk.matched()
     [claimed] = await desk.claim()
     await desk.whole(claimed)
-    assert await desk.database.write(lambda c: files.skip(c, [claimed.file_id])) == 0
+    assert await desk.database.write(lambda c: files.skip(c, [claimed.file_id], now=desk.clock())) == 0
 
 
 async def test_what_arrived_in_a_folder_that_was_replaced_may_be_given_up(desk: Desk) -> None:
@@ -349,8 +349,74 @@ async def test_what_arrived_in_a_folder_that_was_replaced_may_be_given_up(desk: 
     await desk.whole(claimed)
     attempt = Failed(claimed, files.FOLDER_REPLACED, BROKEN, desk.clock() + timedelta(minutes=1))
     await desk.database.write(lambda c: files.note_failed(c, [attempt]))
-    assert await desk.database.write(lambda c: files.skip(c, [claimed.file_id])) == 1
+    assert await desk.database.write(lambda c: files.skip(c, [claimed.file_id], now=desk.clock())) == 1
     assert await desk.rows() == {"a.csv": "skipped"}
+
+
+async def test_what_failed_while_it_was_to_be_renamed_may_be_given_up_but_not_while_it_is(desk: Desk) -> None:
+    number = await desk.matched()
+    [claimed] = await desk.claim()
+    await desk.whole(claimed)
+
+    async def skip() -> int:
+        return await desk.database.write(lambda c: files.skip(c, [claimed.file_id], now=desk.clock()))
+
+    await desk.failed(claimed, desk.clock() + timedelta(minutes=1))
+    desk.clock.advance(timedelta(minutes=1))
+    [again] = await desk.claim("two", "t2")
+    assert await skip() == 0
+    await desk.failed(again, desk.clock() + timedelta(hours=1))
+    assert await skip() == 1
+    assert await desk.state(number) == ("green", 1)
+    # Of a process whose claim was over.
+    assert await desk.saved(again) == set()
+
+
+async def test_what_was_claimed_by_a_process_that_died_may_be_given_up_once_its_claim_is_over(desk: Desk) -> None:
+    await desk.matched()
+    [claimed] = await desk.claim()
+    await desk.whole(claimed)
+    await desk.failed(claimed, desk.clock())
+    await desk.claim("two", "t2")
+    desk.clock.advance(LEASE)
+    assert await desk.database.write(lambda c: files.skip(c, [claimed.file_id], now=desk.clock())) == 1
+
+
+async def test_what_ended_while_it_was_to_be_renamed_is_looked_for_before_it_is_written_again(desk: Desk) -> None:
+    """Its temporary file, if it is there, was not renamed; if it is not, an operator knows, whose next retry counts."""
+    await desk.matched()
+    [claimed] = await desk.claim()
+    await desk.whole(claimed)
+    await desk.failed(claimed, None)
+
+    async def retry() -> Claimed:
+        assert await desk.database.write(lambda c: files.retry(c, [claimed.file_id], now=desk.clock())) == 1
+        [found] = await desk.claim("two", "t2")
+        return found
+
+    again = await retry()
+    assert (again.token, again.stale, again.identity) == ("t1", None, "none")
+    lost = Failed(again, files.FOLDER_REPLACED, BROKEN, desk.clock() + timedelta(minutes=1))
+    await desk.database.write(lambda c: files.note_failed(c, [lost]))
+    anew = await retry()
+    assert (anew.token, anew.stale, anew.identity) == ("t2", "t1", None)
+
+
+async def test_what_cannot_be_renamed_is_written_anew(desk: Desk) -> None:
+    """By a process that has it: another one, whose claim is over, changes nothing."""
+    await desk.matched()
+    [claimed] = await desk.claim()
+    await desk.whole(claimed)
+
+    async def unwhole(file: Claimed) -> bool:
+        return await desk.database.write(lambda c: files.note_unwhole(c, file))
+
+    assert await unwhole(replace(claimed, owner="two")) is False
+    assert await unwhole(claimed) is True
+    assert await desk.saved(claimed) == set()
+    desk.clock.advance(LEASE)
+    [again] = await desk.claim("two", "t2")
+    assert (again.identity, again.stale) == (None, "t1")
 
 
 async def test_a_file_without_bytes_is_not_tried_again(desk: Desk) -> None:
@@ -479,7 +545,7 @@ async def test_metadata_wait_for_nothing_that_will_not_be_saved(desk: Desk) -> N
     await desk.whole(saved)
     await desk.saved(saved)
     ids = await desk.ids()
-    await desk.database.write(lambda c: files.skip(c, [given_up.file_id, ids["b.json"]]))
+    await desk.database.write(lambda c: files.skip(c, [given_up.file_id, ids["b.json"]], now=desk.clock()))
     assert await desk.rows() == {"a": "skipped", "b": "saved", "a.json": "skipped", "b.json": "skipped"}
 
     async def retry(name: str) -> int:

@@ -368,13 +368,14 @@ async def _unchecked(desk: Desk, store: MessageStore) -> list[int]:
 async def _settle_files(desk: Desk, claimed: list[Claimed]) -> None:
     whole = [Whole(each, "i", f"/delivered/{each.name}", 1, "00") for each in claimed[:2]]
     failed = [
-        Failed(claimed[2], "NameRefused", Phrase("no"), desk.now + HOUR, rewrites=True),
+        Failed(claimed[2], "NameRefused", Phrase("no"), desk.now + HOUR),
         Failed(claimed[3], "NotStored", Phrase("no"), None),
     ]
     for call in (
         lambda c: files.renew(c, claimed, now=desk.now),
         lambda c: files.note_whole(c, whole, now=desk.now),
-        lambda c: files.note_saved(c, [each.file for each in whole], now=desk.now),
+        lambda c: files.note_saved(c, [whole[0].file], now=desk.now),
+        lambda c: files.note_unwhole(c, whole[1].file),
         lambda c: files.note_failed(c, failed),
         lambda c: files.release(c, claimed[4:], now=desk.now),
     ):
