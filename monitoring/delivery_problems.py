@@ -1,7 +1,7 @@
 """Problems of import rules and of the files that they save; see `monitoring.evaluation`. Pure."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -65,57 +65,96 @@ def _unusable(facts: Facts) -> Iterator[Problem]:
 
 
 def _failed(facts: Facts) -> Iterator[Problem]:
+    """One problem for each rule, of the files that are not tried again, and of those that wait for their own reason."""
     deliveries = facts.stored.deliveries
     names = dict(deliveries.names)
-    if len(deliveries.failed) > FEW:
-        number = deliveries.failed_files
-        yield _failed_files(
-            number,
-            Phrase.counted(
-                "{n} file of {rules} rules could not be saved, and is not tried again.",
-                "{n} files of {rules} rules could not be saved, and are not tried again.",
-                n=number,
-                rules=len(deliveries.failed),
-            ),
-            "--all",
-            "",
-        )
+    failed = {each.rule_id: each for each in deliveries.failed}
+    refused = {each.rule_id: each for each in deliveries.refused}
+    rules = list(dict.fromkeys([*failed, *refused]))
+    if len(rules) > FEW:
+        waiting = sum(each.files for each in deliveries.refused)
+        number = deliveries.failed_files + waiting
+        yield _failed_files(number, waiting, _failed_of_many(number, waiting, len(rules)), "--all", "")
         return
-    for each in deliveries.failed:
-        yield _failed_of(each, names)
+    for each in rules:
+        yield _failed_of(each, names.get(each), failed.get(each), refused.get(each))
 
 
-def _failed_of(failed: FailedFiles, names: Mapping[int, str]) -> Problem:
-    name = names.get(failed.rule_id)
-    why = failed.detail or failed.reason or Phrase("the reason is in the log")
+def _failed_of_many(number: int, waiting: int, rules: int) -> Phrase:
+    if waiting:
+        return Phrase(
+            "{n} files of {rules} rules cannot be saved, and attempts go on for {waiting} of them.",
+            n=number,
+            rules=rules,
+            waiting=waiting,
+        )
+    return Phrase.counted(
+        "{n} file of {rules} rules could not be saved, and is not tried again.",
+        "{n} files of {rules} rules could not be saved, and are not tried again.",
+        n=number,
+        rules=rules,
+    )
+
+
+def _failed_of(rule_id: int, name: str | None, failed: FailedFiles | None, refused: FailedFiles | None) -> Problem:
+    waiting = 0 if refused is None else refused.files
+    number = waiting + (0 if failed is None else failed.files)
+    last = refused or failed
+    why = (last and (last.detail or last.reason)) or Phrase("the reason is in the log")
+    text = _refused_text(rule_id, name, number, waiting, why) if waiting else _failed_text(rule_id, name, number, why)
+    selection = f"--rule {shlex.quote(str(rule_id) if name is None else name)}"
+    return _failed_files(number, waiting, text, selection, _scope(rule_id))
+
+
+def _failed_text(rule_id: int, name: str | None, number: int, why: str) -> Phrase:
     if name is None:
-        text = Phrase.counted(
+        return Phrase.counted(
             "{n} file of a removed rule (number {number}) could not be saved, and is not tried again: {why}",
             "{n} files of a removed rule (number {number}) could not be saved, and are not tried again: {why}",
-            n=failed.files,
-            number=failed.rule_id,
+            n=number,
+            number=rule_id,
             why=why,
         )
-    else:
-        text = Phrase.counted(
-            "{n} file of rule {name!r} could not be saved, and is not tried again: {why}",
-            "{n} files of rule {name!r} could not be saved, and are not tried again: {why}",
-            n=failed.files,
-            name=name,
+    return Phrase.counted(
+        "{n} file of rule {name!r} could not be saved, and is not tried again: {why}",
+        "{n} files of rule {name!r} could not be saved, and are not tried again: {why}",
+        n=number,
+        name=name,
+        why=why,
+    )
+
+
+def _refused_text(rule_id: int, name: str | None, number: int, waiting: int, why: str) -> Phrase:
+    if name is None:
+        return Phrase.counted(
+            "{n} file of a removed rule (number {number}) cannot be saved, and is tried again: {why}",
+            "{n} files of a removed rule (number {number}) cannot be saved, and attempts go on for {waiting} of them: "
+            "{why}",
+            n=number,
+            number=rule_id,
+            waiting=waiting,
             why=why,
         )
-    selection = f"--rule {shlex.quote(str(failed.rule_id) if name is None else name)}"
-    return _failed_files(failed.files, text, selection, _scope(failed.rule_id))
+    return Phrase.counted(
+        "{n} file of rule {name!r} cannot be saved, and is tried again: {why}",
+        "{n} files of rule {name!r} cannot be saved, and attempts go on for {waiting} of them: {why}",
+        n=number,
+        name=name,
+        waiting=waiting,
+        why=why,
+    )
 
 
-def _failed_files(number: int, text: Phrase, selection: str, scope: str) -> Problem:
+def _failed_files(number: int, waiting: int, text: Phrase, selection: str, scope: str) -> Problem:
+    states = "--state failed --state pending" if waiting else "--state failed"
     return Problem(
         ProblemKind.FILES_FAILED,
         Severity.ERROR,
         text,
         Phrase(
-            "See which, and why: mail-importer delivery list --state failed. Once the cause is removed: mail-importer "
+            "See which, and why: mail-importer delivery list {states}. Once the cause is removed: mail-importer "
             "delivery retry {selection}; to give them up: mail-importer delivery skip {selection}",
+            states=states,
             selection=selection,
         ),
         scope=scope,

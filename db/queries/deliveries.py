@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select
 
 from db.columns import UnreadableTime
 from db.keys import in_queries
 from db.outcomes import FileState, RuleState
 from db.queries import rules
+from db.queries.files import FOLDER_REPLACED
 from db.queries.rule_matches import folder_key
 from db.queries.rules import StoredRule
 from db.tables import account_settings, email_file, message
@@ -23,9 +24,11 @@ from phrases.storage import from_json
 MAX_COUNTED: Final = 100_000
 """Messages that are not checked, and files that failed, are counted up to this number."""
 FILE_REASONS: Final = frozenset(
-    {"NameRefused", "NameTooLong", "NoFreeName", "FileRefused", "NoRoomForFile", "FolderReplaced"}
+    {"NameRefused", "NameTooLong", "NoFreeName", "FileRefused", "NoRoomForFile", FOLDER_REPLACED}
 )
 """Reasons for which a single file is tried again, while its folder works."""
+REFUSED_ATTEMPTS: Final = 3
+"""Failed attempts, for such a reason, from which on a file needs an operator. What locks one is done with it sooner."""
 LATE_AFTER: Final = timedelta(minutes=5)
 """A message that is not checked by then, or a file that is not attempted, is late."""
 _RECENT: Final = timedelta(seconds=45)
@@ -58,7 +61,7 @@ class WaitingFolder:
 
 @dataclass(frozen=True, slots=True)
 class FailedFiles:
-    """The files of a rule that failed, and the reason of the newest."""
+    """The files of a rule that failed, or that wait after failed attempts, and the reason of the newest."""
 
     rule_id: int
     files: int
@@ -72,6 +75,7 @@ class Deliveries:
 
     `enabled`: rules against which mail is checked, those of removed accounts excluded; `names`: of all rules, by
     number. `unchecked`: messages that no rule was checked against, the first of them imported at `unchecked_since`.
+    `refused`: the files that wait for a reason of their own, which an operator is to know.
     """
 
     enabled: Sequence[StoredRule] = ()
@@ -80,6 +84,7 @@ class Deliveries:
     unchecked_since: datetime | None = None
     folders: Sequence[WaitingFolder] = ()
     failed: Sequence[FailedFiles] = ()
+    refused: Sequence[FailedFiles] = ()
 
     @property
     def waiting(self) -> int:
@@ -106,13 +111,16 @@ def read(connection: Connection, *, now: datetime) -> Deliveries:
     """The facts at `now`."""
     stored = rules.every(connection)
     unchecked = _unchecked(connection)
+    folders = _folders(connection, now=now)
     return Deliveries(
         enabled=_in_use(connection, stored),
         names=tuple((each.rule.rule_id, each.rule.name) for each in stored),
         unchecked=unchecked,
         unchecked_since=_unchecked_since(connection) if unchecked else None,
-        folders=_folders(connection, now=now),
+        folders=folders,
         failed=failed(connection),
+        # No index has the reasons: looked at only if any attempt failed.
+        refused=_refused(connection) if _may_be_refused(folders) else (),
     )
 
 
@@ -201,9 +209,25 @@ def _described(connection: Connection, folder: WaitingFolder, *, late: datetime)
 
 def failed(connection: Connection) -> list[FailedFiles]:
     """The files of each rule that failed, the most first."""
-    some = (
-        select(_file.nRuleID, _file.nFileID).where(_file.sState == FileState.FAILED.value).limit(MAX_COUNTED).subquery()
+    return _by_rule(connection, _file.sState == FileState.FAILED.value)
+
+
+def _may_be_refused(folders: Sequence[WaitingFolder]) -> bool:
+    return len(folders) == _MAX_FOLDERS or any(each.failing for each in folders)
+
+
+def _refused(connection: Connection) -> list[FailedFiles]:
+    often = and_(_file.nAttempts >= REFUSED_ATTEMPTS, _file.sReason.in_(sorted(FILE_REASONS)))
+    return _by_rule(
+        connection,
+        _file.sState == FileState.PENDING.value,
+        _file.nAttempts > 0,
+        or_(_file.sReason == FOLDER_REPLACED, often),
     )
+
+
+def _by_rule(connection: Connection, *conditions: ColumnElement[bool]) -> list[FailedFiles]:
+    some = select(_file.nRuleID, _file.nFileID).where(*conditions).limit(MAX_COUNTED).subquery()
     grouped = select(some.c.nRuleID, func.count().label("nFiles"), func.max(some.c.nFileID).label("nNewest"))
     rows = connection.execute(grouped.group_by(some.c.nRuleID)).all()
     reasons = {}

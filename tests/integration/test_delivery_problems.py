@@ -1,7 +1,9 @@
 """Each cause of a problem of rules and files, provoked for real: seen once, and over with its end."""
 
+import errno
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from db.queries.processes import Process
 from db.tables import email_rule
 from delivery.errors import FolderUnavailable
 from delivery.folders import ImportFolder, Written, open_folder
+from delivery.posix import PosixDirectory
 from monitoring import facts as stored_facts
 from monitoring.evaluation import evaluate
 from monitoring.facts import Facts
@@ -110,6 +113,43 @@ async def test_a_folder_that_is_full_stays_a_problem_while_it_is_tried(site: Mon
             site.clock.advance(2 * MINUTE)
             assert await site.kinds() == ["folder_unavailable"]
     assert await site.kinds() == ["folder_unavailable"]
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"), [(errno.EINVAL, "accepts no such name"), (errno.EBUSY, "takes other files, but not this one")]
+)
+async def test_a_file_that_is_refused_again_and_again_is_a_problem_until_it_is_saved(
+    site: Monitored, monkeypatch: pytest.MonkeyPatch, number: int, reason: str
+) -> None:
+    """Long before it has failed for good; something that locks it for a moment is none."""
+    rename = PosixDirectory.rename
+    refuses = True
+
+    def renamed(directory: PosixDirectory, temporary: str, name: str) -> None:
+        if refuses and name == "a.csv":
+            raise OSError(number, "refused")
+        rename(directory, temporary, name)
+
+    monkeypatch.setattr(PosixDirectory, "rename", renamed)
+    await site.begin()
+    await site.add_rule()
+    await site.receive(MAIL)
+    async with site.delivering():
+        for attempts in (1, 2, 3):
+            await until(partial(_tried, site, attempts))
+            assert await site.kinds() == (["files_failed"] if attempts == 3 else [])
+            site.clock.advance(timedelta(hours=1))
+        [found] = await site.problems()
+        assert (found.count, "rule 'Results'" in found.text, reason in found.text) == (1, True, True)
+        refuses = False
+        site.clock.advance(timedelta(hours=1))
+        await until(site.is_settled)
+    assert await site.kinds() == []
+    assert [name for name, _ in site.saved] == ["a.csv", "b.csv"]
+
+
+async def _tried(site: Monitored, number: int) -> bool:
+    return max(await site.files("nAttempts"), default=0) >= number
 
 
 def _raising(error: Exception) -> Callable[..., Written]:

@@ -1236,6 +1236,11 @@ GO
 SELECT anon_1.[nRuleID], count(*) AS [nFiles], max(anon_1.[nFileID]) AS [nNewest] 
 FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nRuleID] AS [nRuleID], [tblEmailFile].[nFileID] AS [nFileID] 
 FROM [tblEmailFile] 
+WHERE [tblEmailFile].[sState] = :sState_1 AND [tblEmailFile].[nAttempts] > :nAttempts_1 AND ([tblEmailFile].[sReason] = :sReason_1 OR [tblEmailFile].[nAttempts] >= :nAttempts_2 AND [tblEmailFile].[sReason] IN (__[POSTCOMPILE_sReason_2]))) AS anon_1 GROUP BY anon_1.[nRuleID]
+GO
+SELECT anon_1.[nRuleID], count(*) AS [nFiles], max(anon_1.[nFileID]) AS [nNewest] 
+FROM (SELECT TOP __[POSTCOMPILE_param_1] [tblEmailFile].[nRuleID] AS [nRuleID], [tblEmailFile].[nFileID] AS [nFileID] 
+FROM [tblEmailFile] 
 WHERE [tblEmailFile].[sState] = :sState_1) AS anon_1 GROUP BY anon_1.[nRuleID]
 GO
 SELECT count(*) AS count_1 

@@ -135,6 +135,27 @@ def test_failed_files_of_many_rules_are_one_problem() -> None:
     assert "delivery retry --all" in found.remedy
 
 
+def test_files_that_are_refused_are_a_problem_of_their_rule_with_those_that_failed() -> None:
+    refused = [FailedFiles(1, 1, "FileRefused", "It is locked."), FailedFiles(17, 2, "NameRefused", None)]
+    failed = [FailedFiles(1, 4, "FolderMissing", MISSING)]
+    first, second = evaluate(with_deliveries(failed=failed, refused=refused))
+    assert {first.kind, second.kind} == {ProblemKind.FILES_FAILED}
+    assert first.text == "5 files of rule 'Results' cannot be saved, and attempts go on for 1 of them: It is locked."
+    assert (first.count, second.count) == (5, 2)
+    assert "delivery list --state failed --state pending" in first.remedy
+    assert "removed rule (number 17)" in second.text
+    alone = only(evaluate(with_deliveries(refused=refused[:1])))
+    assert alone.text == "1 file of rule 'Results' cannot be saved, and is tried again: It is locked."
+    assert alone.key == first.key == only(evaluate(with_deliveries(failed=failed))).key
+
+
+def test_refused_files_of_many_rules_are_one_problem() -> None:
+    refused = [FailedFiles(number, 2, "X", "Y") for number in range(11)]
+    found = only(evaluate(with_deliveries(failed=[FailedFiles(1, 1, "X", "Y")], refused=refused)))
+    assert (found.kind, found.count) == (ProblemKind.FILES_FAILED, 23)
+    assert "23 files of 11 rules" in found.text
+
+
 def test_failed_files_are_a_problem_without_any_delivery() -> None:
     found = with_deliveries(alive=False, enabled=[], failed=[FailedFiles(1, 1, "FolderMissing", MISSING)])
     assert kinds(delivery_problems(found)) == [ProblemKind.FILES_FAILED]

@@ -105,6 +105,21 @@ def test_a_file_that_is_tried_again_for_its_name_is_no_trouble_of_its_folder(con
     assert (only(connection).failing, only(connection).reason) == (True, None)
 
 
+def test_a_file_that_needs_an_operator_is_counted_by_its_rule(connection: Connection) -> None:
+    """After some attempts, for a reason of its own; at once, if it may have arrived elsewhere."""
+    number = add_message(connection, "m")
+    assert found(connection).refused == ()
+    for place, (reason, attempts) in enumerate(
+        [("FileRefused", 2), ("FileRefused", 3), ("NoRoomForFile", 9), ("FolderReplaced", 1), ("FolderMissing", 99)]
+    ):
+        columns = waiting(sReason=reason, sDetail=f"Detail {place}.", nAttempts=attempts)
+        add_file(connection, number, f"{place}.csv", nRuleID=1 + place // 3, **columns)
+    add_file(connection, number, "failed.csv", **failed(sReason="FileRefused"))
+    listed = [(each.rule_id, each.files, each.reason, each.detail) for each in found(connection).refused]
+    assert listed == [(1, 2, "NoRoomForFile", "Detail 2."), (2, 1, "FolderReplaced", "Detail 3.")]
+    assert found(connection).failed_files == 1
+
+
 def test_a_folder_that_is_being_tried_again_is_still_one_that_failed(connection: Connection) -> None:
     """Its files are claimed meanwhile, for two minutes."""
     add_file(connection, add_message(connection, "m"), **waiting(NOW + 2 * MINUTE))
