@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -56,6 +57,10 @@ class Fate:
         if self.dies_at is not None and self.steps >= self.dies_at:
             self._loop.call_soon_threadsafe(self.dead.set)
             raise Killed
+
+
+_OF_DELIVERIES: Final = frozenset({"import folder", "content", "rule check"})
+"""Names of threads."""
 
 
 class MortalDatabase(Database):
@@ -137,11 +142,20 @@ class Site:
         self.store = MessageStore(self.database, clock=self.clock)
         self.watcher = Watcher(self.folder)
         self._passed = 0.0
+        self._mortal: list[MortalDatabase] = []
 
     async def close(self) -> None:
         await self.store.close()
+        # Threads go on after a death, and use connections of the engine.
+        await self.threads_end()
+        for each in self._mortal:
+            await each.close()
         await self.database.close()
         self.engine.dispose()
+
+    async def threads_end(self) -> None:
+        """Wait for the threads of all deliveries."""
+        await until(lambda: not {each.name for each in threading.enumerate()} & _OF_DELIVERIES)
 
     async def add_rule(self, **changes: Any) -> int:  # noqa: ANN401  # any field
         """A rule; `folder` is that of the site. Its number."""
@@ -165,6 +179,7 @@ class Site:
             return deliverer_of(self.settings, self.database, self._context(name))
         database = MortalDatabase(self.engine)
         database.fate = fate
+        self._mortal.append(database)
 
         def opened(path: str) -> ImportFolder:
             found = open_folder(path, self.settings.delivery_folders)

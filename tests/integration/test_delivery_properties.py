@@ -6,7 +6,6 @@ import fnmatch
 import hashlib
 import io
 import json
-import threading
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -264,8 +263,7 @@ async def _die(site: Site, planned: Round) -> None:
     for each in hosts:
         each.cancel()
     await asyncio.gather(*hosts, return_exceptions=True)
-    # A process that is killed leaves no thread that goes on.
-    await until(lambda: not any(each.name in {"import folder", "content"} for each in threading.enumerate()))
+    await site.threads_end()  # a process that is killed leaves none that goes on
     site.clock.advance(LEASE + timedelta(seconds=1))
 
 
