@@ -40,6 +40,7 @@ _RULES_FOR: Final = timedelta(seconds=10)
 """Time after which rules are read again even if no command changed them: other programs may have."""
 _AGAIN_AFTER: Final = timedelta(minutes=10)
 _MAX_SET_ASIDE: Final = 1000
+_FIRST_POSTPONED: Final = timedelta(seconds=10)
 _ROWS_AT_ONCE: Final = 1000
 _MAX_FILES: Final = 10_000
 """Files of one message, of all rules."""
@@ -174,17 +175,21 @@ class RuleChecker:
         self._read_at: datetime | None = None
         self._token: rules.ChangeToken | None = None
         self._set_aside: dict[int, datetime] = {}
-        """Messages whose check failed, for a fault in the program; each with the time until which it is left out."""
+        """Messages whose check failed; each with the time until which it is left out."""
+        self._postponed: dict[int, timedelta] = {}
+        """Those that failed for a fault of the database or of this host, with the last pause."""
 
     async def check_some(self) -> int:
         """Check some of the messages that no rule was checked against; return their number.
 
         Raises:
-            DatabaseUnavailable
-            HostFault: this host lacks what the check of one needs; the others are checked.
+            DatabaseUnavailable: also when the content of one cannot be read, which is left out for a moment.
+            HostFault: this host lacks what the check of one needs, which is left out so; the others are checked.
         """
         now = self._clock()
         self._set_aside = {number: until for number, until in self._set_aside.items() if until > now}
+        if len(self._postponed) > _MAX_SET_ASIDE:
+            self._postponed.clear()
         limit = _BATCH + len(self._set_aside)
         found = await self._database.read(lambda connection: rule_mail.unchecked(connection, limit=limit))
         found = [each for each in found if each.message_id not in self._set_aside]
@@ -256,14 +261,29 @@ class RuleChecker:
         for each in facts:
             try:
                 results.append(check(self._compiled, each, partial(self._lists.members, each.message_id)))
+                self._postponed.pop(each.message_id, None)
             except DatabaseUnavailable as exc:
+                self._postpone(each.message_id, exc)
                 return results, exc
             except Exception as exc:  # noqa: BLE001  # one message must not keep those behind it from their folders
                 found = host_fault_of(exc)
                 if found is None:
                     self._set_aside_for(each.message_id, exc)
+                else:
+                    self._postpone(each.message_id, found)
                 fault = found or fault
         return results, fault
+
+    def _postpone(self, message_id: int, fault: DatabaseUnavailable | HostFault) -> None:
+        """Leave the message out for a moment, which grows: the fault may be of its own row or size alone."""
+        if len(self._set_aside) >= _MAX_SET_ASIDE:
+            return
+        pause = min(2 * self._postponed.get(message_id, _FIRST_POSTPONED / 2), _AGAIN_AFTER)
+        self._postponed[message_id] = pause
+        self._set_aside[message_id] = self._clock() + pause
+        log.warning(
+            "rule_check_postponed", message_number=message_id, error=str(fault), retry_in=pause.total_seconds()
+        )
 
     def _set_aside_for(self, message_id: int, exc: Exception) -> None:
         self._metrics.checked.labels("failed").inc()
