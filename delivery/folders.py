@@ -6,6 +6,7 @@ succeeds once. Nothing else is created; a folder that is missing may be a share 
 
 import errno
 import os
+import secrets
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
@@ -132,15 +133,14 @@ class ImportFolder:
         Raises:
             FolderUnavailable: no file could be saved.
         """
-        # Fixed names: what a process left that died meanwhile is found, and deleted.
-        written, published = (temporary_name("check", step) for step in ("written", "published"))
-        self._discard(written, published)
+        # Names of its own: other processes may probe the folder at the same time.
+        written, published = (temporary_name("check", secrets.token_hex(16)) for _ in range(2))
         try:
-            with suppress(NameTaken, TemporaryGone):  # another process does the same just now, and can
-                self.write(written, [bytes(_CHECKED_BYTES)])
-                self.publish(written, published)
+            self.write(written, [bytes(_CHECKED_BYTES)])
+            self.publish(written, published)
         finally:
-            self._discard(written, published)
+            self.remove(written)
+            self.remove(published)
 
     def free_name(self, name: str, taken: Collection[str] = ()) -> str:
         """The name, or where it is taken `name (2).csv`, with a number that is free now; shortened if it is too long.
@@ -180,10 +180,6 @@ class ImportFolder:
     def close(self) -> None:
         """Release the folder."""
         self._directory.close()
-
-    def _discard(self, *temporary: str) -> None:
-        for each in temporary:
-            self.remove(each)
 
     def _fill(self, handle: int, pieces: Iterable[bytes]) -> Written:
         size, digest = 0, sha256()

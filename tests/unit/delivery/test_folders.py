@@ -822,21 +822,6 @@ class TestFaults:
 
 
 class TestProbe:
-    def test_it_deletes_what_a_process_left_that_died_meanwhile(
-        self, folder: ImportFolder, place: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def killed(*_: object) -> NoReturn:
-            raise KeyboardInterrupt
-
-        with monkeypatch.context() as patch:
-            patch.setattr(ImportFolder, "publish", killed)
-            patch.setattr(ImportFolder, "_discard", lambda *_: None)
-            with pytest.raises(KeyboardInterrupt):
-                folder.probe()
-        assert len(list(place.iterdir())) == 1
-        folder.probe()
-        assert not list(place.iterdir())
-
     @pytest.mark.parametrize("call", ["write", "publish"])
     def test_another_process_that_does_the_same_just_now_is_no_trouble(
         self, folder: ImportFolder, place: Path, monkeypatch: pytest.MonkeyPatch, call: str
@@ -845,10 +830,7 @@ class TestProbe:
 
         def meanwhile(*given: Any) -> Any:  # noqa: ANN401  # as the method
             monkeypatch.setattr(ImportFolder, call, plain)
-            if call == "publish":
-                folder.probe()
-            else:
-                plain(*given)
+            folder.probe()
             return plain(*given)
 
         monkeypatch.setattr(ImportFolder, call, meanwhile)
