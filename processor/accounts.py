@@ -4,6 +4,7 @@ A failure of a whole account (no access, no certificate) is not counted against 
 and are delivered again when the account is retried.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -189,6 +190,8 @@ class AccountBackoff:
         self._random = random
         self._held_accounts = metrics.held_accounts if role == ROLE else metrics.held_after_import
         self._holds: dict[int, _Hold] = {}
+        self._noting: dict[int, asyncio.Lock] = {}
+        """By account, for the order of notes: that of a hold must not be written after that of its end."""
 
     async def load(self) -> None:
         """Load the notes of other processes, or of an earlier one: their holds, and accounts that are served again.
@@ -237,7 +240,7 @@ class AccountBackoff:
         condition = accounts.Condition(
             mailbox.account_id, self._role, error.reason, str(error), since=now, next_attempt=now + length
         )
-        await self._note(lambda connection: accounts.set_condition(connection, condition))
+        await self._note(mailbox.account_id, lambda connection: accounts.set_condition(connection, condition))
         return length + self._jitter()
 
     async def release(self, mailbox: Mailbox) -> None:
@@ -253,11 +256,13 @@ class AccountBackoff:
             return
         self._held_accounts.set(len(self._holds))
         log.info("account_released", role=self._role, **facts)
-        await self._note(lambda connection: accounts.clear_condition(connection, number, self._role))
+        await self._note(number, lambda connection: accounts.clear_condition(connection, number, self._role))
 
-    async def _note(self, work: Callable[[Connection], None]) -> None:
+    async def _note(self, account_id: int, work: Callable[[Connection], None]) -> None:
+        lock = self._noting.setdefault(account_id, asyncio.Lock())
         try:
-            await self._database.write(work)
+            async with lock:  # in order of arrival
+                await self._database.write(work)
         except DatabaseUnavailable as exc:
             # A note for the administrator: the hold itself is in force without it.
             log.warning("condition_not_noted", error=str(exc))

@@ -411,6 +411,8 @@ class Processor:
 
     async def _retry_of_missing(self, delivery: Delivery, key: MessageKey) -> Abandon | None:
         try:
+            if await self._store.known([key]):
+                return None  # imported without files, which are requested again by a schedule of their own
             last = await self._store.last_failure(key)
         except DatabaseUnavailable:
             return _WAIT_FOR_DATABASE

@@ -187,6 +187,19 @@ async def test_a_file_that_comes_in_place_hours_later_is_noticed(world: World) -
     assert await rows(world) == 0
 
 
+async def test_a_message_that_is_gone_after_its_import_without_files_is_no_dead_letter(world: World) -> None:
+    """What was imported stays; the requests of its files end with their schedule."""
+    mailbox, _, first = await imported_without(world)
+    world.simulator.remove_message(mailbox, first.message_id)
+    calls = world.calls(Operation.GET_MESSAGE)
+    world.clock.advance(hours=3)
+    async with Office(world).managing(webhooks=False), world.processing():
+        await until(lambda: world.calls(Operation.GET_MESSAGE) > calls)
+        await world.pass_time_until(world.queue_is_empty)
+    assert not await world.dead_letters()
+    assert await contents(world) == [[("unreadable", None)]]
+
+
 async def test_nothing_is_remembered_for_more_than_a_day(world: World) -> None:
     await imported_without(world)
     world.clock.advance(hours=25)
