@@ -153,8 +153,8 @@ def _link_refused(error: GraphError) -> GraphError:
     )
 
 
-def paged_in_a_circle(mailbox: Mailbox) -> GraphUnavailable:
-    """The error for a link that was followed before in the same round: the round would never end."""
-    return GraphUnavailable(
-        Phrase("Graph pages the changes of {mailbox} in a circle. Try again later.", mailbox=mailbox)
+def paged_in_a_circle(mailbox: Mailbox) -> SyncStateLost:
+    """The error for a link that was followed before in the same round, which would never end: a new one is needed."""
+    return SyncStateLost(
+        Phrase("Graph pages the changes of {mailbox} in a circle: a new delta round is needed.", mailbox=mailbox)
     )

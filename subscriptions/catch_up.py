@@ -216,8 +216,8 @@ class CatchUp:
         self, account: Account, swept: _SweptFolder, link: str | None, progress: _Round
     ) -> tuple[DeltaPage, list[FolderItem]] | SyncStateLost:
         """The page at the link, with its messages that are to be queued; the error where the link is lost."""
-        _follow(link, swept, progress)
         try:
+            _follow(link, swept, progress)
             page = await self._delta.page(swept.mailbox, swept.folder, link)
         except SyncStateLost as exc:
             if link is None:
@@ -402,7 +402,7 @@ def _follow(link: str | None, swept: _SweptFolder, progress: _Round) -> None:
     """Note that the link is followed.
 
     Raises:
-        GraphUnavailable: it was before, in this turn: the pass would never come to its end.
+        SyncStateLost: it was before, in this turn: the pass would never come to its end.
     """
     if link is None:
         return
