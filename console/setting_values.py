@@ -59,7 +59,7 @@ def _filled(value: str) -> str:
 
 def _host(value: str) -> str:
     host = _filled(value)
-    if host.startswith("[") and host.endswith("]"):  # as an address of IPv6 is written in a URL
+    if host.startswith("[") and host.endswith("]") and address_of(host[1:-1]) is not None:  # as IPv6 in a URL
         host = host[1:-1]
     if re.search(r"[/@\[\]\s]", host) or (":" in host and address_of(host) is None):
         raise ValueError(Phrase("is not a name or an address alone: give it without scheme and port"))

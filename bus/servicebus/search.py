@@ -181,6 +181,8 @@ async def _search(held: _Held, wanted: set[int], place: QueueRef) -> Phrase | No
             return None
         if found & before:
             return _again(len(before))
+        if max(found) > max(wanted):  # those that are left are locked
+            return None
     return None
 
 

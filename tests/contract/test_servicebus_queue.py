@@ -28,6 +28,7 @@ from bus.servicebus import adapter, search
 from bus.servicebus.adapter import ServiceBusQueue
 from bus.servicebus.connection import ServiceBusAddress
 from bus.servicebus.credential import EntraCredential
+from bus.servicebus.links import ReceiverLink
 from tests.contract.queue_contract import (
     A_WHILE,
     AT_ONCE,
@@ -475,6 +476,23 @@ async def test_no_more_dead_letters_are_held_than_the_bound(
     assert replayed == entries[4:5]
     found = backend.broker.state()["queues"]["mail-notifications"]
     assert (found["dead"], found["dead_locked"]) == (199, 0)
+
+
+async def test_dead_letters_behind_the_last_selected_one_are_not_searched(
+    backend: ServiceBusBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be locked by another process: then those behind it are not held, and no bound is met."""
+    monkeypatch.setattr(search, "_MAX_HELD", 20)
+    monkeypatch.setattr(search, "_AT_ONCE", 10)
+    queue = await backend.open()
+    entries = await bury(queue, 60)
+    other = backend.open_queue()
+    link = ReceiverLink(other._open_dead_letters, other._place)
+    [locked] = await link.receive(1, wait=5)
+    assert str(locked.sequence_number) == entries[0]
+    assert await replay_entries(queue, entries[:1]) == 0
+    assert backend.broker.state()["queues"]["mail-notifications"]["dead_locked"] == 1
+    await link.close()
 
 
 async def test_a_slow_replay_keeps_its_locks() -> None:

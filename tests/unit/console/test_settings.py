@@ -240,6 +240,7 @@ def test_variables_of_tests_and_empty_ones_are_no_settings(monkeypatch: pytest.M
         ('receiver_host = " "', "receiver_host"),
         ('receiver_host = "https://mail.example.com"', "receiver_host"),
         ('metrics_host = "[::1]:9090"', "metrics_host"),
+        ('metrics_host = "[]"', "metrics_host"),
         ('console_host = "localhost:8081"', "console_host"),
         ('client_state_secret = "short"', "client_state_secret"),
         ('client_state_secret_previous = "short"', "client_state_secret_previous"),
