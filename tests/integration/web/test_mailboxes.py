@@ -310,7 +310,7 @@ async def test_a_test_tells_causes_and_cures_one_line_after_the_other(desk: Desk
     await page.get_by_role("button", name="Test", exact=True).click()
     await expect(page.get_by_role("row", name="FAILED The mailbox opens")).to_be_visible(timeout=20_000)
     await expect(page.get_by_role("status")).to_contain_text("1 failed", timeout=20_000)
-    assert len(streams) == 1
+    assert len(streams) <= 1  # none where the test had ended before its page was there
     await expect(page.get_by_text("What to do: Include the mailbox")).to_be_visible()
     await expect(page.locator(".state.bad")).to_have_text("FAILED")
     await page.get_by_role("link", name="Back").click()
