@@ -281,9 +281,7 @@ class RuleChecker:
         pause = min(2 * self._postponed.get(message_id, _FIRST_POSTPONED / 2), _AGAIN_AFTER)
         self._postponed[message_id] = pause
         self._set_aside[message_id] = self._clock() + pause
-        log.warning(
-            "rule_check_postponed", message_number=message_id, error=str(fault), retry_in=pause.total_seconds()
-        )
+        log.warning("rule_check_postponed", message_number=message_id, error=str(fault), retry_in=pause.total_seconds())
 
     def _set_aside_for(self, message_id: int, exc: Exception) -> None:
         self._metrics.checked.labels("failed").inc()
