@@ -27,6 +27,7 @@ GraphError
 import copy
 from collections.abc import Collection
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any, Final, TypedDict, Unpack
 
 from availability import Service
@@ -35,6 +36,8 @@ from phrases import Phrase
 MAX_RETRY_AFTER: Final = 600.0
 """Maximum seconds of waiting because a response requests it: a longer request may come from a fault that ends within a
 minute, and would delay mail for hours silently."""
+SERVER_FAULTS: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
+"""Statuses that may be of one item alone: its answer is too long, or Exchange fails on it."""
 NOT_THE_CONTENT: Final = "NotTheContent"
 """`code` of the GraphUnavailable for a 200 with something else in place of the content; none of Graph's."""
 

@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 
 from graph.client import GraphClient, encode_segment
 from graph.errors import (
+    SERVER_FAULTS,
     AccessDenied,
     AccountError,
     FolderNotFound,
@@ -66,10 +67,6 @@ FOLDER_PAGE: Final = 1000
 
 _INBOX: Final = "inbox"
 _JUDGEMENT_SECONDS: Final = 20.0
-_FAULTS_OF_SERVERS: Final = frozenset(
-    {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
-)
-"""Also of one item: of a whole answer that is too long, or of an item that Exchange fails on."""
 _WELL_KNOWN: Final = frozenset(
     {
         "archive",
@@ -468,7 +465,7 @@ class MailReader:
         One tenant returned three different codes with 404. A refusal holds the whole account only if its inbox is
         refused as well; a fault of a server, or an answer that does not come, is the message's only if its inbox opens.
         """
-        if isinstance(error, GraphUnavailable) and not error.may_be_of_item(_FAULTS_OF_SERVERS):
+        if isinstance(error, GraphUnavailable) and not error.may_be_of_item(SERVER_FAULTS):
             return error
         if (error.code or "").lower() == "erroritemnotfound" and isinstance(error, ItemGone):
             return error

@@ -11,7 +11,7 @@ from bus.queue import Delivery
 from db.outcomes import Outcome
 from db.queries.failures import Failure
 from db.queries.messages import MessageRefused
-from graph.errors import MAX_RETRY_AFTER, GraphUnavailable, ItemGone, ItemUnconvertible
+from graph.errors import MAX_RETRY_AFTER, SERVER_FAULTS, GraphUnavailable, ItemGone, ItemUnconvertible
 from phrases import Phrase
 from processor.errors import Unprocessable
 from processor.process_pool import PoolUnusable
@@ -41,9 +41,6 @@ _LATE_FOR: Final = timedelta(minutes=10)
 _FIRST_LATE_DELAY: Final = timedelta(seconds=5)
 _FIRST_OLD_DELAY: Final = timedelta(seconds=30)
 _SECOND_OLD_DELAY: Final = timedelta(minutes=2)
-
-# An answer that is too long or an item that Exchange fails on shows as these: they may be this message's alone.
-_MAYBE_THE_ITEM: Final = frozenset({500, 502, 504})
 
 
 def decide(error: Exception, delivery: Delivery, *, now: datetime, random: Random) -> DeadLetter | Abandon:
@@ -119,7 +116,7 @@ def _delays(error: Exception) -> Sequence[timedelta]:
 
 
 def _is_of_item(error: GraphUnavailable) -> bool:
-    return error.status in _MAYBE_THE_ITEM and error.may_be_of_item(_MAYBE_THE_ITEM)
+    return error.status in SERVER_FAULTS and error.may_be_of_item(SERVER_FAULTS)
 
 
 def _describe(error: Exception, delivery: Delivery) -> Phrase:

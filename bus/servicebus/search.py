@@ -107,7 +107,7 @@ class _Held:
         self.link = link
         self._messages: dict[int, ServiceBusReceivedMessage] = {}
         self._renewal: dict[int, float] = {}
-        """When it is due, in the loop's time."""
+        """The due time of each, in the loop's time."""
         self._renewing = background.start(self._renew_for_ever(), name="operator_locks")
 
     @property

@@ -36,7 +36,7 @@ class BatchProgress:
     done: int = 0
 
     def left(self) -> Phrase | None:
-        """What is to be said of those selected that were not done, at the end."""
+        """The text about those selected that were not done, at the end."""
         count = self.selected - self.done
         if count <= 0:
             return None

@@ -16,6 +16,7 @@ from db.outcomes import ContentState
 from db.records import OriginalRecord
 from graph.errors import (
     NOT_THE_CONTENT,
+    SERVER_FAULTS,
     GraphUnavailable,
     ItemCorrupt,
     ItemDenied,
@@ -43,9 +44,7 @@ _SOON_PACKED: Final = 32 * 1024
 _PACKED_AT_ONCE: Final = 512 * 1024
 _PACKED_SIDE_BY_SIDE: Final = 2
 # Statuses that the message itself may cause, as a whole mail is requested at once; for 200, a filter between.
-_MAYBE_THE_MESSAGE: Final = frozenset(
-    {HTTPStatus.OK, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
-)
+_MAYBE_THE_MESSAGE: Final = SERVER_FAULTS | {HTTPStatus.OK}
 # A mail begins with the name of a header (RFC 5322); pages and errors of a proxy begin with these.
 _NO_MIME: Final = (b"<", b"{")
 _BEFORE_THE_BEGINNING: Final = b"\xef\xbb\xbf \t\r\n"

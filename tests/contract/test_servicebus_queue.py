@@ -445,13 +445,16 @@ async def test_a_dead_letter_behind_many_is_received_in_large_batches(backend: S
 
 @pytest.mark.timeout(120)
 async def test_a_replay_whose_locks_end_before_it_is_there_ends_with_an_error(backend: ServiceBusBackend) -> None:
-    """What was passed over comes again then, for ever."""
+    """Those passed over come again then, for ever."""
     queue = await backend.open()
     entries = await bury(queue, 300)
     replaying = asyncio.create_task(replay_entries(queue, entries[-1:]))
-    while not replaying.done():
+
+    async def ends_while_time_passes() -> bool:
         await backend.pass_time(backend.lock_duration)
-        await asyncio.sleep(0)
+        return replaying.done()
+
+    await until(ends_while_time_passes, pause=0)
     with pytest.raises(QueueUnavailable, match=r"1 of the messages selected .* was not reached.*came again"):
         await replaying
     await backend.pass_time(backend.lock_duration + A_WHILE)
@@ -574,7 +577,7 @@ async def test_a_purge_ends_at_what_a_consumer_has_locked(backend: ServiceBusBac
 async def test_a_purge_that_cannot_complete_what_it_moves_ends(
     backend: ServiceBusBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was passed over comes again when its lock ends, and would be moved for ever."""
+    """Those passed over come again when their locks end, and would be moved for ever."""
 
     async def too_late(*_: object) -> list[ServiceBusReceivedMessage]:
         await backend.pass_time(backend.lock_duration)

@@ -66,7 +66,7 @@ def withdraw_right_to_write(world: World) -> None:
 
 
 async def troubles(command: Callable[..., Any]) -> tuple[int, list[str], list[str]]:
-    """What an operator sees of actions: how many failed, the kinds of problems, the roles with a condition."""
+    """Facts that an operator sees of actions: the number that failed, kinds of problems, roles with a condition."""
     shown = json.loads((await command("accounts", "show", "Laboratoire", "--json")).output)
     # Of mail alone: the test runs no manager.
     kinds = [each["kind"] for each in shown["problems"] if each["kind"] not in {"no_manager", "no_processor"}]
@@ -400,7 +400,7 @@ async def test_without_the_right_actions_wait_and_imports_go_on(world: World) ->
         tried = world.calls(Operation.MOVE_MESSAGE)
         world.application.roles = DEFAULT_ROLES
         world.simulator.tokens.revoke_all()
-        await until(lambda: _ended_after_advancing(world))
+        await until(lambda: _ended_after_advancing(world), pause=0.05)
     assert tried <= 4
     assert {(each.state, each.attempts) for each in await world.actions()} == {("done", 0)}
     assert await world.conditions() == []
@@ -419,8 +419,8 @@ async def test_messages_that_are_refused_hold_up_no_other(world: World, count: i
         await until(world.queue_is_empty)
         for each in others:
             await world.notify(account, [each])
-            await until(functools.partial(_read_after_advancing, world, each))
-        await until(lambda: _ended_after_advancing(world))
+            await until(functools.partial(_read_after_advancing, world, each), pause=0.05)
+        await until(lambda: _ended_after_advancing(world), pause=0.05)
     states = {row.graph_id: row.state for row in await world.actions()}
     assert states == {each.message_id: "done" for each in others} | {each.message_id: "failed" for each in refused}
     details = [row.detail for row in await world.actions() if row.state == "failed"]
@@ -444,7 +444,7 @@ async def test_an_outage_is_waited_out(world: World, fault: FaultKind, facts: di
     await world.notify(account, delivered)
     async with world.processing():
         await until(world.queue_is_empty)
-        await until(lambda: _ended_after_advancing(world))
+        await until(lambda: _ended_after_advancing(world), pause=0.05)
     assert all(each.message.is_read for each in delivered)
     assert {each.state for each in await world.actions()} == {"done"}
     assert world.calls(Operation.GET_MESSAGE) == 3
@@ -507,8 +507,8 @@ async def test_the_problem_of_an_action_ends_with_the_action(world: World, comma
         await until(world.conditions)
         assert await troubles(command) == (0, ["after_import_failing"], ["afterimport"])
         await set_action(world, "Laboratoire", "none", None)
-        await until(lambda: _released_after_advancing(world, minutes=1))
-        await until(lambda: _ended_after_advancing(world))
+        await until(lambda: _released_after_advancing(world, minutes=1), pause=0.05)
+        await until(lambda: _ended_after_advancing(world), pause=0.05)
     assert await troubles(command) == (0, [], [])
     assert len(mailbox.folders["inbox"].messages) == 3
 
@@ -529,11 +529,11 @@ async def test_a_hold_ends_with_the_last_message_that_waited(world: World) -> No
             return retention.delete_messages(connection, old)
 
         assert await world.database.write(purge) == 2
-        await until(lambda: _released_after_advancing(world, minutes=1))
+        await until(lambda: _released_after_advancing(world, minutes=1), pause=0.05)
 
 
 async def test_what_changes_nothing_does_not_show_that_the_account_may_write(world: World) -> None:
-    """What is gone costs no call that needs the right: those that were refused still wait for it, uncounted."""
+    """A message that is gone costs no call that needs the right: refused ones still wait for it, uncounted."""
     mailbox, _account = await account_that(world, "delete")
     refused = await world.deliver(mailbox, 2)
     await leave_pending(world, "delete", refused)
@@ -553,12 +553,11 @@ async def test_what_changes_nothing_does_not_show_that_the_account_may_write(wor
 
         async def held_again() -> bool:
             world.clock.advance(minutes=3)
-            await asyncio.sleep(0.05)
             if {each.graph_id: each.state for each in await world.actions()}[filed.message_id] == "gone":
                 holds.update(each.next_attempt for each in await world.conditions())
             return len(holds) > 4
 
-        await until(held_again)
+        await until(held_again, pause=0.05)
         [after] = await world.conditions()
     assert (after.reason, after.since) == (before.reason, before.since)
     states = {each.graph_id: (each.state, each.attempts) for each in await world.actions()}
@@ -574,7 +573,7 @@ async def test_actions_of_a_disabled_account_wait(world: World) -> None:
         await until(lambda: _put_off(world))
         assert changes(world) == {}
         await world.set_enabled("Laboratoire", True)
-        await until(lambda: _ended_after_advancing(world))
+        await until(lambda: _ended_after_advancing(world), pause=0.05)
     assert {each.state for each in await world.actions()} == {"done"}
 
 
@@ -669,13 +668,11 @@ async def _put_off(world: World) -> bool:
 
 async def _ended_after_advancing(world: World) -> bool:
     world.clock.advance(minutes=3)
-    await asyncio.sleep(0.05)
     return await world.actions_ended()
 
 
 async def _released_after_advancing(world: World, *, minutes: float) -> bool:
     world.clock.advance(minutes=minutes)
-    await asyncio.sleep(0.05)
     return not await world.conditions()
 
 
