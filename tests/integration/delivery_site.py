@@ -64,7 +64,10 @@ _OF_DELIVERIES: Final = frozenset({"import folder", "content", "rule check"})
 
 
 class MortalDatabase(Database):
-    """A database whose process may die before each transaction, and after its commit."""
+    """A database whose process may die before each transaction, and after its commit.
+
+    Its engine is that of its site: to close it ends the threads alone, as those of others have connections of it.
+    """
 
     fate: Fate
 
@@ -77,6 +80,10 @@ class MortalDatabase(Database):
         result = await super().write(work)
         self.fate.step()
         return result
+
+    def _shut_down(self) -> None:
+        self._writers.shutdown()
+        self._readers.shutdown()
 
 
 class MortalFolder(ImportFolder):
