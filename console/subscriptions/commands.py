@@ -195,7 +195,7 @@ def _make_due(connection: Connection, account_ids: Sequence[int], now: datetime)
     "--id", "ids", metavar="ID", multiple=True, callback=as_stored_each, help="The one with this id; may be repeated."
 )
 @click.option(
-    "--account", metavar="NAME", callback=as_stored, shell_complete=account_names, help="Those of this account."
+    "--account", metavar="NAME", callback=as_stored, shell_complete=account_names, help="Only those of this account."
 )
 @click.option("--all", "everything", is_flag=True, help="All of this installation.")
 @click.option("--why", metavar="TEXT", help="Reason, for the record (mail-importer queue audit).")
