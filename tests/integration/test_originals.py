@@ -185,6 +185,21 @@ async def test_a_message_that_goes_meanwhile_is_imported_without(world: World) -
         assert [each.state for each in await kept(world)] == ["gone"]
 
 
+@pytest.mark.parametrize("late", [4, None])
+async def test_an_original_that_answers_404_while_its_message_is_there(world: World, late: int | None) -> None:
+    """It may appear yet; where it never does, the message is imported all the same."""
+    delivered = await delivered_one(world)
+    world.fault(FaultKind.REFUSED, operation=Operation.GET_MIME, status=404, error_code="ErrorItemNotFound", count=late)
+    await world.import_over_time(keep_mime=True)
+    [found] = await kept(world)
+    if late is None:
+        assert (found.state, found.content) == ("gone", None)
+    else:
+        assert found.content == mime(delivered.message.mail)
+    assert world.calls(Operation.GET_MIME) == 5
+    assert not await world.dead_letters()
+
+
 # Operators.
 
 
