@@ -90,6 +90,10 @@ class Tokens(Protocol):
         """Return another one, because Graph answered 401 to `rejected`."""
         ...
 
+    async def newer(self, application: Application, refused: str) -> str | None:
+        """Return another one, because Graph answered 403 to `refused`; None: that one is as good as new."""
+        ...
+
 
 @lru_cache(maxsize=_REMEMBERED_TEXTS)
 def encode_segment(identifier: str) -> str:
@@ -455,7 +459,10 @@ class GraphClient:
         return call.deadline.passes_within(state.upcoming_sleep)
 
     async def _authorised(self, call: _Call, attempt: _Attempt[_T]) -> _T:
-        """Make one attempt; after a 401 a second one with a fresh token (docs/graph.md, section 9)."""
+        """Make one attempt; after a 401 a second one with a fresh token, and after a 403 with one that may hold more.
+
+        docs/graph.md, section 9.
+        """
         application = call.mailbox.application
         try:
             signing_in = self._tokens.token(application)
@@ -466,9 +473,14 @@ class GraphClient:
         try:
             found = await attempt(call, token)
         except AccessDenied as denied:
-            if denied.status != HTTPStatus.UNAUTHORIZED:
+            other: str | None
+            if denied.status == HTTPStatus.UNAUTHORIZED:
+                other = await self._tokens.fresh(application, token)
+            else:
+                other = await self._tokens.newer(application, token)
+            if other is None:
                 raise
-            found = await attempt(call, await self._tokens.fresh(application, token))
+            found = await attempt(call, other)
         except GraphUnavailable as error:
             self._note_failure(Service.GRAPH, call.mailbox, error)
             raise

@@ -59,6 +59,8 @@ _SIGN_INS_OF_A_TENANT: Final = 4
 _SIGN_INS_AT_THE_STORE: Final = 8
 """Threads that find certificates and sign; none of them waits for the network."""
 _STORE_SECONDS: Final = 30.0
+_GRANTS_AWAITED_SECONDS: Final = 300.0
+"""Age from which a token that Graph refuses is replaced: permissions granted since are in new ones only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,23 @@ class TokenSource:
             token = await self._renewed(application, key, None)
             self._held[key].after_rejection = True
             return token
+
+    async def newer(self, application: Application, refused: str) -> str | None:
+        """Return a token other than `refused`, which Graph answered with 403; None: there is none for now.
+
+        A permission that an administrator grants counts in tokens issued since, and one may be held for over an hour
+        (docs/graph.md, section 9). One of some minutes is not replaced: a mailbox that stays refused must not cost a
+        sign-in a call.
+        """
+        key = self._key(application)
+        async with self._lock(key):
+            held, moment = self._held.get(key), self._monotonic()
+            if held is None or moment >= held.expires:
+                return None
+            if held.token == refused and moment - held.obtained < _GRANTS_AWAITED_SECONDS:
+                return None
+            token = held.token if held.token != refused else await self._renewed(application, key, held)
+            return None if token == refused else token
 
     async def reach(self) -> None:
         """Ensure that the sign-in service answers, with any status but that of a fault of a server.

@@ -302,6 +302,20 @@ async def test_a_second_401_is_denied_access(
     assert "token-" not in str(caught.value)
 
 
+async def test_after_a_403_a_newer_token_is_tried_once(
+    client: GraphClient, server: Script, mailbox: Mailbox, tokens: FixedTokens
+) -> None:
+    """It may hold what was granted since; where there is none, nothing is repeated."""
+    server.say(fail(403, "ErrorAccessDenied"))
+    with pytest.raises(AccessDenied):
+        await client.request(mailbox, "GET", "/x")
+    assert len(server.requests) == 1
+    tokens.granted = "token-9"
+    with pytest.raises(AccessDenied):
+        await client.request(mailbox, "GET", "/x")
+    assert [request.headers["Authorization"] for request in server.requests[1:]] == ["Bearer token-1", "Bearer token-9"]
+
+
 async def test_204_and_lone_surrogates_are_answers(client: GraphClient, server: Script, mailbox: Mailbox) -> None:
     server.say(raw(204), raw(body=b'{"a": "\\ud83d"}'))
     assert await client.request(mailbox, "DELETE", "/x") is None

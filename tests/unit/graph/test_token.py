@@ -287,6 +287,38 @@ async def test_a_token_already_replaced_is_not_fetched_again(world: World) -> No
     assert world.issued == 2
 
 
+async def test_what_is_granted_counts_within_minutes(world: World) -> None:
+    """A token names what was granted before it: one that is refused is replaced, but not at each call."""
+    tokens = world.tokens()
+    application = world.simulator.tenants.application(world.mailbox.tenant_id, world.mailbox.client_id)
+    assert application is not None
+    application.roles = ("User.Read.All",)
+    async with open_session(world.simulator.url, ca_bundle=world.simulator.ca_file) as session:
+        reader = MailReader(GraphClient(session, tokens, base_url=world.simulator.url))
+        with pytest.raises(AccessDenied):
+            await reader.probe(world.mailbox)
+        application.roles = ("Mail.Read",)
+        world.clock.seconds += 299
+        with pytest.raises(AccessDenied):
+            await reader.probe(world.mailbox)
+        assert world.issued == 1
+        world.clock.seconds += 2
+        assert all(await asyncio.gather(*(reader.probe(world.mailbox) for _ in range(10))))
+    assert world.issued == 2
+
+
+async def test_a_refused_token_stays_in_use_when_there_is_no_newer_one(world: World) -> None:
+    tokens = world.tokens()
+    application = world.mailbox.application
+    first = await tokens.token(application)
+    world.clock.seconds += 301
+    world.simulator.faults.add(Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN, count=1))
+    assert await tokens.newer(application, first) is None
+    assert await tokens.token(application) == first
+    world.clock.seconds += 3600
+    assert await tokens.newer(application, first) is None  # it has expired: the next call signs in
+
+
 async def test_a_missing_certificate_names_the_account(world: World) -> None:
     with pytest.raises(CertificateError, match="Support"):
         await world.tokens().token(replace(world.mailbox, thumbprint="CD" * 20).application)
