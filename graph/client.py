@@ -370,7 +370,7 @@ class GraphClient:
         if not _ABSOLUTE.match(url):
             return URL(f"{self._base}{url.lstrip('/')}{_query(tuple((params or {}).items()))}", encoded=True)
         target = _parsed(url)
-        if target is None or target.origin() != self._origin or target.user is not None:
+        if target is None or _service_of(target) != _service_of(self._origin) or target.user is not None:
             # A forged link in a response must not get the token.
             raise RequestRejected(
                 Phrase(
@@ -641,6 +641,11 @@ def _parsed(link: str) -> URL | None:
     except ValueError:
         return None
     return url
+
+
+def _service_of(url: URL) -> tuple[str, str, int | None]:
+    """Scheme, host and port, the same in any letter case, and with or without the usual port."""
+    return url.scheme.lower(), (url.host or "").lower(), url.port
 
 
 def _request_ids() -> Iterator[str]:

@@ -101,6 +101,22 @@ async def test_no_other_service_gets_our_token(
     assert not server.requests
 
 
+@pytest.mark.parametrize(
+    ("service", "link"),
+    [
+        ("http://localhost:1", "HTTP://LocalHost:1/v1.0/x?$skip=a%2Fb"),
+        ("https://127.0.0.1", "https://127.0.0.1:443/v1.0/x?$skip=a%2Fb"),
+    ],
+)
+async def test_one_service_may_be_written_in_several_ways(
+    service: str, link: str, session: aiohttp.ClientSession, mailbox: Mailbox, clock: Clock
+) -> None:
+    """A gateway on the way may write it so; refused, no pass through a folder would come to its end."""
+    client = GraphClient(session, FixedTokens(), base_url=service, monotonic=clock, sleep=clock.sleep)
+    with pytest.raises(GraphUnavailable):  # followed: nothing listens there
+        await client.request(mailbox, "GET", link, deadline_seconds=1)
+
+
 async def test_a_redirect_is_not_followed(client: GraphClient, server: Script, mailbox: Mailbox) -> None:
     server.say(lambda _: web.Response(status=302, headers={"Location": "/elsewhere"}))
     with pytest.raises(GraphUnavailable, match="302"):
