@@ -446,11 +446,11 @@ class GraphClient:
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked: float | None = getattr(error, "retry_after", None)
-        if asked is None:
-            return float(self._backoff(state)) * self._random()
-        # A little longer, so that all mailboxes throttled at once do not retry at once.
-        return asked + self._random() * min(1.0, asked / 10)
+        asked: float = getattr(error, "retry_after", None) or 0.0
+        own = float(self._backoff(state)) * self._random()
+        # A little longer than asked, so that all mailboxes throttled at once do not retry at once; and never less than
+        # without a request: Graph has sent fractions of a second, and a date that has passed is none at all.
+        return max(asked + self._random() * min(1.0, asked / 10), own)
 
     def _is_last(self, call: _Call, state: tenacity.RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None

@@ -203,6 +203,17 @@ async def test_retry_after_is_waited_out(client: GraphClient, server: Script, ma
     assert clock.slept == [pytest.approx(7.7), 21.0]
 
 
+@pytest.mark.parametrize("asked", ["0", "-5", "0.124", "Mon, 01 Mar 2027 12:00:05 GMT"])
+async def test_a_retry_after_of_next_to_nothing_is_no_reason_to_hurry(
+    asked: str, client: GraphClient, server: Script, mailbox: Mailbox, clock: Clock
+) -> None:
+    """Throttled calls count as well: a storm of them would never end."""
+    server.say(fail(429, "ApplicationThrottled", Retry_After=asked, Date="Mon, 01 Mar 2027 12:00:10 GMT"))
+    with pytest.raises(GraphUnavailable):
+        await client.request(mailbox, "GET", "/x")
+    assert clock.slept == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 20.0]
+
+
 async def test_retry_after_beyond_the_deadline_is_reported_at_once(
     client: GraphClient, server: Script, mailbox: Mailbox, clock: Clock
 ) -> None:

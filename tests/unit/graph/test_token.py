@@ -659,6 +659,31 @@ async def test_answers_that_are_not_the_sign_in_services_are_transient(
     assert caught.value.retry_after == 9
 
 
+async def test_a_sign_in_service_that_throttles_is_left_alone_for_as_long_as_it_demands(odd: Odd, world: World) -> None:
+    """Each request meanwhile counts as well; callers learn how much of the pause is left."""
+    asked: list[str] = []
+    waits: list[float | None] = []
+
+    def throttled(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=429, headers={"Retry-After": "60"})
+
+    odd.token = throttled
+    tokens = world.tokens(authority_url=odd.url)
+    for _ in range(7):
+        with pytest.raises(GraphUnavailable) as caught:
+            await tokens.token(world.mailbox.application)
+        waits.append(caught.value.retry_after)
+        world.clock.seconds += 10
+    assert (len(asked), waits) == (2, [60, 50, 40, 30, 20, 10, 60])
+
+
+async def test_an_answer_nested_beyond_reading_is_transient(odd: Odd, world: World) -> None:
+    odd.token = lambda _: web.Response(text="[" * 100_000, content_type="application/json")
+    with pytest.raises(GraphUnavailable):
+        await world.tokens(authority_url=odd.url).token(world.mailbox.application)
+
+
 async def test_a_redirect_does_not_carry_the_assertion_away(odd: Odd, world: World) -> None:
     seen: list[str] = []
 
