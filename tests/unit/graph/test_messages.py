@@ -209,6 +209,17 @@ async def test_an_action_is_done_when_graph_gives_the_message(
         await actions.move(mailbox, "m", "deleteditems")
 
 
+async def test_a_message_that_was_changed_may_have_any_length(
+    client: GraphClient, server: Script, mailbox: Mailbox
+) -> None:
+    """Graph answers with all of it, body included; it is changed once."""
+    actions = MailActions(client)
+    server.say(ok({"id": "m", "body": {"content": "x" * 17_000_000}}))
+    await actions.mark_read(mailbox, "m")
+    await actions.move(mailbox, "m", "deleteditems")
+    assert len(server.requests) == 2
+
+
 @pytest.mark.parametrize("folder", ["inbox", "Inbox", " INBOX "])
 async def test_a_missing_inbox_is_a_missing_mailbox(
     folder: str, reader: MailReader, server: Script, mailbox: Mailbox
