@@ -129,6 +129,23 @@ async def test_what_passes_by_itself_is_waited_for(world: World) -> None:
     assert found.content == mime(delivered.message.mail)
 
 
+@pytest.mark.parametrize("times", [2, None])
+async def test_one_that_ends_within_a_part_is_fetched_again(world: World, times: int | None) -> None:
+    """A proxy that gives up ends the body in order. What always comes so may have been sent so: it is kept."""
+    delivered = await delivered_one(world, Mail(attachments=(file_attachment("a.bin", bytes(3_000)),)))
+    whole = mime(delivered.message.mail)
+    world.fault(FaultKind.TRUNCATED, operation=Operation.GET_MIME, count=times)
+    await world.import_over_time(keep_mime=True)
+    [found] = await kept(world)
+    assert found.state == "stored"
+    assert world.calls(Operation.GET_MIME) == 3
+    if times is None:
+        assert found.content == whole[: len(whole) // 2]
+        assert (found.detail or "").startswith("NoLastBoundary")
+    else:
+        assert (found.content, found.detail) == (whole, None)
+
+
 async def scheduled(world: World) -> bool:
     status = await world.queue.status()
     return bool(status.scheduled) and not status.locked
