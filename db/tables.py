@@ -571,7 +571,12 @@ original = Table(
         nullable=False,
         doc="Presence of the MIME: stored, too_large, unreadable, gone. Null in biContent of stored: it was purged.",
     ),
-    Column("sStateDetail", long_text(), doc="Reason for which it is not stored; null: none."),
+    Column(
+        "sStateDetail",
+        long_text(),
+        doc="Reason for which it is not stored; of a stored one, NoLastBoundary at the beginning (its parts have no "
+        "end: it may be cut off, or was sent so); null: none.",
+    ),
     Column("sCompression", Unicode(20), doc="Compression of biContent: gzip."),
     Column("nStoredSize", BigInteger, nullable=False, doc="Bytes of biContent."),
     # The last: see db.schema.sqlite.

@@ -90,6 +90,10 @@ class Tokens(Protocol):
         """Return another one, because Graph answered 401 to `rejected`."""
         ...
 
+    async def newer(self, application: Application, refused: str) -> str | None:
+        """Return another one, because Graph answered 403 to `refused`; None: that one is as good as new."""
+        ...
+
 
 @lru_cache(maxsize=_REMEMBERED_TEXTS)
 def encode_segment(identifier: str) -> str:
@@ -366,7 +370,7 @@ class GraphClient:
         if not _ABSOLUTE.match(url):
             return URL(f"{self._base}{url.lstrip('/')}{_query(tuple((params or {}).items()))}", encoded=True)
         target = _parsed(url)
-        if target is None or target.origin() != self._origin or target.user is not None:
+        if target is None or _service_of(target) != _service_of(self._origin) or target.user is not None:
             # A forged link in a response must not get the token.
             raise RequestRejected(
                 Phrase(
@@ -442,11 +446,11 @@ class GraphClient:
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked: float | None = getattr(error, "retry_after", None)
-        if asked is None:
-            return float(self._backoff(state)) * self._random()
-        # A little longer, so that all mailboxes throttled at once do not retry at once.
-        return asked + self._random() * min(1.0, asked / 10)
+        asked: float = getattr(error, "retry_after", None) or 0.0
+        own = float(self._backoff(state)) * self._random()
+        # A little longer than asked, so that all mailboxes throttled at once do not retry at once; and never less than
+        # without a request: Graph has sent fractions of a second, and a date that has passed is none at all.
+        return max(asked + self._random() * min(1.0, asked / 10), own)
 
     def _is_last(self, call: _Call, state: tenacity.RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
@@ -455,7 +459,10 @@ class GraphClient:
         return call.deadline.passes_within(state.upcoming_sleep)
 
     async def _authorised(self, call: _Call, attempt: _Attempt[_T]) -> _T:
-        """Make one attempt; after a 401 a second one with a fresh token (docs/graph.md, section 9)."""
+        """Make one attempt; after a 401 a second one with a fresh token, and after a 403 with one that may hold more.
+
+        docs/graph.md, section 9.
+        """
         application = call.mailbox.application
         try:
             signing_in = self._tokens.token(application)
@@ -466,9 +473,14 @@ class GraphClient:
         try:
             found = await attempt(call, token)
         except AccessDenied as denied:
-            if denied.status != HTTPStatus.UNAUTHORIZED:
+            other: str | None
+            if denied.status == HTTPStatus.UNAUTHORIZED:
+                other = await self._tokens.fresh(application, token)
+            else:
+                other = await self._tokens.newer(application, token)
+            if other is None:
                 raise
-            found = await attempt(call, await self._tokens.fresh(application, token))
+            found = await attempt(call, other)
         except GraphUnavailable as error:
             self._note_failure(Service.GRAPH, call.mailbox, error)
             raise
@@ -629,6 +641,11 @@ def _parsed(link: str) -> URL | None:
     except ValueError:
         return None
     return url
+
+
+def _service_of(url: URL) -> tuple[str, str, int | None]:
+    """Scheme, host and port, the same in any letter case, and with or without the usual port."""
+    return url.scheme.lower(), (url.host or "").lower(), url.port
 
 
 def _request_ids() -> Iterator[str]:

@@ -341,13 +341,30 @@ class MailReader:
         except (ItemGone, MailboxNotFound, RequestRejected) as error:
             raise await self.folder_fault(mailbox, folder, error) from error
         listed = read_items(page, mailbox)
-        following = link_in(page, "@odata.nextLink")
-        if following is not None and following == link:
-            raise GraphUnavailable(
-                Phrase("Graph pages the messages of {mailbox} in a circle. Try again later.", mailbox=mailbox),
-                status=HTTPStatus.OK,
-            )
-        return FolderPage(listed.items, following, listed.unreadable)
+        return FolderPage(listed.items, link_in(page, "@odata.nextLink"), listed.unreadable)
+
+    async def folder_pages(
+        self, mailbox: Mailbox, folder: str, *, since: datetime | None = None
+    ) -> AsyncIterator[FolderPage]:
+        """Yield the pages of `folder_page`, to the last one.
+
+        Raises:
+            FolderNotFound, MailboxNotFound, ValueError: as `folder_page`.
+            GraphUnavailable: also when a page leads to an earlier one, and the list would never end.
+        """
+        link: str | None = None
+        seen: set[str | None] = set()
+        while link not in seen:
+            seen.add(link)
+            page = await self.folder_page(mailbox, folder, since=since, link=link)
+            yield page
+            link = page.link
+            if link is None:
+                return
+        raise GraphUnavailable(
+            Phrase("Graph pages the messages of {mailbox} in a circle. Try again later.", mailbox=mailbox),
+            status=HTTPStatus.OK,
+        )
 
     async def find(self, mailbox: Mailbox, folder: str, internet_message_id: str) -> list[FolderItem]:
         """Find the messages in a folder by internet message id: none, one or several.

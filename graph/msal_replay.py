@@ -59,7 +59,7 @@ class Exchange:
         """The JSON object of the last response; empty when there was none or it was no object."""
         try:
             body = json.loads(self.last.text) if self.last is not None else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return body if isinstance(body, dict) else {}
 

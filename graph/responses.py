@@ -262,11 +262,11 @@ def _inner_error(error: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _error_object(body: object) -> Mapping[str, Any]:
     if isinstance(body, bytes):
-        body = body.decode("utf-8", "replace")
+        body = body.decode("utf-8-sig", "replace")
     if isinstance(body, str):
         try:
             body = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
     if isinstance(body, Mapping) and isinstance(body.get("error"), Mapping):
         return dict(body["error"])

@@ -59,6 +59,8 @@ _SIGN_INS_OF_A_TENANT: Final = 4
 _SIGN_INS_AT_THE_STORE: Final = 8
 """Threads that find certificates and sign; none of them waits for the network."""
 _STORE_SECONDS: Final = 30.0
+_GRANTS_AWAITED_SECONDS: Final = 300.0
+"""Age from which a token that Graph refuses is replaced: permissions granted since are in new ones only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
+    noted: float
     until: float
     error: GraphError
     application: Application
@@ -222,6 +225,23 @@ class TokenSource:
             self._held[key].after_rejection = True
             return token
 
+    async def newer(self, application: Application, refused: str) -> str | None:
+        """Return a token other than `refused`, which Graph answered with 403; None: there is none for now.
+
+        A permission that an administrator grants counts in tokens issued since, and one may be held for over an hour
+        (docs/graph.md, section 9). One of some minutes is not replaced: a mailbox that stays refused must not cost a
+        sign-in a call.
+        """
+        key = self._key(application)
+        async with self._lock(key):
+            held, moment = self._held.get(key), self._monotonic()
+            if held is None or moment >= held.expires:
+                return None
+            if held.token == refused and moment - held.obtained < _GRANTS_AWAITED_SECONDS:
+                return None
+            token = held.token if held.token != refused else await self._renewed(application, key, held)
+            return None if token == refused else token
+
     async def reach(self) -> None:
         """Ensure that the sign-in service answers, with any status but that of a fault of a server.
 
@@ -280,7 +300,8 @@ class TokenSource:
             self._note_error(error)
             moment = self._monotonic()
             if held is not None and moment < held.expires:
-                held.refresh_at = min(moment + _RETRY_EARLY_SECONDS, held.expires)
+                pause = max(_RETRY_EARLY_SECONDS, _pause_asked(error))
+                held.refresh_at = min(moment + pause, held.expires)
                 log.warning(
                     "token_renewal_failed",
                     account=application.account_name,
@@ -289,7 +310,8 @@ class TokenSource:
                 )
                 return held.token
             if key not in self._failed:
-                self._failed[key] = _Failure(moment + self._remember_seconds, error, application)
+                pause = max(self._remember_seconds, _pause_asked(error))
+                self._failed[key] = _Failure(moment, moment + pause, error, application)
             raise
         self._note(Service.CREDENTIALS)
         self._note(Service.SIGN_IN)
@@ -340,9 +362,13 @@ class TokenSource:
         failure = self._failed.get(key)
         if failure is None:
             return
-        if self._monotonic() < failure.until:
+        moment = self._monotonic()
+        if moment < failure.until:
             # A copy: one exception raised in many tasks would accumulate all their tracebacks.
-            raise failure.error.of_another(str(failure.application), str(application)) from None
+            error = failure.error.of_another(str(failure.application), str(application))
+            if isinstance(error, GraphUnavailable) and error.retry_after is not None:
+                error.retry_after = max(0.0, failure.noted + error.retry_after - moment)
+            raise error from None
         del self._failed[key]
 
     async def _sign_in(self, application: Application) -> _Held:
@@ -493,6 +519,13 @@ def _normal(thumbprint: str) -> str:
 def _needed_by(application: Application, error: CertificateError) -> CertificateError:
     summary = Phrase.joined(error.summary, Phrase("Needed by {mailbox}.", mailbox=application))
     return CertificateError(summary, advice=error.advice, fault=error.fault)
+
+
+def _pause_asked(error: GraphError) -> float:
+    """Seconds for which a service that throttles sign-ins wants none; each one meanwhile prolongs it."""
+    if isinstance(error, GraphUnavailable) and error.status == _TOO_MANY_REQUESTS:
+        return error.retry_after or 0.0
+    return 0.0
 
 
 def _is_certificate_problem(error: CertificateError | SignInRefused) -> bool:

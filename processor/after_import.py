@@ -57,6 +57,9 @@ _ELSEWHERE: Final = timedelta(seconds=5)
 """Wait while all calls of the mailbox are other processes': one of them then probably claims the action."""
 _DISABLED_FOR: Final = timedelta(minutes=15)
 _MAX_REFUSALS: Final = 1000
+_MISSING_FOR: Final = timedelta(minutes=2)
+_MISSING_REMEMBERED_FOR: Final = timedelta(hours=1)
+_MAX_MISSING: Final = 10_000
 _FIRST_WAIT: Final = timedelta(seconds=30)
 _MAX_WAIT: Final = timedelta(hours=2)
 _MAX_ATTEMPTS: Final = 5
@@ -125,6 +128,29 @@ class _Refusals:
         return _FaultOf.ACCOUNT if before is not None or others else _FaultOf.UNKNOWN
 
 
+class _Missing:
+    """Messages that answered 404: only one that lasts means that a message is gone (docs/graph.md, section 11)."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._since: dict[tuple[int, str], datetime] = {}
+
+    def is_gone(self, action: Action) -> bool:
+        """Note that the message answered 404; True if it did so two minutes ago, too."""
+        key, now = (action.account_id, action.graph_id), self._clock()
+        since = self._since.setdefault(key, now)
+        if len(self._since) > _MAX_MISSING:  # other processes took up some of them
+            self._since = {each: time for each, time in self._since.items() if _is_remembered(time, now)}
+        if len(self._since) <= _MAX_MISSING and not is_over(since + _MISSING_FOR, now, longest=_MISSING_FOR):
+            return False
+        self._since.pop(key, None)
+        return True
+
+
+def _is_remembered(since: datetime, now: datetime) -> bool:
+    return not is_over(since + _MISSING_REMEMBERED_FOR, now, longest=_MISSING_REMEMBERED_FOR)
+
+
 class AfterImport(DeliveryObserver):
     """Does the actions that are due, between `start` and `close`."""
 
@@ -158,6 +184,7 @@ class AfterImport(DeliveryObserver):
         self._closing = False
         self._next_load: datetime | None = None
         self._refusals = _Refusals()
+        self._missing = _Missing(clock)
         self._notes: GroupCommit[Ended, None] = GroupCommit(self._write, max_items=_MAX_IN_ONE_WRITE)
 
     def start(self) -> None:
@@ -311,6 +338,8 @@ class AfterImport(DeliveryObserver):
                 verdict = await self._actions.apply(
                     mailbox, settings, action.kind, action.graph_id, folder_id=folder_id
                 )
+            if verdict.missing and not self._missing.is_gone(action):
+                return self._waits(action, _MISSING_FOR)
             if verdict.changed:
                 self._refusals.done(action)
                 await self._backoff.release(mailbox)

@@ -23,7 +23,7 @@ class RemovedAccount(Unprocessable):
 
 
 class MessageChanged(Exception):
-    """The message changed while it was being fetched; fetch it from the start again."""
+    """The message changed while it was being fetched, or is not all there yet; fetch it from the start again."""
 
 
 class AccountUnusable(AccountError):

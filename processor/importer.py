@@ -3,8 +3,8 @@
 import asyncio
 import dataclasses
 import functools
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -45,7 +45,7 @@ from processor.content.raw_mime import IN_MEMORY as ORIGINAL_IN_MEMORY
 from processor.content.raw_mime import OriginalFetcher
 from processor.content.spool import spooling_threads
 from processor.content.texts import Texts
-from processor.errors import ScanInProgress, Unprocessable
+from processor.errors import MessageChanged, ScanInProgress, Unprocessable
 from processor.filters import LeftOut, MailFilter
 from processor.process_pool import ProcessPool
 
@@ -260,8 +260,10 @@ class Importer:
         attachments: list[AttachmentRecord] = []
         even_placeholders = False
         # Until it is written: a message that waits holds nothing but its JSON without the long texts.
-        async with self._budget.reserved(
-            _bytes_below(message, attached, keep_original=keep_original), mailbox=mailbox.counted_as
+        needed = _bytes_below(message, attached, keep_original=keep_original)
+        async with (
+            self._budget.reserved(needed, mailbox=mailbox.counted_as),
+            self._gone_with_its_message(mailbox, message_id),
         ):
             fetch = functools.partial(
                 self._attachments.fetch, mailbox, message_id, message, files, texts, last_attempt=last_attempt
@@ -285,6 +287,8 @@ class Importer:
                 original = await self._originals.fetch(
                     mailbox, message_id, message, files, last_attempt=without_original
                 )
+                if original.state is ContentState.GONE and not last_attempt:
+                    await self._require_gone(mailbox, message_id, original.state_detail)
             progress.fetched = self._clock()
             body = body_of(message, texts)
             record = message_record(
@@ -313,6 +317,30 @@ class Importer:
             shortened_texts=texts.shortened,
             lacking=record.lacking,
         )
+
+    @asynccontextmanager
+    async def _gone_with_its_message(self, mailbox: Mailbox, message_id: str) -> AsyncIterator[None]:
+        """What is fetched meanwhile belongs to a message that was there: its 404 ends the message only if that is gone.
+
+        Exchange replicates its parts, too (docs/graph.md, section 11).
+        """
+        try:
+            yield
+        except ItemGone as exc:
+            await self._require_gone(mailbox, message_id, str(exc))
+            raise
+
+    async def _require_gone(self, mailbox: Mailbox, message_id: str, missing: str | None) -> None:
+        """Ensure that a message of which a part is missing is gone itself.
+
+        Raises:
+            MessageChanged: it is there, and so the part may appear.
+        """
+        try:
+            await self._reader.parent_folder(mailbox, message_id)
+        except ItemGone:
+            return
+        raise MessageChanged(f"The message is there, but a part of it is not: {missing}")
 
     async def _wait_for_scan(
         self, mailbox: Mailbox, message_id: str, message: Json, first_seen: datetime | None

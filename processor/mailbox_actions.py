@@ -16,16 +16,20 @@ from phrases import Phrase
 
 
 class Verdict(NamedTuple):
-    """The final state, and a note on it for an operator. `changed`: Graph accepted a change, and not only questions."""
+    """The final state, and a note on it for an operator.
+
+    `changed`: Graph accepted a change, and not only questions. `missing`: the message answers 404, which may pass.
+    """
 
     state: ActionState
     note: Phrase | None = None
     changed: bool = False
+    missing: bool = False
 
 
 _DONE: Final = Verdict(ActionState.DONE, changed=True)
 _DONE_BEFORE: Final = Verdict(ActionState.DONE)
-_DELETED: Final = Verdict(ActionState.GONE, Phrase("The message is no longer in the mailbox."))
+_DELETED: Final = Verdict(ActionState.GONE, Phrase("The message is no longer in the mailbox."), missing=True)
 _ELSEWHERE: Final = Verdict(
     ActionState.GONE,
     Phrase("The message was moved out of the account's folder, or imported from elsewhere; it was left alone."),

@@ -130,13 +130,8 @@ class MessageSelector:
             yield await self._named(mailbox, located, selection.internet_message_id)
         else:
             located = await self._folders.locate(mailbox, folder)
-            link: str | None = None
-            while True:
-                page = await self._reader.folder_page(mailbox, located, since=selection.since, link=link)
+            async for page in self._reader.folder_pages(mailbox, located, since=selection.since):
                 yield [each.message_id for each in page.items]
-                link = page.link
-                if link is None:
-                    break
 
     async def _immutable(self, mailbox: Mailbox, ids: Sequence[str]) -> list[str]:
         """The ids as the database keys them: by the other kind, a message would be imported a second time."""

@@ -18,7 +18,7 @@ from db.queries import accounts, duplicates, filtered, messages, retention, scan
 from db.queries.accounts import EVERYTHING, Account
 from db.queries.duplicates import Duplicate
 from db.queries.messages import ImportedRow
-from graph.errors import FolderNotFound, GraphUnavailable, ItemGone, RequestRejected
+from graph.errors import FolderNotFound, ItemGone, RequestRejected
 from graph.folders import MailFolders
 from graph.mailbox import Mailbox
 from graph.messages import MailReader
@@ -131,19 +131,10 @@ class Verification:
         return tally
 
     async def _read_folder(self, place: _Place, tally: Tally) -> None:
-        link: str | None = None
-        while True:
-            page = await self._mail.folder_page(place.mailbox, place.folder, since=tally.since, link=link)
+        async for page in self._mail.folder_pages(place.mailbox, place.folder, since=tally.since):
             # Mail that arrives meanwhile shifts the pages, so that some of it is listed twice.
             tally.in_folder += self._findings.add([Item(each.message_id, each.received) for each in page.items])
             self._on_progress(Phrase("Reading the folder"), tally.in_folder)
-            if page.link is None:
-                return
-            if page.link == link:
-                raise GraphUnavailable(
-                    Phrase("Graph pages the folder of {mailbox} in a circle. Try again later.", mailbox=place.mailbox)
-                )
-            link = page.link
 
     async def _compare(self, account: Account, place: _Place, tally: Tally) -> None:
         looked_up = account.settings.after_import not in _LEAVES_THE_FOLDER

@@ -5,6 +5,7 @@ The message is imported in any case: a row without bytes gives the reason for mi
 
 import asyncio
 import hashlib
+import re
 import zlib
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
@@ -30,6 +31,7 @@ from phrases import Phrase
 from processor.content.attachments import detail_of
 from processor.content.mapping import Json, size_of
 from processor.content.spool import Spool
+from processor.errors import MessageChanged
 from threads import DaemonThreads
 
 COMPRESSION: Final = "gzip"
@@ -48,6 +50,13 @@ _MAYBE_THE_MESSAGE: Final = SERVER_FAULTS | {HTTPStatus.OK}
 # A mail begins with the name of a header (RFC 5322); pages and errors of a proxy begin with these.
 _NO_MIME: Final = (b"<", b"{")
 _BEFORE_THE_BEGINNING: Final = b"\xef\xbb\xbf \t\r\n"
+_MAX_HEADERS: Final = 64 * 1024
+_END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
+_CONTENT_TYPE: Final = re.compile(rb"^content-type:[ \t]*((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
+_BOUNDARY: Final = re.compile(
+    rb"multipart/[^;]*;(?:.*?;)?\s*boundary\s*=\s*(?:\"([^\"]{1,200})\"|([^\s;\"]{1,200}))", re.IGNORECASE | re.DOTALL
+)
+_NO_END: Final = "NoLastBoundary: its parts have no end; it may be cut off, or was sent so."
 
 
 class _TooLarge(Exception):
@@ -72,7 +81,7 @@ class OriginalFetcher:
         `files` closes, and so deletes, the temporary file.
 
         Raises:
-            GraphUnavailable, ItemDenied: try the message again.
+            GraphUnavailable, ItemDenied, MessageChanged: try the message again.
             AccountError
         """
         if (size_of(message) or 0) > self._limit_mb * _MEGABYTE:
@@ -80,7 +89,7 @@ class OriginalFetcher:
         try:
             with ExitStack() as own:
                 async with self._reader.original(mailbox, message_id) as pieces:
-                    record = await self._packed(pieces, own, mailbox)
+                    record = await self._packed(pieces, own, mailbox, last_attempt=last_attempt)
                 files.push(own.pop_all())
                 return record
         except _TooLarge:
@@ -98,18 +107,24 @@ class OriginalFetcher:
                 raise
             return OriginalRecord(ContentState.UNREADABLE, detail_of(exc))
 
-    async def _packed(self, pieces: AsyncIterator[bytes], files: ExitStack, mailbox: Mailbox) -> OriginalRecord:
-        packer, spool, begun = _Packer(self._packing), Spool(files, self._spooling), False
+    async def _packed(
+        self, pieces: AsyncIterator[bytes], files: ExitStack, mailbox: Mailbox, *, last_attempt: bool
+    ) -> OriginalRecord:
+        packer, spool, begun, parts = _Packer(self._packing), Spool(files, self._spooling), False, _Parts()
         async for piece in pieces:
             begun = begun or _is_begun(piece, mailbox)
+            parts.add(piece)
             if packer.size + len(piece) > self._limit_mb * _MEGABYTE:
                 raise _TooLarge
             await spool.add(await packer.add(piece))
         if not begun:
             raise _no_mime(mailbox)
+        if parts.open and not last_attempt:
+            raise MessageChanged("The MIME of the message ends within one of its parts.")
         await spool.add(await packer.end())
         return OriginalRecord(
             state=ContentState.STORED,
+            state_detail=_NO_END if parts.open else None,
             size=packer.size,
             sha256=packer.sha256,
             compression=COMPRESSION,
@@ -143,6 +158,47 @@ def _no_mime(mailbox: Mailbox) -> GraphUnavailable:
         status=HTTPStatus.OK,
         code=NOT_THE_CONTENT,
     )
+
+
+class _Parts:
+    """Watches for the last boundary of a mail of several parts (RFC 2046, section 5.1.1).
+
+    A proxy or filter that gives up ends the body in order: nothing else shows that it is cut off.
+    """
+
+    def __init__(self) -> None:
+        self._headers: bytes | None = b""
+        """What came of them; None once they are read."""
+        self._last: bytes | None = None
+        self._carried = b""
+
+    @property
+    def open(self) -> bool:
+        """True while the last boundary did not come."""
+        return self._last is not None
+
+    def add(self, piece: bytes) -> None:
+        if self._headers is not None:
+            piece = self._headers = self._headers + piece
+            end = _END_OF_HEADERS.search(piece.lstrip(_BEFORE_THE_BEGINNING))
+            if end is None and len(piece) < _MAX_HEADERS:
+                return
+            self._headers = None
+            self._last = None if end is None else _last_boundary(piece.lstrip(_BEFORE_THE_BEGINNING)[: end.start()])
+        if self._last is None:
+            return
+        seen = self._carried + piece
+        if self._last in seen:
+            self._last = None
+        else:
+            self._carried = seen[-len(self._last) :]
+
+
+def _last_boundary(headers: bytes) -> bytes | None:
+    """The line that ends the parts of a mail with these headers; None: it has no parts."""
+    stated = _CONTENT_TYPE.search(headers)
+    found = None if stated is None else _BOUNDARY.match(stated[1])
+    return None if found is None else b"\n--" + (found[1] or found[2]).rstrip() + b"--"
 
 
 class _Packer:

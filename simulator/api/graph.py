@@ -90,7 +90,7 @@ class Graph:
             if fault:
                 raise _refusal(fault)
         if admission.mailbox is None:
-            return await self._subscriptions.answer(admission.call, admission.route, admission.grant.application)
+            return await self._subscriptions.answer(admission.call, admission.route, admission.grant)
         mailbox, route = admission.mailbox, admission.route
         if route.operation is Operation.DELTA_MESSAGES:
             return self._delta.answer(admission.call, mailbox.folder(route.folder), mailbox, admission.subject)

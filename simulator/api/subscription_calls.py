@@ -10,6 +10,7 @@ from yarl import URL
 
 from simulator.api.handshake import Handshake
 from simulator.api.routes import Route
+from simulator.api.tokens import Grant
 from simulator.calls import GRAPH_JSON_TYPE, Answer, Call, GraphError, Operation, json_answer
 from simulator.identifiers import Identifiers
 from simulator.state.mailboxes import ChangeKind, Mailbox, Mailboxes, MailboxState
@@ -45,15 +46,16 @@ class SubscriptionCalls:
         self.reauthorized: dict[str, list[datetime]] = {}
         self.renewed: dict[str, list[datetime]] = {}
 
-    async def answer(self, call: Call, route: Route, application: Application) -> Answer:
+    async def answer(self, call: Call, route: Route, grant: Grant) -> Answer:
         """Answer one call.
 
         Raises:
             GraphError: as Graph refuses it.
         """
+        application = grant.application
         match route.operation:
             case Operation.CREATE_SUBSCRIPTION:
-                return await self._create(call, application)
+                return await self._create(call, grant)
             case Operation.LIST_SUBSCRIPTIONS:
                 return self._list(call, application)
             case Operation.UPDATE_SUBSCRIPTION:
@@ -67,8 +69,8 @@ class SubscriptionCalls:
             return Answer(204)
         return _subscription_answer(call, subscription, 200)
 
-    async def _create(self, call: Call, application: Application) -> Answer:
-        subscription = self._read(call, application)
+    async def _create(self, call: Call, grant: Grant) -> Answer:
+        subscription = self._read(call, grant)
         self._subscriptions.check_addable(subscription)
         urls = [subscription.notification_url]
         if subscription.lifecycle_notification_url:
@@ -77,20 +79,20 @@ class SubscriptionCalls:
         self._subscriptions.add(subscription)
         return _subscription_answer(call, subscription, 201)
 
-    def _read(self, call: Call, application: Application) -> Subscription:
+    def _read(self, call: Call, grant: Grant) -> Subscription:
         body = call.json_object()
         if body.get("includeResourceData"):
             raise GraphError(400, "InvalidRequest", "The simulator sends no resource data.")
         resource = _text(body, "resource")
         user, folder_name = parse_resource(resource)
-        mailbox = self._reachable(application, user)
+        mailbox = self._reachable(grant, user)
         folder = mailbox.folder(folder_name) if folder_name else None
         if folder_name and folder is None:
             raise _not_in_store()
         lifecycle_url = body.get("lifecycleNotificationUrl")
         return Subscription(
             subscription_id=self._identifiers.guid(),
-            application=application,
+            application=grant.application,
             mailbox=mailbox,
             folder=folder,
             change_types=_change_types(_text(body, "changeType")),
@@ -104,8 +106,9 @@ class SubscriptionCalls:
             latest_supported_tls_version=_tls_version(body.get("latestSupportedTlsVersion")),
         )
 
-    def _reachable(self, application: Application, user: str) -> Mailbox:
-        if not application.scoped and not any(role.startswith("Mail.Read") for role in application.roles):
+    def _reachable(self, grant: Grant, user: str) -> Mailbox:
+        application = grant.application
+        if not application.scoped and not any(role.startswith("Mail.Read") for role in grant.roles):
             raise _extension_error(401, "Unauthorized", "Caller lacks the permission Mail.Read")
         mailbox = self._mailboxes.find(application.tenant_id, user)
         if mailbox is None or mailbox.state in {MailboxState.NO_SUCH_USER, MailboxState.INVALID_USER}:
@@ -114,7 +117,7 @@ class SubscriptionCalls:
             raise GraphError(404, "ExtensionError", "REST API is not yet supported for this mailbox.")
         if mailbox.state is MailboxState.NO_INBOX:
             raise _not_in_store()
-        if not any(role.startswith("Mail.Read") for role in application.may(mailbox.user_id, application.roles)):
+        if not any(role.startswith("Mail.Read") for role in application.may(mailbox.user_id, grant.roles)):
             raise _extension_error(403, "Forbidden", "Access to OData is disabled")
         return mailbox
 

@@ -42,11 +42,12 @@ class Clock:
 
 
 class FixedTokens:
-    """Tokens token-1, token-2, …: a new one after each rejection."""
+    """Tokens token-1, token-2, …: a new one after each rejection; after a refusal the one of `granted`, if any."""
 
     def __init__(self) -> None:
         self.current = 1
         self.refreshed = 0
+        self.granted: str | None = None
 
     async def token(self, application: Application) -> str:  # noqa: ARG002  # one for all
         return f"token-{self.current}"
@@ -56,6 +57,10 @@ class FixedTokens:
             self.current += 1
             self.refreshed += 1
         return await self.token(application)
+
+    async def newer(self, application: Application, refused: str) -> str | None:
+        assert refused == await self.token(application)
+        return self.granted
 
 
 Answer = Callable[[web.Request], Any]

@@ -355,15 +355,29 @@ async def test_what_was_filed_elsewhere_meanwhile_is_left_alone(world: World) ->
 
 @pytest.mark.parametrize(("kind", "move_to"), [("read", None), ("move", "Archive"), ("delete", None)])
 async def test_a_message_that_is_gone_is_done(world: World, kind: str, move_to: str | None) -> None:
-    """Deleted for good meanwhile: 404, recorded on its row, and not tried again."""
+    """Deleted for good meanwhile: 404, once more after two minutes, recorded on its row, and not tried again."""
     mailbox, _account = await account_that(world, kind, move_to)
     delivered = await world.deliver(mailbox, 2)
     await leave_pending(world, kind, delivered)
     for each in delivered:
         world.simulator.remove_message(mailbox, each.message_id)
-    await world.import_and_act()
+    async with world.processing():
+        await until(lambda: _ended_after_advancing(world), pause=0.05)
     assert [(each.state, each.due) for each in await world.actions()] == [("gone", None)] * 2
     assert len(await world.imported_ids()) == 2
+
+
+@pytest.mark.parametrize(("kind", "move_to"), [("read", None), ("move", "Archive"), ("delete", None)])
+async def test_a_404_that_passes_costs_no_action(world: World, kind: str, move_to: str | None) -> None:
+    """A mailbox that is moved answers so for a moment: its messages are not gone."""
+    mailbox, _account = await account_that(world, kind, move_to)
+    delivered = await world.deliver(mailbox, 2)
+    await leave_pending(world, kind, delivered)
+    for operation in (Operation.GET_MESSAGE, Operation.UPDATE_MESSAGE):
+        world.fault(FaultKind.REFUSED, operation=operation, status=404, error_code="ErrorItemNotFound", count=2)
+    async with world.processing():
+        await until(lambda: _ended_after_advancing(world), pause=0.05)
+    assert [(each.state, each.attempts) for each in await world.actions()] == [("done", 0)] * 2
 
 
 async def test_two_processors_do_not_do_the_same(world: World) -> None:

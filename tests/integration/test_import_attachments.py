@@ -280,6 +280,24 @@ async def test_a_message_that_vanishes_meanwhile_is_gone(world: World) -> None:
     assert [event["event"] for event in events].count("message_gone") == 1
 
 
+@pytest.mark.parametrize("late", [3, None])
+async def test_attachments_that_answer_404_while_their_message_is_there(world: World, late: int | None) -> None:
+    """They may appear yet; where they never do, an operator learns of it, and the message is not taken for gone."""
+    message = await _delivered(world, file_attachment("a.csv", b"a"))
+    world.fault(
+        FaultKind.REFUSED, operation=Operation.LIST_ATTACHMENTS, status=404, error_code="ErrorItemNotFound", count=late
+    )
+    await world.import_over_time()
+    if late is None:
+        (dead,) = await world.dead_letters()
+        assert (dead.reason, dead.delivery_count) == ("MessageChanged", 5)
+        assert await world.imported_ids() == []
+        return
+    assert [part.content for part in await _parts(world)] == [b"a"]
+    assert await world.imported_ids() == [message.message_id]
+    assert not await world.dead_letters()
+
+
 async def test_what_is_too_large_is_reported_and_not_kept(world: World) -> None:
     """Too large by itself, or with those before it; small ones have their bytes."""
     await _delivered(

@@ -129,6 +129,23 @@ async def test_what_passes_by_itself_is_waited_for(world: World) -> None:
     assert found.content == mime(delivered.message.mail)
 
 
+@pytest.mark.parametrize("times", [2, None])
+async def test_one_that_ends_within_a_part_is_fetched_again(world: World, times: int | None) -> None:
+    """A proxy that gives up ends the body in order. What always comes so may have been sent so: it is kept."""
+    delivered = await delivered_one(world, Mail(attachments=(file_attachment("a.bin", bytes(3_000)),)))
+    whole = mime(delivered.message.mail)
+    world.fault(FaultKind.TRUNCATED, operation=Operation.GET_MIME, count=times)
+    await world.import_over_time(keep_mime=True)
+    [found] = await kept(world)
+    assert found.state == "stored"
+    assert world.calls(Operation.GET_MIME) == 3
+    if times is None:
+        assert found.content == whole[: len(whole) // 2]
+        assert (found.detail or "").startswith("NoLastBoundary")
+    else:
+        assert (found.content, found.detail) == (whole, None)
+
+
 async def scheduled(world: World) -> bool:
     status = await world.queue.status()
     return bool(status.scheduled) and not status.locked
@@ -183,6 +200,21 @@ async def test_a_message_that_goes_meanwhile_is_imported_without(world: World) -
         await world.pass_time_until(world.queue_is_empty)
     if await world.imported_ids():  # else it was gone before it was fetched at all
         assert [each.state for each in await kept(world)] == ["gone"]
+
+
+@pytest.mark.parametrize("late", [4, None])
+async def test_an_original_that_answers_404_while_its_message_is_there(world: World, late: int | None) -> None:
+    """It may appear yet; where it never does, the message is imported all the same."""
+    delivered = await delivered_one(world)
+    world.fault(FaultKind.REFUSED, operation=Operation.GET_MIME, status=404, error_code="ErrorItemNotFound", count=late)
+    await world.import_over_time(keep_mime=True)
+    [found] = await kept(world)
+    if late is None:
+        assert (found.state, found.content) == ("gone", None)
+    else:
+        assert found.content == mime(delivered.message.mail)
+    assert world.calls(Operation.GET_MIME) == 5
+    assert not await world.dead_letters()
 
 
 # Operators.

@@ -101,6 +101,22 @@ async def test_no_other_service_gets_our_token(
     assert not server.requests
 
 
+@pytest.mark.parametrize(
+    ("service", "link"),
+    [
+        ("http://localhost:1", "HTTP://LocalHost:1/v1.0/x?$skip=a%2Fb"),
+        ("https://127.0.0.1", "https://127.0.0.1:443/v1.0/x?$skip=a%2Fb"),
+    ],
+)
+async def test_one_service_may_be_written_in_several_ways(
+    service: str, link: str, session: aiohttp.ClientSession, mailbox: Mailbox, clock: Clock
+) -> None:
+    """A gateway on the way may write it so; refused, no pass through a folder would come to its end."""
+    client = GraphClient(session, FixedTokens(), base_url=service, monotonic=clock, sleep=clock.sleep)
+    with pytest.raises(GraphUnavailable):  # followed: nothing listens there
+        await client.request(mailbox, "GET", link, deadline_seconds=1)
+
+
 async def test_a_redirect_is_not_followed(client: GraphClient, server: Script, mailbox: Mailbox) -> None:
     server.say(lambda _: web.Response(status=302, headers={"Location": "/elsewhere"}))
     with pytest.raises(GraphUnavailable, match="302"):
@@ -185,6 +201,17 @@ async def test_retry_after_is_waited_out(client: GraphClient, server: Script, ma
     )
     await client.request(mailbox, "GET", "/x")
     assert clock.slept == [pytest.approx(7.7), 21.0]
+
+
+@pytest.mark.parametrize("asked", ["0", "-5", "0.124", "Mon, 01 Mar 2027 12:00:05 GMT"])
+async def test_a_retry_after_of_next_to_nothing_is_no_reason_to_hurry(
+    asked: str, client: GraphClient, server: Script, mailbox: Mailbox, clock: Clock
+) -> None:
+    """Throttled calls count as well: a storm of them would never end."""
+    server.say(fail(429, "ApplicationThrottled", Retry_After=asked, Date="Mon, 01 Mar 2027 12:00:10 GMT"))
+    with pytest.raises(GraphUnavailable):
+        await client.request(mailbox, "GET", "/x")
+    assert clock.slept == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 20.0]
 
 
 async def test_retry_after_beyond_the_deadline_is_reported_at_once(
@@ -300,6 +327,20 @@ async def test_a_second_401_is_denied_access(
     assert len(server.requests) == 2
     assert tokens.refreshed == 1
     assert "token-" not in str(caught.value)
+
+
+async def test_after_a_403_a_newer_token_is_tried_once(
+    client: GraphClient, server: Script, mailbox: Mailbox, tokens: FixedTokens
+) -> None:
+    """It may hold what was granted since; where there is none, nothing is repeated."""
+    server.say(fail(403, "ErrorAccessDenied"))
+    with pytest.raises(AccessDenied):
+        await client.request(mailbox, "GET", "/x")
+    assert len(server.requests) == 1
+    tokens.granted = "token-9"
+    with pytest.raises(AccessDenied):
+        await client.request(mailbox, "GET", "/x")
+    assert [request.headers["Authorization"] for request in server.requests[1:]] == ["Bearer token-1", "Bearer token-9"]
 
 
 async def test_204_and_lone_surrogates_are_answers(client: GraphClient, server: Script, mailbox: Mailbox) -> None:

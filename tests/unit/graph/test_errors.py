@@ -143,6 +143,15 @@ def test_no_token_of_the_answer_reaches_the_text() -> None:
     assert "\n" not in str(error)
 
 
+def test_a_body_with_a_byte_order_mark_has_its_code() -> None:
+    body = b"\xef\xbb\xbf" + json.dumps({"error": {"code": "ErrorInvalidUser"}}).encode()
+    assert isinstance(error_from_response(404, body, {}, operation="GET /x"), MailboxNotFound)
+
+
+def test_a_body_nested_beyond_reading_is_no_error_object() -> None:
+    assert error_from_response(404, b"[" * 100_000, {}, operation="GET /x").code is None
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [

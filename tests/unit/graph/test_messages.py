@@ -209,6 +209,17 @@ async def test_an_action_is_done_when_graph_gives_the_message(
         await actions.move(mailbox, "m", "deleteditems")
 
 
+async def test_a_message_that_was_changed_may_have_any_length(
+    client: GraphClient, server: Script, mailbox: Mailbox
+) -> None:
+    """Graph answers with all of it, body included; it is changed once."""
+    actions = MailActions(client)
+    server.say(ok({"id": "m", "body": {"content": "x" * 17_000_000}}))
+    await actions.mark_read(mailbox, "m")
+    await actions.move(mailbox, "m", "deleteditems")
+    assert len(server.requests) == 2
+
+
 @pytest.mark.parametrize("folder", ["inbox", "Inbox", " INBOX "])
 async def test_a_missing_inbox_is_a_missing_mailbox(
     folder: str, reader: MailReader, server: Script, mailbox: Mailbox
@@ -249,17 +260,19 @@ async def test_a_folder_is_listed_newest_first(
     assert dict(request.query) == options
 
 
-async def test_pages_of_a_folder_are_asked_for_by_their_link(
+async def test_pages_of_a_folder_are_asked_for_by_their_links(
     reader: MailReader, server: Script, mailbox: Mailbox
 ) -> None:
-    """The caller follows the link, which is used unchanged; one that leads to itself is not followed for ever."""
-    link = f"{server.url}/v1.0/next?$skip=1000&x=a%2Fb"
-    server.say(ok({"value": [], "@odata.nextLink": link}))
-    page = await reader.folder_page(mailbox, "inbox", since=SINCE, link=None)
-    assert page == FolderPage((), link)
+    """The links are used unchanged; pages that lead back to an earlier one are not followed for ever."""
+    links = [f"{server.url}/v1.0/next?$skip={skip}&x=a%2Fb" for skip in (1000, 2000)]
+    server.say(*(ok({"value": [], "@odata.nextLink": link}) for link in (*links, links[0])))
+    pages = reader.folder_pages(mailbox, "inbox", since=SINCE)
+    assert [await anext(pages) for _ in range(3)] == [FolderPage((), link) for link in (*links, links[0])]
     with pytest.raises(GraphUnavailable, match="circle"):
-        await reader.folder_page(mailbox, "inbox", since=SINCE, link=link)
-    assert server.requests[1].raw_path == "/v1.0/next?$skip=1000&x=a%2Fb"
+        await anext(pages)
+    assert [request.raw_path for request in server.requests[1:]] == [
+        f"/v1.0/next?$skip={skip}&x=a%2Fb" for skip in (1000, 2000)
+    ]
 
 
 FOLDER_FAULTS: list[tuple[list[Answer], type[GraphError]]] = [
@@ -334,6 +347,9 @@ async def test_a_letter_comes_whole_from_the_simulator(tmp_path: Path) -> None:
 
             async def fresh(self, application: Application, rejected: str) -> str:  # noqa: ARG002  # there is no other
                 return token
+
+            async def newer(self, application: Application, refused: str) -> None:
+                """There is no other."""
 
         mailbox = make_mailbox(user_id=box.user_id)
         async with open_session(simulator.url, ca_bundle=simulator.ca_file) as session:

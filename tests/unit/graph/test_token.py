@@ -287,6 +287,38 @@ async def test_a_token_already_replaced_is_not_fetched_again(world: World) -> No
     assert world.issued == 2
 
 
+async def test_what_is_granted_counts_within_minutes(world: World) -> None:
+    """A token names what was granted before it: one that is refused is replaced, but not at each call."""
+    tokens = world.tokens()
+    application = world.simulator.tenants.application(world.mailbox.tenant_id, world.mailbox.client_id)
+    assert application is not None
+    application.roles = ("User.Read.All",)
+    async with open_session(world.simulator.url, ca_bundle=world.simulator.ca_file) as session:
+        reader = MailReader(GraphClient(session, tokens, base_url=world.simulator.url))
+        with pytest.raises(AccessDenied):
+            await reader.probe(world.mailbox)
+        application.roles = ("Mail.Read",)
+        world.clock.seconds += 299
+        with pytest.raises(AccessDenied):
+            await reader.probe(world.mailbox)
+        assert world.issued == 1
+        world.clock.seconds += 2
+        assert all(await asyncio.gather(*(reader.probe(world.mailbox) for _ in range(10))))
+    assert world.issued == 2
+
+
+async def test_a_refused_token_stays_in_use_when_there_is_no_newer_one(world: World) -> None:
+    tokens = world.tokens()
+    application = world.mailbox.application
+    first = await tokens.token(application)
+    world.clock.seconds += 301
+    world.simulator.faults.add(Fault(FaultKind.SIGN_IN_REFUSED, operation=Operation.TOKEN, count=1))
+    assert await tokens.newer(application, first) is None
+    assert await tokens.token(application) == first
+    world.clock.seconds += 3600
+    assert await tokens.newer(application, first) is None  # it has expired: the next call signs in
+
+
 async def test_a_missing_certificate_names_the_account(world: World) -> None:
     with pytest.raises(CertificateError, match="Support"):
         await world.tokens().token(replace(world.mailbox, thumbprint="CD" * 20).application)
@@ -625,6 +657,31 @@ async def test_answers_that_are_not_the_sign_in_services_are_transient(
         await world.tokens(authority_url=odd.url).token(world.mailbox.application)
     assert caught.value.status == status
     assert caught.value.retry_after == 9
+
+
+async def test_a_sign_in_service_that_throttles_is_left_alone_for_as_long_as_it_demands(odd: Odd, world: World) -> None:
+    """Each request meanwhile counts as well; callers learn how much of the pause is left."""
+    asked: list[str] = []
+    waits: list[float | None] = []
+
+    def throttled(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=429, headers={"Retry-After": "60"})
+
+    odd.token = throttled
+    tokens = world.tokens(authority_url=odd.url)
+    for _ in range(7):
+        with pytest.raises(GraphUnavailable) as caught:
+            await tokens.token(world.mailbox.application)
+        waits.append(caught.value.retry_after)
+        world.clock.seconds += 10
+    assert (len(asked), waits) == (2, [60, 50, 40, 30, 20, 10, 60])
+
+
+async def test_an_answer_nested_beyond_reading_is_transient(odd: Odd, world: World) -> None:
+    odd.token = lambda _: web.Response(text="[" * 100_000, content_type="application/json")
+    with pytest.raises(GraphUnavailable):
+        await world.tokens(authority_url=odd.url).token(world.mailbox.application)
 
 
 async def test_a_redirect_does_not_carry_the_assertion_away(odd: Odd, world: World) -> None:

@@ -13,6 +13,7 @@ from graph.messages import MailReader
 from phrases import Phrase
 from processor.content.raw_mime import OriginalFetcher
 from processor.content.spool import spooling_threads
+from processor.errors import MessageChanged
 
 MAILBOX = Mailbox(1, "Laboratoire", "t", "c", "u", "00" * 20)
 
@@ -55,6 +56,42 @@ async def test_what_is_no_mime_is_asked_for_again(pieces: tuple[bytes, ...]) -> 
         await _fetched(*pieces)
     record = await _fetched(*pieces, last_attempt=True)
     assert (record.state, record.content, record.state_detail) == ("unreadable", None, "NotTheContent")
+
+
+_PARTS = (
+    b'Subject: x\r\nContent-Type: multipart/mixed; charset="a;b";\r\n\tBoundary="=_1 \'+ 2"\r\n\r\n'
+    b"--=_1 '+ 2\r\n\r\nText\r\n--=_1 '+ 2--\r\n"
+)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+async def test_a_mail_of_parts_is_whole_with_its_last_boundary(size: int) -> None:
+    """Wherever its pieces end; one that never comes whole is kept in the end, and its row says so."""
+
+    def pieces(mail: bytes) -> list[bytes]:
+        return [mail[start : start + size] for start in range(0, len(mail), size)]
+
+    assert (await _fetched(*pieces(_PARTS))).state_detail is None
+    cut = _PARTS.removesuffix(b"--\r\n")
+    with pytest.raises(MessageChanged):
+        await _fetched(*pieces(cut))
+    record = await _fetched(*pieces(cut), last_attempt=True)
+    assert (record.state, record.size) == ("stored", len(cut))
+    assert (record.state_detail or "").startswith("NoLastBoundary")
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        b"Subject: x\n\nContent-Type: multipart/mixed; boundary=b\n\n--b\n",
+        b"Content-Type: text/plain; boundary=b\n\n--b\n",
+        b"Content-Type: multipart/mixed\n\nText",
+        b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nText\n--b--\n\nmore",
+    ],
+)
+async def test_what_has_no_last_boundary_to_come_is_kept(mail: bytes) -> None:
+    record = await _fetched(mail)
+    assert (record.state, record.state_detail) == ("stored", None)
 
 
 async def test_a_mail_is_kept_wherever_its_pieces_end() -> None:

@@ -168,8 +168,19 @@ async def test_a_subscription_needs_a_mailbox_and_a_permission(
     status, values = await _create(graph, subscription_body)
     assert status == 403
     assert "[Status Code: Forbidden;" in values["error"]["message"]
+
+
+async def test_the_token_decides_what_may_be_subscribed_to(
+    sim: Simulator, graph: aiohttp.ClientSession, subscription_body: Body, application: Application
+) -> None:
+    """As for mail: what is granted or withdrawn counts from the next token on."""
     application.roles = ()
-    assert (await _create(graph, subscription_body))[0] == 401
+    token, _ = sim.tokens.issue(application, sim.url)
+    application.roles = ("Mail.Read",)
+    of_before = {"Authorization": f"Bearer {token}"}
+    assert (await _call(graph, "POST", SUBSCRIPTIONS, subscription_body, **of_before))[0] == 401
+    application.roles = ()
+    assert (await _create(graph, subscription_body))[0] == 201
 
 
 async def test_a_subscription_is_renewed_reauthorized_and_deleted(
