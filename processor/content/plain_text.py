@@ -4,14 +4,16 @@ Bounded for untrusted mail: time grows with the length, and memory stays at a fe
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
+from html import unescape
 from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
 from inscriptis import get_text
 from inscriptis.css_profiles import CSS_PROFILES
+from inscriptis.html_properties import Display
 from inscriptis.model.attribute import DEFAULT_ATTRIBUTE_MAP
 from inscriptis.model.config import ParserConfig
 from inscriptis.model.css import CssParse
@@ -19,6 +21,7 @@ from inscriptis.model.html_document_state import HtmlDocumentState
 from inscriptis.model.html_element import HtmlElement
 from inscriptis.model.table import Table
 from inscriptis.model.tag import CustomHtmlTagHandlerMapping
+from inscriptis.model.tag.list_tag import li_start_handler, ol_start_handler, ul_start_handler
 from inscriptis.model.tag.table_tag import table_end_handler
 from lxml import etree
 
@@ -39,8 +42,31 @@ _DOCUMENT_TAGS: Final = re.compile(r"(?:</?(?:html|body)(?=[\s/>])[^<>]*>\s*)+",
 _BEGINNINGS: Final = {name: re.compile(rf"<{name}(?=[\s/>])[^<>]*>", re.IGNORECASE) for name in ("html", "body")}
 _BREAK: Final = "<br>"
 _SPACE: Final = re.compile(r"\s+")
-_STYLES: Final = CSS_PROFILES["strict"]
-_INVISIBLE: Final = frozenset({"script", "style", "head", "template", "noscript", "title"})
+# The layout decodes characters written by name once more: of `&amp;section` it would make `§ion`.
+_AMPERSAND: Final = re.compile("&amp;?", re.IGNORECASE)
+_STANDS_FOR_AMPERSAND: Final = "\ufdd0"
+"""A code point that no text has."""
+_RAISED: Final = re.compile(
+    r"<sup(?:\s[^<>]{0,400})?>((?:[^<>]|<(?!/?sup[\s>])[^<>]{0,400}>){1,40}?)</sup\s*>", re.IGNORECASE
+)
+_TAG: Final = re.compile("<[^<>]*>")
+_NUMBER: Final = re.compile(r"(?=.*[0-9])[0-9+\u2212\u2013=()n,. *-]{1,12}")
+_SUPERSCRIPTS: Final = str.maketrans("0123456789+-\u2212\u2013=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁻⁼⁽⁾ⁿ")
+# Elements on lines of their own (https://html.spec.whatwg.org, section 15.3) that the library lacks.
+_BLOCKS: Final = (
+    *("caption", "center", "dd", "details", "dialog", "dir", "dl", "dt", "fieldset", "form", "hr", "legend", "menu"),
+    *("noframes", "optgroup", "option", "search", "section", "summary"),
+)
+_BLOCK_DISPLAYS: Final = frozenset({"block", "flex", "flow-root", "grid", "list-item", "table", "table-row"})
+_STYLES: Final = {
+    **CSS_PROFILES["strict"],
+    **{name: HtmlElement(display=Display.block) for name in _BLOCKS},
+    "template": HtmlElement(display=Display.none),
+}
+_MAX_MARGIN: Final = 80
+"""Columns before the lines of lists within lists."""
+_MAX_DIGITS: Final = 9
+_INVISIBLE: Final = frozenset({"script", "style", "head", "template", "title"})
 _WITHIN_A_LINE: Final = frozenset(
     {"a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "del", "dfn", "em", "font", "i", "ins", "kbd", "label"}
 ).union({"mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "tt", "u", "var", "wbr"})
@@ -97,7 +123,7 @@ class _OneDocument:
 
     def joined(self, html: str) -> str:
         """The next piece of the HTML, which cuts no tag in two, as part of the one document."""
-        return _DOCUMENT_TAGS.sub(self._kept, html)
+        return _DOCUMENT_TAGS.sub(self._kept, _RAISED.sub(_superscript, html))
 
     def _kept(self, run: re.Match[str]) -> str:
         """The first beginnings in a run of such tags; text after any other run is on a line of its own."""
@@ -110,28 +136,72 @@ class _OneDocument:
         return "".join(tags) if tags and "body" not in self._begun else "".join([*tags, _BREAK])
 
 
+def _superscript(element: re.Match[str]) -> str:
+    """A raised number in characters that are raised themselves: 10<sup>3</sup> is not 103, nor 42<sup>1)</sup> 421."""
+    text = unescape(_TAG.sub("", element[1])).strip()
+    return text.translate(_SUPERSCRIPTS) if _NUMBER.fullmatch(text) else element[0]
+
+
 class _ExpandsTooFar(Exception):
     """The layout would be many times as long as the text."""
 
 
 def _laid_out(html: str) -> str | None:
     room = _Room()
-    handlers = CustomHtmlTagHandlerMapping(start_tag_mapping={}, end_tag_mapping={"table": room.end_table})
+    starts = {"ul": _in_bounds(ul_start_handler), "ol": _in_bounds(ol_start_handler), "li": _in_bounds(_start_item)}
+    handlers = CustomHtmlTagHandlerMapping(start_tag_mapping=starts, end_tag_mapping={"table": room.end_table})
     # The element of the body notes its document: shared by two threads, it would put text of one mail into another.
     css = {**_STYLES, "body": copy(_STYLES["body"])}
     config = ParserConfig(css=css, custom_html_tag_handler_mapping=handlers)
     config.attribute_handler.attribute_mapping = {**DEFAULT_ATTRIBUTE_MAP, "style": _style}
     try:
-        return str(get_text(html, config)).strip()
-    except (etree.LxmlError, ValueError, RecursionError, _ExpandsTooFar):
+        text = str(get_text(_AMPERSAND.sub(_STANDS_FOR_AMPERSAND, html), config))
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  # untrusted HTML must not stop the import, whatever the library does
         return None
+    return text.replace(_STANDS_FOR_AMPERSAND, "&").strip()
 
 
 def _style(value: str, element: HtmlElement) -> None:
     """A style without its lengths: a mail could request 100,000 columns of indentation in each of its lines."""
-    lengths = element.padding_inline, element.margin_before, element.margin_after
-    CssParse.attr_style(value, element)
-    element.padding_inline, element.margin_before, element.margin_after = lengths
+    for declaration in value.lower().split(";"):
+        name, _, rest = declaration.partition(":")
+        word = rest.partition("!")[0].strip()
+        if name.strip() == "display":
+            _display(word, element)
+        elif name.strip() == "white-space":
+            CssParse.attr_white_space(word, element)
+        elif name.strip() == "vertical-align":
+            CssParse.attr_vertical_align(word, element)
+
+
+def _display(word: str, element: HtmlElement) -> None:
+    if element.display is Display.none:
+        return
+    if word in _BLOCK_DISPLAYS:
+        element.display = Display.block
+    elif word in {"inline", "none"}:
+        element.display = Display[word]
+
+
+_StartHandler = Callable[[HtmlDocumentState, Mapping[str, str]], None]
+
+
+def _in_bounds(start: _StartHandler) -> _StartHandler:
+    """The handler of a list or its item where it is not too deep in others, whose margins are before each line."""
+
+    def bounded(state: HtmlDocumentState, attributes: Mapping[str, str]) -> None:
+        if state.tags[-1].canvas.left_margin > _MAX_MARGIN:
+            raise _ExpandsTooFar
+        start(state, attributes)
+
+    return bounded
+
+
+def _start_item(state: HtmlDocumentState, attributes: Mapping[str, str]) -> None:
+    """Begin an item; a number of thousands of digits would stand before all that follow."""
+    li_start_handler(state, attributes if len(attributes.get("value", "")) <= _MAX_DIGITS else {})
 
 
 class _Room:
@@ -146,6 +216,7 @@ class _Room:
             self._left -= _room_of(state.current_table[-1])
         if self._left < 0:
             raise _ExpandsTooFar
+        state.tags[-2].canvas.flush_inline()  # else its first line continues the text before it
         table_end_handler(state)
 
 
