@@ -41,12 +41,22 @@ def pieces_in(content: bytes, *, is_clear: bool, name: str | None = None) -> Ite
     if is_clear:
         yield from mime.pieces_in(content)
         return
-    signed = _signed(content)
     document = _document_name(name)
+    signed = _signed_once_more(_signed(content), document)
     if _is_mail(signed, document):
         yield Part(document, "message/rfc822", signed, is_message=True, is_wrapped=True)
     else:
         yield Part(document, _content_type(signed, document), signed)
+
+
+def _signed_once_more(signed: bytes, document: str | None) -> bytes:
+    """The document itself where others signed what one had signed, and the name does not tell (`invoice.xml.p7m`)."""
+    while document is not None and _ENDING.search(document) is None and signed.startswith(_SEQUENCE):
+        try:
+            signed = _signed(signed)
+        except NotUnpacked:
+            break
+    return signed
 
 
 def _document_name(name: str | None) -> str | None:
