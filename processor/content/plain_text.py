@@ -19,10 +19,10 @@ from inscriptis.model.config import ParserConfig
 from inscriptis.model.css import CssParse
 from inscriptis.model.html_document_state import HtmlDocumentState
 from inscriptis.model.html_element import HtmlElement
-from inscriptis.model.table import Table
+from inscriptis.model.table import Table, TableCell
 from inscriptis.model.tag import CustomHtmlTagHandlerMapping
 from inscriptis.model.tag.list_tag import li_start_handler, ol_start_handler, ul_start_handler
-from inscriptis.model.tag.table_tag import table_end_handler
+from inscriptis.model.tag.table_tag import table_end_handler, table_start_handler, td_start_handler
 from lxml import etree
 
 from longtext import PIECE_BYTES, LongTextFacts, LongTextWriter
@@ -66,6 +66,9 @@ _STYLES: Final = {
 _MAX_MARGIN: Final = 80
 """Columns before the lines of lists within lists."""
 _MAX_DIGITS: Final = 9
+_SPAN: Final = re.compile("[0-9]{1,3}")
+_MAX_SPARE_CELLS: Final = 20_000
+"""Empty cells in one body, in place of those that reach over several columns or rows."""
 _INVISIBLE: Final = frozenset({"script", "style", "head", "template", "title"})
 _WITHIN_A_LINE: Final = frozenset(
     {"a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "del", "dfn", "em", "font", "i", "ins", "kbd", "label"}
@@ -147,9 +150,12 @@ class _ExpandsTooFar(Exception):
 
 
 def _laid_out(html: str) -> str | None:
-    room = _Room()
-    starts = {"ul": _in_bounds(ul_start_handler), "ol": _in_bounds(ol_start_handler), "li": _in_bounds(_start_item)}
-    handlers = CustomHtmlTagHandlerMapping(start_tag_mapping=starts, end_tag_mapping={"table": room.end_table})
+    tables = _Tables()
+    lists = {"ul": _in_bounds(ul_start_handler), "ol": _in_bounds(ol_start_handler), "li": _in_bounds(_start_item)}
+    cells = {"table": tables.start_table, "td": tables.start_cell, "th": tables.start_cell}
+    handlers = CustomHtmlTagHandlerMapping(
+        start_tag_mapping={**lists, **cells}, end_tag_mapping={"table": tables.end_table}
+    )
     # The element of the body notes its document: shared by two threads, it would put text of one mail into another.
     css = {**_STYLES, "body": copy(_STYLES["body"])}
     config = ParserConfig(css=css, custom_html_tag_handler_mapping=handlers)
@@ -204,20 +210,56 @@ def _start_item(state: HtmlDocumentState, attributes: Mapping[str, str]) -> None
     li_start_handler(state, attributes if len(attributes.get("value", "")) <= _MAX_DIGITS else {})
 
 
-class _Room:
-    """Room left for the tables of one body."""
+class _Tables:
+    """The tables of one body, with the room left for them."""
 
     def __init__(self) -> None:
         self._left = _MAX_OF_TABLES
+        self._spare = _MAX_SPARE_CELLS
+        # Of each open table: the number of the last row that a cell above covers, by column.
+        self._covered: list[dict[int, int]] = []
+
+    def start_table(self, state: HtmlDocumentState, attributes: Mapping[str, str]) -> None:
+        """Open a table."""
+        table_start_handler(state, attributes)
+        self._covered.append({})
+
+    def start_cell(self, state: HtmlDocumentState, attributes: Mapping[str, str]) -> None:
+        """Open a cell in its own column: empty ones stand where others reach, over several columns or rows."""
+        if not state.current_table:
+            return
+        table, covered = state.current_table[-1], self._covered[-1]
+        if not table.rows:
+            table.add_row()
+        number, row = len(table.rows), table.rows[-1].columns
+        while covered.get(len(row), 0) >= number and self._spare:
+            self._add_spare_cell(state)
+        first = len(row)
+        td_start_handler(state, attributes)
+        for _ in range(min(_span(attributes, "colspan") - 1, self._spare)):
+            self._add_spare_cell(state)
+        covered.update(dict.fromkeys(range(first, len(row)), number + _span(attributes, "rowspan") - 1))
+
+    def _add_spare_cell(self, state: HtmlDocumentState) -> None:
+        self._spare -= 1
+        state.current_table[-1].add_cell(TableCell(state.tags[-1].align, state.tags[-1].valign))
 
     def end_table(self, state: HtmlDocumentState) -> None:
         """Reserve the room that the innermost open table needs, and have it laid out."""
+        if self._covered:
+            self._covered.pop()
         if state.current_table:
             self._left -= _room_of(state.current_table[-1])
         if self._left < 0:
             raise _ExpandsTooFar
         state.tags[-2].canvas.flush_inline()  # else its first line continues the text before it
         table_end_handler(state)
+
+
+def _span(attributes: Mapping[str, str], name: str) -> int:
+    """The number of columns or rows over which a cell reaches; one where it says something else."""
+    stated = attributes.get(name, "").strip()
+    return max(int(stated), 1) if _SPAN.fullmatch(stated) else 1
 
 
 def _room_of(table: Table) -> int:

@@ -24,6 +24,31 @@ def test_tables_stay_in_columns_and_lists_in_lines() -> None:
     assert text.index("3,2") - text.index("Nitrate") == len("Phosphate") + 2
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        (
+            "<tr><th rowspan=2>Parameter<th colspan=2>Werte<th>Einheit<tr><th>Mai<th>Juni<th>-"
+            "<tr><td>Blei<td>1<td>42<td>mg",
+            {"Werte": "Mai", "Juni": "42", "-": "mg"},
+        ),
+        ("<tr><td rowspan=2>P1<td>Blei<td>42<tr><td>Zink<td>7<tr><td>P2<td>Cd<td>9", {"Blei": "Zink", "42": "7"}),
+        ("<tr><td colspan=3>Summe<td>42<tr><td>a<td>b<td>c<td>7", {"42": "7", "Summe": "a"}),
+        ("<tr><td>a<td rowspan=2>b<tr><td>c<tr><td>d<td>e", {"b": "e", "a": "c"}),
+        ("<tr><td colspan=0>a<td rowspan=x>b<tr><td>c<td>d", {"b": "d"}),
+    ],
+)
+def test_a_value_stays_in_its_column(rows: str, columns: dict[str, str]) -> None:
+    """Cells that reach over several columns or rows do not move others below another heading."""
+    text = plain_text(f"<table>{rows}</table>")
+    assert text is not None
+    lines = text.splitlines()
+    places = {
+        word: line.index(word) for line in lines for word in {*columns, *columns.values()} if word in line.split()
+    }
+    assert {word: places[word] for word in columns} == {word: places[below] for word, below in columns.items()}
+
+
 @pytest.mark.slow
 def test_a_large_body_loses_its_layout_and_no_word() -> None:
     """Laying out thirty megabytes would take a minute."""
@@ -100,6 +125,7 @@ def test_no_style_keeps_a_mail_from_being_imported(style: str) -> None:
         pytest.param("<table><tr><td>" * 40 + "<tr><td>" + "z" * 100_000 + "<tr><td>x" * 9_000, 9_001, id="nested"),
         pytest.param(f"<p {' '.join(f'a{n}=1' for n in range(300_000))}>x", 1, id="many-attributes"),
         pytest.param("<x>" * 1_000 + "</y>" * 100_000 + "x", 1, id="ends-without-beginnings"),
+        pytest.param("<table>" + "<tr><td colspan=999 rowspan=999>x" * 5_000, 5_000, id="many-spanned"),
         pytest.param("<ul>" * 100 + "x<br>" * 40_000, 40_000, id="lists-in-lists"),
         pytest.param("<ul><li>" * 100 + "x<br>" * 40_000, 40_000, id="items-in-items"),
     ],
