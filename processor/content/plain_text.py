@@ -26,6 +26,7 @@ from inscriptis.model.tag.table_tag import table_end_handler, table_start_handle
 from lxml import etree
 
 from longtext import PIECE_BYTES, LongTextFacts, LongTextWriter
+from processor.content.superscripts import raised
 
 MAX_LAID_OUT: Final = 256 * 1024
 """Characters of HTML that are laid out, tables as columns: it takes some milliseconds for each 10,000."""
@@ -50,8 +51,6 @@ _RAISED: Final = re.compile(
     r"<sup(?:\s[^<>]{0,400})?>((?:[^<>]|<(?!/?sup[\s>])[^<>]{0,400}>){1,40}?)</sup\s*>", re.IGNORECASE
 )
 _TAG: Final = re.compile("<[^<>]*>")
-_NUMBER: Final = re.compile(r"(?=.*[0-9])[0-9+\u2212\u2013=()n,. *-]{1,12}")
-_SUPERSCRIPTS: Final = str.maketrans("0123456789+-\u2212\u2013=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁻⁼⁽⁾ⁿ")
 # Elements on lines of their own (https://html.spec.whatwg.org, section 15.3) that the library lacks.
 _BLOCKS: Final = (
     *("caption", "center", "dd", "details", "dialog", "dir", "dl", "dt", "fieldset", "form", "hr", "legend", "menu"),
@@ -140,9 +139,7 @@ class _OneDocument:
 
 
 def _superscript(element: re.Match[str]) -> str:
-    """A raised number in characters that are raised themselves: 10<sup>3</sup> is not 103, nor 42<sup>1)</sup> 421."""
-    text = unescape(_TAG.sub("", element[1])).strip()
-    return text.translate(_SUPERSCRIPTS) if _NUMBER.fullmatch(text) else element[0]
+    return raised(unescape(_TAG.sub("", element[1])).strip()) or element[0]
 
 
 class _ExpandsTooFar(Exception):
