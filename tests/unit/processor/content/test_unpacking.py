@@ -307,9 +307,10 @@ def test_a_signed_document_is_a_file(name: str, inner: bytes, kind: str) -> None
 
 
 def test_a_signed_document_without_a_name_is_recognised_by_its_beginning() -> None:
-    """The label `smime.p7m` does not show it."""
-    [_, file] = _unpacked(_listed(0, signed(b"%PDF-1.4"), "smime.p7m"))
-    assert (file.file_name, file.kind, file.content_type) == (None, "file", "application/pdf")
+    """The label `smime.p7m` does not show it; any other name is that of the document."""
+    for name, document in (("smime.p7m", None), ("Befund.P7M", "Befund.pdf")):
+        [_, file] = _unpacked(_listed(0, signed(b"%PDF-1.4"), name))
+        assert (file.file_name, file.kind, file.content_type) == (document, "file", "application/pdf")
 
 
 @pytest.mark.parametrize("inner", [b"<?xml version='1.0'?><a/>", b"0;1;2"])
