@@ -50,6 +50,8 @@ _STANDS_FOR_AMPERSAND: Final = "\ufdd0"
 _RAISED: Final = re.compile(
     r"<sup(?:\s[^<>]{0,400})?>((?:[^<>]|<(?!/?sup[\s>])[^<>]{0,400}>){1,40}?)</sup\s*>", re.IGNORECASE
 )
+_MAX_RAISED: Final = 600
+_RAISED_BEGUN: Final = re.compile(r"<sup(?=[\s>])(?:(?!</sup\s*>).)*\Z", re.IGNORECASE | re.DOTALL)
 _TAG: Final = re.compile("<[^<>]*>")
 # Elements on lines of their own (https://html.spec.whatwg.org, section 15.3) that the library lacks.
 _BLOCKS: Final = (
@@ -101,13 +103,16 @@ def bare_text(html: Iterable[str], write: Callable[[str], object]) -> bool:
 
 
 def _documents_joined(pieces: Iterable[str]) -> Iterator[str]:
-    """Like `_OneDocument.joined`, piece by piece: each ends where no tag is cut in two, except a very long one."""
+    """Like `_OneDocument.joined`, piece by piece: each ends where no tag and no raised number is cut in two, except a
+    very long one."""
     document, left = _OneDocument(), ""
     for piece in pieces:
         text = left + piece
         cut = text.rfind("<")
         if cut < 0 or ">" in text[cut:] or len(text) - cut > _MAX_TAG:
             cut = len(text)
+        begun = _RAISED_BEGUN.search(text, max(0, cut - _MAX_RAISED), cut)
+        cut = cut if begun is None else begun.start()
         yield document.joined(text[:cut])
         left = text[cut:]
     yield document.joined(left)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from processor.content.plain_text import MAX_LAID_OUT, MAX_READ, plain_text
+from processor.content.plain_text import MAX_LAID_OUT, MAX_READ, bare_text, plain_text
 
 ROW = "<tr><td>Nitrate</td><td>3,2</td><td>mg/l</td></tr>"
 
@@ -100,6 +100,17 @@ def test_values_beside_each_other_stay_apart(html: str, words: list[str]) -> Non
 def test_exponents_and_addresses_stay_what_they_are(html: str, text: str, padding: str) -> None:
     """A number that is raised is not another digit, and no character is decoded twice."""
     assert plain_text(f"<p>{html}</p>{padding}") == text
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5, 7, 11, 64])
+def test_the_text_is_the_same_in_pieces_of_any_length(length: int) -> None:
+    """No piece of a long body ends within a tag, or within a number that is raised."""
+    html = (
+        '<html><body>10<sup class="x">6</sup> KBE<SUP><b>1)</b></SUP>, 42 <sup>er</sup> &#181;g</body></html><p>7<sup>'
+    )
+    found: list[str] = []
+    assert bare_text((html[start : start + length] for start in range(0, len(html), length)), found.append)
+    assert "".join(found) == "10⁶ KBE¹⁾, 42 er µg\n7"
 
 
 def test_styles_hide_and_do_not_indent() -> None:
