@@ -21,7 +21,7 @@ from inscriptis.model.html_document_state import HtmlDocumentState
 from inscriptis.model.html_element import HtmlElement
 from inscriptis.model.table import Table, TableCell
 from inscriptis.model.tag import CustomHtmlTagHandlerMapping
-from inscriptis.model.tag.list_tag import li_start_handler, ol_start_handler, ul_start_handler
+from inscriptis.model.tag.list_tag import li_start_handler, ul_start_handler
 from inscriptis.model.tag.table_tag import table_end_handler, table_start_handler, td_start_handler
 from lxml import etree
 
@@ -66,7 +66,7 @@ _STYLES: Final = {
 }
 _MAX_MARGIN: Final = 80
 """Columns before the lines of lists within lists."""
-_MAX_DIGITS: Final = 9
+_ITEM_NUMBER: Final = re.compile("-?[0-9]{1,9}")
 _SPAN: Final = re.compile("[0-9]{1,3}")
 _MAX_SPARE_CELLS: Final = 20_000
 """Empty cells in one body, in place of those that reach over several columns or rows."""
@@ -153,7 +153,7 @@ class _ExpandsTooFar(Exception):
 
 def _laid_out(html: str) -> str | None:
     tables = _Tables()
-    lists = {"ul": _in_bounds(ul_start_handler), "ol": _in_bounds(ol_start_handler), "li": _in_bounds(_start_item)}
+    lists = {"ul": _in_bounds(ul_start_handler), "ol": _in_bounds(_start_numbered), "li": _in_bounds(_start_item)}
     cells = {"table": tables.start_table, "td": tables.start_cell, "th": tables.start_cell}
     handlers = CustomHtmlTagHandlerMapping(
         start_tag_mapping={**lists, **cells}, end_tag_mapping={"table": tables.end_table}
@@ -207,9 +207,15 @@ def _in_bounds(start: _StartHandler) -> _StartHandler:
     return bounded
 
 
+def _start_numbered(state: HtmlDocumentState, attributes: Mapping[str, str]) -> None:
+    """Begin a numbered list, with the number that it states: Outlook goes on in another list behind each paragraph."""
+    stated = attributes.get("start", "").strip()
+    state.li_counter.append(int(stated) if _ITEM_NUMBER.fullmatch(stated) else 1)
+
+
 def _start_item(state: HtmlDocumentState, attributes: Mapping[str, str]) -> None:
     """Begin an item; a number of thousands of digits would stand before all that follow."""
-    li_start_handler(state, attributes if len(attributes.get("value", "")) <= _MAX_DIGITS else {})
+    li_start_handler(state, attributes if _ITEM_NUMBER.fullmatch(attributes.get("value", "")) else {})
 
 
 class _Tables:
