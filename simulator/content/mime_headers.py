@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.message import Message
 from email.policy import Compat32
-from email.utils import collapse_rfc2231_value, parsedate_to_datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeAlias
 
 from simulator.content.addresses import addresses
@@ -18,6 +18,7 @@ from simulator.content.transfer_encodings import base64_bytes
 Part: TypeAlias = "Message[Any, Any]"
 
 _FOLD: Final = re.compile(r"\r?\n(?=[ \t])|[\r\n]+")
+_PIECE: Final = re.compile(r";\s*[\w-]+\*\d+\*?=[^;]*")
 _WORD: Final = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 
 
@@ -72,11 +73,30 @@ def importance(mail: Part) -> str:
 def file_name(part: Part) -> str | None:
     """Return the name of a part as it was sent, in any of the usual encodings; RFC 2231's before others."""
     for name, header in (("filename", "content-disposition"), ("name", "content-type")):
-        values = [value for key, value in part.get_params([], header) if key.lower() == name and value]
+        values = [value for key, value in _parameters(part, header) if key.lower() == name and value]
         values.sort(key=lambda value: isinstance(value, str))
         if values:
-            return readable(collapse_rfc2231_value(values[0]))
+            return _collapsed(values[0])
     return None
+
+
+def _parameters(part: Part, header: str) -> list[tuple[str, Any]]:
+    try:
+        return list(part.get_params([], header))
+    except TypeError:  # Python does not take one value in pieces and whole
+        whole: Part = Message(part.policy)
+        whole[header] = _PIECE.sub("", part[header])
+        return list(whole.get_params([], header))
+
+
+def _collapsed(value: Any) -> str:  # noqa: ANN401  # a text, or the three fields of RFC 2231
+    if isinstance(value, str):
+        return readable(value)
+    charset, _, text = value
+    try:
+        return decoded(text.encode("latin-1", "surrogateescape"), charset)
+    except UnicodeEncodeError:
+        return readable(text)
 
 
 def readable(value: str) -> str:

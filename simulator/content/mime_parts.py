@@ -16,6 +16,7 @@ from simulator.content.mail import Attachment, AttachmentKind, item_of
 from simulator.content.mime_headers import Part, Tolerant, file_name, header_text
 from simulator.content.transfer_encodings import encoding, plain
 
+_BLANK_IN_HEADER: Final = re.compile(rb"^(content-[a-z-]{1,40})[ \t]+:", re.IGNORECASE | re.MULTILINE)
 _END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
 _TOLERANT: Final = Tolerant()
 # Unchanged: nothing is folded again.
@@ -49,7 +50,8 @@ class Sorted:
 
 def parse(raw: bytes, *, headers_only: bool = False) -> Part:
     """Return the parts of a mail, or all of it as one part below its headers; any bytes give a result."""
-    return BytesParser(policy=_TOLERANT).parsebytes(raw, headersonly=headers_only)
+    # Python takes a header with a blank before its colon for the beginning of the body.
+    return BytesParser(policy=_TOLERANT).parsebytes(_BLANK_IN_HEADER.sub(rb"\1:", raw), headersonly=headers_only)
 
 
 def taken_apart(raw: bytes) -> tuple[Part, Sorted]:
@@ -147,8 +149,7 @@ def _item(part: Part, mail: Part) -> Attachment:
     raw = _bytes(mail)
     if encoding(part["content-transfer-encoding"]) in {"base64", "quotedprintable"}:
         # RFC 2046 forbids it, but it occurs: the parser took the encoded text for the mail's.
-        mail.add_header("Content-Transfer-Encoding", part["content-transfer-encoding"])
-        raw = _content(mail)
+        raw = plain(raw, part["content-transfer-encoding"])
         mail = parse(raw)
     return item_of(header_text(mail, "subject") or file_name(part) or "", raw)
 
