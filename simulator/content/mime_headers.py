@@ -18,16 +18,21 @@ from simulator.content.transfer_encodings import base64_bytes
 Part: TypeAlias = "Message[Any, Any]"
 
 _FOLD: Final = re.compile(r"\r?\n(?=[ \t])|[\r\n]+")
-_PIECE: Final = re.compile(r";\s*[\w-]+\*\d+\*?=[^;]*")
+_WITH_PARAMETERS: Final = frozenset({"content-type", "content-disposition"})
+_WHOLE: Final = re.compile(r"(?:\A|;)\s*\w+\*\s*(?:[=;]|\Z)")
+_PIECE: Final = re.compile(r"(?:\A|;)\s*\w+\*[0-9]+\*?\s*(?:=[^;]*|(?=;)|\Z)")
 _WORD: Final = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 
 
 class Tolerant(Compat32):
     """Headers in one line, also where they hold bytes that RFC 5322 forbids: those become halves of characters."""
 
-    def header_fetch_parse(self, name: str, value: str) -> str:  # noqa: ARG002  # the signature is Python's
+    def header_fetch_parse(self, name: str, value: str) -> str:
         """Return the value; encoded words stay as they are."""
-        return _FOLD.sub("", value)
+        line = _FOLD.sub("", value)
+        if name.lower() in _WITH_PARAMETERS and _WHOLE.search(line):  # Python fails at one in pieces and whole
+            line = _PIECE.sub("", line)
+        return line
 
 
 def all_headers(mail: Part) -> tuple[tuple[str, str], ...]:
@@ -73,20 +78,11 @@ def importance(mail: Part) -> str:
 def file_name(part: Part) -> str | None:
     """Return the name of a part as it was sent, in any of the usual encodings; RFC 2231's before others."""
     for name, header in (("filename", "content-disposition"), ("name", "content-type")):
-        values = [value for key, value in _parameters(part, header) if key.lower() == name and value]
+        values = [value for key, value in part.get_params([], header) if key.lower() == name and value]
         values.sort(key=lambda value: isinstance(value, str))
         if values:
             return _collapsed(values[0])
     return None
-
-
-def _parameters(part: Part, header: str) -> list[tuple[str, Any]]:
-    try:
-        return list(part.get_params([], header))
-    except TypeError:  # Python does not take one value in pieces and whole
-        whole: Part = Message(part.policy)
-        whole[header] = _PIECE.sub("", part[header])
-        return list(whole.get_params([], header))
 
 
 def _collapsed(value: Any) -> str:  # noqa: ANN401  # a text, or the three fields of RFC 2231
