@@ -17,6 +17,8 @@ from simulator.content.mime_headers import Part, Tolerant, file_name, header_tex
 from simulator.content.transfer_encodings import encoding, plain
 
 _BLANK_IN_HEADER: Final = re.compile(rb"^(content-[a-z-]{1,40})[ \t]+:", re.IGNORECASE | re.MULTILINE)
+_META_CHARSET: Final = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
+_META_BYTES: Final = 1024
 _END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
 _TOLERANT: Final = Tolerant()
 # Unchanged: nothing is folded again.
@@ -140,8 +142,12 @@ def _took_meeting(part: Part, kind: str, found: Sorted) -> bool:
 def _took_body(part: Part, kind: str, found: Sorted) -> bool:
     if kind not in {"text/plain", "text/html"} or found.body is not None or _is_attached(part):
         return False
-    found.body = decoded(_content(part), part.get_content_charset())
+    content, charset = _content(part), part.get_content_charset()
     found.is_html = kind == "text/html"
+    if found.is_html and not charset:
+        stated = _META_CHARSET.search(content, 0, _META_BYTES)
+        charset = None if stated is None else stated[1].decode()
+    found.body = decoded(content, charset)
     return True
 
 

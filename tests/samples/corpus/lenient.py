@@ -178,6 +178,13 @@ CASES = (
         Row("Inner", _SHORT + b"\r\n", None, kind="item", item_type="message", safe="Inner.eml"),
         Row("a.csv", b"1;2\r\n", "text/csv", parent=0, origin="item"),
     ),
+    Case(
+        "charset-of-the-html",
+        mail("charset-of-the-html", b"Content-Type: text/html\n\n<meta charset=iso-8859-2><p>\xb3</p>"),
+        body="<meta charset=iso-8859-2><p>ł</p>",
+        body_type="html",
+        body_text="ł",
+    ),
     Case("byte-order-mark", text_mail("byte-order-mark", b"\xef\xbb\xbf3 \xc2\xb5g/l", "utf-8"), body="3 µg/l"),
     Case(
         "code-page-with-hyphen", text_mail("code-page-with-hyphen", "3 µg/l".encode("cp850"), "cp-850"), body="3 µg/l"
