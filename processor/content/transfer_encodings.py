@@ -82,7 +82,7 @@ def _sifted(data: bytes) -> tuple[bytes, bytes, float]:
 
 def _without_note(data: bytes) -> bytes:
     """The data without a text that a gateway put below them, whose letters would become bytes of the file."""
-    for end in _MAYBE_END.finditer(data):
+    for end in _MAYBE_END.finditer(data.rstrip()):  # something follows each run of blanks: none is searched twice
         if _is_odd(data[end.end() : end.end() + _SAMPLE]):
             before = data[max(0, end.start() - _SAMPLE) : end.start()]
             if before.strip() and not _is_odd(before):
