@@ -20,6 +20,7 @@ _DEVICE: Final = re.compile(r"(?:CON|PRN|AUX|NUL|CLOCK\$|CONIN\$|CONOUT\$|(?:COM
 # Controls, marks without a shape of their own (those that reverse text among them), halves of characters, private
 # ones (by which file servers write reserved ones), and the separators of lines.
 _DROPPED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_TAR: Final = re.compile(r"[^.\s]\.tar$", re.IGNORECASE)
 _EXTENSION: Final = re.compile(r"\.[^.\s]+$")
 
 
@@ -39,6 +40,8 @@ class FileNames:
         stem, ending = parts(name or "")
         if extension and ending.lower() != extension:
             stem, ending = f"{stem}{ending}", extension
+        elif _TAR.search(stem):
+            stem, ending = stem[:-4], f"{stem[-4:]}{ending}"
         stem = stem[:LONGEST] or f"attachment-{number}"
         unmarked = _fitting(stem, "", ending)
         first = _key(unmarked)

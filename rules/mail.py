@@ -22,6 +22,7 @@ class Member:
 class AttachmentFacts:
     """A row of `tblEmailAttachment`. `name`: as sent; `safe_name`: as it can be written to any disk.
 
+    `inline`: marked as part of the body, and with the content id by which one shows it.
     `state`: stored, linked, too_large, unreadable, gone; with `purged`, the bytes of a stored one were deleted since.
     `origin`: graph, item, tnef, smime; `parent`: position of the attachment from which it was unpacked.
     `members`: the files in it, if it is a `.zip` whose list was read; None: it was not read.

@@ -123,6 +123,7 @@ _ATTACHMENTS: Final[Select[Any]] = (
         _part.sContentType,
         _part.nSize,
         _part.bInline,
+        _part.sContentID,
         _part.sState,
         _part.sSHA256,
         _part.sOrigin,
@@ -152,7 +153,8 @@ def _attachment(row: Row[Any]) -> AttachmentFacts:
         safe_name=row.sSafeFileName or f"attachment-{row.nPosition + 1}",
         content_type=row.sContentType,
         size=row.nSize,
-        inline=bool(row.bInline),
+        # Without one no body shows it: Apple's programs mark every picture so.
+        inline=bool(row.bInline and row.sContentID),
         state=row.sState,
         sha256=row.sSHA256,
         origin=row.sOrigin,

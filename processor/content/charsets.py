@@ -31,7 +31,27 @@ _ALIASES: Final = {
     "x-mac-roman": "mac_roman",
     "x-euc-jp": "euc_jp",
     "unicode-1-1-utf-7": "utf-7",
+    "gb_2312": "gb18030",
+    "gb_2312-80": "gb18030",
+    "csgb2312": "gb18030",
+    "cn-big5": "cp950",
+    "koi": "koi8-r",
+    "koi8": "koi8-r",
+    "ks_c_5601-1989": "cp949",
+    "ksc_5601": "cp949",
+    "iso-8859-6-i": "iso8859-6",
+    "iso-8859-6-e": "iso8859-6",
+    "dos-874": "cp874",
+    "mac": "mac_roman",
+    "x-mac-cyrillic": "mac_cyrillic",
+    "x-mac-ce": "mac_latin2",
 }
+_BYTE_ORDER_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 _WINDOWS: Final = re.compile(r"(?:windows|x-cp|cp|ibm|x-windows)[-_]?(\d{3,5})")
 _UNINFORMATIVE: Final = "ascii"
 # Text codecs of Python that are no charsets of text.
@@ -77,8 +97,12 @@ def decoded(data: bytes, label: str | None) -> str:
     """The text; U+FFFD stands for bytes without a character in the charset of the label.
 
     Without a label, with an unknown one, and with `us-ascii` where it is not true, the text is UTF-8 if it can be, and
-    Windows-1252 otherwise.
+    Windows-1252 otherwise; so is one that is called UTF-8 and has no character of it beyond ASCII. A byte order mark
+    overrides the label (https://encoding.spec.whatwg.org, section 6).
     """
+    for mark, named in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(named, "replace")
     codec = codec_of(label)
     if codec is None:
         return _unlabelled(data)
@@ -126,6 +150,18 @@ def _unlabelled(data: bytes) -> str:
         return data.decode("cp1252", "replace")
 
 
+def _utf_8(data: bytes) -> str:
+    text = data.decode("utf-8", "replace")
+    if "\ufffd" in text and text.replace("\ufffd", "").isascii():
+        return data.decode("cp1252", "replace")
+    return text
+
+
+def _utf_7(data: bytes) -> str:
+    """Without the halves of characters that this coding may hold."""
+    return data.decode("utf-7", "replace").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def _iso_2022_jp(data: bytes) -> str:
     """Code page 50220: also half-width katakana, and the rows that only Windows has."""
     found: list[str] = []
@@ -171,4 +207,9 @@ def _shifted(pair: bytes) -> bytes:
     return bytes((lead, cell + 0x1F + (cell >= 0x60)))  # 0x7F is left out
 
 
-_SPECIAL: Final[dict[str, Callable[[bytes], str]]] = {"iso2022_jp": _iso_2022_jp, "euc_jp": _euc_jp}
+_SPECIAL: Final[dict[str, Callable[[bytes], str]]] = {
+    "iso2022_jp": _iso_2022_jp,
+    "euc_jp": _euc_jp,
+    "utf-8": _utf_8,
+    "utf-7": _utf_7,
+}

@@ -109,7 +109,7 @@ def _facts(row: AttachmentRecord) -> AttachmentFacts:
         safe_name=row.safe_file_name or f"attachment-{row.position + 1}",
         content_type=row.content_type,
         size=row.size,
-        inline=row.inline,
+        inline=row.inline and bool(row.content_id),
         state=row.state,
         sha256=row.sha256,
         origin=row.origin,

@@ -137,7 +137,7 @@ class _Part:
 
 
 def _between(data: bytes, start: int, end: int, boundary: bytes, default_type: str) -> Iterator[_Part]:
-    """Parts between lines of the boundary; the last one need not be closed."""
+    """Parts between lines of the boundary; the last one need not be closed, or another one may follow it."""
     line = re.compile(rb"--" + re.escape(boundary) + rb"(--)?[ \t]*(?=[\r\n]|\Z)")
     begin: int | None = None
     for found in line.finditer(data, start, end):
@@ -146,7 +146,8 @@ def _between(data: bytes, start: int, end: int, boundary: bytes, default_type: s
         if begin is not None:
             yield _Part(data, begin, max(begin, _before_break(data, found.start())), default_type)
         if found[1] is not None:
-            return
+            begin = None  # what follows is no part, unless another line of the boundary begins one
+            continue
         ending = _LINE_BREAK.match(data, found.end(), end)
         begin = end if ending is None else ending.end()
     if begin is not None:
@@ -215,15 +216,18 @@ def _in_order(part: _Part, children: Iterable[_Part], depth: int) -> Iterable[_P
 
 
 def _alternatives(children: list[_Part], depth: int) -> Iterable[_Part]:
-    """The last that holds HTML, or else the last text; of the others all that is no text of the mail."""
-    best = [each for each in children if _holds_html(each, depth)] or [each for each in children if each.is_body]
+    """The last that holds HTML, or else the last text, if possible not an empty one; of the others all that is no text
+    of the mail."""
+    best = [each for each in children if _holds_html(each, depth)]
+    best = best or [each for each in children if each.is_body and not each.is_empty]
+    best = best or [each for each in children if each.is_body]
     chosen = best[-1] if best else None
     return (each for each in children if each is chosen or not each.is_body)
 
 
 def _holds_html(part: _Part, depth: int) -> bool:
     if depth >= _MAX_DEPTH or not part.kind.startswith("multipart/"):
-        return part.kind == "text/html" and part.is_body
+        return part.kind == "text/html" and part.is_body and not part.is_empty
     return any(_holds_html(each, depth + 1) for each in part.children())
 
 

@@ -5,7 +5,7 @@ Python's own parser of structured headers is stricter than senders are, and its 
 
 import quopri
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -17,15 +17,21 @@ _LINE: Final = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 _FIELD: Final = re.compile(rb"([\x21-\x39\x3b-\x7e]+)[ \t]*:")
 # The line before the headers in a mailbox file, at times with the quoting of one.
 _POSTMARK: Final = re.compile(rb">?From ")
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+# At most so many lines are searched for each that is no header: a mail may have nothing else.
+_MORE_HEADERS: Final = re.compile(rb"(?:[^\r\n]++(?:\r\n|\r|\n)){0,40}?content-[a-z-]+[ \t]*:", re.IGNORECASE)
 _MAX_READ_BYTES: Final = 64 * 1024
 """Bytes of one header; the longest names that senders write take a tenth of it."""
 
 _SEGMENT: Final = re.compile(rb'(?:"(?:\\.|[^"\\])*"|\\.|[^;])+', re.DOTALL)
 _PARAMETER: Final = re.compile(rb"\s*([^\s=]+)\s*=\s*(.*?)\s*\Z", re.DOTALL)
+_LOOSE_PARAMETER: Final = re.compile(rb'(?:\A|[\s;,])([\w*-]+)\s*=\s*("(?:\\.|[^"\\])*"|[^\s;,"]+)', re.DOTALL)
+_QUOTED: Final = re.compile(rb'"((?:\\.|[^"\\])*)"(?=[\s(])', re.DOTALL)
 _QUOTED_PAIR: Final = re.compile(rb'\\(["\\])')
 _NUMBERED: Final = re.compile(r"(?P<name>[^*]*)(?:\*(?P<number>\d{1,4}))?(?P<encoded>\*)?")
 _TYPE: Final = re.compile(rb'[\s"]*([!#-\'*-.0-:<-~]+)/([!#-\'*-.0-:<-~]+)')
-_CHARSET: Final = re.compile(rb"([\x21-\x26\x28-\x7e]*)'[\x20-\x26\x28-\x7e]*'")
+_CHARSET: Final = re.compile(rb"([\x21-\x26\x28-\x7e]*)'([A-Za-z0-9-]*)'")
+_MAYBE_CHARSET: Final = re.compile(rb"[A-Za-z][\w.:+-]*")
 _SAYS_ASCII: Final = frozenset({b"", b"us-ascii", b"ascii"})
 _WORD: Final = re.compile(rb"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 _LEFT_OVER: Final = re.compile(r"=\?[^?\s]+\?[bBqQ]\?|\ufffd")
@@ -81,10 +87,11 @@ class Headers:
 def split_headers(data: bytes, start: int, end: int) -> tuple[Headers, int]:
     """The headers that begin at `start`, and the place at which the body begins.
 
-    A line that is no header ends them, as an empty one does, and belongs to the body.
+    A line that is no header ends them, as an empty one does, and belongs to the body; unless headers of a part follow:
+    then it is passed over, or continues the header before it.
     """
     found: list[tuple[bytes, bytearray]] = []
-    offset = start
+    offset = begin = start + (len(_BYTE_ORDER_MARK) if data.startswith(_BYTE_ORDER_MARK, start, end) else 0)
     while offset < end:
         line = _LINE.match(data, offset, end)
         if line is None:  # every text has a line
@@ -96,8 +103,11 @@ def split_headers(data: bytes, start: int, end: int) -> tuple[Headers, int]:
         if name is not None:
             found.append((name[1].lower(), bytearray(line[1][name.end() :])))
         elif line[1][:1] in b" \t" and found:
-            found[-1][1].extend(line[1])
-        elif not (offset == start and _POSTMARK.match(line[1])):
+            found[-1][1].extend(b" " + line[1][1:])  # a tab stands there in place of a blank
+        elif found and _MORE_HEADERS.match(data, line.end(), end):
+            if found[-1][1].rstrip().endswith(b";"):
+                found[-1][1].extend(b" " + line[1])
+        elif not (offset == begin and _POSTMARK.match(line[1])):
             break
         offset = line.end()
     return Headers(tuple((name, bytes(value).strip()) for name, value in found)), offset
@@ -172,9 +182,13 @@ def _loss(value: _Value) -> tuple[bool, ...]:
 
 def _values(header: bytes | None, name: str) -> list[_Value]:
     """Values of the parameter of that name, in its order, one in pieces joined."""
+    return _values_among(_parameters(header or b""), name) or _values_among(_loose_parameters(header or b""), name)
+
+
+def _values_among(parameters: Iterable[tuple[str, bytes]], name: str) -> list[_Value]:
     plain: list[_Value] = []
     pieces: dict[int, tuple[bytes, bool]] = {}
-    for key, value in _parameters(header or b""):
+    for key, value in parameters:
         found = _NUMBERED.fullmatch(key)
         if found is None or found["name"] != name:
             continue
@@ -190,13 +204,20 @@ def _joined(pieces: list[tuple[bytes, bool]]) -> str:
     first, first_is_encoded = pieces[0]
     charset = ""
     prefix = _CHARSET.match(first) if first_is_encoded else None
-    if prefix is not None and (codec_of(prefix[1].decode()) or prefix[1].lower() in _SAYS_ASCII):
+    if prefix is not None and _is_charset(*prefix.groups()):
         charset, first = prefix[1].decode(), first[prefix.end() :]
     whole = b"".join(
         unquote_to_bytes(value) if is_encoded else value
         for value, is_encoded in [(first, first_is_encoded), *pieces[1:]]
     )
     return (readable(whole) if _WORD.search(whole) else decoded(whole, charset)).strip()
+
+
+def _is_charset(label: bytes, language: bytes) -> bool:
+    """Check whether this is the beginning of a value in the form of RFC 2231, and not of a name with apostrophes."""
+    if codec_of(label.decode()) or label.lower() in _SAYS_ASCII:
+        return True
+    return not language and _MAYBE_CHARSET.fullmatch(label) is not None
 
 
 def _parameters(header: bytes) -> Iterator[tuple[str, bytes]]:
@@ -206,9 +227,18 @@ def _parameters(header: bytes) -> Iterator[tuple[str, bytes]]:
             yield found[1].decode("ascii", "replace").lower(), _unquoted(found[2])
 
 
+def _loose_parameters(header: bytes) -> Iterator[tuple[str, bytes]]:
+    """Parameters, also where the semicolon before one is missing."""
+    for found in _LOOSE_PARAMETER.finditer(header[:_MAX_READ_BYTES]):
+        yield found[1].decode("ascii", "replace").lower(), _unquoted(found[2])
+
+
 def _unquoted(value: bytes) -> bytes:
     """The value without its quotes, also where one of them is missing; a blank in it needs none."""
     if value[:1] != b'"':
         return value
     closed = len(value) > 1 and value.endswith(b'"')
+    whole = None if closed else _QUOTED.match(value)
+    if whole is not None:  # a comment follows, or something without a semicolon
+        return _QUOTED_PAIR.sub(rb"\1", whole[1])
     return _QUOTED_PAIR.sub(rb"\1", value[1:-1] if closed else value[1:])

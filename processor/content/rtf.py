@@ -11,6 +11,7 @@ from typing import Final
 
 from processor.content.charsets import code_page_label, decoded
 from processor.content.parts import NotUnpacked
+from processor.content.superscripts import raised
 
 _HEADER: Final = struct.Struct("<IIII")
 _COMPRESSED: Final = 0x75465A4C
@@ -48,6 +49,7 @@ _CHARACTERS: Final = {
     "emdash": "—",
 }
 _SYMBOLS: Final = {"\\": "\\", "{": "{", "}": "}", "~": "\u00a0", "_": "\u2011", "\r": "\r\n", "\n": "\r\n"}
+_RAISING: Final = {"super": True, "nosupersub": False, "sub": False}
 # The code pages of \fcharset.
 _FONT_PAGES: Final = {0: 1252, 77: 10000, 128: 932, 129: 949, 130: 1361, 134: 936, 136: 950, 161: 1253, 162: 1254}
 _MORE_FONT_PAGES: Final = {163: 1258, 177: 1255, 178: 1256, 186: 1257, 204: 1251, 222: 874, 238: 1250}
@@ -133,6 +135,7 @@ class _Group:
     is_twin: bool = False
     is_font_table: bool = False
     font: int | None = None
+    is_raised: bool = False
     skipped: int = 1
 
 
@@ -210,6 +213,8 @@ class _Reading:
             self._group = replace(group, is_twin=number != 0)
         elif word == "ansicpg" and number:
             self._page = number
+        elif word in _RAISING:
+            self._group = replace(group, is_raised=_RAISING[word] and number != 0)
         elif word in {"f", "fcharset", "plain"}:
             self._take_font(word, number)
         elif word == "uc" and number is not None:
@@ -217,7 +222,9 @@ class _Reading:
 
     def _take_font(self, word: str, number: int | None) -> None:
         if word != "fcharset":
-            self._group = replace(self._group, font=number if word == "f" else None)
+            is_plain = word == "plain"
+            is_raised = self._group.is_raised and not is_plain
+            self._group = replace(self._group, font=None if is_plain else number, is_raised=is_raised)
         elif self._group.is_font_table:
             page = {**_FONT_PAGES, **_MORE_FONT_PAGES}.get(number or 0)
             # 0 is the charset of the document.
@@ -245,5 +252,6 @@ class _Reading:
     def _flush(self) -> None:
         if self._pending:
             page = self._page if self._group.is_tag else self._fonts.get(self._group.font, self._page)
-            self._written.append(decoded(bytes(self._pending), code_page_label(page)))
+            text = decoded(bytes(self._pending), code_page_label(page))
+            self._written.append((self._group.is_raised and not self.is_html and raised(text)) or text)
             self._pending.clear()

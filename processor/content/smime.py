@@ -17,6 +17,7 @@ from processor.content.transfer_encodings import NotDecodable, decode_base64
 
 _SEQUENCE: Final = b"\x30"
 _ARMOUR: Final = re.compile(rb"-----[A-Z0-9 ]+-----")
+_NO_NAMES: Final = frozenset({"", "smime"})
 _ENDING: Final = re.compile(r"\.p7[mz]\Z", re.IGNORECASE)
 _COMPRESSED: Final = "compressed_data"
 _OPEN: Final = frozenset({"signed_data", _COMPRESSED})
@@ -41,12 +42,23 @@ def pieces_in(content: bytes, *, is_clear: bool, name: str | None = None) -> Ite
     if is_clear:
         yield from mime.pieces_in(content)
         return
-    signed = _signed(content)
     document = _document_name(name)
+    signed = _signed_once_more(_signed(content), document)
     if _is_mail(signed, document):
         yield Part(document, "message/rfc822", signed, is_message=True, is_wrapped=True)
     else:
-        yield Part(document, _content_type(signed, document), signed)
+        kind = _content_type(signed, document)
+        yield Part(document or _name_of(name, kind), kind, signed)
+
+
+def _signed_once_more(signed: bytes, document: str | None) -> bytes:
+    """The document itself where others signed what one had signed, and the name does not tell (`invoice.xml.p7m`)."""
+    while document is not None and _ENDING.search(document) is None and signed.startswith(_SEQUENCE):
+        try:
+            signed = _signed(signed)
+        except NotUnpacked:
+            break
+    return signed
 
 
 def _document_name(name: str | None) -> str | None:
@@ -56,6 +68,14 @@ def _document_name(name: str | None) -> str | None:
     """
     document = _ENDING.sub("", (name or "").strip())
     return document if "." in document else None
+
+
+def _name_of(name: str | None, kind: str | None) -> str | None:
+    """The name of a document whose signed form has no extension but its own: `invoice.p7m`."""
+    stem = _ENDING.sub("", (name or "").strip())
+    if stem.lower() in _NO_NAMES or stem == (name or "").strip():
+        return None
+    return f"{stem}{mimetypes.guess_extension(kind or '') or ''}"
 
 
 def _is_mail(signed: bytes, document: str | None) -> bool:

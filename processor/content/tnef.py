@@ -4,6 +4,7 @@ Read here because no maintained library does: tnefparse, of 2021, copies the res
 that a few crafted megabytes keep it busy for hours.
 """
 
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -32,6 +33,7 @@ _PROPERTIES: Final = 0x9005
 _CODE_PAGE: Final = 0x9007
 _BODY: Final = 0x800C
 _MESSAGE_PROPERTIES: Final = 0x9003
+_OF_PROPERTIES: Final = frozenset({_PROPERTIES, _MESSAGE_PROPERTIES})
 
 # Properties of an attachment (MS-OXPROPS).
 _CONTENT: Final = 0x3701
@@ -47,6 +49,9 @@ _PLAIN_BODY: Final = 0x1000
 _RTF_BODY: Final = 0x1009
 _HTML_BODY: Final = 0x1013
 _BODY_CODE_PAGE: Final = 0x3FDE
+
+_STATES_CHARSET: Final = re.compile(rb"charset\s*=", re.IGNORECASE)
+_META_BYTES: Final = 1024
 
 # Types of properties: bytes of those of fixed length, filled up to four; those that state their length.
 _BYTES: Final = 0x102
@@ -101,7 +106,11 @@ class _Properties:
     def text(self, name: int, label: str) -> BodyText | None:
         """A body in plain text."""
         found = self.string(name, label)
-        return None if found is None else BodyText(found.encode("utf-8", "replace"), "utf-8", is_html=False)
+        return (
+            None
+            if found is None or found.isspace()
+            else BodyText(found.encode("utf-8", "replace"), "utf-8", is_html=False)
+        )
 
     def html(self, label: str) -> BodyText | None:
         """The body in HTML, which is a text there, or bytes of a charset that a property names."""
@@ -112,7 +121,9 @@ class _Properties:
         if kind == _UNICODE:
             return BodyText(value, "utf-16-le", is_html=True)
         page = self.number(_BODY_CODE_PAGE) if kind == _BYTES else None
-        return BodyText(content, label if page is None else code_page_label(page), is_html=True)
+        if page is not None:
+            return BodyText(content, code_page_label(page), is_html=True)
+        return BodyText(content, None if _STATES_CHARSET.search(content[:_META_BYTES]) else label, is_html=True)
 
     def number(self, name: int) -> int | None:
         """A whole number of 32 bits."""
@@ -209,9 +220,11 @@ def _attributes(stream: bytes) -> tuple[list[_Attribute], str | None]:
     while offset + _ATTRIBUTE.size <= len(stream):
         level, name, _, length = _ATTRIBUTE.unpack_from(stream, offset)
         end = offset + _ATTRIBUTE.size + length
-        if level not in _LEVELS or end > len(stream):
+        if level not in _LEVELS or (end > len(stream) and name not in _OF_PROPERTIES):
             break
         found.append(_Attribute(level, name, stream[offset + _ATTRIBUTE.size : end]))
+        if end > len(stream):  # the names may be among those that are whole
+            break
         offset = end + _CHECKSUM
     if offset >= len(stream) >= _HEADER:
         return found, None
@@ -248,7 +261,8 @@ def _text_of(attributes: Sequence[_Attribute], label: str) -> BodyText | None:
         if each.level != _LEVEL_MESSAGE:
             continue
         if each.name == _BODY:
-            plain = BodyText(each.value.rstrip(b"\0"), label, is_html=False)
+            text = each.value.rstrip(b"\0")
+            plain = BodyText(text, label, is_html=False) if text.strip() else None
         elif each.name == _MESSAGE_PROPERTIES:
             with suppress(NotUnpacked):  # those before the damage are there
                 properties.read(each.value)

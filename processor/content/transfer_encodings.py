@@ -14,6 +14,10 @@ _OUTSIDE_BASE64: Final = re.sub(rb"[A-Za-z0-9+/=]", b"", bytes(range(256)))
 _BASE64_RUN: Final = re.compile(rb"[A-Za-z0-9+/]+")
 _WHITE: Final = b" \t\r\n\x00\x0b\x0c"
 _BLANK_WITHIN: Final = re.compile(rb"[A-Za-z0-9+/][ \t]+(?=[A-Za-z0-9+/])")
+# RFC 2045, section 6.7 (3): blanks that were added on the way count for nothing.
+_SOFT_BREAK: Final = re.compile(rb"=[ \t]+(?=\r?\n|\Z)")
+_MAYBE_END: Final = re.compile(rb"(?:=[ \t]*(?:\r\n|\r|\n)|\r\n\r\n|\n\n|\r\r)\s*(?=\S)")
+_SAMPLE: Final = 200
 # Above the first share of stray characters only text is accepted, above the second nothing.
 _SUSPICIOUS: Final = 1 / 20
 _NO_BASE64: Final = 1 / 4
@@ -45,28 +49,49 @@ def decode(data: bytes, encoding: str | None) -> bytes:
     if encoding == "base64":
         return decode_base64(data)
     if encoding == "quoted-printable":
-        return quopri.decodestring(data)
+        return quopri.decodestring(_SOFT_BREAK.sub(b"=", data))
     if encoding == "uuencode":
         return _decode_uu(data)
     return data
 
 
 def decode_base64(data: bytes) -> bytes:
-    """The content of base64; stray characters, missing and early padding are ignored.
+    """The content of base64; stray characters, missing and early padding, and a note below it are ignored.
 
     Raises:
         NotDecodable: so much of it is no base64 that it is something else.
     """
-    dense = data.translate(None, _WHITE)
-    kept = dense.translate(None, _OUTSIDE_BASE64)
-    blanks = len(_BLANK_WITHIN.findall(data)) if b" " in data or b"\t" in data else 0
-    strays = (len(dense) - len(kept) + blanks) / max(len(dense), 1)
+    dense, kept, strays = _sifted(data)
+    if strays:
+        dense, kept, strays = _sifted(_without_note(data))
     if strays > _NO_BASE64 or kept.count(b"=") > _MAX_PADDINGS:
         raise NotDecodable
     content = b"".join(map(_decode_chunk, _padded_chunks(kept)))
     if (dense and not content) or (strays > _SUSPICIOUS and not _is_text(content)):
         raise NotDecodable
     return content
+
+
+def _sifted(data: bytes) -> tuple[bytes, bytes, float]:
+    """The data without white space, those of them that are base64, and the share of stray characters."""
+    dense = data.translate(None, _WHITE)
+    kept = dense.translate(None, _OUTSIDE_BASE64)
+    blanks = len(_BLANK_WITHIN.findall(data)) if b" " in data or b"\t" in data else 0
+    return dense, kept, (len(dense) - len(kept) + blanks) / max(len(dense), 1)
+
+
+def _without_note(data: bytes) -> bytes:
+    """The data without a text that a gateway put below them, whose letters would become bytes of the file."""
+    for end in _MAYBE_END.finditer(data.rstrip()):  # something follows each run of blanks: none is searched twice
+        if _is_odd(data[end.end() : end.end() + _SAMPLE]):
+            before = data[max(0, end.start() - _SAMPLE) : end.start()]
+            if before.strip() and not _is_odd(before):
+                return data[: end.end()]
+    return data
+
+
+def _is_odd(sample: bytes) -> bool:
+    return _sifted(sample)[2] > _SUSPICIOUS
 
 
 def _is_text(content: bytes) -> bool:

@@ -17,7 +17,7 @@ from db.outcomes import ContentState
 from db.records import AttachmentRecord
 from hostfaults import HostFault, temporary_file_fault
 from processor.content import mime, smime, tnef
-from processor.content.charsets import decoded
+from processor.content.charsets import codec_of, decoded
 from processor.content.parts import BodyText, NotUnpacked, Part
 from processor.content.plain_text import plain_text
 from processor.content.temporary_files import IN_MEMORY, open_file
@@ -26,7 +26,8 @@ from processor.content.texts import Texts
 _SIGNED_OPAQUE: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 _SIGNED_CLEAR: Final = "multipart/signed"
 _TNEF: Final = frozenset({tnef.CONTENT_TYPE, "application/vnd.ms-tnef"})
-_TNEF_NAME: Final = "winmail.dat"
+# Also as programs name a second file of that name.
+_TNEF_NAME: Final = re.compile(r"winmail[ _-]?(?:\d+|\(\d+\))?\.dat")
 _SIGNED_NAME: Final = ".p7m"
 _PROTECTED: Final = "application/x-microsoft-rpmsg-message"
 _PROTECTED_NAME: Final = ".rpmsg"
@@ -225,9 +226,9 @@ def _packing_of(record: AttachmentRecord) -> _Packing | None:
         return None
     if kind == _PROTECTED or name.endswith(_PROTECTED_NAME):
         return _Packing("graph", _sealed)
-    if kind in _TNEF or name == _TNEF_NAME:
+    if kind in _TNEF or _TNEF_NAME.fullmatch(name):
         return _Packing("tnef", tnef.pieces_in, is_wrapping=True)
-    if kind in _SIGNED_OPAQUE or name.endswith(_SIGNED_NAME):
+    if kind in _SIGNED_OPAQUE or name.endswith(_SIGNED_NAME) or (kind == _SIGNED_CLEAR and record.is_listed):
         opened = partial(smime.pieces_in, is_clear=kind == _SIGNED_CLEAR, name=record.file_name)
         return _Packing("smime", opened, is_wrapping=True)
     if kind in mime.MESSAGES or name.endswith(_MAIL_NAME):
@@ -236,21 +237,27 @@ def _packing_of(record: AttachmentRecord) -> _Packing | None:
 
 
 def _mail_file(content: bytes) -> Iterator[Part | BodyText]:
-    if not mime.is_mail(content):
+    begun = content.lstrip(b"\r\n")
+    if not mime.is_mail(begun):
         raise NotUnpacked("It is called a mail and is none.")
-    return mime.pieces_in(content)
+    return mime.pieces_in(begun)
 
 
 def _plain(body: BodyText) -> str | None:
     """The text without HTML; None where there is nothing to be read."""
-    text = decoded(body.content, body.charset or (_stated_charset(body.content) if body.is_html else None))
+    label = body.charset
+    if body.is_html and codec_of(label) is None:
+        label = _stated_charset(body.content)
+    text = decoded(body.content, label)
     shown = plain_text(text) if body.is_html else text
     return shown if shown and not shown.isspace() else None
 
 
 def _stated_charset(html: bytes) -> str | None:
     found = _META_CHARSET.search(html[:_META_BYTES])
-    return None if found is None else found[1].decode()
+    label = None if found is None else found[1].decode()
+    # Nothing could be found in it, if it were of two bytes each.
+    return "utf-8" if label is not None and label.lower().startswith("utf-16") else label
 
 
 def _sealed(_content: bytes) -> Iterator[Part | BodyText]:

@@ -16,6 +16,8 @@ _MEANT: Final = {
 }
 _SAYS_NOTHING: Final = frozenset({"", "ascii"})
 _OTHER_NAMES: Final = {"ks_c_5601-1987": "cp949", "x-sjis": "cp932", "x-gbk": "gb18030", "iso-8859-8-i": "iso8859-8"}
+_NUMBERED: Final = re.compile(r"\A(?:windows|x-cp|cp|ibm)[-_]?(?=\d)")
+_MARKS: Final = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _JAPANESE: Final = "iso2022_jp"
 _ESCAPE: Final = re.compile(rb"\x1b(\([BJI]|\$[@B]|\$\(D)|(?=[\r\n])")
 _ROW_AND_CELL: Final = re.compile(rb"[\x21-\x7e]{2}")
@@ -27,6 +29,9 @@ def decoded(data: bytes, label: str | None) -> str:
     Without a label, with an unknown one, and with `us-ascii` where it is not true, it is UTF-8 if it can be, and
     Windows-1252 otherwise.
     """
+    for mark, codec in _MARKS.items():
+        if data.startswith(mark):
+            return data[len(mark) :].decode(codec, "replace")
     codec = _codec(label or "")
     if codec == _JAPANESE:
         return _japanese(data)
@@ -40,7 +45,7 @@ def decoded(data: bytes, label: str | None) -> str:
 
 def _codec(label: str) -> str:
     """Return the codec of a label, empty when it is uninformative."""
-    name = label.strip().strip("'\"").lower()
+    name = _NUMBERED.sub("cp", label.strip().strip("'\"").lower())
     try:
         found = codecs.lookup(_OTHER_NAMES.get(name, name))
     except (LookupError, ValueError):  # a NUL in it

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.message import Message
 from email.policy import Compat32
-from email.utils import collapse_rfc2231_value, parsedate_to_datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeAlias
 
 from simulator.content.addresses import addresses
@@ -18,15 +18,21 @@ from simulator.content.transfer_encodings import base64_bytes
 Part: TypeAlias = "Message[Any, Any]"
 
 _FOLD: Final = re.compile(r"\r?\n(?=[ \t])|[\r\n]+")
+_WITH_PARAMETERS: Final = frozenset({"content-type", "content-disposition"})
+_WHOLE: Final = re.compile(r"(?:\A|;)\s*\w+\*\s*(?:[=;]|\Z)")
+_PIECE: Final = re.compile(r"(?:\A|;)\s*\w+\*[0-9]+\*?\s*(?:=[^;]*|(?=;)|\Z)")
 _WORD: Final = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 
 
 class Tolerant(Compat32):
     """Headers in one line, also where they hold bytes that RFC 5322 forbids: those become halves of characters."""
 
-    def header_fetch_parse(self, name: str, value: str) -> str:  # noqa: ARG002  # the signature is Python's
+    def header_fetch_parse(self, name: str, value: str) -> str:
         """Return the value; encoded words stay as they are."""
-        return _FOLD.sub("", value)
+        line = _FOLD.sub("", value)
+        if name.lower() in _WITH_PARAMETERS and _WHOLE.search(line):  # Python fails at one in pieces and whole
+            line = _PIECE.sub("", line)
+        return line
 
 
 def all_headers(mail: Part) -> tuple[tuple[str, str], ...]:
@@ -75,8 +81,18 @@ def file_name(part: Part) -> str | None:
         values = [value for key, value in part.get_params([], header) if key.lower() == name and value]
         values.sort(key=lambda value: isinstance(value, str))
         if values:
-            return readable(collapse_rfc2231_value(values[0]))
+            return _collapsed(values[0])
     return None
+
+
+def _collapsed(value: Any) -> str:  # noqa: ANN401  # a text, or the three fields of RFC 2231
+    if isinstance(value, str):
+        return readable(value)
+    charset, _, text = value
+    try:
+        return decoded(text.encode("latin-1", "surrogateescape"), charset)
+    except UnicodeEncodeError:
+        return readable(text)
 
 
 def readable(value: str) -> str:

@@ -16,6 +16,9 @@ from simulator.content.mail import Attachment, AttachmentKind, item_of
 from simulator.content.mime_headers import Part, Tolerant, file_name, header_text
 from simulator.content.transfer_encodings import encoding, plain
 
+_BLANK_IN_HEADER: Final = re.compile(rb"^(content-[a-z-]{1,40})[ \t]+:", re.IGNORECASE | re.MULTILINE)
+_META_CHARSET: Final = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
+_META_BYTES: Final = 1024
 _END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
 _TOLERANT: Final = Tolerant()
 # Unchanged: nothing is folded again.
@@ -49,7 +52,8 @@ class Sorted:
 
 def parse(raw: bytes, *, headers_only: bool = False) -> Part:
     """Return the parts of a mail, or all of it as one part below its headers; any bytes give a result."""
-    return BytesParser(policy=_TOLERANT).parsebytes(raw, headersonly=headers_only)
+    # Python takes a header with a blank before its colon for the beginning of the body.
+    return BytesParser(policy=_TOLERANT).parsebytes(_BLANK_IN_HEADER.sub(rb"\1:", raw), headersonly=headers_only)
 
 
 def taken_apart(raw: bytes) -> tuple[Part, Sorted]:
@@ -138,8 +142,12 @@ def _took_meeting(part: Part, kind: str, found: Sorted) -> bool:
 def _took_body(part: Part, kind: str, found: Sorted) -> bool:
     if kind not in {"text/plain", "text/html"} or found.body is not None or _is_attached(part):
         return False
-    found.body = decoded(_content(part), part.get_content_charset())
+    content, charset = _content(part), part.get_content_charset()
     found.is_html = kind == "text/html"
+    if found.is_html and not charset:
+        stated = _META_CHARSET.search(content, 0, _META_BYTES)
+        charset = None if stated is None else stated[1].decode()
+    found.body = decoded(content, charset)
     return True
 
 
@@ -147,8 +155,7 @@ def _item(part: Part, mail: Part) -> Attachment:
     raw = _bytes(mail)
     if encoding(part["content-transfer-encoding"]) in {"base64", "quotedprintable"}:
         # RFC 2046 forbids it, but it occurs: the parser took the encoded text for the mail's.
-        mail.add_header("Content-Transfer-Encoding", part["content-transfer-encoding"])
-        raw = _content(mail)
+        raw = plain(raw, part["content-transfer-encoding"])
         mail = parse(raw)
     return item_of(header_text(mail, "subject") or file_name(part) or "", raw)
 

@@ -274,6 +274,7 @@ def _record(sent: Mail, number: int) -> MessageRecord:
             each.name,
             each.stored,
             inline=each.inline,
+            content_id="logo@1" if each.inline else None,
             content_type="image/png" if each.inline else "application/octet-stream",
         )
         for place, each in enumerate(sent.parts)

@@ -2,13 +2,14 @@
 
 from base64 import b64encode
 
-from tests.samples.corpus.case import BONJOUR, Case, Row, mail, multipart, wire
+from tests.samples.corpus.case import BONJOUR, Case, Row, mail, multipart, text_mail, wire
 from tests.samples.nested_mail import mail as packed_mail
 from tests.samples.nested_mail import signed, tnef, tnef_file, tnef_text
 
 _CSV = b"sensor;value\r\nA;1\r\nB;2\r\n"
 _ENCODED = b64encode(_CSV).decode()
 _INNER = packed_mail("Inner", ("a.csv", b"1;2"))
+_SHORT = b"Subject: Inner\r\nContent-Type: text/csv; name=a.csv\r\n\r\n1;2"
 _XML = b'<?xml version="1.0"?><Fattura>42</Fattura>'
 _SIGNED_XML = signed(_XML)
 _TEXT_ONLY = tnef(tnef_text(html=b"<p>Messwert Blei: 42 mg/l</p>"))
@@ -37,6 +38,9 @@ def _attached(name: str, part: bytes, *rows: Row) -> Case:
 
 _NAMED = "Content-Type: application/octet-stream; name=werte.csv\nContent-Transfer-Encoding: "
 _IN_BASE64 = "\nContent-Transfer-Encoding: base64"
+_DISPOSITION = "Content-Type: application/octet-stream\nContent-Disposition: attachment; "
+_UMLAUT = "''Pr%C3%BCf.csv"
+_NOTE = "\n\nThis mail was scanned, no virus found.\n"
 _NOT_BASE64 = "It is not base64 as it says: these are the bytes as they were sent."
 
 CASES = (
@@ -146,6 +150,45 @@ CASES = (
         body_text="Befund\nBlei: 42 mg/l",
     ),
     _attached("encoding-with-blank", _part(f"{_NAMED}base64 "), Row("werte.csv", _CSV)),
+    _attached(
+        "blank-before-colon",
+        _part("Content-Type: application/octet-stream; name=werte.csv\nContent-Transfer-Encoding : base64"),
+        Row("werte.csv", _CSV),
+    ),
+    _attached("note-below-base64", _part(f"{_NAMED}base64", f"{_ENCODED}{_NOTE}"), Row("werte.csv", _CSV)),
+    _clear("signed-note-below-base64", _part(f"{_NAMED}base64", f"{_ENCODED}{_NOTE}"), _inside("werte.csv")),
+    _attached("soft-break", _part(f"{_NAMED}quoted-printable", "a=3db= \t\n;1="), Row("werte.csv", b"a=b;1")),
+    _clear("signed-soft-break", _part(f"{_NAMED}quoted-printable", "a=3db= \t\n;1="), _inside("werte.csv", b"a=b;1")),
+    _attached(
+        "unknown-charset", _part(f"{_DISPOSITION}filename*=x-unknown{_UMLAUT}{_IN_BASE64}"), Row("Prüf.csv", _CSV)
+    ),
+    _clear(
+        "signed-unknown-charset", _part(f"{_DISPOSITION}filename*=x-unknown{_UMLAUT}{_IN_BASE64}"), _inside("Prüf.csv")
+    ),
+    _attached(
+        "name-whole-and-in-pieces",
+        _part(f"{_DISPOSITION}filename*=utf-8{_UMLAUT}; filename*1*=v{_IN_BASE64}"),
+        Row("Prüf.csv", _CSV),
+    ),
+    _attached(
+        "mail-in-quoted-printable",
+        _part(
+            "Content-Type: message/rfc822\nContent-Transfer-Encoding: quoted-printable", _SHORT.replace(b"=", b"=3D")
+        ),
+        Row("Inner", _SHORT + b"\r\n", None, kind="item", item_type="message", safe="Inner.eml"),
+        Row("a.csv", b"1;2\r\n", "text/csv", parent=0, origin="item"),
+    ),
+    Case(
+        "charset-of-the-html",
+        mail("charset-of-the-html", b"Content-Type: text/html\n\n<meta charset=iso-8859-2><p>\xb3</p>"),
+        body="<meta charset=iso-8859-2><p>ł</p>",
+        body_type="html",
+        body_text="ł",
+    ),
+    Case("byte-order-mark", text_mail("byte-order-mark", b"\xef\xbb\xbf3 \xc2\xb5g/l", "utf-8"), body="3 µg/l"),
+    Case(
+        "code-page-with-hyphen", text_mail("code-page-with-hyphen", "3 µg/l".encode("cp850"), "cp-850"), body="3 µg/l"
+    ),
     _attached("stray-character", _part(f"{_NAMED}base64", f"{_ENCODED}Q"), Row("werte.csv", _CSV)),
     Case(
         "text-among-alternatives-that-is-a-file",

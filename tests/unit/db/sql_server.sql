@@ -776,7 +776,7 @@ SELECT [tblEmailAttachment].[nAttachmentID], [tblEmailAttachment].[nSize], [tblE
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] = :nMessageID_1 AND [tblEmailAttachment].[nPosition] = :nPosition_1 AND [tblEmailAttachment].[sState] = :sState_1 AND ([tblEmailAttachment].[biContent] IS NOT NULL OR [tblEmailAttachment].[nSize] = :nSize_1)
 GO
-SELECT [tblEmailAttachment].[nMessageID], [tblEmailAttachment].[nPosition], [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sSafeFileName], [tblEmailAttachment].[sContentType], [tblEmailAttachment].[nSize], [tblEmailAttachment].[bInline], [tblEmailAttachment].[sState], [tblEmailAttachment].[sSHA256], [tblEmailAttachment].[sOrigin], [tblEmailAttachment].[nParentPosition], CASE WHEN ([tblEmailAttachment].[biContent] IS NOT NULL) THEN :param_1 ELSE :param_2 END AS [nHasContent] 
+SELECT [tblEmailAttachment].[nMessageID], [tblEmailAttachment].[nPosition], [tblEmailAttachment].[sKind], [tblEmailAttachment].[sFileName], [tblEmailAttachment].[sSafeFileName], [tblEmailAttachment].[sContentType], [tblEmailAttachment].[nSize], [tblEmailAttachment].[bInline], [tblEmailAttachment].[sContentID], [tblEmailAttachment].[sState], [tblEmailAttachment].[sSHA256], [tblEmailAttachment].[sOrigin], [tblEmailAttachment].[nParentPosition], CASE WHEN ([tblEmailAttachment].[biContent] IS NOT NULL) THEN :param_1 ELSE :param_2 END AS [nHasContent] 
 FROM [tblEmailAttachment] 
 WHERE [tblEmailAttachment].[nMessageID] IN (__[POSTCOMPILE_numbers]) ORDER BY [tblEmailAttachment].[nMessageID], [tblEmailAttachment].[nPosition]
 GO

@@ -92,6 +92,15 @@ def test_a_long_name_keeps_its_extension(letter: str) -> None:
     assert first != second
 
 
+def test_a_packed_archive_keeps_both_its_extensions() -> None:
+    """A program that unpacks it knows by them that there are two steps; letter case makes no other name."""
+    names = FileNames()
+    taken = [names.take(name, number=1) for name in ("a.tar.gz", "A.TAR.GZ", f"{'x' * 300}.tar.gz", ".tar.gz")]
+    assert taken[:2] == ["a.tar.gz", "A (2).TAR.GZ"]
+    assert taken[2].endswith("x.tar.gz")
+    assert taken[3] == ".tar.gz"
+
+
 def test_extensions_follow_from_the_content_type() -> None:
     """It follows only if the type is specific."""
     assert extension_for("application/pdf; name=x") == ".pdf"

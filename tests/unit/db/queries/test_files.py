@@ -164,6 +164,18 @@ async def test_the_facts_of_a_message(desk: Desk) -> None:
     assert without.body_text is None
 
 
+async def test_a_picture_without_content_id_is_a_file_like_others(desk: Desk) -> None:
+    """No body can show it: Apple Mail marks every picture as inline."""
+    pictures = [
+        attached(place, f"{name}.png", inline=True, content_id=name, content_type="image/png")
+        for place, name in enumerate(["logo", None])
+    ]
+    assert await desk.store.save(mail("m1", pictures)) is Outcome.IMPORTED
+    [unchecked] = await desk.unchecked()
+    [facts] = await desk.database.read(lambda c: rule_mail.facts_of(c, [unchecked.message_id]))
+    assert [each.inline for each in facts.attachments] == [True, False]
+
+
 async def test_a_message_imported_anew_is_checked_again_and_nothing_is_saved_twice(desk: Desk) -> None:
     number = await desk.matched("m1", "a.csv")
     [claimed] = await desk.claim()

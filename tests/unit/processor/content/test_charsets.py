@@ -25,10 +25,21 @@ from processor.content.charsets import code_page_label, codec_of, decoded
         (b"4pyT", "base64", "4pyT"),
         (b"\\u0041", "unicode_escape", "\\u0041"),
         (b"x", "\x00", "x"),
+        (b"\xef\xbb\xbf3 \xc2\xb5g/l", "utf-8", "3 µg/l"),
+        (b"\xef\xbb\xbf3 \xc2\xb5g/l", "iso-8859-1", "3 µg/l"),
+        ("3 µg/l".encode("utf-16"), None, "3 µg/l"),
+        (b"\xfe\xff" + "3 µg/l".encode("utf-16-be"), "utf-16", "3 µg/l"),
+        ("3 µg/l".encode("utf-32"), "utf-32", "3 µg/l"),
+        (b"3 \xb5g/l", "utf-8", "3 µg/l"),
+        ("3 µg/l, m".encode() + b"\xb3", "utf-8", "3 µg/l, m\ufffd"),
+        (b"+2AA-42", "utf-7", "\ufffd42"),
+        ("铅".encode("gbk"), "GB_2312-80", "铅"),
+        ("Свинец".encode("koi8-r"), "koi8", "Свинец"),
+        ("납".encode("cp949"), "ks_c_5601-1989", "납"),
     ],
 )
 def test_a_label_means_what_senders_mean_by_it(data: bytes, label: str | None, text: str) -> None:
-    """An invalid or unknown charset is UTF-8 or Windows-1252."""
+    """A byte order mark counts first; what is unknown, or not what it says, is UTF-8 or Windows-1252."""
     assert decoded(data, label) == text
 
 

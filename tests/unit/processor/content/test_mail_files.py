@@ -97,6 +97,17 @@ async def test_attachments_have_the_places_and_origins_of_an_import(unpacker: Is
     assert mail.facts.attachments[0].sha256 == mail.attachments[0].sha256
 
 
+async def test_a_picture_without_content_id_is_a_file_like_others(unpacker: IsolatedUnpacker) -> None:
+    """As it is to a rule once the mail is imported."""
+    inline = ("Content-Type: image/png; name=a.png", "Content-Disposition: inline")
+    mail = await read(
+        unpacker,
+        "From: lab@example.com",
+        *multipart("b", (*inline, "Content-ID: <logo>", "", "PNG"), (*inline, "", "PNG")),
+    )
+    assert [each.inline for each in mail.facts.attachments] == [True, False]
+
+
 async def test_contents_are_decoded(unpacker: IsolatedUnpacker) -> None:
     encoded = base64.b64encode(b"x;y\x00").decode()
     part = ("Content-Type: text/csv; name=a.csv", "Content-Transfer-Encoding: base64", "", encoded)

@@ -37,6 +37,12 @@ def _name(headers: bytes) -> str | None:
         (b'filename="=?iso-2022-jp?B?GyRCLSEbKEIuY3N2?="', "①.csv"),
         (b'filename=""', None),
         (b"size=3", None),
+        (b"filename*=utf-8''Pr%FCf.pdf", "Prüf.pdf"),
+        (b"filename*=x-unknown''Pr%C3%BCf.pdf", "Prüf.pdf"),
+        (b"filename*='Pr%C3%BCf.pdf'", "'Prüf.pdf'"),
+        (b'filename="a.csv" (final)', "a.csv"),
+        (b'filename="a.csv" size=3', "a.csv"),
+        (b'filename="Messwerte\r\n\tJuli.csv"', "Messwerte Juli.csv"),
     ],
 )
 def test_a_name_is_read_however_it_is_written(parameters: bytes, name: str | None) -> None:
@@ -61,8 +67,35 @@ def test_of_several_names_the_one_that_lost_least_counts(of_disposition: bytes, 
     assert _name(_TYPE + of_type + b"\r\n" + _DISPOSITION + of_disposition) == name
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Content-Disposition: attachment filename=a.csv",
+        b'Content-Disposition: attachment, filename="a.csv"; size=3',
+        b'Content-Type: text/csv charset="x name=no" name="a.csv"',
+        b"Content-Type: text/csv;\r\nname=a.csv\r\nContent-Transfer-Encoding: base64",
+        b"Content-Type: text/csv\r\nwhat is this\r\nContent-Disposition: attachment; filename=a.csv",
+        b"\xef\xbb\xbfContent-Type: text/csv; name=a.csv",
+    ],
+)
+def test_a_name_is_found_among_malformed_headers(headers: bytes) -> None:
+    """A missing semicolon or blank, a line that is no header, and a mark before the first one."""
+    assert _name(headers + b"\r\n\r\nBlei;42") == "a.csv"
+
+
+@pytest.mark.parametrize("body", [b"Hello\r\nworld", b"Hello\r\n\r\nContent-Type: a/b", b"a;b\r\n" * 60])
+def test_a_line_that_is_no_header_begins_the_body(body: bytes) -> None:
+    """The empty line before it is missing."""
+    data = b"Subject: x\r\n" + body
+    headers, start = split_headers(data, 0, len(data))
+    assert (len(headers.fields), data[start:]) == (1, body)
+
+
 @pytest.mark.timeout(10)
-@pytest.mark.parametrize("piece", [b'x="\\"', b"; a=b", b'"', b"=?a?q?", b"=?a?q?b?= ", b" =", b"\\", b"*0*=", b"'"])
+@pytest.mark.parametrize(
+    "piece",
+    [b'x="\\"', b"; a=b", b'"', b"=?a?q?", b"=?a?q?b?= ", b" =", b"\\", b"*0*=", b"'", b"a\r\n", b", a", b"a= "],
+)
 def test_time_grows_with_the_length(piece: bytes) -> None:
     """It holds for any input of a sender."""
     header = _TYPE + piece * 100_000

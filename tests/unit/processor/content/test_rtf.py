@@ -39,10 +39,15 @@ def test_compressed_rtf_is_expanded() -> None:
         (rb"{\rtf1{\fonttbl{\f1\fcharset128 x;}}\f1 \'8c\'8e{\f0 a}}", "月a", False),
         (rb"{\rtf1\uc2\u27700\'90\'85 \u-10179??\u-8704??}", "水 😀", False),
         (rb"{\rtf1 a\bin5 {{{{{b}", "ab", False),
+        (
+            rb"{\rtf1 10{\super -6} m\super 3\nosupersub 2 42\super 1)\plain 7\super er\super0 8}",
+            "10⁻⁶ m³2 42¹⁾7er8",
+            False,
+        ),
     ],
 )
 def test_the_text_is_what_was_made_into_rtf(source: bytes, text: str, is_html: bool) -> None:
-    """HTML without its twin in RTF, characters of all fonts, no hidden text."""
+    """HTML without its twin in RTF, characters of all fonts, no hidden text; exponents stay raised."""
     assert text_of(source) == RichText(text, is_html)
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from contextlib import suppress
 
 import pytest
 
@@ -37,10 +38,15 @@ def test_encodings_are_known_in_every_spelling(value: str, name: str | None) -> 
         (b"w6l0\n*!w6k\n", "été".encode()),
         (base64.encodebytes(bytes(range(256)) * 20).replace(b"\n", b"\r\n!", 3), bytes(range(256)) * 20),
         (b" \r\n", b""),
+        (b"QmxlaTs0MgoK\r\nQQ==\r\nThis mail was scanned.\r\n", b"Blei;42\n\nA"),
+        (b"QmxlaTs0Mgo=\r\n\r\n-- \r\nDisclaimer\r\n", b"Blei;42\n"),
+        (b"QmxlaTs0MgoK\n\nScanned by a gateway, no virus found\n", b"Blei;42\n\n"),
+        (b"YQ==\r\nYg==\r\n", b"ab"),
+        (b"YQ==\n\nYg==\n", b"ab"),
     ],
 )
 def test_stray_characters_are_passed_over(data: bytes, content: bytes) -> None:
-    """Mail programs skip them, too."""
+    """Mail programs skip them, too, and a gateway's note below is no part of the file."""
     assert decode_base64(data) == content
 
 
@@ -49,6 +55,28 @@ def test_what_is_something_else_is_not_decoded(data: bytes) -> None:
     """It is kept unchanged, and the row reports it."""
     with pytest.raises(NotDecodable):
         decode_base64(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "content"),
+    [
+        (b"soft= \t\r\nbreak=", b"softbreak"),
+        (b"soft=\nbreak= ", b"softbreak"),
+        (b"=c2=b5g = x =ZZ", b"\xc2\xb5g = x =ZZ"),
+    ],
+)
+def test_quoted_printable_is_decoded_leniently(data: bytes, content: bytes) -> None:
+    """Blanks that were added behind a soft break, lower case, and signs that are not encoded."""
+    assert decode(data, "quoted-printable") == content
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("begin", [b"", b"!"], ids=["clean", "stray"])
+@pytest.mark.parametrize("piece", [b"=\n", b"= ", b"\n\n", b"A\n\n", b"AA=\n", b"A A\n\n!"])
+def test_time_grows_with_the_length(piece: bytes, begin: bytes) -> None:
+    with suppress(NotDecodable):
+        decode_base64(begin + piece * 100_000)
+    decode(piece * 100_000, "quoted-printable")
 
 
 def test_uuencode_is_decoded() -> None:

@@ -107,7 +107,12 @@ def test_a_delivery_report_is_kept_with_its_parts() -> None:
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("winmail.dat", "application/ms-tnef"), ("WINMAIL.DAT", None), ("x", "Application/VND.ms-tnef; name=y")],
+    [
+        ("winmail.dat", "application/ms-tnef"),
+        ("WINMAIL.DAT", None),
+        ("winmail (1).dat", "application/octet-stream"),
+        ("x", "Application/VND.ms-tnef; name=y"),
+    ],
 )
 def test_what_outlook_packed_is_found(name: str, kind: str | None) -> None:
     """It has its long name, its type and cid, beside the original."""
@@ -158,6 +163,14 @@ def test_what_is_whole_in_a_winmail_is_kept() -> None:
     assert found == {(0, False), (0, True), (1, True), (1, False), (2, True), (2, False)}
 
 
+def test_the_name_of_a_file_is_found_in_properties_that_are_cut_off() -> None:
+    """Its long name with the extension comes before its content id, which is missing."""
+    stream = tnef(tnef_file("Messwerte.xlsx", b"42", title="MESSWE~1.XLS", content_id="x" * 50))[:-40]
+    [original, file] = _unpacked(_listed(0, stream, "winmail.dat"))
+    assert (file.file_name, file.content) == ("Messwerte.xlsx", b"42")
+    assert (original.state_detail or "").startswith("Unpacked in part. ")
+
+
 def test_sums_and_what_follows_the_end_cost_nothing() -> None:
     """Programs write wrong checksums, omit the last, and append line ends."""
     whole = tnef(tnef_file("a.csv", b"abc"))
@@ -202,6 +215,8 @@ def _uncompressed(content: bytes) -> bytes:
         pytest.param({"plain": "Grüße: 42 mg/l\0".encode("cp1252"), "rtf": _uncompressed(_RICH)}, id="plain"),
         pytest.param({"body": "Grüße: 42 mg/l".encode("cp1252")}, id="body"),
         pytest.param({"rtf": _uncompressed(_RICH)}, id="rtf"),
+        pytest.param({"rtf": _uncompressed(_RICH), "plain": b" \r\n\0", "body": b"\r\n"}, id="rtf-behind-blanks"),
+        pytest.param({"html": b"<meta charset=utf-8>" + _HTML.encode()}, id="html-with-its-charset"),
     ],
 )
 def test_the_text_in_a_winmail_is_the_text_of_the_mail(bodies: dict[str, bytes]) -> None:
@@ -292,9 +307,17 @@ def test_a_signed_document_is_a_file(name: str, inner: bytes, kind: str) -> None
 
 
 def test_a_signed_document_without_a_name_is_recognised_by_its_beginning() -> None:
-    """The label `smime.p7m` does not show it."""
-    [_, file] = _unpacked(_listed(0, signed(b"%PDF-1.4"), "smime.p7m"))
-    assert (file.file_name, file.kind, file.content_type) == (None, "file", "application/pdf")
+    """The label `smime.p7m` does not show it; any other name is that of the document."""
+    for name, document in (("smime.p7m", None), ("Befund.P7M", "Befund.pdf")):
+        [_, file] = _unpacked(_listed(0, signed(b"%PDF-1.4"), name))
+        assert (file.file_name, file.kind, file.content_type) == (document, "file", "application/pdf")
+
+
+@pytest.mark.parametrize("inner", [b"<?xml version='1.0'?><a/>", b"0;1;2"])
+def test_what_was_signed_twice_is_the_document_under_its_name(inner: bytes) -> None:
+    """The name does not tell how often, and a table may begin like a signature."""
+    [_, file] = _unpacked(_listed(0, signed(signed(inner)), "IT0_1.xml.p7m"))
+    assert (file.file_name, file.content) == ("IT0_1.xml", inner)
 
 
 @pytest.mark.parametrize(
@@ -384,6 +407,56 @@ def test_large_contents_wait_in_a_file() -> None:
         assert not isinstance(held, bytes)
         assert _bytes(rows[1]) == content
     assert held.closed
+
+
+_TEXT = b"--b\r\nContent-Type: text/plain\r\n\r\nBlei 42\r\n"
+_FILE = b"--b\r\nContent-Type: text/csv; name=a.csv\r\n\r\nBlei;42\r\n"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param(_TEXT + _FILE, id="no-end"),
+        pytest.param(_TEXT + b"--b--\r\n" + _FILE + b"--b--\r\n", id="early-end"),
+        pytest.param(
+            b"--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + _TEXT + b"--b--\r\n" + _FILE, id="same"
+        ),
+        pytest.param(
+            b"--b\r\nContent-Type: multipart/alternative; boundary=bb\r\n\r\n--bb\r\n\r\nBlei 42\r\n"
+            b"--bb\r\nContent-Type: text/html\r\n\r\n\r\n--bb--\r\n" + _FILE,
+            id="empty-html",
+        ),
+    ],
+)
+def test_text_and_files_of_odd_multiparts_are_found(parts: bytes) -> None:
+    """Ends that are missing, early or of another multipart; an alternative in which nothing is."""
+    raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + parts
+    [signed_mail, file] = _unpacked(_listed(0, raw, "smime.p7m", "multipart/signed"))
+    assert (signed_mail.wrapped_text, file.file_name, _bytes(file).strip()) == ("Blei 42", "a.csv", b"Blei;42")
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "text"),
+    [
+        ("text/html; charset=us-ascii", b"<meta charset=iso-8859-2>3 \xb3", "3 ł"),
+        ("text/html; charset=x-unknown", b"<meta charset=iso-8859-2>3 \xb3", "3 ł"),
+        ("text/html", "<meta charset=utf-16>3 µg/l".encode(), "3 µg/l"),
+        ("text/html; charset=utf-7", b"<p>+2AA- 42", "\ufffd 42"),
+        ("text/html", b"<p style='padding-left: " + b"9" * 400 + b"em'>42", "42"),
+    ],
+)
+def test_the_text_of_signed_html_is_read_in_any_charset(kind: str, content: bytes, text: str) -> None:
+    """The HTML states the charset where the header does not, or names none that exists; odd HTML stops nothing."""
+    raw = f"Content-Type: {kind}\r\n\r\n".encode() + content
+    [row] = _unpacked(_listed(0, raw, "signed", "multipart/signed"))
+    assert row.wrapped_text == text
+
+
+@pytest.mark.parametrize("begin", [b"\xef\xbb\xbf", b"\r\n\r\n"], ids=["mark", "lines"])
+def test_a_mail_file_may_begin_with_marks_and_empty_lines(begin: bytes) -> None:
+    """Editors and scripts write them; mail programs pass over them."""
+    rows = _unpacked(_listed(0, begin + mail("Mail", ("a.csv", b"1")), "a.eml"))
+    assert _tree(rows[1:]) == [("a.csv", 0, "item", "file")]
 
 
 @pytest.mark.parametrize(
