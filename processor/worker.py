@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Final
@@ -422,7 +422,8 @@ class Processor:
         """Decide on a delivery that was not imported: the database, the account, this machine or the message."""
         if isinstance(exc, DatabaseUnavailable):
             log.warning("database_unavailable", error=str(exc))
-            return _WAIT_FOR_DATABASE
+            # Not all may be away: a table full, locked or forbidden shows at the messages alone.
+            return replace(_WAIT_FOR_DATABASE, error=exc)
         fault = host_fault_of(exc)
         if isinstance(exc, AccountError) and fault is None and work.mailbox is not None:
             wait = await self._backoff.hold(work.mailbox, exc)
