@@ -106,6 +106,10 @@ OUTAGES: Final = [
     (3958, "Transaction aborted when accessing versioned row in table", "tempdb"),
     (10929, "Resource ID: 1. The minimum guarantee is 0", "tier"),
     (823, "The operating system returned error 21", "cannot read or write"),
+    (845, "Time-out occurred while waiting for buffer latch type 2 for page (1:1), database ID 5.", "in time"),
+    (3953, "Snapshot isolation transaction failed in database 'gateway' because the database was not", "failing over"),
+    (9020, "The log for database 'gateway' failed to grow while shrink in progress.", "log is full"),
+    (22335, "Cannot obtain a LOCK resource at this time due to internal error.", "enough memory"),
 ]
 
 
@@ -181,6 +185,9 @@ def test_schema_that_was_changed_is_waited_for(
         (3960, "Snapshot isolation transaction aborted due to update conflict. You cannot use"),
         (2627, "Violation of UNIQUE KEY constraint 'UQ'. Cannot insert duplicate key in object 'x'."),
         (2601, "Cannot insert duplicate key row in object 'x' with unique index 'IX'."),
+        (669, "The row object is inconsistent. Please rerun the query."),
+        (2816, "The metadata for object with id 5 has changed. Retry the statement."),
+        (41302, "The current transaction attempted to update a record that has been updated since"),
     ],
 )
 def test_transaction_that_another_one_stood_in_the_way_of_is_run_again(
@@ -258,6 +265,24 @@ def test_connections_lost_while_unused(engine: Engine, server: TdsServer) -> Non
     server.hang_up()
     run_writing(engine, insert)
     assert len(server.logins) == 2
+
+
+def test_connection_that_the_driver_could_not_restore(server: TdsServer) -> None:
+    """With ConnectRetryCount, as a data source has it, the driver then refuses all that follows on it (IMC06)."""
+    engine = make_engine(url(server.port, "?Encrypt=no&ConnectRetryCount=1&ConnectRetryInterval=1"), QUICK)
+    server.recovers = True
+    run_writing(engine, insert)
+    pooled = engine.raw_connection()
+    connection: Any = pooled.driver_connection
+    pooled.close()
+    server.recovers = False
+    server.hang_up()
+    driver: Any = engine.dialect.dbapi
+    for state in ("08S01", "IMC06"):
+        with pytest.raises(driver.Error, match=state):
+            connection.cursor().execute("SELECT 1")
+    run_writing(engine, insert)
+    engine.dispose()
 
 
 def test_statement_that_is_not_answered(engine: Engine, server: TdsServer) -> None:
