@@ -219,9 +219,8 @@ def page(
 
 def addresses(connection: Connection, account_ids: Collection[int] | None = None) -> dict[int, str]:
     """The known addresses of the mailboxes of these accounts (None: of all)."""
-    known = select(_address.nAccountID, _address.sAddress).join(
-        account_settings, (_settings.nAccountID == _address.nAccountID) & (_settings.sUserID == _address.sUserID)
-    )
+    of_mailbox = and_(_settings.nAccountID == _address.nAccountID, code_by_code(_settings.sUserID) == _address.sUserID)
+    known = select(_address.nAccountID, _address.sAddress).join(account_settings, of_mailbox)
     return {row[0]: row[1] for row in connection.execute(of_accounts(known, _address.nAccountID, account_ids))}
 
 
