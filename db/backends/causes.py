@@ -6,7 +6,7 @@ A cause completes the sentence "The gateway database cannot be used: …".
 import re
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from phrases import Phrase
@@ -160,6 +160,8 @@ ISOLATION: Final = ErrorClass(Phrase("database_isolation does not go with the lo
 UNKNOWN: Final = ErrorClass(
     Phrase("it answered with an error that is not known here; the server's own log may have more")
 )
+FATAL: Final = replace(UNKNOWN, reconnect=True)
+"""An error of SQL Server after which it ends the session."""
 
 # https://www.sqlite.org/rescode.html: the primary code is the low byte of the extended one.
 SQLITE: Final[Mapping[int, ErrorClass]] = {
@@ -196,7 +198,7 @@ SQL_SERVER: Final[Mapping[int, ErrorClass]] = _by_code(
         # Its text names constraint, database, table and column, but no value.
         NOTHING: (547,),
         QUOTING: (245, 248, 2628, 8114, 8115),
-        LOST: (586, 596, 3980, 8179),
+        LOST: (586, 596, 3971, 3980, 8179),
         SLOW: (845, 3950, 40549),
         STOPPING: (904, 6005, 17142, 17187, 17188, 18401, 18451, 18461),
         FAILING_OVER: (
@@ -268,6 +270,7 @@ ODBC_TEXTS: Final[Mapping[str, ErrorClass]] = {
     "SSPI Provider: ": NO_TICKET,
     "Cannot generate SSPI context": NO_TICKET,
     "Protocol error in TDS stream": NOT_SQL_SERVER,
+    "Unspecified error occurred on SQL Server": FATAL,
 }
 """Beginnings of texts of the driver itself; they are English everywhere."""
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import exc as sqlalchemy_errors
 
-from db.backends.causes import LOST, STOPPING, UNKNOWN
+from db.backends.causes import FATAL, LOST, STOPPING, UNKNOWN
 from db.backends.faults import DriverError, driver_error_of
 from db.errors import DatabaseUnavailable
 from phrases import Phrase
@@ -50,7 +50,7 @@ def is_lost(exc: BaseException) -> bool:
         isinstance(exc, sqlalchemy_errors.DBAPIError)
         and exc.connection_invalidated
         and exc.statement is not None
-        and driver_error_of(exc.orig).meaning in {LOST, STOPPING}
+        and driver_error_of(exc.orig).meaning in {FATAL, LOST, STOPPING}
     )
 
 

@@ -285,6 +285,25 @@ def test_connection_that_the_driver_could_not_restore(server: TdsServer) -> None
     engine.dispose()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServerError(17066, "SQL Server Assertion: File: <x>, line=1 Failed Assertion = 'y'.", severity=20),
+        ServerError(3624, "A system assertion check has failed.", severity=20),
+        ServerError(3971, "The server failed to resume the transaction. Desc:42b00000004."),
+    ],
+    ids=lambda error: error.number,
+)
+def test_session_that_the_server_gives_up(engine: Engine, server: TdsServer, error: ServerError) -> None:
+    """The transaction is run again on another connection; while it goes on, it is an outage with its number."""
+    errors = [error]
+    server.answer = on_insert(lambda: errors.pop() if errors else None)
+    run_writing(engine, insert)
+    assert len(server.logins) == 2
+    server.answer = on_insert(lambda: error)
+    assert f"(SQL Server error {error.number})" in refused(engine)
+
+
 def test_statement_that_is_not_answered(engine: Engine, server: TdsServer) -> None:
     """It is given up after the statement timeout."""
     server.answer = on_insert(say_nothing)
