@@ -16,9 +16,7 @@ _settings = account_settings.c
 def missing(connection: Connection, *, but: Collection[int], limit: int) -> list[Account]:
     """Up to `limit` enabled accounts with an object ID, of which no address is known; none of `but`, a few thousand."""
     known = mailbox_address.alias("known")
-    of_mailbox = and_(
-        known.c.nAccountID == _settings.nAccountID, known.c.sUserID == code_by_code(_settings.sUserID)
-    )
+    of_mailbox = and_(known.c.nAccountID == _settings.nAccountID, known.c.sUserID == code_by_code(_settings.sUserID))
     statement = (
         select(_settings.nAccountID)
         .outerjoin(known, of_mailbox)

@@ -95,7 +95,7 @@ async def test_a_message_that_the_database_does_not_take_is_seen_and_imported_la
     mailbox, account = await world.account_of("Laboratoire")
     (delivered,) = await world.deliver(mailbox, 1, MAIL)
     await execute(
-        'CREATE TRIGGER refusing BEFORE INSERT ON "tblEmailAttachment" BEGIN SELECT RAISE(ABORT, \'not here\'); END'
+        "CREATE TRIGGER refusing BEFORE INSERT ON \"tblEmailAttachment\" BEGIN SELECT RAISE(ABORT, 'not here'); END"
     )
     await world.notify(account, [delivered])
     async with world.processing():

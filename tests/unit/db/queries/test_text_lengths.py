@@ -9,7 +9,8 @@ from db.queries import audit, console_activity, console_sessions, console_users,
 from db.queries.console_activity import ActivityKind
 from db.queries.console_sessions import LOCAL, StoredSession
 from db.queries.history import Action, Author
-from db.tables import account_change, console_activity as activity_table, console_session, queue_audit
+from db.tables import account_change, console_session, queue_audit
+from db.tables import console_activity as activity_table
 from tests.doubles.clock import SettableClock
 
 NOW: Final = SettableClock()()
