@@ -52,6 +52,12 @@ UNREACHABLE: Final = ErrorClass(
         "is up and listens on TCP"
     )
 )
+NOT_MULTI_SUBNET: Final = ErrorClass(
+    Phrase(
+        "MultiSubnetFailover does not go with it: it is mirrored, its name has more than 64 addresses, or the "
+        "connection is not by TCP; add MultiSubnetFailover=no to database_url"
+    )
+)
 NOT_SQL_SERVER: Final = ErrorClass(
     Phrase("what answers at the host and port of database_url is no SQL Server; check both")
 )
@@ -262,6 +268,9 @@ ODBC: Final[Mapping[str, ErrorClass]] = {
     "42S02": CHANGED,
     "42S22": CHANGED,
     "IM002": NO_DATA_SOURCE,
+    "IMH01": NOT_MULTI_SUBNET,
+    "IMH02": NOT_MULTI_SUBNET,
+    "IMH03": NOT_MULTI_SUBNET,
 }
 ODBC_TEXTS: Final[Mapping[str, ErrorClass]] = {
     "SSL Provider: ": NO_TLS,

@@ -104,7 +104,7 @@ class TdsServer:
 
     `sign_in`: the error that each sign-in gets. `answer`: the response to each statement; may raise HangUp. `tls`: the
     server's context; without one it reports no encryption. `recovers`: a sign-in acknowledges that its session can be
-    restored by another one. `logins`: the raw data of each sign-in.
+    restored by another one. `partner`: the mirror that each sign-in names. `logins`: the raw data of each sign-in.
     `asked`: the round trips after that.
     """
 
@@ -112,6 +112,7 @@ class TdsServer:
         self.sign_in: ServerError | None = None
         self.answer: Callable[[str], Answer] = lambda _statement: None
         self.recovers = False
+        self.partner: str | None = None
         self.logins: list[bytes] = []
         self.statements: list[str] = []
         self.asked: list[Asked] = []
@@ -167,12 +168,15 @@ class TdsServer:
                         wire.encrypt(self._tls)
                 elif kind == LOGIN:
                     self.logins.append(body)
-                    wire.send(_refused(self.sign_in) if self.sign_in else _signed_in(recovers=self.recovers))
+                    wire.send(_refused(self.sign_in) if self.sign_in else self._signed_in())
                     if self.sign_in:
                         return
                 else:
                     with contextlib.suppress(Silence):
                         wire.send(self._answer(kind, body))
+
+    def _signed_in(self) -> bytes:
+        return _signed_in(recovers=self.recovers, partner=self.partner)
 
     def _answer(self, kind: int, body: bytes) -> bytes:
         if kind == ATTENTION:
@@ -295,10 +299,12 @@ def _done(*, procedure: bool = False, status: int = 0, rows: int = 0) -> bytes:
     return struct.pack("<BHHQ", 0xFE if procedure else 0xFD, status, 0, rows)
 
 
-def _signed_in(*, recovers: bool) -> bytes:
+def _signed_in(*, recovers: bool, partner: str | None) -> bytes:
     changes = [b"\x01" + _wide("gateway") + _wide("master"), b"\x04" + _wide("4096") + _wide("4096")]
     collation = b"\x07" + bytes([len(_COLLATION)]) + _COLLATION + b"\0"
     acknowledged = b"\x01\x74\x00\x00\x04" + _wide("Microsoft SQL Server") + bytes([16, 0, 0x10, 0x27])
+    if partner is not None:
+        changes.append(b"\x0d" + _wide(partner) + b"\0")
     features = b"\xae\x01\0\0\0\0\xff" if recovers else b""  # FEATUREEXTACK of SESSIONRECOVERY
     tokens = [*(_token(0xE3, each) for each in [*changes, collation]), _token(0xAD, acknowledged), features, _done()]
     return b"".join(tokens)

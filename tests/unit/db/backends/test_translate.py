@@ -380,6 +380,13 @@ def test_certificate_that_is_not_trusted(encrypting: TdsServer) -> None:
     trial.dispose()
 
 
+def test_mirrored_database(server: TdsServer) -> None:
+    """The driver does not sign in to one with MultiSubnetFailover: the sentence has what is to be added."""
+    server.partner = "partner"
+    assert "add MultiSubnetFailover=no to database_url" in refused(make_engine(url(server.port), QUICK))
+    run_writing(make_engine(url(server.port, "?Encrypt=no&MultiSubnetFailover=no"), QUICK), insert)
+
+
 def test_server_that_does_not_encrypt(server: TdsServer) -> None:
     """It gets no password unless the URL allows it."""
     engine = make_engine(url(server.port, ""), QUICK)
