@@ -51,6 +51,7 @@ _ROOM_SECONDS: Final = 5.0
 _CANCEL_SECONDS: Final = 1.0
 """For a cancelled task to end, handing back what it has; a queue that does not answer must not keep the process."""
 _WAIT_FOR_DATABASE: Final = Abandon(Outcome.RETRIED, timedelta(seconds=5), cause="DatabaseUnavailable")
+_MAX_WAIT_FOR_DATABASE: Final = timedelta(minutes=5)
 _HOST_PAUSE: Final = timedelta(seconds=5)
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _MAX_PAUSE_SECONDS: Final = 15.0
@@ -422,8 +423,11 @@ class Processor:
         """Decide on a delivery that was not imported: the database, the account, this machine or the message."""
         if isinstance(exc, DatabaseUnavailable):
             log.warning("database_unavailable", error=str(exc))
-            # Not all may be away: a table full, locked or forbidden shows at the messages alone.
-            return replace(_WAIT_FOR_DATABASE, error=exc)
+            # Not all may be away: a table full, locked or forbidden shows at the messages alone, each of which is
+            # fetched again for each attempt.
+            age = self._clock() - work.delivery.enqueued
+            delay = max(_WAIT_FOR_DATABASE.delay, min(age / 2, _MAX_WAIT_FOR_DATABASE))
+            return replace(_WAIT_FOR_DATABASE, delay=delay, error=exc)
         fault = host_fault_of(exc)
         if isinstance(exc, AccountError) and fault is None and work.mailbox is not None:
             wait = await self._backoff.hold(work.mailbox, exc)

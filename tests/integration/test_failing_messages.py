@@ -84,7 +84,8 @@ async def test_a_dead_letter_is_listed_until_an_import_of_it(world: World, comma
 async def test_a_message_that_the_database_does_not_take_is_seen_and_imported_later(
     world: World, command: Command
 ) -> None:
-    """A trigger of another program refuses each attachment: that is shown with the messages, which wait for its end."""
+    """A trigger of another program refuses each attachment: that is shown with the messages, which wait for its end,
+    ever longer."""
 
     async def execute(statement: str) -> None:
         def work(connection: Connection) -> None:
@@ -103,6 +104,12 @@ async def test_a_message_that_the_database_does_not_take_is_seen_and_imported_la
         [waiting] = await listed(command, "--subject", "scan")
         assert (waiting["account"], waiting["reason"]) == ("Laboratoire", "DatabaseUnavailable")
         assert "SQLite 1811" in waiting["detail"]
+
+        async def is_put_off() -> bool:
+            return any(each.visible - world.clock() > timedelta(minutes=3) for each in await world.waiting())
+
+        world.clock.advance(hours=1)
+        await until(is_put_off)  # each attempt fetches the message again
         await execute("DROP TRIGGER refusing")
         await world.pass_time_until(world.queue_is_empty)
 
