@@ -9,6 +9,7 @@ from random import Random
 from typing import Final
 
 import structlog
+from sqlalchemy.exc import DataError, DBAPIError
 from structlog.contextvars import bind_contextvars
 
 import background
@@ -17,6 +18,7 @@ from background.pulse import Pulse
 from bus.errors import LockLost, QueueUnavailable
 from bus.notification import Notification, Source, UnreadableNotification
 from bus.queue import Delivery, NotificationConsumer
+from db.backends.translate import unknown_outage
 from db.errors import DatabaseUnavailable
 from db.keys import MessageKey
 from db.leases import is_over
@@ -421,6 +423,10 @@ class Processor:
 
     async def _decide(self, work: InFlight, exc: Exception) -> Decision:
         """Decide on a delivery that was not imported: the database, the account, this machine or the message."""
+        if isinstance(exc, DBAPIError) and not isinstance(exc, DataError):
+            # Of a query, not of what the message holds: that is judged where it is saved.
+            log.error("delivery_failed", error_type=type(exc).__name__, where=background.places_of(exc))
+            exc = unknown_outage(exc)
         if isinstance(exc, DatabaseUnavailable):
             log.warning("database_unavailable", error=str(exc))
             # Not all may be away: a table full, locked or forbidden shows at the messages alone, each of which is
