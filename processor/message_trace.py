@@ -288,8 +288,9 @@ def _why(decision: Decision | NotSettled) -> tuple[str | None, str | None]:
 def _failure(work: InFlight, decision: Decision | NotSettled, now: datetime) -> Failure | None:
     """The failure that the decision is: a dead letter, or a retry.
 
-    Of retries that do not count, only those of a message that failed before, or that Graph answers with an error: while
-    Graph is out of reach or throttles, nothing is wrong with the messages, and there may be thousands.
+    Of retries that do not count, only those of a message that failed before, that Graph answers with an error, or that
+    the database did not take: while Graph is out of reach or throttles, nothing is wrong with the messages, and there
+    may be thousands.
     """
     notification, attempts = work.notification, work.delivery.delivery_count
     next_attempt = None
@@ -322,9 +323,10 @@ def _failure(work: InFlight, decision: Decision | NotSettled, now: datetime) -> 
 
 
 def _is_refused(error: Exception | None) -> bool:
-    """True if Graph answers with an error, or with less than a whole answer while the mailbox is accessible."""
+    """True if the database did not take it, or if Graph answers with an error, or with less than a whole answer while
+    the mailbox is accessible."""
     if not isinstance(error, GraphUnavailable) or error.service is not None:
-        return False
+        return isinstance(error, DatabaseUnavailable)
     return error.status not in {None, HTTPStatus.TOO_MANY_REQUESTS} or error.may_be_of_item(())
 
 

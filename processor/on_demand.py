@@ -346,7 +346,7 @@ def _reason_of(exc: Exception) -> str:
 
 
 def _detail_of(exc: Exception, mailbox: Mailbox, message_id: str) -> Phrase:
-    if isinstance(exc, (*EXPECTED_ERRORS, DatabaseUnavailable)):
+    if isinstance(exc, EXPECTED_ERRORS):
         return Phrase.of(exc)
     # An unexpected error may quote its input, and that may be mail.
     log.error(

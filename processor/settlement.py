@@ -12,6 +12,7 @@ import structlog
 import background
 from bus.notification import Notification, UnreadableNotification
 from bus.queue import Delivery, NotificationConsumer
+from db.errors import DatabaseUnavailable
 from db.leases import is_over
 from db.outcomes import Outcome
 from db.queries.messages import MessageRefused
@@ -25,6 +26,7 @@ from processor.metrics import ProcessorMetrics
 from processor.process_pool import PoolUnusable
 
 EXPECTED_ERRORS: Final = (
+    DatabaseUnavailable,
     GraphError,
     HostFault,
     MessageChanged,

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
 import structlog
+from sqlalchemy.exc import DataError, DBAPIError
 from structlog.contextvars import bind_contextvars
 
 import background
@@ -17,6 +18,7 @@ from background.pulse import Pulse
 from bus.errors import LockLost, QueueUnavailable
 from bus.notification import Notification, Source, UnreadableNotification
 from bus.queue import Delivery, NotificationConsumer
+from db.backends.translate import unknown_outage
 from db.errors import DatabaseUnavailable
 from db.keys import MessageKey
 from db.leases import is_over
@@ -51,6 +53,7 @@ _ROOM_SECONDS: Final = 5.0
 _CANCEL_SECONDS: Final = 1.0
 """For a cancelled task to end, handing back what it has; a queue that does not answer must not keep the process."""
 _WAIT_FOR_DATABASE: Final = Abandon(Outcome.RETRIED, timedelta(seconds=5), cause="DatabaseUnavailable")
+_MAX_WAIT_FOR_DATABASE: Final = timedelta(minutes=5)
 _HOST_PAUSE: Final = timedelta(seconds=5)
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _MAX_PAUSE_SECONDS: Final = 15.0
@@ -420,9 +423,17 @@ class Processor:
 
     async def _decide(self, work: InFlight, exc: Exception) -> Decision:
         """Decide on a delivery that was not imported: the database, the account, this machine or the message."""
+        if isinstance(exc, DBAPIError) and not isinstance(exc, DataError):
+            # Of a query, not of what the message holds: that is judged where it is saved.
+            log.error("delivery_failed", error_type=type(exc).__name__, where=background.places_of(exc))
+            exc = unknown_outage(exc)
         if isinstance(exc, DatabaseUnavailable):
             log.warning("database_unavailable", error=str(exc))
-            return _WAIT_FOR_DATABASE
+            # Not all may be away: a table full, locked or forbidden shows at the messages alone, each of which is
+            # fetched again for each attempt.
+            age = self._clock() - work.delivery.enqueued
+            delay = max(_WAIT_FOR_DATABASE.delay, min(age / 2, _MAX_WAIT_FOR_DATABASE))
+            return replace(_WAIT_FOR_DATABASE, delay=delay, error=exc)
         fault = host_fault_of(exc)
         if isinstance(exc, AccountError) and fault is None and work.mailbox is not None:
             wait = await self._backoff.hold(work.mailbox, exc)

@@ -19,6 +19,7 @@ from console.web.sessions import User
 from db.queries import console_access, console_activity
 from db.queries.console_activity import ActivityKind
 from db.queries.history import Author
+from longtext import storable
 from phrases import Phrase
 
 if TYPE_CHECKING:
@@ -84,9 +85,9 @@ class Visit:
         return await self.request.post()
 
     async def text(self, name: str, default: str = "") -> str:
-        """A text field of the form."""
+        """A text field of the form, as a database accepts it."""
         value = (await self.form()).get(name, default)
-        return value if isinstance(value, str) else default
+        return storable(value)[0] if isinstance(value, str) else default
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Read from the gateway database, on the console's own connections; errors are in the request's language."""

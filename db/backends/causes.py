@@ -6,7 +6,7 @@ A cause completes the sentence "The gateway database cannot be used: …".
 import re
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from phrases import Phrase
@@ -50,6 +50,12 @@ UNREACHABLE: Final = ErrorClass(
     Phrase(
         "no server answers at the host and port of database_url; check both, the firewall between, and that the server "
         "is up and listens on TCP"
+    )
+)
+NOT_MULTI_SUBNET: Final = ErrorClass(
+    Phrase(
+        "MultiSubnetFailover does not go with it: it is mirrored, its name has more than 64 addresses, or the "
+        "connection is not by TCP; add MultiSubnetFailover=no to database_url"
     )
 )
 NOT_SQL_SERVER: Final = ErrorClass(
@@ -160,6 +166,8 @@ ISOLATION: Final = ErrorClass(Phrase("database_isolation does not go with the lo
 UNKNOWN: Final = ErrorClass(
     Phrase("it answered with an error that is not known here; the server's own log may have more")
 )
+FATAL: Final = replace(UNKNOWN, reconnect=True)
+"""An error of SQL Server after which it ends the session."""
 
 # https://www.sqlite.org/rescode.html: the primary code is the low byte of the extended one.
 SQLITE: Final[Mapping[int, ErrorClass]] = {
@@ -186,17 +194,21 @@ def _by_code(groups: Mapping[ErrorClass, tuple[int, ...]]) -> dict[int, ErrorCla
 # https://learn.microsoft.com/azure/azure-sql/database/troubleshoot-common-errors-issues
 SQL_SERVER: Final[Mapping[int, ErrorClass]] = _by_code(
     {
-        CONTENDED: (1205, 3960, 3961),
+        # Of most: "Rerun the query", or "Retry the transaction".
+        CONTENDED: (
+            *(617, 669, 1203, 1205, 1221, 2816, 3941, 3960, 3961, 4117, 4184, 20041),
+            *(41301, 41302, 41305, 41325, 41839),
+        ),
         LOCKED: (1222,),
         DUPLICATE: (2601, 2627),
         # Its text names constraint, database, table and column, but no value.
         NOTHING: (547,),
         QUOTING: (245, 248, 2628, 8114, 8115),
-        LOST: (586, 596, 8179),
-        SLOW: (40549,),
+        LOST: (586, 596, 3971, 3980, 8179),
+        SLOW: (845, 3950, 40549),
         STOPPING: (904, 6005, 17142, 17187, 17188, 18401, 18451, 18461),
         FAILING_OVER: (
-            *(615, 913, 921, 922, 941, 952, 955, 956, 976, 978, 979, 982, 983, 988, 3948, 4221),
+            *(615, 913, 921, 922, 941, 952, 955, 956, 976, 978, 979, 982, 983, 988, 3947, 3948, 3953, 4221),
             *(40143, 40166, 40197, 40540, 40613, 42108, 42109),
         ),
         NOT_ONLINE: (923, 924, 926, 927, 942, 943, 945, 946, 3908),
@@ -209,14 +221,14 @@ SQL_SERVER: Final[Mapping[int, ErrorClass]] = _by_code(
         NO_DATABASE: (911, 916, 4060, 4063, 4064),
         FIREWALL: (40615, 40914),
         NOT_PUBLIC: (47073,),
-        FULL_LOG: (9002, 40552),
+        FULL_LOG: (9002, 9020, 40552),
         FULL: (1101, 1105, 1132, 1133, 5149, 40544),
         FULL_TEMPDB: (1104, 1136, 3958, 3966, 3967, 40551),
         NOT_ALLOWED: (229, 230, 262, 297, 300, 1088, 2760, 4902, 15247, 15151),
-        NO_MEMORY: (701, 802, 1204, 8623, 8628, 8645, 8651, 8657, 8902, 17803, 40553),
+        NO_MEMORY: (701, 802, 1204, 1232, 8623, 8628, 8645, 8651, 8657, 8902, 17803, 22335, 40553),
         TOO_MANY: (17300, 17809),
         CHANGED: (207, 208, 213, 2812),
-        NO_SNAPSHOTS: (3952,),
+        NO_SNAPSHOTS: (3952, 3957),
         ISOLATION: (650,),
     }
 )
@@ -237,6 +249,15 @@ ODBC: Final[Mapping[str, ErrorClass]] = {
     "HY010": LOST,
     "HYT00": SLOW,
     "HYT01": SLOW,
+    # The driver could not restore an idle connection, and refuses all further statements on it: where
+    # ConnectRetryCount is not 0, as with a data source. https://learn.microsoft.com/sql/connect/odbc/connection-resiliency
+    "IMC01": LOST,
+    "IMC02": LOST,
+    "IMC03": LOST,
+    "IMC04": LOST,
+    "IMC05": LOST,
+    "IMC06": LOST,
+    "IMC07": LOST,
     "22001": QUOTING,
     "22003": QUOTING,
     "22007": QUOTING,
@@ -247,6 +268,9 @@ ODBC: Final[Mapping[str, ErrorClass]] = {
     "42S02": CHANGED,
     "42S22": CHANGED,
     "IM002": NO_DATA_SOURCE,
+    "IMH01": NOT_MULTI_SUBNET,
+    "IMH02": NOT_MULTI_SUBNET,
+    "IMH03": NOT_MULTI_SUBNET,
 }
 ODBC_TEXTS: Final[Mapping[str, ErrorClass]] = {
     "SSL Provider: ": NO_TLS,
@@ -255,6 +279,7 @@ ODBC_TEXTS: Final[Mapping[str, ErrorClass]] = {
     "SSPI Provider: ": NO_TICKET,
     "Cannot generate SSPI context": NO_TICKET,
     "Protocol error in TDS stream": NOT_SQL_SERVER,
+    "Unspecified error occurred on SQL Server": FATAL,
 }
 """Beginnings of texts of the driver itself; they are English everywhere."""
 

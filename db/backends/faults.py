@@ -114,7 +114,8 @@ def _of_pyodbc(error: BaseException) -> DriverError:
         meaning = causes.SQL_SERVER[number]
         return DriverError(meaning, f"SQL Server error {number}", _named(meaning, server[1]))
     code = f"SQL Server error {number}" if server and number else f"SQLSTATE {state or 'unknown'}"
-    meaning = causes.ODBC.get(state, causes.NOTHING)
+    # The driver has this state for a server's errors of the severities 19 to 25 alone, which are never of a statement.
+    meaning = causes.FATAL if server and state == "HY000" else causes.ODBC.get(state, causes.NOTHING)
     if meaning is causes.SLOW and _CONNECTING.search(text):
         meaning = causes.UNREACHABLE
     if not server and (driver := _BY_DRIVER.match(text)):

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from sqlalchemy import exc as sqlalchemy_errors
 
-from db.backends.causes import LOST, STOPPING, UNKNOWN
-from db.backends.faults import driver_error_of
+from db.backends.causes import FATAL, LOST, STOPPING, UNKNOWN
+from db.backends.faults import DriverError, driver_error_of
 from db.errors import DatabaseUnavailable
 from phrases import Phrase
 
@@ -23,12 +23,17 @@ def as_unavailable(exc: sqlalchemy_errors.SQLAlchemyError) -> DatabaseUnavailabl
         return None
     fault = driver_error_of(exc.orig)
     if fault.meaning.cause is None and not fault.meaning.quotes and _is_outage(exc):
-        fault = replace(fault, meaning=UNKNOWN)
-    return (
-        None
-        if fault.meaning.cause is None
-        else DatabaseUnavailable(Phrase("The gateway database cannot be used: {fault}.", fault=fault))
-    )
+        return unknown_outage(exc)
+    return None if fault.meaning.cause is None else _unavailable(fault)
+
+
+def unknown_outage(exc: sqlalchemy_errors.DBAPIError) -> DatabaseUnavailable:
+    """The error of a database that accepts nothing, for a reason that is not known here; its code identifies it."""
+    return _unavailable(replace(driver_error_of(exc.orig), meaning=UNKNOWN))
+
+
+def _unavailable(fault: DriverError) -> DatabaseUnavailable:
+    return DatabaseUnavailable(Phrase("The gateway database cannot be used: {fault}.", fault=fault))
 
 
 def must_be_retried(exc: BaseException) -> bool:
@@ -45,7 +50,7 @@ def is_lost(exc: BaseException) -> bool:
         isinstance(exc, sqlalchemy_errors.DBAPIError)
         and exc.connection_invalidated
         and exc.statement is not None
-        and driver_error_of(exc.orig).meaning in {LOST, STOPPING}
+        and driver_error_of(exc.orig).meaning in {FATAL, LOST, STOPPING}
     )
 
 

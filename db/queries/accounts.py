@@ -47,6 +47,7 @@ from db.tables import (
     missed_notification,
     subscription_schedule,
 )
+from longtext import cut
 from phrases import Phrase
 from phrases.storage import from_json, to_json
 
@@ -68,6 +69,7 @@ _USE: Final = (
 _condition = account_condition.c
 _address = mailbox_address.c
 _MAX_ASKED: Final = 100
+_FREED_LENGTH: Final = 150
 """Accounts of an application that are read to find one whose row can be used."""
 
 
@@ -219,9 +221,8 @@ def page(
 
 def addresses(connection: Connection, account_ids: Collection[int] | None = None) -> dict[int, str]:
     """The known addresses of the mailboxes of these accounts (None: of all)."""
-    known = select(_address.nAccountID, _address.sAddress).join(
-        account_settings, (_settings.nAccountID == _address.nAccountID) & (_settings.sUserID == _address.sUserID)
-    )
+    of_mailbox = and_(_settings.nAccountID == _address.nAccountID, code_by_code(_settings.sUserID) == _address.sUserID)
+    known = select(_address.nAccountID, _address.sAddress).join(account_settings, of_mailbox)
     return {row[0]: row[1] for row in connection.execute(of_accounts(known, _address.nAccountID, account_ids))}
 
 
@@ -467,7 +468,7 @@ def _take_up(
 
 def _freed(name: str, account_id: int) -> str:
     """The name of a removed account."""
-    return f"{name[:150]} (removed, {account_id})"
+    return f"{cut(name, _FREED_LENGTH)} (removed, {account_id})"
 
 
 def _formerly(connection: Connection, name: str) -> str | None:
@@ -476,7 +477,7 @@ def _formerly(connection: Connection, name: str) -> str | None:
         select(_settings.nAccountID, _settings.sAccountName)
         .where(
             _settings.dtRemoved.is_not(None),
-            _settings.sAccountName.startswith(f"{name[:150]} (removed, ", autoescape=True),
+            _settings.sAccountName.startswith(f"{cut(name, _FREED_LENGTH)} (removed, ", autoescape=True),
         )
         .order_by(_settings.dtRemoved.desc(), _settings.nAccountID.desc())
     ).all()

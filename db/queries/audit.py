@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select, update
 
 from db.tables import queue_audit
+from longtext import fitting
 
 _HOST_LENGTH: Final = 100
 _WHO_LENGTH: Final = 200
@@ -53,9 +54,9 @@ def begin(
     key = connection.execute(
         insert(queue_audit).values(
             sAction=action,
-            sWho=who[:_WHO_LENGTH],
-            sHost=host[:_HOST_LENGTH],
-            sQueue=queue[:_QUEUE_LENGTH],
+            sWho=fitting(who, _WHO_LENGTH),
+            sHost=fitting(host, _HOST_LENGTH),
+            sQueue=fitting(queue, _QUEUE_LENGTH),
             sSelection=selection,
             sWhy=why,
             dtStarted=now,

@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, insert, select
 
 from db.tables import console_activity as table
+from longtext import fitting
 
 _WHO_LENGTH: Final = 200
 _ADDRESS_LENGTH: Final = 100
@@ -73,12 +74,12 @@ def note(
     connection.execute(
         insert(table).values(
             dtAt=now,
-            sWho=who[:_WHO_LENGTH],
-            sAddress=address[:_ADDRESS_LENGTH],
+            sWho=fitting(who, _WHO_LENGTH),
+            sAddress=fitting(address, _ADDRESS_LENGTH),
             sAction=action.value,
             nAccountID=account_id,
             nMessageID=message_id,
-            sDetail=None if detail is None else detail[:_DETAIL_LENGTH],
+            sDetail=fitting(detail, _DETAIL_LENGTH),
         )
     )
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from db.queries.entry_lists import lines, stored
 from db.tables import console_session as table
 from db.tables import console_ticket
+from longtext import fitting
 
 LOCAL: Final = "local"
 ENTRA: Final = "entra"
@@ -47,9 +48,9 @@ def add(connection: Connection, session: StoredSession) -> None:
         insert(table).values(
             sSessionHash=session.key,
             sKind=session.kind,
-            sSubject=session.subject[:_NAME_LENGTH],
-            sUserName=session.name[:_NAME_LENGTH],
-            sAddress=session.address[:_ADDRESS_LENGTH],
+            sSubject=fitting(session.subject, _NAME_LENGTH),
+            sUserName=fitting(session.name, _NAME_LENGTH),
+            sAddress=fitting(session.address, _ADDRESS_LENGTH),
             dtCreated=session.created,
             dtUsed=session.used,
             **_rights(session.roles, session.groups, session.checked, session.sealed_token),

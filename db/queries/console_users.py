@@ -14,6 +14,7 @@ from db.errors import UserExists, UserNotFound
 from db.queries.entry_lists import lines, stored
 from db.tables import console_attempt, console_token
 from db.tables import console_user as table
+from longtext import fitting
 from phrases import Phrase
 
 MAX_NAME_LENGTH: Final = 200
@@ -45,7 +46,7 @@ class Token:
 
 def name_of(text: str) -> str:
     """The form in which names are stored and compared."""
-    return text.strip().casefold()[:MAX_NAME_LENGTH]
+    return fitting(text.strip().casefold(), MAX_NAME_LENGTH) or ""
 
 
 def every(connection: Connection) -> list[User]:

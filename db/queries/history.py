@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, insert, select
 
 from db.columns import UnreadableTime
 from db.tables import account_change, account_settings
+from longtext import fitting
 
 Value = str | int | bool | None
 """One setting's value; a time as ISO 8601 text."""
@@ -95,8 +96,8 @@ def change_values(action: Action, text: str, *, author: Author | None, now: date
     return {
         "dtChanged": now,
         "sAction": action.value,
-        "sWho": None if author is None else author.who[:_WHO_LENGTH],
-        "sHost": None if author is None else author.host[:_HOST_LENGTH],
+        "sWho": None if author is None else fitting(author.who, _WHO_LENGTH),
+        "sHost": None if author is None else fitting(author.host, _HOST_LENGTH),
         "sSettings": text,
     }
 

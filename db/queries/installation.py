@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, func, literal, null, select
+from sqlalchemy import Connection, Row, Select, and_, func, literal, null, select
 
+from db.columns import code_by_code
 from db.keys import in_queries, is_among, rounded
 from db.queries.accounts import EVERYTHING, SERVED, clear_condition
 from db.queries.schedule import FOLDERS, NEVER, SUBSCRIPTIONS
@@ -141,7 +142,9 @@ def _state_rows(*, with_addresses: bool) -> Select[Any]:
         .order_by(_settings.sAccountName)
     )
     if with_addresses:
-        of_mailbox = (address.nAccountID == _settings.nAccountID) & (address.sUserID == _settings.sUserID)
+        of_mailbox = and_(
+            address.nAccountID == _settings.nAccountID, address.sUserID == code_by_code(_settings.sUserID)
+        )
         found = found.outerjoin(mailbox_address, of_mailbox)
     return found
 

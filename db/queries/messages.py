@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, StatementError
 
+from db.backends.faults import driver_error_of
 from db.engine import Database
 from db.identity import DuplicateKey
 from db.insertion import insert_rows
@@ -39,7 +40,7 @@ from db.keys import MessageKey, are_among, in_queries, named
 from db.locking import by_row
 from db.outcomes import ContentState, Outcome
 from db.prepared import Prepared
-from db.queries import after_import, duplicates, failures, filtered, rule_matches, scans
+from db.queries import after_import, duplicates, failures, filtered, probe, rule_matches, scans
 from db.queries.contents import ContentDiffers, insert_with_content, reserved_room, update_with_content, write_long_text
 from db.queries.duplicates import Duplicate, FirstImport
 from db.queries.failures import Failure
@@ -214,6 +215,10 @@ class MessageStore:
         with contextlib.suppress(*_REFUSALS):  # the key itself may be what is refused
             if await self.known([record.key], include_filtered=isinstance(record, FilteredMessage)):
                 return Outcome.KNOWN
+        now = self._clock()
+        await probe.require_others_accepted(
+            self._database, record, exc, lambda connection, other: _save(connection, [other], now), now=now
+        )
         return _refusal(exc)
 
 
@@ -224,8 +229,10 @@ def _accepted(outcome: Outcome | MessageRefused) -> Outcome:
 
 
 def _refusal(exc: Exception) -> MessageRefused:
-    cause = exc.orig if isinstance(exc, DBAPIError) else exc
-    return MessageRefused(Phrase("The gateway database refuses the message: {name}.", name=type(cause).__name__))
+    name = type(exc).__name__
+    if isinstance(exc, DBAPIError):
+        name = f"{type(exc.orig).__name__}, {driver_error_of(exc.orig).code}"
+    return MessageRefused(Phrase("The gateway database refuses the message: {name}.", name=name))
 
 
 def known(connection: Connection, keys: list[MessageKey], *, include_filtered: bool = True) -> set[MessageKey]:

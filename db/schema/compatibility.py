@@ -6,6 +6,8 @@ Usable is a type that accepts every written value, returns it unchanged, and com
   the effect on a letter that its code page lacks; in mail it would be lost silently, and no index would find its key.
 - numbers: a wider one, and for `nAccountID` of the accounts `int`, since that table generates the numbers itself.
 - times: a type that keeps six digits of a second, without a zone.
+- collations: on SQL Server that of the created column where it has one, since it refuses to compare columns of two
+  collations (468), be both binary. The other databases compare code by code whatever it is.
 
 Not usable, whatever the length: `char` and `nchar`, which pad with blanks; `text`, `ntext` and `image`, which do not
 compare; numbers as flags, which may be neither true nor false.
@@ -17,7 +19,7 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Dialect, Integer, LargeBinary, String
 
-from db.columns import UtcDateTime
+from db.columns import BINARY_COLLATION, UtcDateTime
 from db.schema.reflection import UNLIMITED, FoundColumn
 
 ACCOUNTS: Final = "tblEmailAccountSettings"
@@ -80,8 +82,7 @@ class Accepted:
             found.type in self.types
             and (self.length is None or self._is_long_enough(found.length))
             and (self.digits is None or found.digits is None or found.digits >= self.digits)
-            # Any binary collation is case-sensitive; of the other databases each is.
-            and (self.collation is None or found.collation is None or _is_binary(found.collation) or not self._is_mssql)
+            and (self.collation is None or found.collation in {None, self.collation} or not self._is_mssql)
             # A default may number, too: that of a sequence.
             and (not self.numbered or found.numbered or found.default is not None)
         )
@@ -93,14 +94,10 @@ class Accepted:
 
     @property
     def _is_mssql(self) -> bool:
-        return self.collation is not None and _is_binary(self.collation)
+        return self.collation == BINARY_COLLATION
 
     def _is_long_enough(self, length: int | None) -> bool:
         return length == UNLIMITED or (self.length != UNLIMITED and length is not None and length >= (self.length or 0))
-
-
-def _is_binary(collation: str) -> bool:
-    return "_BIN" in collation
 
 
 def accepted(column: Column[Any], dialect: Dialect) -> Accepted:

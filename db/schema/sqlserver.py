@@ -192,7 +192,7 @@ class SqlServerScript(Script):
         yield "    OR (w.[nLength] > f.CHARACTER_MAXIMUM_LENGTH AND f.CHARACTER_MAXIMUM_LENGTH <> -1)"
         yield "    OR (w.[bInKey] = 1 AND f.CHARACTER_MAXIMUM_LENGTH = -1)"
         yield "    OR f.DATETIME_PRECISION < w.[nDigits]"
-        yield "    OR (w.[bExact] = 1 AND CHARINDEX(N'_BIN', f.COLLATION_NAME) = 0)"
+        yield f"    OR (w.[bExact] = 1 AND f.COLLATION_NAME COLLATE {BINARY_COLLATION} <> N'{BINARY_COLLATION}')"
         yield "    OR (w.[bNull] = 1 AND f.IS_NULLABLE = N'NO')"
         yield "    OR (w.[bNumbered] = 1 AND f.COLUMN_DEFAULT IS NULL AND COLUMNPROPERTY("
         yield "        OBJECT_ID(QUOTENAME(f.TABLE_SCHEMA) + N'.' + QUOTENAME(f.TABLE_NAME)),"

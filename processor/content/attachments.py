@@ -478,8 +478,8 @@ def _row(
         item_type=_item_type(content.head) if content is not None and kind == "item" else None,
         # Graph v1.0 gives these of no attachment as yet; when they are selected by name, it refuses the whole call.
         link=texts.take(entry.get("sourceUrl")),
-        link_provider=(texts.take(entry.get("providerType")) or "")[:_WORD_LENGTH] or None,
-        link_permission=(texts.take(entry.get("permission")) or "")[:_WORD_LENGTH] or None,
+        link_provider=texts.take(entry.get("providerType"), limit=_WORD_LENGTH) or None,
+        link_permission=texts.take(entry.get("permission"), limit=_WORD_LENGTH) or None,
         content_location=texts.take(entry.get("contentLocation")),
     )
 

@@ -103,13 +103,16 @@ class TdsServer:
     """Listens from `with` on, and records its input. A test sets its responses.
 
     `sign_in`: the error that each sign-in gets. `answer`: the response to each statement; may raise HangUp. `tls`: the
-    server's context; without one it reports no encryption. `logins`: the raw data of each sign-in.
+    server's context; without one it reports no encryption. `recovers`: a sign-in acknowledges that its session can be
+    restored by another one. `partner`: the mirror that each sign-in names. `logins`: the raw data of each sign-in.
     `asked`: the round trips after that.
     """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.sign_in: ServerError | None = None
         self.answer: Callable[[str], Answer] = lambda _statement: None
+        self.recovers = False
+        self.partner: str | None = None
         self.logins: list[bytes] = []
         self.statements: list[str] = []
         self.asked: list[Asked] = []
@@ -165,12 +168,15 @@ class TdsServer:
                         wire.encrypt(self._tls)
                 elif kind == LOGIN:
                     self.logins.append(body)
-                    wire.send(_refused(self.sign_in) if self.sign_in else _signed_in())
+                    wire.send(_refused(self.sign_in) if self.sign_in else self._signed_in())
                     if self.sign_in:
                         return
                 else:
                     with contextlib.suppress(Silence):
                         wire.send(self._answer(kind, body))
+
+    def _signed_in(self) -> bytes:
+        return _signed_in(recovers=self.recovers, partner=self.partner)
 
     def _answer(self, kind: int, body: bytes) -> bytes:
         if kind == ATTENTION:
@@ -293,11 +299,15 @@ def _done(*, procedure: bool = False, status: int = 0, rows: int = 0) -> bytes:
     return struct.pack("<BHHQ", 0xFE if procedure else 0xFD, status, 0, rows)
 
 
-def _signed_in() -> bytes:
+def _signed_in(*, recovers: bool, partner: str | None) -> bytes:
     changes = [b"\x01" + _wide("gateway") + _wide("master"), b"\x04" + _wide("4096") + _wide("4096")]
     collation = b"\x07" + bytes([len(_COLLATION)]) + _COLLATION + b"\0"
     acknowledged = b"\x01\x74\x00\x00\x04" + _wide("Microsoft SQL Server") + bytes([16, 0, 0x10, 0x27])
-    return b"".join(_token(0xE3, each) for each in [*changes, collation]) + _token(0xAD, acknowledged) + _done()
+    if partner is not None:
+        changes.append(b"\x0d" + _wide(partner) + b"\0")
+    features = b"\xae\x01\0\0\0\0\xff" if recovers else b""  # FEATUREEXTACK of SESSIONRECOVERY
+    tokens = [*(_token(0xE3, each) for each in [*changes, collation]), _token(0xAD, acknowledged), features, _done()]
+    return b"".join(tokens)
 
 
 def _call(body: bytes) -> tuple[str, Iterator[int | str | None]]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from click.testing import Result
+from sqlalchemy import Connection
 
 from db.queries import failures
 from db.queries.failures import Counts
@@ -76,5 +77,42 @@ async def test_a_dead_letter_is_listed_until_an_import_of_it(world: World, comma
     world.clock.ahead = timedelta(0)  # the simulator's sign-in has a clock of its own
     result = await command("import", "Laboratoire", "--id", delivered.message_id)
     assert result.exit_code == 0, result.output
+    assert [each["state"] for each in await listed(command)] == ["imported"]
+    assert await world.database.read(failures.counts) == {}
+
+
+async def test_a_message_that_the_database_does_not_take_is_seen_and_imported_later(
+    world: World, command: Command
+) -> None:
+    """A trigger of another program refuses each attachment: that is shown with the messages, which wait for its end,
+    ever longer."""
+
+    async def execute(statement: str) -> None:
+        def work(connection: Connection) -> None:
+            connection.exec_driver_sql(statement)
+
+        await world.database.write(work)
+
+    mailbox, account = await world.account_of("Laboratoire")
+    (delivered,) = await world.deliver(mailbox, 1, MAIL)
+    await execute(
+        "CREATE TRIGGER refusing BEFORE INSERT ON \"tblEmailAttachment\" BEGIN SELECT RAISE(ABORT, 'not here'); END"
+    )
+    await world.notify(account, [delivered])
+    async with world.processing():
+        await until(lambda: listed(command, "--state", "waiting"), pause=0.2)
+        [waiting] = await listed(command, "--subject", "scan")
+        assert (waiting["account"], waiting["reason"]) == ("Laboratoire", "DatabaseUnavailable")
+        assert "SQLite 1811" in waiting["detail"]
+
+        async def is_put_off() -> bool:
+            return any(each.visible - world.clock() > timedelta(minutes=3) for each in await world.waiting())
+
+        world.clock.advance(hours=1)
+        await until(is_put_off)  # each attempt fetches the message again
+        await execute("DROP TRIGGER refusing")
+        await world.pass_time_until(world.queue_is_empty)
+
+    assert not await world.dead_letters()
     assert [each["state"] for each in await listed(command)] == ["imported"]
     assert await world.database.read(failures.counts) == {}

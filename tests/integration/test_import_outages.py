@@ -20,6 +20,14 @@ from tests.waiting import until
 
 _MAIL = Mail(body="x" * 50_000, attachments=(file_attachment("a.csv", b"1;2;3" * 1000),))
 
+_UNREADABLE = """
+ALTER TABLE "tblEmailSeen" RENAME TO "aside";
+CREATE FUNCTION "refuse"() RETURNS SETOF "aside" LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not here'; END $$;
+CREATE VIEW "tblEmailSeen" AS SELECT * FROM "refuse"();
+GRANT ALL ON "tblEmailSeen" TO PUBLIC
+"""
+_READABLE = 'DROP VIEW "tblEmailSeen"; DROP FUNCTION "refuse"; ALTER TABLE "aside" RENAME TO "tblEmailSeen"'
+
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +93,37 @@ async def test_a_processor_that_starts_before_its_database_waits_for_it(world: W
 
     assert len(await world.imported_ids()) == 3
     assert not await world.dead_letters()
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+async def test_an_error_of_a_query_that_is_not_known_is_waited_out(world: World) -> None:
+    """It counts against no message: none is a dead letter for it, however long it lasts."""
+
+    owner = world.fragile.gateway.engine()
+
+    def execute(statements: str) -> None:
+        with owner.begin() as connection:
+            connection.exec_driver_sql(statements)
+
+    mailbox, account = await world.account_of("Laboratoire")
+    delivered = await world.deliver(mailbox, 2)
+    execute(_UNREADABLE)
+    await world.notify(account, delivered)
+
+    async def is_put_off() -> bool:
+        return [each.visible > world.clock() and not each.locked for each in await world.waiting()] == [True, True]
+
+    async with world.processing():
+        for _ in range(6):
+            await until(is_put_off)
+            assert [each.delivery_count for each in await world.waiting()] == [0, 0]
+            world.clock.advance(minutes=20)
+        execute(_READABLE)
+        await world.pass_time_until(world.queue_is_empty)
+
+    owner.dispose()
+    assert not await world.dead_letters()
+    assert await world.imported_ids() == sorted(each.message_id for each in delivered)
 
 
 def _noticed(event: MutableMapping[str, Any]) -> bool:

@@ -469,7 +469,7 @@ BEGIN
         OR (w.[nLength] > f.CHARACTER_MAXIMUM_LENGTH AND f.CHARACTER_MAXIMUM_LENGTH <> -1)
         OR (w.[bInKey] = 1 AND f.CHARACTER_MAXIMUM_LENGTH = -1)
         OR f.DATETIME_PRECISION < w.[nDigits]
-        OR (w.[bExact] = 1 AND CHARINDEX(N'_BIN', f.COLLATION_NAME) = 0)
+        OR (w.[bExact] = 1 AND f.COLLATION_NAME COLLATE Latin1_General_100_BIN2 <> N'Latin1_General_100_BIN2')
         OR (w.[bNull] = 1 AND f.IS_NULLABLE = N'NO')
         OR (w.[bNumbered] = 1 AND f.COLUMN_DEFAULT IS NULL AND COLUMNPROPERTY(
             OBJECT_ID(QUOTENAME(f.TABLE_SCHEMA) + N'.' + QUOTENAME(f.TABLE_NAME)),

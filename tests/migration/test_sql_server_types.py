@@ -11,7 +11,9 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import ClauseElement
 
 from db.queries import accounts
-from db.tables import GRAPH_ID_LENGTH, metadata
+from db.schema.compatibility import accepted
+from db.schema.reflection import FoundColumn
+from db.tables import GRAPH_ID_LENGTH, message, metadata
 
 MAX_BYTES_OF_A_KEY: Final = {"clustered": 900, "nonclustered": 1700}
 """https://learn.microsoft.com/sql/sql-server/maximum-capacity-specifications-for-sql-server: index key. A primary key
@@ -132,3 +134,20 @@ def test_settings_are_compared_code_by_code() -> None:
     """
     text = sql_server(select(accounts._FINGERPRINT))
     assert re.match(r"SELECT \(.*\[sTenantID\].* END\) COLLATE Latin1_General_100_BIN2 AS", text, re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("collation", "is_accepted"),
+    [("Latin1_General_100_BIN2", True), ("Latin1_General_BIN2", False), ("French_CI_AS", False)],
+)
+def test_an_id_has_the_collation_of_all_others(collation: str, is_accepted: bool) -> None:
+    """SQL Server refuses to compare those of two tables otherwise (error 468), even where both are binary."""
+    rule = accepted(message.c.sGraphMessageID, mssql.dialect())  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
+    found = FoundColumn("sGraphMessageID", "nvarchar", GRAPH_ID_LENGTH, None, collation, False, None, False)
+    assert rule.takes(found) is is_accepted
+
+
+def test_text_of_others_may_have_any_collation() -> None:
+    """Words and names are compared with values only, or in a collation that the statement names."""
+    rule = accepted(message.c.sImportance, mssql.dialect())  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
+    assert rule.takes(FoundColumn("sImportance", "nvarchar", 100, None, "French_CI_AS", True, None, False))

@@ -557,3 +557,18 @@ def test_reviewed_statements_never_return_what_they_write() -> None:
     ]
     assert len(writing) >= 8
     assert not [text for text in writing if "OUTPUT" in text]
+
+
+def test_reviewed_statements_compare_accounts_in_a_collation() -> None:
+    """The accounts' table may be of another program, its text in any collation: comparing it with ours is error 468."""
+    of_accounts = "tblEmailAccountSettings"
+    compared = [
+        each.sql()
+        for text in reviewed()
+        if of_accounts in text
+        for each in sqlglot.parse_one(re.sub(r"__\[POSTCOMPILE_\w+\]", "1", text), dialect="tsql").find_all(exp.EQ)
+        if isinstance(each.left, exp.Column) and isinstance(each.right, exp.Column)
+        if each.left.name.startswith("s") and of_accounts in {each.left.table, each.right.table}
+        if each.left.table and each.right.table  # else it is an assignment
+    ]
+    assert not compared

@@ -106,6 +106,10 @@ OUTAGES: Final = [
     (3958, "Transaction aborted when accessing versioned row in table", "tempdb"),
     (10929, "Resource ID: 1. The minimum guarantee is 0", "tier"),
     (823, "The operating system returned error 21", "cannot read or write"),
+    (845, "Time-out occurred while waiting for buffer latch type 2 for page (1:1), database ID 5.", "in time"),
+    (3953, "Snapshot isolation transaction failed in database 'gateway' because the database was not", "failing over"),
+    (9020, "The log for database 'gateway' failed to grow while shrink in progress.", "log is full"),
+    (22335, "Cannot obtain a LOCK resource at this time due to internal error.", "enough memory"),
 ]
 
 
@@ -181,6 +185,9 @@ def test_schema_that_was_changed_is_waited_for(
         (3960, "Snapshot isolation transaction aborted due to update conflict. You cannot use"),
         (2627, "Violation of UNIQUE KEY constraint 'UQ'. Cannot insert duplicate key in object 'x'."),
         (2601, "Cannot insert duplicate key row in object 'x' with unique index 'IX'."),
+        (669, "The row object is inconsistent. Please rerun the query."),
+        (2816, "The metadata for object with id 5 has changed. Retry the statement."),
+        (41302, "The current transaction attempted to update a record that has been updated since"),
     ],
 )
 def test_transaction_that_another_one_stood_in_the_way_of_is_run_again(
@@ -260,6 +267,43 @@ def test_connections_lost_while_unused(engine: Engine, server: TdsServer) -> Non
     assert len(server.logins) == 2
 
 
+def test_connection_that_the_driver_could_not_restore(server: TdsServer) -> None:
+    """With ConnectRetryCount, as a data source has it, the driver then refuses all that follows on it (IMC06)."""
+    engine = make_engine(url(server.port, "?Encrypt=no&ConnectRetryCount=1&ConnectRetryInterval=1"), QUICK)
+    server.recovers = True
+    run_writing(engine, insert)
+    pooled = engine.raw_connection()
+    connection: Any = pooled.driver_connection
+    pooled.close()
+    server.recovers = False
+    server.hang_up()
+    driver: Any = engine.dialect.dbapi
+    for state in ("08S01", "IMC06"):
+        with pytest.raises(driver.Error, match=state):
+            connection.cursor().execute("SELECT 1")
+    run_writing(engine, insert)
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServerError(17066, "SQL Server Assertion: File: <x>, line=1 Failed Assertion = 'y'.", severity=20),
+        ServerError(3624, "A system assertion check has failed.", severity=20),
+        ServerError(3971, "The server failed to resume the transaction. Desc:42b00000004."),
+    ],
+    ids=lambda error: error.number,
+)
+def test_session_that_the_server_gives_up(engine: Engine, server: TdsServer, error: ServerError) -> None:
+    """The transaction is run again on another connection; while it goes on, it is an outage with its number."""
+    errors = [error]
+    server.answer = on_insert(lambda: errors.pop() if errors else None)
+    run_writing(engine, insert)
+    assert len(server.logins) == 2
+    server.answer = on_insert(lambda: error)
+    assert f"(SQL Server error {error.number})" in refused(engine)
+
+
 def test_statement_that_is_not_answered(engine: Engine, server: TdsServer) -> None:
     """It is given up after the statement timeout."""
     server.answer = on_insert(say_nothing)
@@ -334,6 +378,13 @@ def test_certificate_that_is_not_trusted(encrypting: TdsServer) -> None:
     trial = make_engine(url(encrypting.port, "?TrustServerCertificate=yes"), QUICK)
     run_writing(trial, insert)
     trial.dispose()
+
+
+def test_mirrored_database(server: TdsServer) -> None:
+    """The driver does not sign in to one with MultiSubnetFailover: the sentence has what is to be added."""
+    server.partner = "partner"
+    assert "add MultiSubnetFailover=no to database_url" in refused(make_engine(url(server.port), QUICK))
+    run_writing(make_engine(url(server.port, "?Encrypt=no&MultiSubnetFailover=no"), QUICK), insert)
 
 
 def test_server_that_does_not_encrypt(server: TdsServer) -> None:

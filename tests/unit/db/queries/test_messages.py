@@ -463,6 +463,73 @@ async def refused(saving: Awaitable[Outcome]) -> DatabaseUnavailable:
     return refusal.value
 
 
+# Triggers and columns of other programs.
+
+_REFUSING: Final = {
+    "sqlite": """
+        CREATE TRIGGER refusing BEFORE INSERT ON "{table}" WHEN {condition}
+        BEGIN SELECT RAISE(ABORT, 'not here'); END
+    """,
+    "postgresql": """
+        CREATE FUNCTION "refuse"() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not here'; END $$;
+        CREATE TRIGGER refusing BEFORE INSERT ON "{table}" FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION "refuse"()
+    """,
+    "mssql": """
+        CREATE TRIGGER [{schema}].[refusing] ON [{schema}].[{table}] AFTER INSERT AS BEGIN
+        SET NOCOUNT ON; IF EXISTS (SELECT 1 FROM inserted AS NEW WHERE {condition}) THROW 50000, 'not here', 1; END
+    """,
+}
+_ALLOWING: Final = {
+    "sqlite": "DROP TRIGGER refusing",
+    "postgresql": 'DROP TRIGGER refusing ON "{table}"; DROP FUNCTION "refuse"()',
+    "mssql": "DROP TRIGGER [{schema}].[refusing]",
+}
+
+
+def execute(gateway: Gateway, statements: dict[str, str], **names: str) -> None:
+    engine = gateway.engine()
+    with engine.begin() as connection:
+        connection.exec_driver_sql(statements[gateway.backend].format(schema=gateway.schema, **names))
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("table", "refused_record"),
+    [
+        ("tblEmailMessage", record()),
+        ("tblEmailAttachment", record()),
+        ("tblEmailOriginal", record(original=OriginalRecord("stored", stored_size=1, content=b"x"))),
+        ("tblEmailSeen", FilteredMessage(1, "AAMk", None, None, NOW, 1, "TooSmall", None, NOW)),
+    ],
+)
+async def test_a_refusal_of_all_messages_is_an_outage(
+    gateway: Gateway, store: MessageStore, table: str, refused_record: MessageRecord | FilteredMessage
+) -> None:
+    """A trigger of another program refuses every row: no message is set aside for it, and each is saved afterwards."""
+    save = store.save if isinstance(refused_record, MessageRecord) else store.note_filtered
+    execute(gateway, _REFUSING, table=table, condition="1 = 1")
+    sentence = str(await refused(save(refused_record)))  # type: ignore[arg-type]  # each is given its kind
+    assert "an error that is not known here" in sentence
+    assert "not here" not in sentence
+    execute(gateway, _ALLOWING, table=table)
+    saved = await save(refused_record)  # type: ignore[arg-type]  # as above
+    assert saved in {Outcome.IMPORTED, Outcome.FILTERED}
+
+
+async def test_a_refusal_of_one_message_is_its_own(
+    gateway: Gateway, store: MessageStore, database_engine: Engine
+) -> None:
+    """A trigger of another program refuses this one alone; the error names the database's code, and nothing else."""
+    execute(gateway, _REFUSING, table="tblEmailMessage", condition="NEW.\"sImportance\" = 'high'")
+    saving = [store.save(record("a")), store.save(record("b", importance="high")), store.save(record("c"))]
+    first, refusal, last = await asyncio.gather(*saving, return_exceptions=True)
+    assert (first, last) == (Outcome.IMPORTED, Outcome.IMPORTED)
+    assert isinstance(refusal, MessageRefused)
+    codes = {"sqlite": "SQLite 1811", "postgresql": "PostgreSQL P0001", "mssql": "SQL Server error 50000"}
+    assert codes[gateway.backend] in str(refusal)
+    assert graph_ids(database_engine) == ["a", "c"]
+
+
 _SAVE_AND_STOP: Final = """
 import asyncio, sys, time
 from sqlalchemy import event
