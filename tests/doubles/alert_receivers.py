@@ -20,15 +20,25 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass
 class Mailbox:
-    """What the SMTP server took. `refusal`: its answer to a message, if it takes none."""
+    """What the SMTP server took. `refusal`: its answer to a message, if it takes none; `unknown`: addresses that it
+    refuses."""
 
     messages: list[EmailMessage] = field(default_factory=list)
     refusal: str | None = None
+    unknown: set[str] = field(default_factory=set)
     port: int = 0
 
     @property
     def url(self) -> str:
         return f"mailto://{LOOPBACK}:{self.port}?from=importer@example.com&to=operator@example.com&mode=insecure"
+
+    async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if address in self.unknown:
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
         if self.refusal is not None:
