@@ -94,7 +94,7 @@ class Target:
         return f"Target({self.name!r})"
 
     def send(self, title: str, body: str) -> None:
-        """Send the message; blocks until the service answered.
+        """Send the message; blocks until the service answered. What the service refuses as it is too long is cut.
 
         Raises:
             SendFailed: with the reason, without secrets.
@@ -107,7 +107,18 @@ class Target:
             raise SendFailed(self._reason([(each.level, each.message) for each in result.logs()]))
 
     def _notified(self, title: str, body: str) -> apprise.AppriseResult:
-        # A service of its own each time: it would pause between messages, and threads may share none.
+        service = self._made()
+        result = self._notified_by(service, title, body)
+        # The limits of Apprise are not those of every service: some take more, as Teams does.
+        may_be_too_long = len(title) + len(body) > service.body_maxlen
+        if not result and may_be_too_long and any(_ANSWER.match(each.message) for each in result.logs()):
+            service = self._made()
+            service.overflow_mode = apprise.OverflowMode.TRUNCATE
+            result = self._notified_by(service, title, body)
+        return result
+
+    def _made(self) -> NotifyBase:
+        """A service of its own for each message: it would pause between them, and threads may share none."""
         service = _service(self._url, self._asset)
         if service is None:
             raise ValueError("no URL of a service")
@@ -116,6 +127,9 @@ class Target:
             service.cc = service.bcc = set()
         if self._roots is not None and service.verify_certificate is True:
             service.verify_certificate = str(self._roots)  # type: ignore[assignment]  # requests takes a path as well
+        return service
+
+    def _notified_by(self, service: NotifyBase, title: str, body: str) -> apprise.AppriseResult:
         sender = apprise.Apprise(asset=self._asset)
         sender.add(service)
         return sender.notify(

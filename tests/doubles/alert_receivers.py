@@ -68,11 +68,14 @@ def smtp_server() -> Iterator[Mailbox]:
 
 @dataclass
 class Webhook:
-    """What was posted. `status`: its answer. `answers`: cleared, it does not answer until it is set again."""
+    """What was posted. `status`: its answer; `longest`: text up to which it accepts. `answers`: cleared, it does not
+    answer until it is set again.
+    """
 
     port: int
     posts: list[dict[str, Any]] = field(default_factory=list)
     status: int = 200
+    longest: int | None = None
     answers: threading.Event = field(default_factory=threading.Event)
 
     def url(self, path: str = "token-abcdef", options: str = "") -> str:
@@ -91,9 +94,12 @@ def webhook(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Webhoo
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             found.answers.wait(30)
-            if found.status < 300:
-                found.posts.append(json.loads(body))
-            self.send_response(found.status)
+            posted = json.loads(body)
+            is_long = found.longest is not None and len(posted["text"]) > found.longest
+            status = 400 if is_long else found.status
+            if status < 300:
+                found.posts.append(posted)
+            self.send_response(status)
             self.end_headers()
             self.wfile.write(f"refused at {self.path}".encode())
 

@@ -113,6 +113,23 @@ def test_the_reason_of_a_failure_is_the_real_error_without_secrets() -> None:
         assert "relaying denied" in reason_of(mailbox.url)
 
 
+def test_what_a_service_refuses_as_too_long_is_cut() -> None:
+    """As Discord and Telegram do with an alert of several problems; a longer limit than Apprise knows is used."""
+    title, body = "12 problems", "one\n\n" + "of many " * 1000
+    with webhook() as hook:
+        url = f"mmost://{LOOPBACK}:{hook.port}/token-abcdef"
+        [target] = open_targets([url])
+        target.send(title, body)
+        assert body.strip() in hook.posts[0]["text"]
+        hook.longest = 4000
+        target.send(title, body)
+        assert len(hook.posts) == 2
+        assert title in hook.posts[1]["text"]
+        assert len(hook.posts[1]["text"]) > 3000
+        hook.longest = 1
+        assert "400" in reason_of(url)
+
+
 def test_a_redirect_is_a_failure_since_what_was_posted_would_be_lost() -> None:
     with webhook() as hook:
         hook.status = 302
