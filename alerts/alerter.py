@@ -9,7 +9,7 @@ claim. To send twice is a nuisance, not to send at all would hide a problem.
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, ParamSpec
@@ -47,11 +47,12 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """The work that the database holds now."""
+    """The work that the database holds now. `severities`: of the open problems that were alerted, by number."""
 
     notices: Sequence[Notice]
     outdated: Sequence[Alert]
     targets: set[str]
+    severities: Mapping[int, str]
 
 
 @dataclass(slots=True)
@@ -97,6 +98,8 @@ class Alerter:
         # One thread for each: a call that hangs occupies the thread of its target alone.
         self._threads = {each: DaemonThreads("alerts", limit=1) for each in self._targets}
         self._sending: dict[str, asyncio.Task[None]] = {}
+        self._severities: dict[int, str] = {}
+        """The severity with which each open problem was alerted last, or of when this process began to alert."""
         self._outage: _Outage | None = None
         self._alerted_until: datetime | None = None
         self._deleted: datetime | None = None
@@ -108,8 +111,10 @@ class Alerter:
             DatabaseUnavailable: nothing was written.
         """
         due = await self._database.read(partial(self._due, now=now))
+        self._severities = {number: self._severities.get(number, each) for number, each in due.severities.items()}
         if due.notices or due.outdated:
             due = await self._database.write(partial(self._write, now=now))
+            self._severities |= {each.problem.number: each.problem.severity for each in due.notices}
             for each in due.outdated:
                 if each.ended is None:
                     log.warning("alert_expired", target=each.target, alert=each.number, attempts=each.attempts)
@@ -151,6 +156,10 @@ class Alerter:
             self._alerted_until = now
         self._outage = None
 
+    def leave(self) -> None:
+        """Forget what other processes alert from now on."""
+        self._severities = {}
+
     async def close(self) -> None:
         """Let what is being sent come to its end, for a few seconds. What does not is sent again later."""
         if self._sending:
@@ -164,9 +173,10 @@ class Alerter:
         concerned = {each.account_id for each in (*opened, *ended) if each.account_id is not None} if ended else set()
         shared = self._shared_causes(connection, concerned)
         return _Due(
-            due_notices(opened, ended, now=now, policy=self._policy, shared=shared),
+            due_notices(opened, ended, now=now, policy=self._policy, shared=shared, severities=self._severities),
             alerts.outdated(connection, fingerprints=self._targets.keys(), before=now - _TRIED_FOR, now=now),
             alerts.due_targets(connection, now=now),
+            {each.number: each.severity for each in opened if each.alerted is not None},
         )
 
     def _is_alerted(self, problem: StoredProblem) -> bool:
@@ -183,7 +193,7 @@ class Alerter:
         if mine:
             message = self._writer.message(mine, _names_of(connection, mine))
             self._add(connection, self._targets.keys(), message, now)
-        return _Due(mine, due.outdated, alerts.due_targets(connection, now=now))
+        return replace(due, notices=mine, targets=alerts.due_targets(connection, now=now))
 
     def _add(self, connection: Connection, fingerprints: Collection[str], message: Message, now: datetime) -> None:
         targets = [(each.fingerprint, each.name) for each in self._targets.values() if each.fingerprint in fingerprints]

@@ -1,7 +1,8 @@
 """Decides which problems are alerted now. No I/O.
 
 A problem is alerted once it has lasted for two minutes; a shorter one is not, and neither is its end. Then come
-reminders, and its end. In quiet times only errors are; the rest waits for their end.
+reminders, once that the warning became an error, and its end. In quiet times only errors are; the rest waits for their
+end.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -24,7 +25,7 @@ SharedCauses = Mapping[int, Collection[tuple[str, str]]]
 
 
 class NoticeKind(StrEnum):
-    """`NEW`: the first alert of a problem. `RECOVERY`: of its end."""
+    """`NEW`: the first alert of a problem, or of an error that was a warning. `RECOVERY`: of its end."""
 
     NEW = "new"
     REMINDER = "reminder"
@@ -59,13 +60,19 @@ def due_notices(
     now: datetime,
     policy: AlertPolicy,
     shared: SharedCauses = MappingProxyType({}),
+    severities: Mapping[int, str] = MappingProxyType({}),
 ) -> list[Notice]:
     """All notices that are due now, for one message: errors first.
 
     `opened`: the open problems. `ended`: those that were alerted, and whose end was not. `shared`: of their accounts.
+    `severities`: with which open problems were alerted, by number, as far as it is known.
     """
     still_open = list(opened)
-    notices = [Notice(kind, each) for each in still_open if (kind := _kind_of(each, now, policy)) is not None]
+    notices = [
+        Notice(kind, each)
+        for each in still_open
+        if (kind := _kind_of(each, now, policy, severities.get(each.number))) is not None
+    ]
     # One that came and went more than once is over once.
     over = {each.key: each for each in ended if not any(_goes_on_as(each, other, shared) for other in still_open)}
     notices += [Notice(NoticeKind.RECOVERY, each) for each in over.values() if _is_allowed_end(each, now, policy)]
@@ -97,11 +104,13 @@ def _contains(
     return many.scope in {"", one.scope} and ended is not None and began <= ended
 
 
-def _kind_of(problem: StoredProblem, now: datetime, policy: AlertPolicy) -> NoticeKind | None:
+def _kind_of(problem: StoredProblem, now: datetime, policy: AlertPolicy, alerted_as: str | None) -> NoticeKind | None:
     if not policy.allows(problem.severity, now):
         return None
     if problem.alerted is None:
         return NoticeKind.NEW if age(problem.opened, now) >= FIRST_AFTER else None
+    if problem.severity == Severity.ERROR and alerted_as == Severity.WARNING:
+        return NoticeKind.NEW
     repeated = policy.repeat is not None and age(problem.alerted, now) >= policy.repeat
     return NoticeKind.REMINDER if repeated else None
 

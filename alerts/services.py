@@ -18,6 +18,7 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 
 import apprise
 from apprise.plugins import NotifyBase
+from apprise.plugins.email import NotifyEmail
 
 from alerts.errors import SendFailed, UnusableTargets
 
@@ -34,7 +35,8 @@ _logger: Final = logging.getLogger("apprise")
 
 
 def open_targets(urls: Sequence[str], *, roots: bytes | None = None) -> "tuple[Target, ...]":
-    """The targets of these URLs, in their order. `roots`: those that are trusted, as PEM; None: those of requests.
+    """The targets of these URLs, in their order; each recipient of mail is one. `roots`: those that are trusted, as
+    PEM; None: those of requests.
 
     Raises:
         UnusableTargets: with the numbers of the URLs that Apprise does not understand.
@@ -57,26 +59,42 @@ def open_targets(urls: Sequence[str], *, roots: bytes | None = None) -> "tuple[T
     unusable = [number for number, each in enumerate(found, 1) if each is None]
     if unusable:
         raise UnusableTargets(unusable)
-    names = _names(each for each in found if each is not None)
-    return tuple(Target(url, name, asset, trusted) for url, name in zip(urls, names, strict=True))
+    each_alone = [
+        (url, service, recipient)
+        for url, service in zip(urls, found, strict=True)
+        if service is not None
+        for recipient in _recipients(service)
+    ]
+    names = _names(service for _, service, _ in each_alone)
+    return tuple(
+        Target(url, name, asset, trusted, recipient)
+        for (url, _, recipient), name in zip(each_alone, names, strict=True)
+    )
 
 
 class Target:
-    """One URL. `name`: its service and host, without secrets. `fingerprint`: its identity in the database."""
+    """One URL, or one of the recipients of mail that it names.
 
-    def __init__(self, url: str, name: str, asset: apprise.AppriseAsset, roots: Path | None) -> None:
+    `name`: its service and host, without secrets. `fingerprint`: its identity in the database.
+    """
+
+    def __init__(
+        self, url: str, name: str, asset: apprise.AppriseAsset, roots: Path | None, recipient: str | None
+    ) -> None:
+        """`recipient`: None: all that the URL names."""
         self._url = url
         self._asset = asset
         self._roots = roots
+        self._recipient = recipient
         self._secrets = _secrets(url, name)
         self.name: Final = name
-        self.fingerprint: Final = sha256(url.encode()).hexdigest()
+        self.fingerprint: Final = sha256(url.encode() + (recipient or "").encode()).hexdigest()
 
     def __repr__(self) -> str:
         return f"Target({self.name!r})"
 
     def send(self, title: str, body: str) -> None:
-        """Send the message; blocks until the service answered.
+        """Send the message; blocks until the service answered. What the service refuses as it is too long is cut.
 
         Raises:
             SendFailed: with the reason, without secrets.
@@ -89,12 +107,29 @@ class Target:
             raise SendFailed(self._reason([(each.level, each.message) for each in result.logs()]))
 
     def _notified(self, title: str, body: str) -> apprise.AppriseResult:
-        # A service of its own each time: it would pause between messages, and threads may share none.
+        service = self._made()
+        result = self._notified_by(service, title, body)
+        # The limits of Apprise are not those of every service: some take more, as Teams does.
+        may_be_too_long = len(title) + len(body) > service.body_maxlen
+        if not result and may_be_too_long and any(_ANSWER.match(each.message) for each in result.logs()):
+            service = self._made()
+            service.overflow_mode = apprise.OverflowMode.TRUNCATE
+            result = self._notified_by(service, title, body)
+        return result
+
+    def _made(self) -> NotifyBase:
+        """A service of its own for each message: it would pause between them, and threads may share none."""
         service = _service(self._url, self._asset)
         if service is None:
             raise ValueError("no URL of a service")
+        if self._recipient is not None and isinstance(service, NotifyEmail):
+            service.targets = [each for each in _addressed(service) if each[1] == self._recipient][:1]
+            service.cc = service.bcc = set()
         if self._roots is not None and service.verify_certificate is True:
             service.verify_certificate = str(self._roots)  # type: ignore[assignment]  # requests takes a path as well
+        return service
+
+    def _notified_by(self, service: NotifyBase, title: str, body: str) -> apprise.AppriseResult:
         sender = apprise.Apprise(asset=self._asset)
         sender.add(service)
         return sender.notify(
@@ -141,6 +176,24 @@ def _file_of(roots: bytes | None) -> Path | None:
 def _service(url: str, asset: apprise.AppriseAsset) -> NotifyBase | None:
     found = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
     return found if isinstance(found, NotifyBase) else None
+
+
+def _recipients(service: NotifyBase) -> list[str | None]:
+    """The recipients of mail, if there are several; otherwise None: what the URL names is one target.
+
+    Apprise reports a failure for all when a server refuses one of them: those that have got the alert would get it
+    again with each attempt, and later alerts would wait behind it.
+    """
+    if not isinstance(service, NotifyEmail):
+        return [None]
+    addresses = list(dict.fromkeys(address for _, address in _addressed(service)))
+    return [*addresses] if len(addresses) > 1 else [None]
+
+
+def _addressed(service: NotifyEmail) -> list[tuple[str | bool, str]]:
+    """Name, or False, and address of each recipient, those of copies included."""
+    copies = [(service.names.get(each, False), each) for each in (*sorted(service.cc), *sorted(service.bcc))]
+    return [*service.targets, *copies]
 
 
 def _names(services: Iterable[NotifyBase]) -> list[str]:

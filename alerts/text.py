@@ -57,7 +57,7 @@ class Writer:
 
     def message(self, notices: Sequence[Notice], names: Mapping[int, str]) -> Message:
         """The message about all of these. `names`: of their accounts, by number."""
-        paragraphs = [_paragraph(each, names) for each in notices[:_MAX_SHOWN]]
+        paragraphs = [self._paragraph(each, names) for each in notices[:_MAX_SHOWN]]
         more = len(notices) - len(paragraphs)
         if more:
             paragraphs.append(
@@ -68,7 +68,7 @@ class Writer:
                     command=f"{_PROGRAM} status",
                 )
             )
-        return self._made(_title(notices), paragraphs)
+        return self._made(self._title(notices), paragraphs)
 
     def test(self, target: str) -> Message:
         """The message of `alerts test`."""
@@ -80,11 +80,11 @@ class Writer:
     def database_trouble(self, since: datetime, text: str) -> Message:
         """The message that the gateway database cannot be used."""
         return self._made(
-            _shortened(text, _MAX_TITLE),
+            self._shortened(text, _MAX_TITLE),
             [
                 _lines(
                     Phrase("New problem (error), since {time:%Y-%m-%d %H:%M} UTC", time=since.astimezone(UTC)),
-                    _shortened(text, _MAX_TEXT),
+                    self._shortened(text, _MAX_TEXT),
                     Phrase("No mail is imported until the database is back; nothing is lost meanwhile."),
                     Phrase("More: {command}", command=f"{_PROGRAM} db check"),
                 )
@@ -108,32 +108,37 @@ class Writer:
             "\n\n".join(_clean(self._rendered(each)) for each in (*paragraphs, end)),
         )
 
+    def _title(self, notices: Sequence[Notice]) -> str:
+        ended = sum(each.kind is NoticeKind.RECOVERY for each in notices)
+        if len(notices) == 1:
+            text = self._shortened(notices[0].problem.text, _MAX_TITLE)
+            return Phrase("resolved: {text}", text=text) if ended else text
+        problems = Phrase.counted("{n} problem", "{n} problems", n=len(notices) - ended)
+        resolved = Phrase.counted("{n} resolved", "{n} resolved", n=ended)
+        return Phrase.joined(problems if ended < len(notices) else "", resolved if ended else "", by=", ")
+
+    def _paragraph(self, notice: Notice, names: Mapping[int, str]) -> Phrase:
+        problem = notice.problem
+        account = None if problem.account_id is None else names.get(problem.account_id, str(problem.account_id))
+        text = self._shortened(problem.text, _MAX_TEXT)
+        of_account = Phrase("") if account is None else Phrase("Account: {account}", account=account)
+        if notice.kind is NoticeKind.RECOVERY:
+            return _lines(_heading(notice), of_account, text)
+        remedy = (
+            Phrase("What to do: {remedy}", remedy=self._shortened(problem.remedy, _MAX_TEXT)) if problem.remedy else ""
+        )
+        return _lines(
+            _heading(notice), of_account, text, remedy, Phrase("More: {command}", command=command_for(problem, account))
+        )
+
+    def _shortened(self, text: str, length: int) -> str:
+        """The text in the language of the readers, cut there: a phrase that is cut has no translation any more."""
+        rendered = self._rendered(text)
+        return rendered if len(rendered) <= length else rendered[: length - 1] + "…"
+
     def _rendered(self, text: str) -> str:
         # Of a stored text that is no phrase, nothing is translated.
         return "".join(self.translate(text))
-
-
-def _title(notices: Sequence[Notice]) -> str:
-    ended = sum(each.kind is NoticeKind.RECOVERY for each in notices)
-    if len(notices) == 1:
-        text = _shortened(notices[0].problem.text, _MAX_TITLE)
-        return Phrase("resolved: {text}", text=text) if ended else text
-    problems = Phrase.counted("{n} problem", "{n} problems", n=len(notices) - ended)
-    resolved = Phrase.counted("{n} resolved", "{n} resolved", n=ended)
-    return Phrase.joined(problems if ended < len(notices) else "", resolved if ended else "", by=", ")
-
-
-def _paragraph(notice: Notice, names: Mapping[int, str]) -> Phrase:
-    problem = notice.problem
-    account = None if problem.account_id is None else names.get(problem.account_id, str(problem.account_id))
-    text = _shortened(problem.text, _MAX_TEXT)
-    of_account = Phrase("") if account is None else Phrase("Account: {account}", account=account)
-    if notice.kind is NoticeKind.RECOVERY:
-        return _lines(_heading(notice), of_account, text)
-    remedy = Phrase("What to do: {remedy}", remedy=_shortened(problem.remedy, _MAX_TEXT)) if problem.remedy else ""
-    return _lines(
-        _heading(notice), of_account, text, remedy, Phrase("More: {command}", command=command_for(problem, account))
-    )
 
 
 def _heading(notice: Notice) -> Phrase:
@@ -172,11 +177,6 @@ def command_for(problem: StoredProblem, account: str | None) -> str:
 
 def _lines(*lines: str) -> Phrase:
     return Phrase.joined(*lines, by="\n")
-
-
-def _shortened(text: str, length: int) -> str:
-    """The text itself, which can be translated, unless it is too long."""
-    return text if len(text) <= length else "".join(text)[: length - 1] + "…"
 
 
 def _clean(text: str) -> str:

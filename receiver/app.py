@@ -77,22 +77,27 @@ class Receiver:
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """Answer any request."""
         path = request.path
-        if path in _DELIVERIES:
-            started = time.perf_counter()
-            response = await self._answer_delivery(request)
-            self._metrics.seconds.observe(time.perf_counter() - started)
-        else:
-            response = await self._answer_other(path, request.method)
-        return self._counted(path, response)
-
-    def _counted(self, path: str, response: web.Response) -> web.Response:
-        known = path if path in _DELIVERIES else "other"
-        count = self._counters.get((known, response.status))
-        if count is None:
-            count = self._metrics.answers.labels(known, str(response.status)).inc
-            self._counters[known, response.status] = count
-        count()
+        started = time.perf_counter()
+        try:
+            if path in _DELIVERIES:
+                response = await self._answer_delivery(request)
+            else:
+                response = await self._answer_other(path, request.method)
+        except Exception:  # aiohttp logs it, and answers
+            self._count(path, HTTPStatus.INTERNAL_SERVER_ERROR, time.perf_counter() - started)
+            raise
+        self._count(path, response.status, time.perf_counter() - started)
         return response
+
+    def _count(self, path: str, status: int, seconds: float) -> None:
+        known = "other"
+        if path in _DELIVERIES:
+            known = path
+            self._metrics.seconds.observe(seconds)
+        count = self._counters.get((known, status))
+        if count is None:
+            count = self._counters[known, status] = self._metrics.answers.labels(known, str(int(status))).inc
+        count()
 
     async def _answer_other(self, path: str, method: str) -> web.Response:
         show = self._pages.get(path)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import web
+from aiohttp import HttpVersion11, hdrs, web
 
 from bus.errors import QueueUnavailable
 from phrases import Phrase
@@ -63,6 +63,7 @@ class BodyReader:
             raise Refused(400, "The body ends too early, or its chunks are broken.") from exc
 
     async def _read_within_limits(self, request: web.BaseRequest) -> bytes:
+        await _request_rest(request)
         start = b""
         if (request.content_length or 0) <= self._limits.large_bytes:
             start = await _read_up_to(request, self._limits.large_bytes)
@@ -80,6 +81,17 @@ class BodyReader:
 
     def _too_large(self) -> Refused:
         return Refused(413, f"The body is larger than {self._limits.body_bytes} bytes.")
+
+
+async def _request_rest(request: web.BaseRequest) -> None:
+    """Have a client that expects "100 Continue" send the body: it would wait, in the time that Graph allows an answer.
+
+    aiohttp does so where it routes requests, which this server does not.
+    """
+    expects = request.headers.get(hdrs.EXPECT, "").lower() == "100-continue"
+    if expects and request.version >= HttpVersion11 and not request.content.total_bytes:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # no part of the answer
 
 
 async def _read_up_to(request: web.BaseRequest, limit: int) -> bytes:

@@ -33,6 +33,7 @@ from db.engine import Database
 from db.errors import DatabaseUnavailable
 from db.leases import CLOCK_TOLERANCE, MAX_LEASE, age, is_over
 from groupcommit import GroupCommit, GroupCommitClosed
+from longtext import storable
 from phrases import Phrase
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ class DatabaseQueue:
         self._lock_duration = lock_duration
         self._max_deliveries = max_deliveries
         self._duplicate_window = duplicate_window
-        self._settlements: GroupCommit[Settlement, bool] = GroupCommit(
+        self._settlements: GroupCommit[Settlement, Exception | bool] = GroupCommit(
             self._write_settlements, max_items=_MAX_IN_ONE_GROUP
         )
         self._puts: GroupCommit[Message, Exception | bool] = GroupCommit(self._write_puts, max_items=_MAX_IN_ONE_GROUP)
@@ -237,18 +238,29 @@ class DatabaseQueue:
 
     async def dead_letter(self, delivery: Delivery, *, reason: str, description: str) -> None:
         """See `NotificationConsumer.dead_letter`."""
+        text, _ = storable(description)
         await self._settle(
-            Settlement(_handle(delivery), SettlementKind.DEAD_LETTER, reason=reason[:100], description=description)
+            Settlement(_handle(delivery), SettlementKind.DEAD_LETTER, reason=reason[:100], description=text)
         )
 
     async def _settle(self, settlement: Settlement) -> None:
-        settled = await _available(self._settlements.submit([settlement]))
-        if not settled[0]:
+        (settled,) = await _available(self._settlements.submit([settlement]))
+        if isinstance(settled, Exception):
+            raise settled
+        if not settled:
             raise LockLost(Phrase("The lock of the delivery expired; the message may be another consumer's by now."))
 
-    async def _write_settlements(self, settlements: list[Settlement]) -> list[bool]:
+    async def _write_settlements(self, settlements: list[Settlement]) -> Sequence[Exception | bool]:
+        """Apply the settlements of several callers; one that cannot be applied does not affect the others."""
         now = self._clock()
-        return await self._database.write(lambda connection: statements.settle(connection, settlements, now))
+        try:
+            return await self._database.write(lambda connection: statements.settle(connection, settlements, now))
+        except DatabaseUnavailable:
+            raise
+        except Exception as exc:  # noqa: BLE001  # reported to the caller of that settlement
+            if len(settlements) == 1:
+                return [exc]
+            return [outcome for each in settlements for outcome in await self._write_settlements([each])]
 
     # For operators.
 

@@ -49,6 +49,7 @@ from bus.servicebus.messages import (
     visible_since,
 )
 from groupcommit import GroupCommitClosed
+from longtext import storable
 
 T = TypeVar("T")
 
@@ -258,7 +259,7 @@ class ServiceBusQueue:
     async def dead_letter(self, delivery: Delivery, *, reason: str, description: str) -> None:
         """See `NotificationConsumer.dead_letter`."""
         handle = _handle(delivery)
-        text = described(description[:_MAX_DESCRIPTION], now=self._clock())
+        text, _ = storable(described(description[:_MAX_DESCRIPTION], now=self._clock()))
         await self._end(
             handle,
             lambda receiver: receiver.dead_letter_message(

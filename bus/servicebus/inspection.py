@@ -105,6 +105,22 @@ _RULES: Final = (
         Phrase("No message of mail-importer has a session: none would be received."),
     ),
     _Rule(
+        Phrase("partitioning"),
+        lambda each: each.enable_partitioning,
+        lambda found: not found,
+        Phrase("no; can only be chosen when the queue is made"),
+        Phrase(
+            "Of a partitioned queue not all messages are shown: counts are too low, queue replay and purge miss some."
+        ),
+    ),
+    _Rule(
+        Phrase("forwarding"),
+        lambda each: bool(each.forward_to or each.forward_dead_lettered_messages_to),
+        lambda found: not found,
+        Phrase("no"),
+        Phrase("Messages, or dead letters, that are forwarded to another queue are neither imported nor shown."),
+    ),
+    _Rule(
         Phrase("message size in KB"),
         lambda each: each.max_message_size_in_kilobytes,
         lambda found: found >= _LARGEST_DOCUMENT_KILOBYTES,

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from console.output import Column, Listing, Record, shown, span
 from console.translation.labels import word
+from console.translation.language import translated
 from db.queries.installation import AccountTotals
 from db.queries.problems import Problem, Severity
 from monitoring.overview import Overview, Verdict
@@ -234,8 +235,6 @@ def _in_short(problem: Problem) -> Phrase:
 
 
 def _without_bars(text: str) -> str:
-    """The text itself, which can be translated, unless it has a bar, as in the name of an account, or is too long."""
-    if "|" not in text and len(text) <= _MAX_TEXT:
-        return text
-    plain = "".join(text).replace("|", "¦")
+    """The text, translated, without bars, which the name of an account may have, and within bounds."""
+    plain = translated(text).replace("|", "¦")
     return plain if len(plain) <= _MAX_TEXT else plain[: _MAX_TEXT - 1] + "…"

@@ -44,6 +44,7 @@ class AlertObserver:
 
     async def lost(self) -> None:
         """Alert the end of an outage of the database, which another process knows nothing of."""
+        self._alerter.leave()
         await self._alerter.database_back()
 
 

@@ -88,13 +88,17 @@ class Telemetry:
             return
 
     async def _send_repeatedly(self, seconds: float, stop: asyncio.Event) -> None:
-        loop = asyncio.get_running_loop()
-        while not stop.is_set():
-            try:
-                async with asyncio.timeout(seconds):
-                    await stop.wait()
-            except TimeoutError:
-                await loop.run_in_executor(self._threads, self._send)
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                await asyncio.wait([stopping], timeout=seconds)
+                if not stop.is_set():
+                    await background.unless(stopping, self._send_once())
+        finally:
+            stopping.cancel()
+
+    async def _send_once(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._send)
 
     def _send(self) -> None:
         if self._exporter is not None:

@@ -29,6 +29,7 @@ from phrases import Phrase
 from threads import DaemonThreads
 
 _QUEUE_SECONDS: Final = 5.0
+_REASONS_SECONDS: Final = 3.0
 _STORE_SECONDS: Final = 5.0
 _REASONS_OF: Final = 1000
 """Dead letters whose reasons are counted."""
@@ -131,13 +132,22 @@ async def _queue(
     try:
         async with asyncio.timeout(_QUEUE_SECONDS):
             status = await queue.status()
-            dead = await queue.peek(limit=_REASONS_OF, dead_letters=True) if status.dead else []
     except QueueUnavailable as exc:
         return None, (), Phrase.of(exc)
     except TimeoutError:
         return None, (), Phrase("The queue did not answer within {seconds:g} seconds.", seconds=_QUEUE_SECONDS)
+    return status, await _reasons(queue) if status.dead else (), None
+
+
+async def _reasons(queue: NotificationQueue) -> Sequence[DeadLetterReason]:
+    """The reasons of dead letters; none where they are not read in time: their number is known all the same."""
+    try:
+        async with asyncio.timeout(_REASONS_SECONDS):
+            dead = await queue.peek(limit=_REASONS_OF, dead_letters=True)
+    except (QueueUnavailable, TimeoutError):
+        return ()
     counted = Counter((each.account_id, each.reason or "") for each in dead)
-    return status, [DeadLetterReason(*key, number) for key, number in counted.most_common()], None
+    return [DeadLetterReason(*key, number) for key, number in counted.most_common()]
 
 
 def _thumbprints(connection: Connection) -> set[str]:

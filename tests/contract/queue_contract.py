@@ -361,6 +361,14 @@ class QueueContract:
         assert found.dead_lettered >= found.enqueued
         assert not found.locked
 
+    @pytest.mark.parametrize("sign", ["\0", "\ud800"], ids=["NUL", "half a pair"])
+    async def test_any_text_describes_a_dead_letter(self, queue: NotificationQueue, sign: str) -> None:
+        """What the queue cannot store is replaced: the message could not be set aside otherwise."""
+        await queue.put([message("bad")])
+        await queue.dead_letter(await take_one(queue), reason="Broken", description=f"by {sign}")
+        (found,) = await queue.peek(limit=10, dead_letters=True)
+        assert found.description == "by \ufffd"
+
     async def test_abandoned_too_often(self, backend: QueueBackend) -> None:
         """Abandoned the maximum number of times, a message becomes a dead letter automatically."""
         queue = await backend.open()

@@ -524,6 +524,17 @@ async def test_a_message_that_cannot_be_put_keeps_no_other_from_it(backend: Data
     assert await queue.waiting(limit=100) == 2
 
 
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+async def test_a_settlement_that_cannot_be_written_keeps_no_other_from_it(backend: DatabaseBackend) -> None:
+    queue = await backend.open_with_database()
+    await queue.put(messages("abc"))
+    first, bad, last = await take(queue, 3)
+    ends = (queue.complete(first), queue.dead_letter(bad, reason="\0", description=""), queue.complete(last))
+    outcomes = await asyncio.gather(*ends, return_exceptions=True)
+    assert [each is None for each in outcomes] == [True, False, True]
+    assert (await queue.status()).locked == 1
+
+
 @contextmanager
 def _listening(queue: DatabaseQueue, name: str, met: list[object]) -> Iterator[None]:
     engine = queue._database.engine

@@ -20,15 +20,25 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass
 class Mailbox:
-    """What the SMTP server took. `refusal`: its answer to a message, if it takes none."""
+    """What the SMTP server took. `refusal`: its answer to a message, if it takes none; `unknown`: addresses that it
+    refuses."""
 
     messages: list[EmailMessage] = field(default_factory=list)
     refusal: str | None = None
+    unknown: set[str] = field(default_factory=set)
     port: int = 0
 
     @property
     def url(self) -> str:
         return f"mailto://{LOOPBACK}:{self.port}?from=importer@example.com&to=operator@example.com&mode=insecure"
+
+    async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if address in self.unknown:
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
         if self.refusal is not None:
@@ -58,11 +68,14 @@ def smtp_server() -> Iterator[Mailbox]:
 
 @dataclass
 class Webhook:
-    """What was posted. `status`: its answer. `answers`: cleared, it does not answer until it is set again."""
+    """What was posted. `status`: its answer; `longest`: text up to which it accepts. `answers`: cleared, it does not
+    answer until it is set again.
+    """
 
     port: int
     posts: list[dict[str, Any]] = field(default_factory=list)
     status: int = 200
+    longest: int | None = None
     answers: threading.Event = field(default_factory=threading.Event)
 
     def url(self, path: str = "token-abcdef", options: str = "") -> str:
@@ -81,9 +94,12 @@ def webhook(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Webhoo
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             found.answers.wait(30)
-            if found.status < 300:
-                found.posts.append(json.loads(body))
-            self.send_response(found.status)
+            posted = json.loads(body)
+            is_long = found.longest is not None and len(posted["text"]) > found.longest
+            status = 400 if is_long else found.status
+            if status < 300:
+                found.posts.append(posted)
+            self.send_response(status)
             self.end_headers()
             self.wfile.write(f"refused at {self.path}".encode())
 

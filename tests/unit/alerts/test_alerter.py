@@ -195,6 +195,34 @@ async def test_a_lasting_problem_is_told_again_after_its_hours(desk: Desk) -> No
     assert len(desk.first.sent) == 2
 
 
+async def test_a_warning_that_becomes_an_error_is_told_once(desk: Desk) -> None:
+    """Not only with the reminder, a day later; and not again while it goes up and down."""
+    warning = replace(OUTAGE, severity=Severity.WARNING)
+    for problem, sent in [(warning, 1), (OUTAGE, 2), (warning, 2), (OUTAGE, 2)]:
+        await desk.find(problem)
+        desk.clock.advance(2 * MINUTE)
+        for _ in range(2):
+            await desk.work()
+        assert len(desk.first.sent) == sent
+    last = (await desk.rows())[0]
+    assert last.body.startswith("New problem (error)")
+    await desk.find()
+    await desk.work()
+    assert desk.first.sent[2:] == [TITLE.replace(": ", ": resolved: ", 1)]
+
+
+async def test_what_another_process_alerted_as_an_error_is_not_told_again(desk: Desk) -> None:
+    await desk.find(replace(OUTAGE, severity=Severity.WARNING))
+    desk.clock.advance(2 * MINUTE)
+    await desk.work()
+    await desk.work()
+    desk.alerter.leave()
+    await desk.find(OUTAGE)
+    await desk.work()
+    await desk.work()
+    assert len(desk.first.sent) == 1
+
+
 async def test_many_problems_are_one_message(desk: Desk) -> None:
     await desk.find(*(found(ProblemKind.MAILBOX_REFUSED, account_id=number) for number in range(1, 31)))
     desk.clock.advance(2 * MINUTE)

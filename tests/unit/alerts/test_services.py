@@ -42,6 +42,31 @@ def test_a_mail_has_the_text_with_its_lines() -> None:
         assert "a & <b>" in mailbox.texts[0]
 
 
+def test_each_recipient_of_mail_is_a_target_of_its_own() -> None:
+    """What a server refuses for one of them is not sent again to the others."""
+    with smtp_server() as mailbox:
+        mailbox.unknown = {"left@example.com", "gone@example.com"}
+        more = ",left@example.com,Else%20<else@example.com>&cc=gone@example.com,b@example.com"
+        targets = open_targets([mailbox.url.replace("operator@example.com", f"operator@example.com{more}")])
+        assert [each.name for each in targets] == [
+            f"E-Mail {LOOPBACK}:{mailbox.port}",
+            *(f"E-Mail {LOOPBACK}:{mailbox.port} ({number})" for number in range(2, 6)),
+        ]
+        assert len({each.fingerprint for each in targets}) == 5
+        for each, is_known in zip(targets, [True, False, True, True, False], strict=True):
+            if is_known:
+                each.send("title", "body")
+                continue
+            with pytest.raises(SendFailed, match="no such user"):
+                each.send("title", "body")
+        assert [str(each["To"]) for each in mailbox.messages] == [
+            "operator@example.com",
+            "Else <else@example.com>",
+            "b@example.com",
+        ]
+        assert all(each["Cc"] is None for each in mailbox.messages)
+
+
 def test_names_show_service_and_host_but_no_secret_and_differ() -> None:
     urls = [
         f"mailtos://user:{SECRET}@mail.example.com:587/?from=a@example.com&to=b@example.com",
@@ -86,6 +111,23 @@ def test_the_reason_of_a_failure_is_the_real_error_without_secrets() -> None:
     with smtp_server() as mailbox:
         mailbox.refusal = "550 relaying denied"
         assert "relaying denied" in reason_of(mailbox.url)
+
+
+def test_what_a_service_refuses_as_too_long_is_cut() -> None:
+    """As Discord and Telegram do with an alert of several problems; a longer limit than Apprise knows is used."""
+    title, body = "12 problems", "one\n\n" + "of many " * 1000
+    with webhook() as hook:
+        url = f"mmost://{LOOPBACK}:{hook.port}/token-abcdef"
+        [target] = open_targets([url])
+        target.send(title, body)
+        assert body.strip() in hook.posts[0]["text"]
+        hook.longest = 4000
+        target.send(title, body)
+        assert len(hook.posts) == 2
+        assert title in hook.posts[1]["text"]
+        assert len(hook.posts[1]["text"]) > 3000
+        hook.longest = 1
+        assert "400" in reason_of(url)
 
 
 def test_a_redirect_is_a_failure_since_what_was_posted_would_be_lost() -> None:

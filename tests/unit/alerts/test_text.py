@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from alerts.notices import Notice, NoticeKind
 from alerts.text import Writer
+from console.translation import language
 from phrases import Phrase
 from tests.unit.alerts.problems import HOUR, NOW, stored
 
@@ -45,6 +46,20 @@ def test_many_are_one_message_of_bounded_length() -> None:
     assert message.title == "mail-importer: 300 problems, 1 resolved"
     assert "281 more are not shown here. See them all: mail-importer status" in message.body
     assert len(message.body) < 30_000
+
+
+def test_what_is_too_long_is_cut_in_the_language_of_the_readers() -> None:
+    """The subject of a mail is the first that they see of it."""
+    french = language.catalogue("fr")
+    detail = Phrase("Microsoft Graph cannot be reached from {hosts}: {why}.", hosts="h" * 1000, why="refused")
+    message = Writer(lambda text: text.translated(french) if isinstance(text, Phrase) else text, "host-1").message(
+        [Notice(NoticeKind.NEW, stored(text=detail, remedy=detail))], {}
+    )
+    translated = detail.translated(french)
+    assert translated != detail
+    assert message.title == f"mail-importer\N{NO-BREAK SPACE}: {translated[:149]}…"
+    assert f"\n{translated[:999]}…\n" in message.body
+    assert detail[:40] not in message.body
 
 
 def test_the_error_of_a_foreign_server_cannot_break_lines_or_steer_a_terminal() -> None:

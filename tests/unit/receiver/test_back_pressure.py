@@ -139,6 +139,18 @@ class TestSlowQueue:
         made[0].let.set()
         assert (await endpoint.deliver(item(endpoint.state()))).status == 202
 
+    async def test_an_unforeseen_error_is_counted_as_an_answer(self, endpoints: Endpoints) -> None:
+        """The alert of a receiver that cannot queue is made of these counts."""
+
+        class Broken(HeldQueue):
+            async def put(self, messages: Sequence[Message]) -> int:  # noqa: ARG002  # the port's
+                raise ValueError
+
+        endpoint = await endpoints.start(queue_of=Broken)
+        assert (await endpoint.deliver(item(endpoint.state()))).status == 500
+        assert endpoint.metric("mail_importer_receiver_answers_total", path="/notifications", code="500") == 1
+        assert endpoint.metric("mail_importer_receiver_answer_seconds_count") == 1
+
     async def test_no_request_waits_for_all_earlier_ones(self, endpoints: Endpoints, held: Held) -> None:
         """Each put has its time; twenty that fail one after the other do not add up to the wait of the last."""
         limits = IntakeLimits(items_in_one_put=1, put_seconds=0.5)

@@ -306,6 +306,20 @@ class TestSlow:
             await until(drip, "the answer comes while the body drips")
             assert (await connection.answer()).status == 408
 
+    async def test_a_client_that_waits_to_be_asked_for_the_body_is_asked(self, endpoint: Endpoint) -> None:
+        """`Expect: 100-continue` (RFC 9110, section 10.1.1); one that is refused by its headers is not asked."""
+        body = collection(item(endpoint.state()))
+        head = ("POST /notifications HTTP/1.1", "Host: x", "Expect: 100-continue")
+        async with endpoint.connection() as connection:
+            for _ in range(2):
+                await connection.say(*head, f"Content-Length: {len(body)}")
+                assert (await connection.answer()).status == 100
+                connection.writer.write(body)
+                assert (await connection.answer()).status == 202
+            await connection.say(*head, f"Content-Length: {5 * MIB}")
+            assert (await connection.answer()).status == 413
+        assert await endpoint.queued_ids() == ["AAkALg-1"]
+
     async def test_a_sender_that_leaves_amid_the_body_is_forgotten(self, endpoint: Endpoint) -> None:
         """Half a body is nothing, and the receiver goes on."""
         async with endpoint.connection() as connection:

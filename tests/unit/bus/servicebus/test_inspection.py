@@ -25,6 +25,7 @@ GOOD: dict[str, Any] = {
     "dead_lettering_on_message_expiration": True,
     "default_message_time_to_live": timedelta(days=14),
     "requires_session": False,
+    "enable_partitioning": False,
     "status": "Active",
 }
 
@@ -54,6 +55,9 @@ def test_a_queue_that_is_made_right_has_nothing_wrong() -> None:
         ({"dead_lettering_on_message_expiration": False}, "dead letters on expiry"),
         ({"default_message_time_to_live": timedelta(hours=1)}, "time to live"),
         ({"requires_session": True}, "sessions"),
+        ({"enable_partitioning": True}, "partitioning"),
+        ({"forward_to": "https://riviere.servicebus.windows.net/all"}, "forwarding"),
+        ({"forward_dead_lettered_messages_to": "https://riviere.servicebus.windows.net/all-dead"}, "forwarding"),
         ({"max_message_size_in_kilobytes": 64}, "message size in KB"),
         ({"status": "SendDisabled"}, "status"),
     ],
@@ -74,6 +78,7 @@ def test_what_the_template_makes_is_right() -> None:
         requires_duplicate_detection=found["requiresDuplicateDetection"],
         dead_lettering_on_message_expiration=found["deadLetteringOnMessageExpiration"],
         requires_session=found["requiresSession"],
+        enable_partitioning=found["enablePartitioning"],
     )
     assert State.WRONG not in {each.state for each in judge(properties)}
 

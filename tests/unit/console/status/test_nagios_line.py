@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from console.status.view import nagios_line
+from console.translation import language
 from db.queries.problems import Problem, ProblemKind, Severity
 from monitoring.facts import Facts, StoredFacts
 from monitoring.overview import Overview, merged
@@ -26,6 +27,15 @@ def test_no_text_adds_performance_data() -> None:
     text, _, performance = line(problem("a | dead_letters=0;;;")).partition(" | ")
     assert "a ¦ dead_letters=0" in text
     assert performance.startswith("problems=1 ")
+
+
+@pytest.mark.parametrize("host", ["a|b", "h" * 2000], ids=["bar", "long"])
+def test_a_text_that_is_changed_is_translated_all_the_same(host: str) -> None:
+    text = Phrase("Microsoft Graph cannot be reached from {hosts}: {why}.", hosts=host, why="refused")
+    with language.speaking("fr"):
+        shown = line(Problem(ProblemKind.GRAPH_UNREACHABLE, Severity.ERROR, text, ""))
+        assert language.translated(text)[:30].replace("|", "¦") in shown
+    assert text[:20] not in shown
 
 
 def test_a_text_of_any_length_makes_a_line_that_a_plugin_may_print() -> None:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy import insert
 
 from bus.database.adapter import DatabaseQueue
+from bus.queue import Message, MessageId, QueuedMessage
 from console.settings import Settings
 from console.wiring.overview import OverviewCache, OverviewReader, Snapshot, SnapshotLimits
 from db.engine import Database
@@ -150,4 +151,26 @@ async def test_a_snapshot_of_a_gateway(gateway: Gateway, database: Database) -> 
     whole = await reader.read()
     assert [each.name for each in whole.accounts] == ["account 1", "account 2"]
     assert [each.kind for each in whole.problems] == [each.kind for each in found.overview.problems]
+    await queue.close()
+
+
+class _WithoutReasons(DatabaseQueue):
+    """A queue that is counted in time, and whose dead letters are not read in time, as of Service Bus."""
+
+    async def peek(self, **_: object) -> list[QueuedMessage]:
+        raise TimeoutError
+
+
+async def test_a_queue_whose_reasons_take_too_long_is_not_reported_as_unreachable(
+    gateway: Gateway, database: Database
+) -> None:
+    clock = SettableClock()
+    queue = _WithoutReasons(database, clock=clock)
+    await queue.put([Message(MessageId("m"), "body")])
+    (delivery,) = await queue.receive(1, wait=timedelta(seconds=SECONDS))
+    await queue.dead_letter(delivery, reason="Broken", description="")
+    found = await OverviewReader(Settings(database_url=SecretStr(gateway.url)), database, queue, clock=clock).read()
+    assert [each.kind for each in found.problems] == [ProblemKind.DEAD_LETTERS]
+    assert found.dead_letter_reasons == ()
+    assert found.verdict is Verdict.DEGRADED
     await queue.close()

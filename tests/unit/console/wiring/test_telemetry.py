@@ -100,6 +100,36 @@ async def test_a_collector_that_hangs_keeps_no_process(monkeypatch: pytest.Monke
     await server.wait_closed()
 
 
+@pytest.mark.slow
+async def test_a_collector_that_hangs_keeps_no_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is being sent at the end is not waited for."""
+    asked, hung, stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await hung.wait()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "300")
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "10")
+    registry = CollectorRegistry()
+    Gauge("waiting", "Waiting.", registry=registry)
+    found = Telemetry({}, registry, traces=False, metrics=True)
+    sending = asyncio.create_task(found.send_metrics(stop))
+    await until(asked.is_set, "the collector is asked")
+    stop.set()
+    try:
+        await until(sending.done, "the sending ends")
+    finally:
+        hung.set()
+        server.close()
+        await server.wait_closed()
+    await sending
+    await found.close()
+
+
 async def test_metrics_keep_name_labels_and_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prometheus counts in each bucket what the lower ones have, OpenTelemetry does not."""
     registry, stop = CollectorRegistry(), asyncio.Event()
