@@ -13,6 +13,18 @@ from console.output import failure
 from phrases import Phrase
 
 
+def is_there(path: Path) -> bool:
+    """True if there is a file, or anything else, of that name.
+
+    Raises:
+        click.ClickException: it cannot be written, since its folder may not be searched, or no file can be named so.
+    """
+    try:
+        return path.exists()
+    except OSError as exc:
+        raise _cannot_write(path, exc) from exc
+
+
 @contextmanager
 def written(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
     """A file that appears once it is whole, readable for its owner alone.
@@ -20,7 +32,7 @@ def written(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
     Raises:
         click.ClickException: it exists already and may not be replaced (`force`), or it cannot be written.
     """
-    if not force and path.exists():
+    if not force and is_there(path):
         raise failure(Phrase("The file {path} exists. Overwrite it with --force, or name another one.", path=path))
     with _beside(path, force=force) as made, made.open("wb") as target:
         yield target
@@ -33,7 +45,7 @@ def new_file(path: Path) -> Iterator[Path]:
     Raises:
         click.ClickException: a file of that name exists, or it cannot be written.
     """
-    if path.exists():
+    if is_there(path):
         raise failure(Phrase("The file {path} exists. Name another one.", path=path))
     with _beside(path, force=False) as made:
         yield made

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Mapping
 from gettext import gettext
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Final
 
@@ -163,19 +164,26 @@ def cli() -> None:
 
 
 def _open_missing_streams() -> None:
-    """Discard what goes to streams that the caller closed (`>&-`): otherwise each write would fail.
+    """Have nothing in and out of streams that the caller closed (`<&-`, `>&-`): otherwise each use would fail.
 
     Nor does a file that is opened later become standard output.
     """
-    for name in ("stdout", "stderr"):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # until the process ends
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # until the process ends
+
+
+def _escape_what_is_missing() -> None:
+    """Escape the characters that the encoding of standard output lacks: names and subjects have any."""
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def main() -> None:
     """Run `mail-importer` with the arguments of this process."""
     _open_missing_streams()
     use_utf8((sys.stdout, sys.stderr))
+    _escape_what_is_missing()
     try:
         cli.main(prog_name="mail-importer")
     finally:

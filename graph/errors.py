@@ -25,6 +25,7 @@ GraphError
 """
 
 import copy
+import shlex
 from collections.abc import Collection
 from enum import StrEnum
 from http import HTTPStatus
@@ -105,7 +106,7 @@ class GraphError(Exception):
 
 def update_command(account: str) -> Phrase:
     """The command that changes an account, a value of its own in advice: a form for adding it has options instead."""
-    return Phrase.of_template("mail-importer accounts update {account}", None, {"account": account})
+    return Phrase.of_template("mail-importer accounts update {account}", None, {"account": shlex.quote(account)})
 
 
 def trouble_before(timeout: TimeoutError) -> GraphError | None:

@@ -10,6 +10,7 @@ https://learn.microsoft.com/en-us/graph/api/mailfolder-list-childfolders
 
 import asyncio
 import re
+import shlex
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -242,7 +243,7 @@ def _not_there(mailbox: Mailbox, name: str, path: str) -> FolderNotFound:
         advice=Phrase(
             "List the folders with 'mail-importer accounts folders {account}', and name one of them: "
             "{update} --folder PATH",
-            account=mailbox.account_name,
+            account=shlex.quote(mailbox.account_name),
             update=update_command(mailbox.account_name),
         ),
     )

@@ -1,5 +1,6 @@
 """Messages and attachments of a mailbox (docs/graph.md, section 7)."""
 
+import shlex
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -425,7 +426,7 @@ class MailReader:
                 advice=Phrase(
                     "List the folders with 'mail-importer accounts folders {account}', and name one of them: "
                     "{update} --folder PATH",
-                    account=mailbox.account_name,
+                    account=shlex.quote(mailbox.account_name),
                     update=update_command(mailbox.account_name),
                 ),
                 **error.facts,

@@ -5,6 +5,7 @@ and are delivered again when the account is retried.
 """
 
 import asyncio
+import shlex
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -160,7 +161,8 @@ def mail_filter_of(settings: accounts.AccountSettings) -> MailFilter:
         raise FiltersInvalid(
             Phrase("The filters of account {name!r} cannot be used: {why}", name=settings.name, why=exc.args[0]),
             advice=Phrase(
-                "Correct or remove them: mail-importer accounts update {name} --no-filters", name=settings.name
+                "Correct or remove them: mail-importer accounts update {name} --no-filters",
+                name=shlex.quote(settings.name),
             ),
         ) from exc
 

@@ -1,6 +1,7 @@
 """The life of certificates: reports in time that one ends, and that the next one is in use already."""
 
 import asyncio
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -187,11 +188,11 @@ class CertificateWatch:
 def _fallen_back(current: str, follower: str, account: str) -> Phrase:
     return Phrase(
         "Sign-in falls back on the next certificate, {follower}: the current one, {current}, is no longer accepted. "
-        "Make it the current one: mail-importer accounts update {account!r} --thumbprint {follower} "
+        "Make it the current one: mail-importer accounts update {account} --thumbprint {follower} "
         "--no-next-thumbprint",
         current=current,
         follower=follower,
-        account=account,
+        account=shlex.quote(str(account)),
     )
 
 
@@ -199,21 +200,21 @@ def _expires(thumbprint: str, end: datetime, account: str) -> Phrase:
     return Phrase(
         "Certificate {thumbprint} ends on {end:%Y-%m-%d %H:%M} UTC. Make another (mail-importer certificates new), "
         "upload its .cer file to the application registration beside this one, then: mail-importer accounts update "
-        "{account!r} --next-thumbprint THUMBPRINT",
+        "{account} --next-thumbprint THUMBPRINT",
         thumbprint=thumbprint,
         end=end,
-        account=account,
+        account=shlex.quote(str(account)),
     )
 
 
 def _expired(thumbprint: str, end: datetime, account: str) -> Phrase:
     return Phrase(
         "Certificate {thumbprint} ended on {end:%Y-%m-%d %H:%M} UTC. Make another (mail-importer certificates new), "
-        "upload its .cer file to the application registration, then: mail-importer accounts update {account!r} "
+        "upload its .cer file to the application registration, then: mail-importer accounts update {account} "
         "--thumbprint THUMBPRINT",
         thumbprint=thumbprint,
         end=end,
-        account=account,
+        account=shlex.quote(str(account)),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from console.files import is_there
 from console.invocation import Invocation, example, pass_invocation
 from console.output import Report, failure, prints_data, wrong_usage
 from console.translation.help import Command
@@ -64,7 +65,7 @@ def convert(
     private key can be read by you alone (mode 0600).
     """
     encrypted = _checked(target, der=der, encrypt=encrypt, new_password=new_password_file, legacy=legacy)
-    if target.exists() and not force:
+    if not force and is_there(target):
         raise failure(Phrase("{path} exists already; --force replaces it.", path=target))
     setting = invocation.settings.certificate_password
     stored = setting.get_secret_value() if setting is not None else None

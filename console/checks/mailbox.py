@@ -3,6 +3,7 @@
 Meaning of each refusal: docs/graph.md, section 9, and https://learn.microsoft.com/en-us/graph/errors
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -173,7 +174,7 @@ class MailboxChecks:
                 "To read some mailboxes only: assign the role with a scope in Exchange Online, then remove the "
                 "permission in the Entra portal under API permissions, and prove it: mail-importer accounts test "
                 "{account} --deny USER. If the application is to read all mailboxes, nothing has to be done.",
-                account=self._mailbox.account_name,
+                account=shlex.quote(self._mailbox.account_name),
             ),
             facts,
         )

@@ -99,7 +99,11 @@ def _database(settings: Settings) -> Iterator[Phrase]:
     if settings.database_backend != "sqlite" or not file or file == ":memory:" or file.startswith("file:"):
         return
     path = Path(file).absolute()
-    if not path.parent.is_dir():
+    try:
+        is_missing = not path.parent.is_dir()
+    except OSError:  # it is in one that this user may not search
+        is_missing = False
+    if is_missing:
         yield Phrase("database_url: there is no folder {folder}.", folder=path.parent)
     elif not os.access(path.parent, os.W_OK | os.X_OK):
         yield Phrase("database_url: this user may not write into the folder {folder}.", folder=path.parent)

@@ -1,6 +1,7 @@
 """`mail-importer db backup`: a copy of a SQLite database that is in use."""
 
 import contextlib
+import os
 import re
 import shutil
 from dataclasses import asdict
@@ -60,12 +61,13 @@ def backup(invocation: Invocation, target: Path, keep: int | None) -> Report:
                 statement=_SERVERS[settings.database_backend],
             )
         )
-    if keep is not None and not target.is_dir():
+    is_folder = os.path.isdir(target)  # noqa: PTH112  # that of pathlib fails where a folder may not be searched
+    if keep is not None and not is_folder:
         raise wrong_usage(Phrase("--keep needs a folder as TARGET, and {target} is none.", target=target))
     started = invocation.clock()
-    if target.is_dir():
+    if is_folder:
         _delete_unfinished(target, started - _UNFINISHED_FOR)
-    file = target / f"mail-importer-{started:%Y%m%dT%H%M%S}Z.db" if target.is_dir() else target
+    file = target / f"mail-importer-{started:%Y%m%dT%H%M%S}Z.db" if is_folder else target
     with invocation.gateway(current=False, unhurried=True) as engine:
         if revisions.state(engine).current is None:
             raise failure(

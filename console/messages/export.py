@@ -1,5 +1,6 @@
 """`mail-importer export`: one message as a file."""
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,7 +89,7 @@ def _found(connection: Connection, name: str, wanted: str) -> Found:
             Phrase(
                 "Account {name!r} has no imported message with that id. See: mail-importer trace {wanted}",
                 name=name,
-                wanted=wanted,
+                wanted=shlex.quote(wanted),
             )
         )
     if len(found) > 1:

@@ -12,6 +12,7 @@ there is none.
 import base64
 import hashlib
 import json
+import shlex
 import zlib
 from collections.abc import Iterator
 from typing import IO, Any, Final
@@ -109,7 +110,9 @@ def _unpacked(packed: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _why_not_kept(account: str, found: Found, mime: exports.Original | None) -> Phrase:
-    again = Phrase("mail-importer import {account} --force --id {graph_id}", account=account, graph_id=found.graph_id)
+    again = Phrase(
+        "mail-importer import {account} --force --id {graph_id}", account=shlex.quote(account), graph_id=found.graph_id
+    )
     facts: dict[str, object] = {"number": found.message_id, "again": again}
     if mime is None:
         return Phrase(

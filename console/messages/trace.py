@@ -112,7 +112,7 @@ def _lines(found: TracedMail) -> Iterator[Phrase]:
         if step.detail is not None:
             yield _at("", Phrase.of(step.detail))
         elif step.step == "waiting" and found.account is not None:
-            yield _at("", Phrase("See: mail-importer accounts show {name}", name=found.account))
+            yield _at("", Phrase("See: mail-importer accounts show {name}", name=shlex.quote(found.account)))
     more = _more(found.file_count - len(found.files))
     if more is not None and found.committed is not None:
         command = f"mail-importer delivery list --message {found.committed.message_id}"

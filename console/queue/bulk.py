@@ -109,6 +109,16 @@ def _not_fitting(count: int, *, scheduled: bool) -> Phrase:
     )
 
 
+def _not_waiting(count: int) -> Phrase:
+    return Phrase.counted(
+        "{n} of the entries named does not wait, or does not fit. See: mail-importer queue list (dead letters: "
+        "--dead-letters)",
+        "{n} of the entries named do not wait, or do not fit. See: mail-importer queue list (dead letters: "
+        "--dead-letters)",
+        n=count,
+    )
+
+
 @click.command(
     cls=Command,
     epilog=example(
@@ -139,6 +149,8 @@ def purge(
         invocation, criteria, lambda queue, selection: queue.count(selection, dead_letters=dead_letters)
     )
     failure = _no_such_reason(invocation, criteria, counted)
+    if failure is None and (missing := len(criteria.entries) - counted.selected) > 0:
+        failure = _not_fitting(missing, scheduled=False) if dead_letters else _not_waiting(missing)
     if dry_run:
         return _record(counted, "would_be_purged", Phrase("Would be purged"), counted.selected, failure)
     progress = BatchProgress()

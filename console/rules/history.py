@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from console.changes import changes_by_name, history_columns, who_of
 from console.invocation import Invocation, as_stored, example, pass_invocation, rule_names
-from console.output import Column, Listing, prints_data
+from console.output import Column, Listing, failure, prints_data
 from console.translation.help import Command
 from db.engine import run_writing
 from db.queries import rule_history, rules
@@ -68,6 +68,8 @@ def show_history(invocation: Invocation, name: str | None) -> Listing:
         found = run_writing(engine, read)
     if name is not None:
         numbers = {each.number for each in found if _is_named(each, name)}
+        if not numbers:
+            raise failure(_nothing_of(name))
         found = [each for each in found if each.number in numbers]
     return listing(found, empty=_nothing_of(name))
 

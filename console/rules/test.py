@@ -1,5 +1,6 @@
 """`mail-importer rules test`: rules against stored mail, or a mail in a file, without saving anything."""
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -114,7 +115,10 @@ async def _on_message(invocation: Invocation, names: Sequence[str], wanted: str)
         numbers = await database.read(partial(rule_trials.find, text=wanted, limit=_MAX_FOUND))
         if not numbers:
             raise failure(
-                Phrase("There is no imported message with that id. See: mail-importer trace {wanted}", wanted=wanted)
+                Phrase(
+                    "There is no imported message with that id. See: mail-importer trace {wanted}",
+                    wanted=shlex.quote(wanted),
+                )
             )
         return await _tried(invocation, database, rules, numbers)
 

@@ -1,5 +1,6 @@
 """Views of rules: the facts of each, and their display."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -52,8 +53,9 @@ def problem_of(stored: StoredRule) -> Phrase | None:
     if not problems:
         return None
     return Phrase(
-        "Rule {name!r} cannot be applied: {why} Correct it: mail-importer rules update {name}",
+        "Rule {name!r} cannot be applied: {why} Correct it: mail-importer rules update {argument}",
         name=stored.rule.name,
+        argument=shlex.quote(stored.rule.name),
         why=Phrase.joined(*problems),
     )
 

@@ -28,6 +28,8 @@ from db.queries.console_sessions import LINK, LOCAL
 from phrases import Phrase
 
 LINK_LIFE: Final = timedelta(minutes=15)
+_MAX_LINE: Final = 8 * MAX_LENGTH
+"""Bytes of a line with a password; more than any that is accepted."""
 _ROLES: Final = tuple(each.value for each in Role)
 _EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  # compared with, not listened on
 
@@ -227,18 +229,33 @@ def _password(name: str, *, from_stdin: bool) -> str:
         click.ClickException: it is refused.
     """
     if from_stdin:
-        given = sys.stdin.readline(MAX_LENGTH + 2).rstrip("\r\n")
+        given = _first_line()
     else:
         given = click.prompt(
             translated(Phrase("Password")),
             hide_input=True,
             confirmation_prompt=translated(Phrase("Password, once more")),
+            err=True,
         )
     try:
         require_strong(given, name)
     except WeakPassword as exc:
         raise failure(Phrase.of(exc)) from exc
     return given
+
+
+def _first_line() -> str:
+    """The first line of standard input: UTF-8, as browsers send passwords, and not what the locale takes it for.
+
+    Raises:
+        click.ClickException: it is not.
+    """
+    line = sys.stdin.buffer.readline(_MAX_LINE)
+    try:
+        text = line.decode("utf-8-sig")  # editors of Windows write a byte order mark
+    except UnicodeDecodeError as exc:
+        raise failure(Phrase("The password is not UTF-8 text.")) from exc
+    return text.rstrip("\r\n")
 
 
 def _note(connection: Connection, invocation: Invocation, action: ActivityKind, detail: str | None = None) -> None:

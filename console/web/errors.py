@@ -105,7 +105,7 @@ def _to_sign_in(visit: Visit) -> web.Response:
 
 
 def _page(visit: Visit, status: HTTPStatus, text: str) -> web.Response:
-    return visit.page("error.html", status=status, title=status.phrase, text=text)
+    return visit.page("error.html", status=status, text=text)
 
 
 def _route(visit: Visit) -> str:

@@ -3,6 +3,7 @@
 Every function takes the connection of a transaction; see `db.engine`.
 """
 
+import shlex
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -121,8 +122,9 @@ class Account:
             return None
         return Phrase(
             "The row of account {name!r} (number {number}) in tblEmailAccountSettings cannot be used: {why}. Correct "
-            "it, or set all settings again: mail-importer accounts update {name}",
+            "it, or set all settings again: mail-importer accounts update {argument}",
             name=self.settings.name,
+            argument=shlex.quote(self.settings.name),
             number=self.account_id,
             why=Phrase.joined(*self.unreadable.values(), by="; "),
         )

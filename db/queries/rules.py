@@ -4,6 +4,7 @@ The meaning and validity of their conditions is up to `rules.compiled`. Every fu
 transaction; see `db.engine`.
 """
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,8 +46,9 @@ class StoredRule:
             return None
         return Phrase(
             "The row of rule {name!r} (number {number}) in tblEmailRule cannot be used: {why}. Correct it, or set all "
-            "of it again: mail-importer rules update {name}",
+            "of it again: mail-importer rules update {argument}",
             name=self.rule.name,
+            argument=shlex.quote(self.rule.name),
             number=self.rule.rule_id,
             why=Phrase.joined(*self.unreadable.values(), by="; "),
         )

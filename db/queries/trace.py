@@ -33,6 +33,7 @@ SUBJECT_LENGTH: Final = 400
 _trace = message_trace.c
 _message = message.c
 _failure = failure.c
+_seen = seen.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +137,13 @@ def find(connection: Connection, text: str, *, account_id: int | None, limit: in
         and_(_trace.sGraphMessageID == text, _trace.nAccountID.in_(numbers)),
         and_(_message.sGraphMessageID == text, _message.nAccountID.in_(numbers)),
         and_(_failure.sGraphMessageID == text, _failure.nAccountID.in_(numbers)),
+        and_(_seen.sGraphMessageID == text, _seen.nAccountID.in_(numbers)),
         account_id,
         limit,
     )
-    left_out = or_(seen.c.sInternetMessageID.in_(spellings(text)), contains(seen.c.sFromAddress, text))
     return (
         by_index
-        or _of_table(connection, duplicate, duplicate.c.sGraphMessageID == text, account_id, limit)
-        or _of_table(connection, seen, seen.c.sGraphMessageID == text, account_id, limit)
+        or _copies(connection, text, account_id, limit)
         or _latest(
             connection,
             or_(_names(message_trace, text), _trace.sCorrelationID == text, _trace.sQueueMessageID == text),
@@ -154,10 +154,14 @@ def find(connection: Connection, text: str, *, account_id: int | None, limit: in
                 has_attachment(_message.nMessageID, text),
             ),
             or_(_names(failure, text), is_sent_by(_failure, text)),
+            or_(
+                _seen.sGraphMessageID == text,
+                _seen.sInternetMessageID.in_(spellings(text)),
+                is_sent_by(_seen, text),
+            ),
             account_id,
             limit,
         )
-        or _of_table(connection, seen, left_out, account_id, limit)
     )
 
 
@@ -217,12 +221,10 @@ def committed(connection: Connection, messages: Sequence[TracedMessage]) -> list
     return [each for each in found if each.of in wanted]
 
 
-def _of_table(
-    connection: Connection, table: Table, condition: ColumnElement[bool], account_id: int | None, limit: int
-) -> list[TracedMessage]:
-    """Copies, or messages that were left out, of which no trace is kept."""
-    row = table.c
-    wanted = and_(condition, row.nAccountID.in_(select(account_settings.c.nAccountID)))
+def _copies(connection: Connection, graph_id: str, account_id: int | None, limit: int) -> list[TracedMessage]:
+    """Copies, of which no trace may be kept."""
+    row = duplicate.c
+    wanted = and_(row.sGraphMessageID == graph_id, row.nAccountID.in_(select(account_settings.c.nAccountID)))
     if account_id is not None:
         wanted &= row.nAccountID == account_id
     rows = connection.execute(select(row.nAccountID, row.sGraphMessageID).where(wanted).limit(limit))
@@ -234,6 +236,7 @@ def _latest(
     traced: ColumnElement[bool],
     imported: ColumnElement[bool],
     failing: ColumnElement[bool],
+    left_out: ColumnElement[bool],
     account_id: int | None,
     limit: int,
 ) -> list[TracedMessage]:
@@ -241,6 +244,7 @@ def _latest(
         traced &= _trace.nAccountID == account_id
         imported &= _message.nAccountID == account_id
         failing &= _failure.nAccountID == account_id
+        left_out &= _seen.nAccountID == account_id
     unread = case((_trace.sGraphMessageID.is_(None), _trace.sQueueMessageID))
     last = func.max(_trace.dtEnded)
     groups = (_trace.nAccountID, _trace.sGraphMessageID, unread)
@@ -258,6 +262,7 @@ def _latest(
             select(_failure.nAccountID, _failure.sGraphMessageID, _failure.dtLastFailed).where(failing),
             _failure.dtLastFailed,
         ),
+        (select(_seen.nAccountID, _seen.sGraphMessageID, _seen.dtSeen).where(left_out), _seen.dtSeen),
     ):
         for row in connection.execute(query.order_by(time.desc()).limit(limit)):
             found = TracedMessage(row[0], row[1])

@@ -119,8 +119,12 @@ def _file_is_missing(url: URL) -> bool:
     if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":memory:", "file:")):
         return False
     path = Path(url.database)
-    # Without its folder, as of a share that is not mounted, the connection fails with the real error.
-    return not path.exists() and path.absolute().parent.is_dir()
+    # Without its folder, as of a share that is not mounted, or one that this user may not search, the connection fails
+    # with the real error.
+    try:
+        return not path.exists() and path.absolute().parent.is_dir()
+    except OSError:
+        return False
 
 
 def require_current(engine: Engine) -> None:

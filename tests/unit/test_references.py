@@ -360,3 +360,31 @@ def test_commands_in_examples_exist() -> None:
 )
 def test_a_wrong_command_is_found(call: str, wrong: bool) -> None:
     assert (problem(call.split()) is not None) == wrong
+
+
+_NAMES_OF_USERS: Final = re.compile(r"\{(name|account|argument|rule|path|wanted)(?:![rs])?\}")
+"""Fields whose values may have blanks, or signs that a shell reads otherwise."""
+
+
+def _unquoted(source: str) -> Iterator[str]:
+    """Fields in the commands of phrases whose values are not quoted for a shell."""
+    for call in ast.walk(ast.parse(source)):
+        match call:
+            case ast.Call(func=ast.Name(id="Phrase") | ast.Attribute(value=ast.Name(id="Phrase"))):
+                template = call.args[0].value if call.args and isinstance(call.args[0], ast.Constant) else None
+                commands = str(template).partition(f"{PROGRAM} ")[2]
+                values = {each.arg: ast.unparse(each.value) for each in call.keywords}
+                for field in _NAMES_OF_USERS.finditer(commands):
+                    if "!r" in field[0] or not values.get(field[1], "shlex.quote").startswith("shlex.quote"):
+                        yield f"{call.lineno}: {field[0]} in {commands}"
+
+
+def test_what_a_text_says_to_type_is_quoted_for_a_shell() -> None:
+    """A name may have blanks: as it stands, it would be two arguments."""
+    found = {
+        str(path.relative_to(ROOT)): wrong
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if PROGRAM in (source := path.read_text("utf-8")) and (wrong := list(_unquoted(source)))
+    }
+    assert found == {}

@@ -211,7 +211,7 @@ async def _put(visit: Visit, parameters: OfRule, body: GivenRule) -> web.StreamR
 
         def work(connection: Connection) -> StoredRule:
             importing.work(connection)
-            return rules.by_name(connection, parameters.name)
+            return rules.by_name(connection, desired[0].name)  # without blanks and invisible signs around it
 
         rule = (await visit.write(work)).rule
     except click.ClickException as exc:  # with all that is wrong, by the names of options

@@ -92,7 +92,7 @@ async def _exported(visit: Visit, kind: str) -> web.StreamResponse:
         )
     except CannotExport as exc:
         text = Phrase.of(exc)
-        return visit.page("error.html", status=HTTPStatus.NOT_FOUND, title=HTTPStatus.NOT_FOUND.phrase, text=text)
+        return visit.page("error.html", status=HTTPStatus.NOT_FOUND, text=text)
 
 
 ROUTES: Routes = (

@@ -20,7 +20,6 @@ from console.web.pages.rules import found_rule, path_of
 from console.web.rights import Role
 from console.web.routes import Routes, action, page
 from console.web.visit import Visit
-from db.queries.console_activity import ActivityKind
 from phrases import Phrase
 from rules.rule import Rule
 
@@ -61,7 +60,6 @@ async def start(visit: Visit) -> web.StreamResponse:
     since: datetime = form.values["since"]
     request = ApplyRequest(since, [rule.name], form.values["again"], hidden)
     if await visit.text("do") == "apply":
-        await visit.note(ActivityKind.RULES_APPLIED, detail=command.selection(request))
         title = Phrase("Rule {name!r} is applied", name=rule.name)
         work = partial(command.applied, services.settings, services.database, clock=services.clock, author=visit.author)
         end = Phrase("The files were recorded; a running delivery role saves them.")

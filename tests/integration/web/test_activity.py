@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Connection, update
 
+from console.web.pages.activity import Kind
 from console.web.rights import Role
 from db.queries import accounts, audit, console_activity
 from db.queries.console_activity import ActivityKind
@@ -80,6 +81,22 @@ async def test_an_administrator_sees_sign_ins_and_openings_of_mail(site: Console
     hidden = (await browser.get("/activity?kind=mail")).text
     assert "downloaded an attachment" in hidden
     assert "findings.pdf" not in hidden, "the name of a file is of the mail"
+
+
+async def test_each_activity_has_words_and_a_filter(site: ConsoleSite) -> None:
+    now = datetime.now(UTC)
+    users = {f"user {number}.": each for number, each in enumerate(ActivityKind)}
+
+    def work(connection: Connection) -> None:
+        for user, each in users.items():
+            console_activity.note(connection, each, who=user, address="h", now=now)
+
+    site.write(work)
+    browser = await site.signed_in(Role.ADMINISTRATOR)
+    text = (await browser.get("/activity")).text
+    assert [each for each in ActivityKind if each.value in text] == []
+    found = "".join([(await browser.get(f"/activity?kind={each}")).text for each in Kind])
+    assert [each for user, each in users.items() if user not in found] == []
 
 
 async def test_the_list_is_filtered_and_paged_by_its_address(site: ConsoleSite, filled: int) -> None:

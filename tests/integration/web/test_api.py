@@ -260,6 +260,8 @@ async def test_a_rule_is_put_as_it_is_shown(site: ConsoleSite) -> None:
     shown = (await administrator.get("/rules/New%2Fone")).json
     assert (shown["enabled"], shown["account"], shown["save_body"]) == (False, None, None)
     assert not any(shown["conditions"].values())
+    put = await administrator.call("PUT", "/rules/new%2Fone%20", {"folder": "/srv/import/new"})
+    assert (put.status, put.json["name"], put.json["action"]) == (200, "New/one", "unchanged"), put.raw
     answer = await administrator.call("PUT", "/rules/Other", {"folder": "relative", "conditions": {"size_least": -1}})
     assert is_problem(answer, 422)
     assert [each["pointer"] for each in answer.json["errors"]] == ["/conditions/size_least"]

@@ -12,7 +12,7 @@ from bus.queue import Message, MessageId
 from console.web.rights import Role
 from db.outcomes import FailureState
 from db.queries import accounts, audit, failures
-from db.tables import account_settings
+from db.tables import account_settings, failure
 from tests.databases import on_every_database
 from tests.doubles.chromium import Chromium
 from tests.integration.web.console_site import PASSWORD, ConsoleSite
@@ -67,6 +67,14 @@ async def test_a_group_shows_its_messages_escaped_and_links_the_mail(site: Conso
     assert "Doctor Who" in page
     assert page.count("It cannot be read.") == 1
     assert "formaction" not in page, "a viewer acts on nothing"
+
+
+async def test_no_subject_turns_the_direction_of_what_follows(site: ConsoleSite, filled: int) -> None:
+    turned = {"sSubject": "report\u202efdp.exe", "sFromName": "\u202eohW"}
+    site.write(lambda connection: connection.execute(update(failure).values(turned)))
+    page = (await (await site.signed_in(Role.VIEWER)).get(f"/failures/list?kind=dead&account={filled}")).text
+    assert page.count("report\ufffdfdp.exe") == 3
+    assert "\u202e" not in page
 
 
 async def test_mail_of_a_hidden_account_keeps_its_subject(site: ConsoleSite, filled: int) -> None:

@@ -291,6 +291,12 @@ async def test_a_failure_shows_no_internals(site: ConsoleSite, monkeypatch: pyte
     assert "Internal error; see the log." in answer.text
 
 
+async def test_an_error_is_in_the_language_of_the_page(site: ConsoleSite) -> None:
+    browser = await site.signed_in(Role.VIEWER)
+    await browser.post("/language", {"language": "fr"})
+    assert "<title>Introuvable." in (await browser.get("/nowhere")).text
+
+
 @pytest.mark.parametrize(
     "head",
     [

@@ -211,21 +211,82 @@ def test_a_file_that_is_no_database_fails_with_a_sentence(run_process: RunProces
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["accounts", "export", "--output"],
+        ["config", "init"],
+        ["certificates", "convert", "one.pem"],
+        ["db", "backup"],
+    ],
+)
+def test_a_file_that_cannot_be_looked_for_is_one_that_cannot_be_written(arguments: list[str], run: Run) -> None:
+    """As one in a folder that the user may not search."""
+    Path("one.pem").touch()
+    result = run(*arguments, "x" * 300 + ".pem")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "cannot be written: File name too long." in result.stderr
+
+
+def test_a_database_that_cannot_be_looked_for_cannot_be_opened(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one in a folder that the user may not search."""
+    monkeypatch.setenv("MAIL_IMPORTER_DATABASE_URL", f"sqlite:///{'x' * 300}.db")
+    result = run("accounts", "list")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "its file cannot be opened" in result.stderr
+    nagios = run("status", "--check", "--format", "nagios")
+    assert (nagios.exit_code, nagios.stdout.split()[1]) == (2, "CRITICAL")
+
+
 def test_python_m_console_is_the_same_command() -> None:
     out = subprocess.run([sys.executable, "-m", "console", "--version"], capture_output=True, text=True, check=True)
     assert out.stdout.startswith("mail-importer")
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize(
+    ("command", "status", "reason"),
+    [
+        ("accounts remove laboratory", 2, "add --yes"),
+        ("accounts import --format csv -", 1, "no heading"),
+        ("console users add marie --role Viewer --password-stdin", 1, "fewer than 12"),
+        ("console users add marie --role Viewer", 1, "Aborted!"),
+    ],
+)
+@pytest.mark.slow
+@pytest.mark.usefixtures("engine")
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX closes the stream")
-def test_a_command_works_where_a_stream_is_closed(closed: str, tmp_path: Path) -> None:
-    """Output for that stream is discarded."""
-    command = f"{shlex.quote(sys.executable)} -m console config show {closed}"
-    ended = subprocess.run(
-        ["sh", "-c", command],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+def test_a_command_whose_input_is_closed_finds_it_empty(command: str, status: int, reason: str, run: Run) -> None:
+    assert run(*ADD).exit_code == 0
+    ended = in_shell(f"{command} <&-")
+    assert (ended.returncode, b"Traceback" in ended.stderr) == (status, False), ended.stderr
+    assert reason.encode() in ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("engine")
+@pytest.mark.skipif(sys.platform == "win32", reason="output is UTF-8 there")
+def test_characters_that_the_encoding_of_the_output_lacks_are_escaped(run: Run) -> None:
+    """As in a locale of one byte a character, where a name or a subject would end the command."""
+    assert run("accounts", "add", "--name", "Prüfstelle ✅", *ADD[4:]).exit_code == 0
+    shown = in_shell("accounts list", PYTHONIOENCODING="cp1252")
+    assert (shown.returncode, b"Traceback" in shown.stderr) == (0, False)
+    assert "Prüfstelle \\u2705\t".encode("cp1252") in shown.stdout
+
+
+def in_shell(command: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command in the folder of the test."""
+    return subprocess.run(
+        ["sh", "-c", f"{shlex.quote(sys.executable)} -m console {command}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX closes the stream")
+def test_a_command_works_where_a_stream_is_closed(closed: str) -> None:
+    """Output for that stream is discarded."""
+    ended = in_shell(f"config show {closed}")
     assert (ended.returncode, ended.stderr) == (0, b"")

@@ -518,15 +518,19 @@ WHERE ([tblEmailScan].[dtNextCheck] <= :dtNextCheck_1 OR [tblEmailScan].[dtNextC
 FROM [tblEmailAccountSettings] 
 WHERE [tblEmailAccountSettings].[nAccountID] = [tblEmailScan].[nAccountID] AND [tblEmailAccountSettings].[bEnabled] = 1 AND [tblEmailAccountSettings].[dtRemoved] IS NULL)) ORDER BY [tblEmailScan].[nScanID]
 GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID] 
-FROM [tblEmailSeen] 
-WHERE ([tblEmailSeen].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) OR lower([tblEmailSeen].[sFromAddress]) LIKE :lower_1 ESCAPE '\') AND [tblEmailSeen].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
-FROM [tblEmailAccountSettings])
-GO
-SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID] 
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[dtSeen] 
 FROM [tblEmailSeen] 
 WHERE [tblEmailSeen].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailSeen].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
-FROM [tblEmailAccountSettings])
+FROM [tblEmailAccountSettings]) AND [tblEmailSeen].[nAccountID] = :nAccountID_1 ORDER BY [tblEmailSeen].[dtSeen] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[dtSeen] 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[sGraphMessageID] = :sGraphMessageID_1 AND [tblEmailSeen].[nAccountID] IN (SELECT [tblEmailAccountSettings].[nAccountID] 
+FROM [tblEmailAccountSettings]) ORDER BY [tblEmailSeen].[dtSeen] DESC
+GO
+SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[dtSeen] 
+FROM [tblEmailSeen] 
+WHERE [tblEmailSeen].[sGraphMessageID] = :sGraphMessageID_1 OR [tblEmailSeen].[sInternetMessageID] IN (__[POSTCOMPILE_sInternetMessageID_1]) OR lower([tblEmailSeen].[sFromAddress]) LIKE :lower_1 ESCAPE '\' ORDER BY [tblEmailSeen].[dtSeen] DESC
 GO
 SELECT TOP __[POSTCOMPILE_param_1] [tblEmailSeen].[nAccountID], [tblEmailSeen].[sGraphMessageID], [tblEmailSeen].[sInternetMessageID], [tblEmailSeen].[sFromAddress], [tblEmailSeen].[sReason], [tblEmailSeen].[sRule], [tblEmailSeen].[dtSeen], [tblEmailSeen].[nSeenID] AS number, [tblEmailSeen].[dtReceived] AS time 
 FROM [tblEmailSeen] 

@@ -267,7 +267,9 @@ def test_history_shows_a_time_that_cannot_be_read_as_it_is_stored(run: Run, engi
 
 @pytest.mark.usefixtures("engine")
 def test_history_of_nothing_is_reported(run: Run) -> None:
-    assert "no account named 'nobody'" in run("accounts", "history", "nobody").stderr
+    unknown = run("accounts", "history", "nobody")
+    assert (unknown.exit_code, unknown.stdout) == (1, "")
+    assert "no account named 'nobody'" in unknown.stderr
     assert "There are no accounts" in run("accounts", "history").stderr
 
 

@@ -317,6 +317,23 @@ def test_purge_of_what_waits_leaves_the_dead_letters(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("filled")
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [(["--dead-letters"], 0), (["--dead-letters", "--id", "999"], 1), ([], 1), (["--dry-run"], 1)],
+)
+def test_purge_of_an_entry_that_does_not_fit_fails(run: Run, options: list[str], status: int) -> None:
+    """What was named was not there to be deleted; the others are deleted."""
+    [entry, _] = [each["entry"] for each in entries(run, "--dead-letters")]
+    done = run("queue", "purge", "--id", entry, *options, "--yes", "--json")
+    assert done.exit_code == status
+    assert ("of the entries named" in done.stderr) == bool(status)
+    assert json.loads(done.stdout) == {
+        "would_be_purged" if "--dry-run" in options else "purged": int("--dead-letters" in options),
+        "imported_already": 0,
+    }
+
+
 def test_purge_of_what_waits_by_what_only_dead_letters_have_is_wrong_usage(run: Run) -> None:
     assert run("queue", "purge", "--reason", "Other", "--yes").exit_code == 2
 

@@ -342,7 +342,9 @@ def test_history_is_kept_of_removed_rules(run: Run) -> None:
         rows = json.loads(run("rules", "history", name, "--json").stdout)
         assert [each["action"] for each in rows] == ["added", "changed", "removed"]
     assert "name: results → new" in run("rules", "history").stdout
-    assert "There is no rule named 'x', and there was none." in run("rules", "history", "x").stderr
+    unknown = run("rules", "history", "x")
+    assert unknown.exit_code == 1
+    assert "There is no rule named 'x', and there was none." in unknown.stderr
 
 
 @pytest.mark.slow

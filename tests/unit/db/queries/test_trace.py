@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, insert
 
 from db.queries import trace
 from db.queries.trace import CommittedMessage, TracedMessage, TraceRow
-from db.tables import message
+from db.tables import message, seen
 from tests.doubles.clock import SettableClock
 
 NOW: Final = SettableClock()()
@@ -51,6 +51,12 @@ def row(graph_id: str | None, **changes: Any) -> TraceRow:  # noqa: ANN401  # an
 def commit(connection: Connection, graph_id: str, **changes: Any) -> None:  # noqa: ANN401  # any column
     row = {"nAccountID": 1, "sGraphMessageID": graph_id, "bHasAttachments": False, "dtImported": NOW}
     connection.execute(insert(message).values({**row, **changes}))
+
+
+def leave_out(connection: Connection, graph_id: str, at: datetime) -> None:
+    """As the filters of an account do."""
+    row = {"nAccountID": 1, "sGraphMessageID": graph_id, "sFromAddress": "lab@example.com", "dtSeen": at}
+    connection.execute(insert(seen).values({**row, "sReason": "SubjectDenied"}))
 
 
 def found(connection: Connection, text: str, account_id: int | None = None, limit: int = 20) -> list[str | None]:
@@ -110,6 +116,18 @@ def test_the_newest_come_first_and_each_once(connection: Connection) -> None:
     commit(connection, "m2", sSubject="Bericht", dtImported=NOW + 60 * SECOND)
     commit(connection, "m9", sSubject="Bericht", dtImported=NOW + 4.5 * SECOND)
     assert found(connection, "bericht", limit=4) == ["m2", "m5", "m9", "m4"]
+
+
+def test_what_a_filter_left_out_is_found_beside_what_was_imported_of_the_same_sender(connection: Connection) -> None:
+    """Each at the time of its decision."""
+    for number in (1, 3):
+        commit(connection, f"in{number}", sFromAddress="lab@example.com", dtImported=NOW + number * SECOND)
+    for number in (0, 2, 4):
+        leave_out(connection, f"out{number}", NOW + number * SECOND)
+    assert found(connection, "lab@example") == ["out4", "in3", "out2", "in1", "out0"]
+    assert found(connection, "LAB@", limit=2) == ["out4", "in3"]
+    assert found(connection, "out0") == ["out0"]
+    assert found(connection, "lab@example", 2) == []
 
 
 def test_an_account_narrows_the_search(connection: Connection) -> None:
