@@ -320,9 +320,9 @@ class Importer:
 
     @asynccontextmanager
     async def _gone_with_its_message(self, mailbox: Mailbox, message_id: str) -> AsyncIterator[None]:
-        """What is fetched meanwhile belongs to a message that was there: its 404 ends the message only if that is gone.
+        """Fetch parts of a message that was there: the 404 of one ends the message only if that is gone itself.
 
-        Exchange replicates its parts, too (docs/graph.md, section 11).
+        Exchange replicates the parts, too (docs/graph.md, section 11).
         """
         try:
             yield

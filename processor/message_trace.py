@@ -260,7 +260,7 @@ class TraceWriter(DeliveryObserver):
             log.warning("trace_rows_lost", detail=f"What became of some messages will not be in their trace: {why}.")
 
     def _is_repeated(self, key: tuple[str, str], now: datetime) -> bool:
-        """Whether a row of it was written within the hour; if not, one is written now."""
+        """Check whether a row of it was written within the hour; if not, one is written now."""
         recorded = self._repeats.pop(key, None)
         repeated = recorded is not None and age(recorded, now) < _REPEATS_APART
         # Inserted again, so that the entries without news for the longest time come first.

@@ -192,7 +192,7 @@ def _fallen_back(current: str, follower: str, account: str) -> Phrase:
         "--no-next-thumbprint",
         current=current,
         follower=follower,
-        account=shlex.quote(str(account)),
+        account=shlex.quote(account),
     )
 
 
@@ -203,7 +203,7 @@ def _expires(thumbprint: str, end: datetime, account: str) -> Phrase:
         "{account} --next-thumbprint THUMBPRINT",
         thumbprint=thumbprint,
         end=end,
-        account=shlex.quote(str(account)),
+        account=shlex.quote(account),
     )
 
 
@@ -214,7 +214,7 @@ def _expired(thumbprint: str, end: datetime, account: str) -> Phrase:
         "--thumbprint THUMBPRINT",
         thumbprint=thumbprint,
         end=end,
-        account=shlex.quote(str(account)),
+        account=shlex.quote(account),
     )
 
 

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 import structlog
@@ -37,6 +38,7 @@ from longtext import storable
 from phrases import Phrase
 
 T = TypeVar("T")
+Item = TypeVar("Item", Message, Settlement)
 
 POLL_SECONDS: Final = 0.5
 """Interval at which waiting consumers poll for puts of other processes; those of this process wake them at once."""
@@ -74,9 +76,11 @@ class DatabaseQueue:
         self._max_deliveries = max_deliveries
         self._duplicate_window = duplicate_window
         self._settlements: GroupCommit[Settlement, Exception | bool] = GroupCommit(
-            self._write_settlements, max_items=_MAX_IN_ONE_GROUP
+            partial(_written_apart, self._write_settlements), max_items=_MAX_IN_ONE_GROUP
         )
-        self._puts: GroupCommit[Message, Exception | bool] = GroupCommit(self._write_puts, max_items=_MAX_IN_ONE_GROUP)
+        self._puts: GroupCommit[Message, Exception | bool] = GroupCommit(
+            partial(_written_apart, self._write_puts), max_items=_MAX_IN_ONE_GROUP
+        )
         self._waiters: set[asyncio.Event] = set()
         self._flowing = False
         self._handing_back: set[asyncio.Task[None]] = set()
@@ -107,23 +111,13 @@ class DatabaseQueue:
             self._housekeeping = background.start(self._run_housekeeping(), name="queue_housekeeping")
         return ignored
 
-    async def _write_puts(self, messages: list[Message]) -> list[Exception | bool]:
-        """Put the messages of several callers; for each, return true if it was ignored, or the reason it cannot be put.
-
-        A message that cannot be put does not affect the others.
-        """
+    async def _write_puts(self, messages: Sequence[Message]) -> list[bool]:
+        """Put the messages of several callers; for each, return true if it was ignored."""
         now = self._clock()
         horizon = None if self._housekeeping_is_current(now) else now - self._duplicate_window
-        try:
-            ignored = await self._database.write(lambda connection: statements.put(connection, messages, now, horizon))
-        except DatabaseUnavailable:
-            raise
-        except Exception as exc:  # noqa: BLE001  # reported to the caller that put that message
-            if len(messages) == 1:
-                return [exc]
-            return [outcome for message in messages for outcome in await self._write_puts([message])]
+        ignored = await self._database.write(lambda connection: statements.put(connection, messages, now, horizon))
         met: set[str] = set(ignored)
-        outcomes: list[Exception | bool] = []
+        outcomes: list[bool] = []
         for message in messages:
             outcomes.append(message.message_id in met)
             met.add(message.message_id)
@@ -250,17 +244,10 @@ class DatabaseQueue:
         if not settled:
             raise LockLost(Phrase("The lock of the delivery expired; the message may be another consumer's by now."))
 
-    async def _write_settlements(self, settlements: list[Settlement]) -> Sequence[Exception | bool]:
-        """Apply the settlements of several callers; one that cannot be applied does not affect the others."""
+    async def _write_settlements(self, settlements: Sequence[Settlement]) -> list[bool]:
+        """Apply the settlements of several callers; for each, return true if its lock still held."""
         now = self._clock()
-        try:
-            return await self._database.write(lambda connection: statements.settle(connection, settlements, now))
-        except DatabaseUnavailable:
-            raise
-        except Exception as exc:  # noqa: BLE001  # reported to the caller of that settlement
-            if len(settlements) == 1:
-                return [exc]
-            return [outcome for each in settlements for outcome in await self._write_settlements([each])]
+        return await self._database.write(lambda connection: statements.settle(connection, settlements, now))
 
     # For operators.
 
@@ -361,6 +348,24 @@ def _handle(delivery: Delivery) -> Handle:
     if not isinstance(delivery.handle, Handle):
         raise TypeError("this delivery came from another queue")
     return delivery.handle
+
+
+async def _written_apart(
+    write: Callable[[Sequence[Item]], Awaitable[list[bool]]], items: Sequence[Item]
+) -> list[Exception | bool]:
+    """Write items of several callers; one that cannot be written, whose outcome is its error, does not affect the rest.
+
+    Raises:
+        DatabaseUnavailable: none was written.
+    """
+    try:
+        return [*await write(items)]
+    except DatabaseUnavailable:
+        raise
+    except Exception as exc:  # noqa: BLE001  # reported to the caller of that item
+        if len(items) == 1:
+            return [exc]
+        return [outcome for each in items for outcome in await _written_apart(write, [each])]
 
 
 async def _available(call: Awaitable[T]) -> T:

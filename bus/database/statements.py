@@ -299,7 +299,7 @@ def _whole(value: object, *, otherwise: T) -> int | T:
     return value if isinstance(value, int) else otherwise
 
 
-def settle(connection: Connection, settlements: list[Settlement], now: datetime) -> list[bool]:
+def settle(connection: Connection, settlements: Sequence[Settlement], now: datetime) -> list[bool]:
     """Apply the settlements whose lock still holds; for each, return true if it did."""
     held = {
         (row[0], row[1]): row[2] != 0

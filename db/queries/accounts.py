@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Row,
     ScalarSelect,
     and_,
@@ -70,8 +71,9 @@ _USE: Final = (
 _condition = account_condition.c
 _address = mailbox_address.c
 _MAX_ASKED: Final = 100
-_FREED_LENGTH: Final = 150
 """Accounts of an application that are read to find one whose row can be used."""
+_FREED_LENGTH: Final = 150
+"""UTF-16 code units of a name that stay in that of a removed account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +223,16 @@ def page(
     return [_account(each) for each in connection.execute(statement)]
 
 
+def is_address_of_mailbox(table: FromClause = mailbox_address) -> ColumnElement[bool]:
+    """Condition that the row of `tblMailboxAddress` is of the mailbox that the account has now."""
+    # An accounts' table that was there before may have any collation, and SQL Server compares columns of one alone.
+    row = table.c
+    return and_(row.nAccountID == _settings.nAccountID, row.sUserID == code_by_code(_settings.sUserID))
+
+
 def addresses(connection: Connection, account_ids: Collection[int] | None = None) -> dict[int, str]:
     """The known addresses of the mailboxes of these accounts (None: of all)."""
-    of_mailbox = and_(_settings.nAccountID == _address.nAccountID, code_by_code(_settings.sUserID) == _address.sUserID)
-    known = select(_address.nAccountID, _address.sAddress).join(account_settings, of_mailbox)
+    known = select(_address.nAccountID, _address.sAddress).join(account_settings, is_address_of_mailbox())
     return {row[0]: row[1] for row in connection.execute(of_accounts(known, _address.nAccountID, account_ids))}
 
 

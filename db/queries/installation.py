@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, and_, func, literal, null, select
+from sqlalchemy import Connection, Row, Select, func, literal, null, select
 
-from db.columns import code_by_code
 from db.keys import in_queries, is_among, rounded
-from db.queries.accounts import EVERYTHING, SERVED, clear_condition
+from db.queries.accounts import EVERYTHING, SERVED, clear_condition, is_address_of_mailbox
 from db.queries.schedule import FOLDERS, NEVER, SUBSCRIPTIONS
 from db.tables import (
     account_condition,
@@ -142,10 +141,7 @@ def _state_rows(*, with_addresses: bool) -> Select[Any]:
         .order_by(_settings.sAccountName)
     )
     if with_addresses:
-        of_mailbox = and_(
-            address.nAccountID == _settings.nAccountID, address.sUserID == code_by_code(_settings.sUserID)
-        )
-        found = found.outerjoin(mailbox_address, of_mailbox)
+        found = found.outerjoin(mailbox_address, is_address_of_mailbox())
     return found
 
 

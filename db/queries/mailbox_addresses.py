@@ -3,10 +3,9 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
-from db.columns import code_by_code
-from db.queries.accounts import SERVED, Account, by_id
+from db.queries.accounts import SERVED, Account, by_id, is_address_of_mailbox
 from db.tables import account_settings, mailbox_address
 
 _row = mailbox_address.c
@@ -16,10 +15,9 @@ _settings = account_settings.c
 def missing(connection: Connection, *, but: Collection[int], limit: int) -> list[Account]:
     """Up to `limit` enabled accounts with an object ID, of which no address is known; none of `but`, a few thousand."""
     known = mailbox_address.alias("known")
-    of_mailbox = and_(known.c.nAccountID == _settings.nAccountID, known.c.sUserID == code_by_code(_settings.sUserID))
     statement = (
         select(_settings.nAccountID)
-        .outerjoin(known, of_mailbox)
+        .outerjoin(known, is_address_of_mailbox(known))
         .where(SERVED, known.c.nAccountID.is_(None), _settings.sUserID.not_like("%@%"))
         .order_by(_settings.nAccountID)
         .limit(limit + len(but))

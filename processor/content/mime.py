@@ -121,8 +121,8 @@ class _Part:
 
     def children(self) -> Iterator["_Part"]:
         """The parts of a multipart, in their order; none when it has no boundary or does not use it."""
-        boundary = (self.headers.type_parameter("boundary") or "").rstrip().encode()
-        if not boundary:
+        boundary = self.headers.boundary()
+        if boundary is None:
             return
         found = _between(self.data, self._split[1], self.end, boundary, self._default_of_children)
         first = next(found, None)

@@ -67,6 +67,10 @@ class Headers:
         """A parameter of the content type."""
         return _best(_values(self.get(b"content-type"), name))
 
+    def boundary(self) -> bytes | None:
+        """The text of the lines between the parts of a multipart; None where there is none."""
+        return (self.type_parameter("boundary") or "").rstrip().encode() or None
+
     def disposition(self) -> str | None:
         """`inline`, `attachment` or any other word that stands there, in lower case."""
         value = self.get(b"content-disposition")

@@ -30,6 +30,7 @@ from graph.messages import MailReader
 from phrases import Phrase
 from processor.content.attachments import detail_of
 from processor.content.mapping import Json, size_of
+from processor.content.mime_headers import split_headers
 from processor.content.spool import Spool
 from processor.errors import MessageChanged
 from threads import DaemonThreads
@@ -52,10 +53,6 @@ _NO_MIME: Final = (b"<", b"{")
 _BEFORE_THE_BEGINNING: Final = b"\xef\xbb\xbf \t\r\n"
 _MAX_HEADERS: Final = 64 * 1024
 _END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
-_CONTENT_TYPE: Final = re.compile(rb"^content-type:[ \t]*((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
-_BOUNDARY: Final = re.compile(
-    rb"multipart/[^;]*;(?:.*?;)?\s*boundary\s*=\s*(?:\"([^\"]{1,200})\"|([^\s;\"]{1,200}))", re.IGNORECASE | re.DOTALL
-)
 _NO_END: Final = "NoLastBoundary: its parts have no end; it may be cut off, or was sent so."
 
 
@@ -168,7 +165,7 @@ class _Parts:
 
     def __init__(self) -> None:
         self._headers: bytes | None = b""
-        """What came of them; None once they are read."""
+        """The beginning of the mail, up to their end; None once they are read."""
         self._last: bytes | None = None
         self._carried = b""
 
@@ -179,12 +176,12 @@ class _Parts:
 
     def add(self, piece: bytes) -> None:
         if self._headers is not None:
-            piece = self._headers = self._headers + piece
-            end = _END_OF_HEADERS.search(piece.lstrip(_BEFORE_THE_BEGINNING))
+            piece = self._headers = (self._headers + piece).lstrip(_BEFORE_THE_BEGINNING)
+            end = _END_OF_HEADERS.search(piece)
             if end is None and len(piece) < _MAX_HEADERS:
                 return
             self._headers = None
-            self._last = None if end is None else _last_boundary(piece.lstrip(_BEFORE_THE_BEGINNING)[: end.start()])
+            self._last = None if end is None else _last_boundary(piece[: end.start()])
         if self._last is None:
             return
         seen = self._carried + piece
@@ -196,9 +193,9 @@ class _Parts:
 
 def _last_boundary(headers: bytes) -> bytes | None:
     """The line that ends the parts of a mail with these headers; None: it has no parts."""
-    stated = _CONTENT_TYPE.search(headers)
-    found = None if stated is None else _BOUNDARY.match(stated[1])
-    return None if found is None else b"\n--" + (found[1] or found[2]).rstrip() + b"--"
+    read, _ = split_headers(headers, 0, len(headers))
+    boundary = read.boundary() if read.content_type().startswith("multipart/") else None
+    return None if boundary is None else b"\n--" + boundary + b"--"
 
 
 class _Packer:

@@ -62,8 +62,8 @@ def decode_base64(data: bytes) -> bytes:
         NotDecodable: so much of it is no base64 that it is something else.
     """
     dense, kept, strays = _sifted(data)
-    if strays:
-        dense, kept, strays = _sifted(_without_note(data))
+    if strays and (shorter := _without_note(data)) is not data:
+        dense, kept, strays = _sifted(shorter)
     if strays > _NO_BASE64 or kept.count(b"=") > _MAX_PADDINGS:
         raise NotDecodable
     content = b"".join(map(_decode_chunk, _padded_chunks(kept)))

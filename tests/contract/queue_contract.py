@@ -363,7 +363,7 @@ class QueueContract:
 
     @pytest.mark.parametrize("sign", ["\0", "\ud800"], ids=["NUL", "half a pair"])
     async def test_any_text_describes_a_dead_letter(self, queue: NotificationQueue, sign: str) -> None:
-        """What the queue cannot store is replaced: the message could not be set aside otherwise."""
+        """Signs that the queue cannot store are replaced: the message could not be set aside otherwise."""
         await queue.put([message("bad")])
         await queue.dead_letter(await take_one(queue), reason="Broken", description=f"by {sign}")
         (found,) = await queue.peek(limit=10, dead_letters=True)

@@ -20,8 +20,10 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass
 class Mailbox:
-    """What the SMTP server took. `refusal`: its answer to a message, if it takes none; `unknown`: addresses that it
-    refuses."""
+    """Mail that the SMTP server took.
+
+    `refusal`: its answer to a message, if it takes none; `unknown`: addresses that it refuses.
+    """
 
     messages: list[EmailMessage] = field(default_factory=list)
     refusal: str | None = None
@@ -68,8 +70,10 @@ def smtp_server() -> Iterator[Mailbox]:
 
 @dataclass
 class Webhook:
-    """What was posted. `status`: its answer; `longest`: text up to which it accepts. `answers`: cleared, it does not
-    answer until it is set again.
+    """Texts that were posted.
+
+    `status`: its answer; `longest`: text up to which it accepts. `answers`: cleared, it does not answer until it is set
+    again.
     """
 
     port: int

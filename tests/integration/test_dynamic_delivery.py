@@ -188,7 +188,7 @@ async def test_a_file_that_comes_in_place_hours_later_is_noticed(world: World) -
 
 
 async def test_a_message_that_is_gone_after_its_import_without_files_is_no_dead_letter(world: World) -> None:
-    """What was imported stays; the requests of its files end with their schedule."""
+    """The imported parts stay; the requests of its files end with their schedule."""
     mailbox, _, first = await imported_without(world)
     world.simulator.remove_message(mailbox, first.message_id)
     calls = world.calls(Operation.GET_MESSAGE)

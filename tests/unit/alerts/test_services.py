@@ -43,7 +43,7 @@ def test_a_mail_has_the_text_with_its_lines() -> None:
 
 
 def test_each_recipient_of_mail_is_a_target_of_its_own() -> None:
-    """What a server refuses for one of them is not sent again to the others."""
+    """An alert that a server refuses for one of them is not sent again to the others."""
     with smtp_server() as mailbox:
         mailbox.unknown = {"left@example.com", "gone@example.com"}
         more = ",left@example.com,Else%20<else@example.com>&cc=gone@example.com,b@example.com"

@@ -1154,7 +1154,7 @@ FROM [tblGraphSubscription]
 WHERE [tblGraphSubscription].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
 GO
 SELECT [tblMailboxAddress].[nAccountID], [tblMailboxAddress].[sAddress] 
-FROM [tblMailboxAddress] JOIN [tblEmailAccountSettings] ON [tblEmailAccountSettings].[nAccountID] = [tblMailboxAddress].[nAccountID] AND ([tblEmailAccountSettings].[sUserID]) COLLATE Latin1_General_100_BIN2 = [tblMailboxAddress].[sUserID] 
+FROM [tblMailboxAddress] JOIN [tblEmailAccountSettings] ON [tblMailboxAddress].[nAccountID] = [tblEmailAccountSettings].[nAccountID] AND [tblMailboxAddress].[sUserID] = ([tblEmailAccountSettings].[sUserID]) COLLATE Latin1_General_100_BIN2 
 WHERE [tblMailboxAddress].[nAccountID] IN (__[POSTCOMPILE_nAccountID_1])
 GO
 SELECT [tblMailboxAddress].[sAddress] 

@@ -323,7 +323,7 @@ def test_purge_of_what_waits_leaves_the_dead_letters(run: Run) -> None:
     [(["--dead-letters"], 0), (["--dead-letters", "--id", "999"], 1), ([], 1), (["--dry-run"], 1)],
 )
 def test_purge_of_an_entry_that_does_not_fit_fails(run: Run, options: list[str], status: int) -> None:
-    """What was named was not there to be deleted; the others are deleted."""
+    """One that was named is not there to be deleted; the others are deleted."""
     [entry, _] = [each["entry"] for each in entries(run, "--dead-letters")]
     done = run("queue", "purge", "--id", entry, *options, "--yes", "--json")
     assert done.exit_code == status

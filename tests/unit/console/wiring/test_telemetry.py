@@ -102,7 +102,7 @@ async def test_a_collector_that_hangs_keeps_no_process(monkeypatch: pytest.Monke
 
 @pytest.mark.slow
 async def test_a_collector_that_hangs_keeps_no_role(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is being sent at the end is not waited for."""
+    """A send under way at the end is not waited for."""
     asked, hung, stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -51,7 +51,7 @@ def test_texts_fit_their_columns(
     table: Any,  # noqa: ANN401  # a table
     columns: tuple[str, ...],
 ) -> None:
-    """What a browser, Entra or a mail names something is written, whatever it holds and however long it is."""
+    """Names from a browser, Entra or a mail are written, whatever they hold and however long they are."""
     with database_engine.begin() as connection:
         write(connection)
         row = connection.execute(select(*(table.c[each] for each in columns))).one()

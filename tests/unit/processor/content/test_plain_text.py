@@ -78,7 +78,7 @@ def test_a_large_body_keeps_words_whole_and_hides_invisible_text() -> None:
     ],
 )
 def test_values_beside_each_other_stay_apart(html: str, words: list[str]) -> None:
-    """What a reader sees on two lines is never one number."""
+    """Numbers that a reader sees on two lines are never one."""
     assert (plain_text(html) or "").split() == words
 
 
