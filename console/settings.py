@@ -163,7 +163,7 @@ class Settings(BaseModel):
     client_state_secret: Key | None = None
     """Key that authenticates notifications, 32 characters at least; none: the one made by the first `db upgrade`."""
     client_state_secret_previous: Key | None = None
-    """Key that is still accepted while subscriptions made with it live."""
+    """Key still accepted while subscriptions made with it live, and four hours after (repeated notifications)."""
     receiver_host: Host = "127.0.0.1"
     """Address on which the receiver listens."""
     receiver_port: Port = 8080
