@@ -1,7 +1,6 @@
 """The title and the text of alerts, in the language of their readers; nothing of any mail is in them."""
 
 import re
-import shlex
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Final
 from alerts.notices import Notice, NoticeKind
 from db.queries.problems import ProblemKind, Severity, StoredProblem
 from phrases import Phrase
+from phrases.commands import quoted
 
 _MAX_SHOWN: Final = 20
 """Problems in the text of one alert; the others are counted."""
@@ -169,10 +169,8 @@ def command_for(problem: StoredProblem, account: str | None) -> str:
     if account is None:
         return f"{_PROGRAM} {command or 'status'}"
     if command is None:
-        return f"{_PROGRAM} accounts show {shlex.quote(account)}"
-    return (
-        f"{_PROGRAM} {command} --account {shlex.quote(account)}" if command in _OF_ACCOUNT else f"{_PROGRAM} {command}"
-    )
+        return f"{_PROGRAM} accounts show {quoted(account)}"
+    return f"{_PROGRAM} {command} --account {quoted(account)}" if command in _OF_ACCOUNT else f"{_PROGRAM} {command}"
 
 
 def _lines(*lines: str) -> Phrase:

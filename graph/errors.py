@@ -25,7 +25,6 @@ GraphError
 """
 
 import copy
-import shlex
 from collections.abc import Collection
 from enum import StrEnum
 from http import HTTPStatus
@@ -33,6 +32,7 @@ from typing import Any, Final, TypedDict, Unpack
 
 from availability import Service
 from phrases import Phrase
+from phrases.commands import quoted
 
 MAX_RETRY_AFTER: Final = 600.0
 """Maximum seconds of waiting because a response requests it: a longer request may come from a fault that ends within a
@@ -106,7 +106,7 @@ class GraphError(Exception):
 
 def update_command(account: str) -> Phrase:
     """The command that changes an account, a value of its own in advice: a form for adding it has options instead."""
-    return Phrase.of_template("mail-importer accounts update {account}", None, {"account": shlex.quote(account)})
+    return Phrase.of_template("mail-importer accounts update {account}", None, {"account": quoted(account)})
 
 
 def trouble_before(timeout: TimeoutError) -> GraphError | None:

@@ -10,7 +10,6 @@ https://learn.microsoft.com/en-us/graph/api/mailfolder-list-childfolders
 
 import asyncio
 import re
-import shlex
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from graph.listing import entries_in, link_in
 from graph.mailbox import Mailbox, SlotKey
 from graph.messages import MailReader, folder_path, id_in, mailbox_path, object_in, well_known_folder
 from phrases import Phrase
+from phrases.commands import quoted
 
 CALL_SECONDS: Final = 20.0
 """The maximum duration of a call made after an import: others wait for its mailbox."""
@@ -243,7 +243,7 @@ def _not_there(mailbox: Mailbox, name: str, path: str) -> FolderNotFound:
         advice=Phrase(
             "List the folders with 'mail-importer accounts folders {account}', and name one of them: "
             "{update} --folder PATH",
-            account=shlex.quote(mailbox.account_name),
+            account=quoted(mailbox.account_name),
             update=update_command(mailbox.account_name),
         ),
     )

@@ -1,6 +1,5 @@
 """Messages and attachments of a mailbox (docs/graph.md, section 7)."""
 
-import shlex
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from graph.mailbox import Mailbox
 from graph.responses import MAILBOX_ADVICE
 from graph.times import time_text
 from phrases import Phrase
+from phrases.commands import quoted
 
 MESSAGE_FIELDS: Final = (
     "id,internetMessageId,conversationId,conversationIndex,subject,from,sender,toRecipients,ccRecipients,"
@@ -426,7 +426,7 @@ class MailReader:
                 advice=Phrase(
                     "List the folders with 'mail-importer accounts folders {account}', and name one of them: "
                     "{update} --folder PATH",
-                    account=shlex.quote(mailbox.account_name),
+                    account=quoted(mailbox.account_name),
                     update=update_command(mailbox.account_name),
                 ),
                 **error.facts,

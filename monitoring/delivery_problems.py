@@ -1,6 +1,5 @@
 """Problems of import rules and of the files that they save; see `monitoring.evaluation`. Pure."""
 
-import shlex
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
@@ -12,6 +11,7 @@ from db.queries.processes import DELIVERY
 from monitoring.enumeration import FEW, listed
 from monitoring.facts import Facts
 from phrases import Phrase
+from phrases.commands import quoted
 
 OF_DELIVERIES: Final = frozenset({ProblemKind.FOLDER_UNAVAILABLE, ProblemKind.DELIVERY_LATE})
 """The kinds that only a delivery shows: while none is alive, nothing is known of them."""
@@ -54,7 +54,7 @@ def _unusable(facts: Facts) -> Iterator[Problem]:
             each.fault,
             Phrase(
                 "Correct it: mail-importer rules update {name}; no mail is checked against it until then.",
-                name=shlex.quote(each.name),
+                name=quoted(each.name),
             ),
             account_id=each.account_id,
             scope=_scope(each.rule_id),
@@ -102,7 +102,7 @@ def _failed_of(rule_id: int, name: str | None, failed: FailedFiles | None, refus
     last = refused or failed
     why = (last and (last.detail or last.reason)) or Phrase("the reason is in the log")
     text = _refused_text(rule_id, name, number, waiting, why) if waiting else _failed_text(rule_id, name, number, why)
-    selection = f"--rule {shlex.quote(str(rule_id) if name is None else name)}"
+    selection = f"--rule {quoted(str(rule_id) if name is None else name)}"
     return _failed_files(number, waiting, text, selection, _scope(rule_id))
 
 
@@ -184,7 +184,7 @@ def _unavailable(folders: Sequence[WaitingFolder]) -> Iterator[Problem]:
             Phrase(
                 "Correct the folder: it is tried again by itself, within an hour. To try at once: mail-importer "
                 "delivery retry --folder {path}",
-                path=shlex.quote(each.path),
+                path=quoted(each.path),
             ),
             scope=each.key,
             since=each.attempted,

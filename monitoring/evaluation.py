@@ -5,7 +5,6 @@ certificate. What is of single accounts is a problem each, up to FEW; of more ac
 """
 
 import re
-import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from monitoring.delivery_problems import OF_DELIVERIES, problems_of_delivery
 from monitoring.enumeration import FEW, listed
 from monitoring.facts import Disk, Facts
 from phrases import Phrase
+from phrases.commands import quoted
 
 NOT_DRAINED_AFTER: Final = timedelta(minutes=5)
 MAX_CLOCK_SECONDS: Final = 10.0
@@ -325,7 +325,7 @@ def _of_account(kind: ProblemKind, first: ConditionFact, found: Sequence[Conditi
 
 
 def _account_remedy(name: str) -> Phrase:
-    return Phrase("Find the cause and its cure: mail-importer accounts test {name}", name=shlex.quote(name))
+    return Phrase("Find the cause and its cure: mail-importer accounts test {name}", name=quoted(name))
 
 
 # --- Processes ---
@@ -500,7 +500,7 @@ def _dead_letters_of(account_id: int | None, number: int, facts: Facts) -> Probl
         n=number,
         name=name,
     )
-    return _dead_letters(number, text, account_id, f"--account {shlex.quote(name)}")
+    return _dead_letters(number, text, account_id, f"--account {quoted(name)}")
 
 
 def _dead_letters(
@@ -558,7 +558,7 @@ def _failing(facts: Facts) -> Iterator[Problem]:
             ),
             Phrase(
                 "See which, and why: mail-importer messages list --state waiting --account {name}",
-                name=shlex.quote(name),
+                name=quoted(name),
             ),
             account_id=account_id,
             scope="messages",
@@ -595,9 +595,7 @@ def _failed_actions(facts: Facts) -> Iterator[Problem]:
                 n=number,
                 name=name,
             ),
-            Phrase(
-                "Find the cause, then try again: mail-importer accounts retry-actions {name}", name=shlex.quote(name)
-            ),
+            Phrase("Find the cause, then try again: mail-importer accounts retry-actions {name}", name=quoted(name)),
             account_id=account_id,
             scope="messages",
             count=number,

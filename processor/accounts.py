@@ -5,7 +5,6 @@ and are delivered again when the account is retried.
 """
 
 import asyncio
-import shlex
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +22,7 @@ from db.queries.filters import Filters
 from graph.errors import AccountError
 from graph.mailbox import Mailbox
 from phrases import Phrase
+from phrases.commands import quoted
 from processor.errors import AccountUnusable, FiltersInvalid, RemovedAccount, Unprocessable
 from processor.filters import BadFilter, MailFilter
 from processor.metrics import ProcessorMetrics
@@ -162,7 +162,7 @@ def mail_filter_of(settings: accounts.AccountSettings) -> MailFilter:
             Phrase("The filters of account {name!r} cannot be used: {why}", name=settings.name, why=exc.args[0]),
             advice=Phrase(
                 "Correct or remove them: mail-importer accounts update {name} --no-filters",
-                name=shlex.quote(settings.name),
+                name=quoted(settings.name),
             ),
         ) from exc
 

@@ -1,7 +1,6 @@
 """The life of certificates: reports in time that one ends, and that the next one is in use already."""
 
 import asyncio
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from graph.application import Application
 from graph.certificates import normalise_thumbprint
 from graph.errors import CertificateError
 from phrases import Phrase
+from phrases.commands import quoted
 from subscriptions.metrics import ManagerMetrics
 from threads import DaemonThreads
 
@@ -192,7 +192,7 @@ def _fallen_back(current: str, follower: str, account: str) -> Phrase:
         "--no-next-thumbprint",
         current=current,
         follower=follower,
-        account=shlex.quote(account),
+        account=quoted(account),
     )
 
 
@@ -203,7 +203,7 @@ def _expires(thumbprint: str, end: datetime, account: str) -> Phrase:
         "{account} --next-thumbprint THUMBPRINT",
         thumbprint=thumbprint,
         end=end,
-        account=shlex.quote(account),
+        account=quoted(account),
     )
 
 
@@ -214,7 +214,7 @@ def _expired(thumbprint: str, end: datetime, account: str) -> Phrase:
         "--thumbprint THUMBPRINT",
         thumbprint=thumbprint,
         end=end,
-        account=shlex.quote(account),
+        account=quoted(account),
     )
 
 

@@ -1,6 +1,5 @@
 """Builds consistent settings of an account from values of an administrator, given as options or in a file."""
 
-import shlex
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +14,7 @@ from db.queries import folders
 from db.queries.filters import Filters
 from db.queries.history import Author
 from phrases import Phrase
+from phrases.commands import joined
 from processor.filters import BadFilter, MailFilter
 
 LISTS: Final = {
@@ -173,4 +173,4 @@ def filters_shown(filters: dict[str, Any]) -> str:
         ("--size-most", filters["size_most"]),
     ):
         words += [] if value is None else [option, str(value)]
-    return shlex.join(words) if words else Phrase("whatever comes")
+    return joined(words) if words else Phrase("whatever comes")

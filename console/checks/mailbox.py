@@ -3,7 +3,6 @@
 Meaning of each refusal: docs/graph.md, section 9, and https://learn.microsoft.com/en-us/graph/errors
 """
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -21,6 +20,7 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader, folder_of
 from graph.token import TokenSource
 from phrases import Phrase
+from phrases.commands import quoted
 
 TOKEN: Final = "token"  # noqa: S105  # the name of a check
 PERMISSIONS: Final = "permissions"
@@ -174,7 +174,7 @@ class MailboxChecks:
                 "To read some mailboxes only: assign the role with a scope in Exchange Online, then remove the "
                 "permission in the Entra portal under API permissions, and prove it: mail-importer accounts test "
                 "{account} --deny USER. If the application is to read all mailboxes, nothing has to be done.",
-                account=shlex.quote(self._mailbox.account_name),
+                account=quoted(self._mailbox.account_name),
             ),
             facts,
         )

@@ -1,7 +1,6 @@
 """`mail-importer db purge`: deletes old messages, or only the contents of their attachments, from the database."""
 
 import re
-import shlex
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from console.progress import counting
 from console.translation.help import Command
 from db.queries import accounts
 from phrases import Phrase
+from phrases.commands import joined
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class _Request:
         words = ["before", self.before.isoformat()]
         if self.account is not None:
             words += ["--account", self.account]
-        return shlex.join([*words, "--attachments-only"] if self.attachments_only else words)
+        return joined([*words, "--attachments-only"] if self.attachments_only else words)
 
     def question(self, found: Purged) -> Phrase:
         """The confirmation before the deletion."""

@@ -1,6 +1,5 @@
 """`mail-importer export`: one message as a file."""
 
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from db.engine import run_reading
 from db.queries import accounts, exports
 from db.queries.exports import Found
 from phrases import Phrase
+from phrases.commands import quoted
 
 _MAX_NAMED: Final = 5
 _MAX_LENGTH: Final = 1000
@@ -89,7 +89,7 @@ def _found(connection: Connection, name: str, wanted: str) -> Found:
             Phrase(
                 "Account {name!r} has no imported message with that id. See: mail-importer trace {wanted}",
                 name=name,
-                wanted=shlex.quote(wanted),
+                wanted=quoted(wanted),
             )
         )
     if len(found) > 1:

@@ -12,7 +12,6 @@ there is none.
 import base64
 import hashlib
 import json
-import shlex
 import zlib
 from collections.abc import Iterator
 from typing import IO, Any, Final
@@ -27,6 +26,7 @@ from db.queries.contents import ContentDiffers, pieces_of
 from db.queries.exports import Attachment, Found
 from db.tables import attachment, original
 from phrases import Phrase
+from phrases.commands import quoted
 
 FORMAT: Final = "mail-importer/message/1"
 _UNPACKED_BYTES: Final = 1024 * 1024
@@ -111,7 +111,7 @@ def _unpacked(packed: Iterator[bytes]) -> Iterator[bytes]:
 
 def _why_not_kept(account: str, found: Found, mime: exports.Original | None) -> Phrase:
     again = Phrase(
-        "mail-importer import {account} --force --id {graph_id}", account=shlex.quote(account), graph_id=found.graph_id
+        "mail-importer import {account} --force --id {graph_id}", account=quoted(account), graph_id=found.graph_id
     )
     facts: dict[str, object] = {"number": found.message_id, "again": again}
     if mime is None:

@@ -1,6 +1,5 @@
 """Import at an operator's request, for the command and for the web console."""
 
-import shlex
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from db.queries import rules
 from db.queries.accounts import Account
 from db.queries.history import Author
 from phrases import Phrase
+from phrases.commands import joined
 from processor.accounts import mail_filter_of
 from processor.importer import Importer, worker_processes
 from processor.message_trace import TraceWriter
@@ -47,7 +47,7 @@ class ImportRequest:
             words += ["--internet-message-id", chosen.internet_message_id]
         if chosen.since is not None:
             words += ["--since", chosen.since.astimezone(UTC).isoformat()]
-        return shlex.join([*words, "--force"] if self.force else words)
+        return joined([*words, "--force"] if self.force else words)
 
 
 async def run_import(

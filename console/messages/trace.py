@@ -1,7 +1,6 @@
 """`mail-importer trace`: the steps of an e-mail."""
 
 import json
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -20,6 +19,7 @@ from db.queries import accounts
 from db.queries import trace as table
 from db.queries.message_log import LoggedAttachment, LoggedRecipient
 from phrases import Phrase
+from phrases.commands import joined, quoted
 
 _MAX_MESSAGES: Final = 20
 _MAX_LINES: Final = 20
@@ -112,15 +112,13 @@ def _lines(found: TracedMail) -> Iterator[Phrase]:
         if step.detail is not None:
             yield _at("", Phrase.of(step.detail))
         elif step.step == "waiting" and found.account is not None:
-            yield _at("", Phrase("See: mail-importer accounts show {name}", name=shlex.quote(found.account)))
+            yield _at("", Phrase("See: mail-importer accounts show {name}", name=quoted(found.account)))
     more = _more(found.file_count - len(found.files))
     if more is not None and found.committed is not None:
         command = f"mail-importer delivery list --message {found.committed.message_id}"
         yield _at("", Phrase("{more} files; see: {command}", more=more, command=command))
     if found.left_out is not None and found.committed is None and found.account is not None:
-        command = (
-            f"mail-importer import {shlex.join([found.account, '--id', found.left_out.graph_message_id, '--force'])}"
-        )
+        command = f"mail-importer import {joined([found.account, '--id', found.left_out.graph_message_id, '--force'])}"
         yield Phrase("  It is imported anyway by: {command}", command=command)
     if not found.attempts and found.committed is not None:
         yield Phrase("  Its steps before that are not kept (trace_days).")

@@ -1,7 +1,6 @@
 """`mail-importer rules apply`: rules applied to mail that was imported before."""
 
 import asyncio
-import shlex
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +24,7 @@ from db.queries.history import Author
 from db.queries.rule_trials import ReceivedMessage
 from delivery.checking import ArchiveLists, Checked, check
 from phrases import Phrase
+from phrases.commands import joined
 from rules.compiled import CompiledRules
 from rules.rule import Rule
 
@@ -180,7 +180,7 @@ async def applied_to_message(
     async with audited(
         database,
         action="rules apply",
-        selection=shlex.join(["--message", str(message_id), *(["--again"] if again else [])]),
+        selection=joined(["--message", str(message_id), *(["--again"] if again else [])]),
         done=lambda: numbers.matched,
         clock=clock,
         by=author,
@@ -231,7 +231,7 @@ async def _checked(
 def selection(request: ApplyRequest) -> str:
     """The options of the request."""
     words = ["--since", shown(request.since), *(word for name in request.names for word in ("--rule", name))]
-    return shlex.join([*words, *(["--again"] if request.again else [])])
+    return joined([*words, *(["--again"] if request.again else [])])
 
 
 def sentences(numbers: ApplyNumbers) -> list[Phrase]:

@@ -1,6 +1,5 @@
 """Builds consistent rules from values of an administrator, given as options or in a file."""
 
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -13,6 +12,7 @@ from console.rules.folders import folder_problem
 from db.errors import AccountNotFound
 from db.queries import accounts
 from phrases import Phrase
+from phrases.commands import joined
 from rules.compiled import BadRule, CompiledRule
 from rules.rule import CONTAINERS, Container, Rule, SavedBody, SubjectKind
 
@@ -184,7 +184,7 @@ def conditions_shown(conditions: Mapping[str, Any]) -> str:
     for name, value in conditions.items():
         entries = value if isinstance(value, tuple) else () if value is None else (_word(value),)
         words += [word for entry in entries for word in (_WORDS[name], entry)]
-    return shlex.join(words) if words else Phrase("all mail")
+    return joined(words) if words else Phrase("all mail")
 
 
 def _word(value: bool | int) -> str:

@@ -1,6 +1,5 @@
 """`mail-importer rules test`: rules against stored mail, or a mail in a file, without saving anything."""
 
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +26,7 @@ from console.wiring.delivery import archive_lists_of
 from db.engine import Database
 from db.queries import rule_trials
 from phrases import Phrase
+from phrases.commands import quoted
 from rules.rule import Rule
 
 _SINCE: Final = timedelta(days=30)
@@ -117,7 +117,7 @@ async def _on_message(invocation: Invocation, names: Sequence[str], wanted: str)
             raise failure(
                 Phrase(
                     "There is no imported message with that id. See: mail-importer trace {wanted}",
-                    wanted=shlex.quote(wanted),
+                    wanted=quoted(wanted),
                 )
             )
         return await _tried(invocation, database, rules, numbers)

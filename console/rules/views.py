@@ -1,6 +1,5 @@
 """Views of rules: the facts of each, and their display."""
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from console.rules.settings import AccountNames, conditions_of, conditions_shown
 from db.queries import rules as table
 from db.queries.rules import StoredRule
 from phrases import Phrase
+from phrases.commands import quoted
 from rules.rule import CONTAINERS
 
 
@@ -55,7 +55,7 @@ def problem_of(stored: StoredRule) -> Phrase | None:
     return Phrase(
         "Rule {name!r} cannot be applied: {why} Correct it: mail-importer rules update {argument}",
         name=stored.rule.name,
-        argument=shlex.quote(stored.rule.name),
+        argument=quoted(stored.rule.name),
         why=Phrase.joined(*problems),
     )
 

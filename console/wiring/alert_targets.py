@@ -1,11 +1,11 @@
 """The targets of alerts, from the setting itself or from the file that it names."""
 
-import shlex
 from pathlib import Path
 
 from console.settings import Settings, SettingsError
 from operatingsystem import others_access
 from phrases import Phrase
+from phrases.commands import quoted
 
 
 def alert_targets(settings: Settings) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ def alert_targets(settings: Settings) -> tuple[str, ...]:
                 "alerts: the file {path} is open to other users of this computer, and holds secrets. Run: chmod 600 "
                 "{quoted}",
                 path=path,
-                quoted=shlex.quote(text),
+                quoted=quoted(text),
             )
         )
     try:

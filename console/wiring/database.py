@@ -1,6 +1,5 @@
 """The gateway database, opened as configured: for roles and for commands."""
 
-import shlex
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from db.backends import sqlite
 from db.connection import ConnectionOptions
 from db.engine import make_engine
 from phrases import Phrase
+from phrases.commands import joined
 
 
 def open_engine(settings: Settings, *, unhurried: bool = False) -> Engine:
@@ -36,7 +36,7 @@ def warning_of_modes(engine: Engine) -> Phrase | None:
         "Other users of this computer have access to the gateway database, which holds mail and a key: {files}. "
         "Take it away: chmod 600 {paths}",
         files=files,
-        paths=shlex.join(found),
+        paths=joined(found),
     )
 
 

@@ -3,7 +3,6 @@
 Every function takes the connection of a transaction; see `db.engine`.
 """
 
-import shlex
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -51,6 +50,7 @@ from db.tables import (
 )
 from longtext import cut
 from phrases import Phrase
+from phrases.commands import quoted
 from phrases.storage import from_json, to_json
 
 EVERYTHING: Final = datetime(1900, 1, 1, tzinfo=UTC)
@@ -126,7 +126,7 @@ class Account:
             "The row of account {name!r} (number {number}) in tblEmailAccountSettings cannot be used: {why}. Correct "
             "it, or set all settings again: mail-importer accounts update {argument}",
             name=self.settings.name,
-            argument=shlex.quote(self.settings.name),
+            argument=quoted(self.settings.name),
             number=self.account_id,
             why=Phrase.joined(*self.unreadable.values(), by="; "),
         )

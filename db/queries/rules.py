@@ -4,7 +4,6 @@ The meaning and validity of their conditions is up to `rules.compiled`. Every fu
 transaction; see `db.engine`.
 """
 
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from db.queries.rows import RowReader
 from db.queries.rule_history import PLACE, RuleState
 from db.tables import email_rule, email_rule_change
 from phrases import Phrase
+from phrases.commands import quoted
 from rules.rule import CONTAINERS, Container, Rule, SavedBody, SubjectKind
 from rules.texts import comparable
 
@@ -48,7 +48,7 @@ class StoredRule:
             "The row of rule {name!r} (number {number}) in tblEmailRule cannot be used: {why}. Correct it, or set all "
             "of it again: mail-importer rules update {argument}",
             name=self.rule.name,
-            argument=shlex.quote(self.rule.name),
+            argument=quoted(self.rule.name),
             number=self.rule.rule_id,
             why=Phrase.joined(*self.unreadable.values(), by="; "),
         )

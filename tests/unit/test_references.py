@@ -375,7 +375,7 @@ def _unquoted(source: str) -> Iterator[str]:
                 commands = str(template).partition(f"{PROGRAM} ")[2]
                 values = {each.arg: ast.unparse(each.value) for each in call.keywords}
                 for field in _NAMES_OF_USERS.finditer(commands):
-                    if "!r" in field[0] or not values.get(field[1], "shlex.quote").startswith("shlex.quote"):
+                    if "!r" in field[0] or not values.get(field[1], "quoted(").startswith("quoted("):
                         yield f"{call.lineno}: {field[0]} in {commands}"
 
 

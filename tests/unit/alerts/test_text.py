@@ -25,7 +25,7 @@ def test_an_alert_names_problem_time_account_remedy_and_command() -> None:
         "Account: water laboratory",
         "The mailbox refuses access.",
         "What to do: Grant it.",
-        "More: mail-importer accounts show 'water laboratory'",
+        'More: mail-importer accounts show "water laboratory"',
         "",
         "Sent by mail-importer on host host-1.",
     ]

@@ -172,7 +172,7 @@ def test_a_rule_that_cannot_be_used_is_a_problem_of_its_own() -> None:
 
     first, second = evaluate(found(2))
     assert (first.kind, first.severity, first.text) == (ProblemKind.RULE_UNUSABLE, Severity.ERROR, "It is wrong.")
-    assert "mail-importer rules update 'rule 0'" in first.remedy
+    assert 'mail-importer rules update "rule 0"' in first.remedy
     assert first.key != second.key
     assert only(evaluate(found(11))).count == 11
 

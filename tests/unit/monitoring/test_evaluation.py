@@ -179,7 +179,7 @@ def test_a_condition_of_an_account_is_a_problem_with_its_text_and_a_command(
     found = only(evaluate(facts(conditions=[condition(7, reason, role)])))
     assert (found.kind, found.severity, found.count, found.since) == (kind, severity, 1, EARLIER)
     assert found.text == f"It is {reason}."
-    assert found.remedy.endswith("mail-importer accounts test 'station 7'")
+    assert found.remedy.endswith('mail-importer accounts test "station 7"')
 
 
 @pytest.mark.parametrize("reason", ["RequestRejected", "EndpointNotValidated"])
@@ -315,7 +315,7 @@ def test_dead_letters_are_a_problem_of_their_account() -> None:
     found = only(evaluate(facts(queue=queue_of(dead=2), names={7: "site 7"})))
     assert (found.kind, found.account_id, found.count) == (ProblemKind.DEAD_LETTERS, 7, 2)
     assert found.text == "2 messages of account 'site 7' could not be imported and were set aside."
-    assert found.remedy.endswith("mail-importer queue replay --account 'site 7'")
+    assert found.remedy.endswith('mail-importer queue replay --account "site 7"')
 
 
 def test_dead_letters_of_many_accounts_are_one_problem() -> None:

@@ -61,7 +61,7 @@ def test_alerts_are_in_the_language_of_the_settings() -> None:
     lines = message.body.splitlines()
     assert lines[0] == "Rappel (avertissement), depuis le 2026-03-31 11:00 UTC"
     assert lines[1] == "Compte\N{NO-BREAK SPACE}: water laboratory"
-    command = "mail-importer queue list --dead-letters --account 'water laboratory'"
+    command = 'mail-importer queue list --dead-letters --account "water laboratory"'
     assert f"Détails\N{NO-BREAK SPACE}: {command}" in lines
     ended = stored(alerted=NOW, cleared=NOW, text="Graph is away.")
     title = writer.message([Notice(NoticeKind.RECOVERY, ended)], {}).title
