@@ -79,12 +79,14 @@ class MainGroup(LazyGroup):
         """Parse, in the language of the environment: errors and requests for help may precede `--language`."""
         language.choose(ctx, language.of_environment(os.environ))
         terminal.choose_colour(ctx, "auto")
-        return super().parse_args(ctx, args)
+        with terminal.output_faults():  # help and version are written here
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own
         """Run the command; expected errors end with exit status 1 and their reason."""
         try:
-            return super().invoke(ctx)
+            with terminal.output_faults():
+                return super().invoke(ctx)
         except Exception as exc:
             if is_expected(exc):
                 raise click.ClickException(language.reason_of(exc)) from exc

@@ -1,11 +1,17 @@
 """The terminal of this process: its width, and colours by `--color`, NO_COLOR (https://no-color.org) and the stream."""
 
+import errno
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
+
+from console.translation import language
+from phrases import Phrase
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,6 +49,37 @@ def verbose() -> bool:
     """Return True if the user wants the logs of this invocation."""
     context = click.get_current_context(silent=True)
     return context is not None and _VERBOSE in context.find_root().meta
+
+
+@contextmanager
+def output_faults() -> Iterator[None]:
+    """Report a fault of standard output, such as a full disk behind it, as what it is.
+
+    Raises:
+        click.ClickException: the output is not whole.
+    """
+    try:
+        yield
+    except OSError as exc:
+        # click ends quietly where the reader of a pipe is gone.
+        if exc.errno == errno.EPIPE or _takes_output():
+            raise
+        why = Phrase("The output cannot be written: {why}.", why=exc.strerror)
+        raise click.ClickException(language.translated(why)) from exc
+
+
+def _takes_output() -> bool:
+    """Return False, and discard the rest of the output, if standard output takes nothing more, not even a line end."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        # The interpreter flushes it once more at its end, with a message of its own.
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
+        return False
+    return True
 
 
 def error_console() -> "Console":

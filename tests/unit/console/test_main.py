@@ -290,3 +290,12 @@ def test_a_command_works_where_a_stream_is_closed(closed: str) -> None:
     """Output for that stream is discarded."""
     ended = in_shell(f"config show {closed}")
     assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("command", ["--help", "--version", "config show"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_output_that_finds_no_room_ends_with_the_reason(command: str, unbuffered: str) -> None:
+    ended = in_shell(f"--language en {command} >/dev/full", PYTHONUNBUFFERED=unbuffered)
+    reason = b"Error: The output cannot be written: No space left on device.\n"
+    assert (ended.returncode, ended.stderr) == (1, reason)
