@@ -4,7 +4,6 @@ Each against the real thing: the simulator of Graph, a TLS server, a proxy, a po
 shows the output that an administrator sees.
 """
 
-import asyncio
 import json
 import re
 import ssl
@@ -16,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 from sqlalchemy import Connection, func, select, update
 
 from console import logs, terminal
 from console.invocation import Invocation
-from console.main import cli
 from console.settings import Settings
 from db.queries import accounts
 from db.tables import account_settings, message, queue_message
@@ -35,7 +33,7 @@ from simulator.state.mailboxes import Mailbox, MailboxState
 from tests.doubles.listeners import Issuer, Proxy, answering, closed_port, dropping, old
 from tests.doubles.managed_identity import managed_identity_host
 from tests.integration.manager_world import Office
-from tests.integration.world import World
+from tests.integration.world import World, invoke
 from tests.waiting import until
 
 Step = dict[str, Any]
@@ -58,11 +56,7 @@ class Desk:
         return Settings(**(self.world.settings.model_dump() | self.changed))
 
     async def call(self, *arguments: str) -> Result:
-        invocation = Invocation(self.settings, clock=self.world.clock)
-        result = await asyncio.to_thread(CliRunner().invoke, cli, list(arguments), obj=invocation)
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
+        return await invoke(Invocation(self.settings, clock=self.world.clock), *arguments)
 
     async def steps(self, *options: str) -> dict[str, Step]:
         """Return the steps by name; the exit status must show if one of them failed."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import structlog
 from click.testing import CliRunner, Result
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
@@ -434,7 +436,14 @@ class World:
 
 async def run_command(world: World, *arguments: str, **changed: Any) -> Result:  # noqa: ANN401  # of any setting
     """Run a command beside the simulator; settings may be given by name."""
-    invocation = Invocation(world.settings.model_copy(update=changed), clock=world.clock, calls=world.context)
+    settings = world.settings.model_copy(update=changed)
+    return await invoke(Invocation(settings, clock=world.clock, calls=world.context), *arguments)
+
+
+async def invoke(invocation: Invocation, *arguments: str) -> Result:
+    """Run a command on a thread of its own; errors that it does not expect are raised."""
+    # What runs beside it logs to where it did, not into the output of the command, which is `sys.stdout` meanwhile.
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stdout))
     result = await asyncio.to_thread(CliRunner().invoke, cli, list(arguments), obj=invocation)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
