@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -26,17 +25,11 @@ from simulator.control_client import SimulatorControl
 from tests.databases import EVERY_BACKEND, Gateway
 from tests.doubles.clock import SettableClock
 from tests.fork_server import ForkedProcess, ForkServer
+from tests.ports import free_port
 from tests.waiting import until
 
 _COMMAND = ("-m", "console")
 _PATIENCE_SECONDS = 30.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass

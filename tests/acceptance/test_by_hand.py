@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import free_port
+from tests.ports import free_port
 
 _BIN = Path(sys.executable).parent
 

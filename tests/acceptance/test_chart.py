@@ -27,7 +27,6 @@ from console.settings_sources import CONFIG_VARIABLE, load_settings
 from db.engine import Database
 from graph.certificates.folder import FolderStore
 from graph.certificates.self_signed import make_self_signed, write_pair
-from tests.acceptance.conftest import free_port
 from tests.databases import EVERY_BACKEND, Gateway
 from tests.fork_server import ForkedProcess, ForkServer
 from tests.helm_chart import (
@@ -43,6 +42,7 @@ from tests.helm_chart import (
     release,
 )
 from tests.paths import ROOT
+from tests.ports import free_port
 from tests.waiting import until
 from tools.chart import MADE_BY_THE_CHART, SECRET, documented_values, generated
 

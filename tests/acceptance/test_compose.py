@@ -29,11 +29,12 @@ from console.settings import PREFIX, Settings
 from console.settings_sources import load_settings
 from db.tables import account_settings
 from simulator.control_client import SimulatorControl
-from tests.acceptance.conftest import Site, free_port, start_simulator, stop
+from tests.acceptance.conftest import Site, start_simulator, stop
 from tests.databases import Gateway
 from tests.fork_server import ForkServer
 from tests.integration.web.console_site import Browser
 from tests.paths import ROOT
+from tests.ports import free_port
 from tests.waiting import until
 
 _DEPLOY: Final = ROOT / "deploy"

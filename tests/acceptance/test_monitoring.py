@@ -19,8 +19,9 @@ from ruamel.yaml import YAML
 from bus.database.adapter import DatabaseQueue
 from bus.queue import Message, MessageId
 from db.engine import Database
-from tests.acceptance.conftest import Site, free_port
+from tests.acceptance.conftest import Site
 from tests.paths import ROOT
+from tests.ports import free_port
 from tests.system_packages import without_system_package
 from tests.unit.docs.test_metrics import every_metric
 from tests.waiting import until

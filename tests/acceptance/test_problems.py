@@ -15,11 +15,12 @@ from sqlalchemy import select
 
 from db.tables import problem
 from simulator.control_client import SimulatorControl
-from tests.acceptance.conftest import Site, free_port, running_site, start_simulator, stop
+from tests.acceptance.conftest import Site, running_site, start_simulator, stop
 from tests.databases import Databases
 from tests.doubles.broker.process import running_broker
 from tests.doubles.outages import FragilePostgreSQL
 from tests.fork_server import ForkedProcess, ForkServer
+from tests.ports import free_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow

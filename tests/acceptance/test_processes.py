@@ -17,8 +17,9 @@ from sqlalchemy import func, select
 from db.tables import message
 from db.tables import problem as found_problem
 from simulator.faults import Fault, FaultKind
-from tests.acceptance.conftest import Site, free_port, stop
+from tests.acceptance.conftest import Site, stop
 from tests.fork_server import ForkedProcess
+from tests.ports import free_port
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # each starts several processes

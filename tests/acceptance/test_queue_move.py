@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import select
 
 from db.tables import message, queue_message
-from tests.acceptance.conftest import Site, free_port, stop
+from tests.acceptance.conftest import Site, stop
 from tests.doubles.broker.process import BrokerProcess, running_broker
 from tests.fork_server import ForkedProcess
+from tests.ports import free_port
 from tests.waiting import until
 
 QUEUE: Final = "mail-notifications"

@@ -23,9 +23,10 @@ from sqlalchemy import delete, func, select
 from db.tables import message, queue_message
 from simulator.authority import Authority
 from simulator.faults import Fault, FaultKind
-from tests.acceptance.conftest import Site, free_port, stop
+from tests.acceptance.conftest import Site, stop
 from tests.databases import Gateway
 from tests.doubles.collector import collecting
+from tests.ports import free_port
 from tests.waiting import until
 
 _on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)

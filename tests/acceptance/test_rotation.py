@@ -13,8 +13,9 @@ from sqlalchemy.engine import make_url
 
 from db.tables import graph_subscription, importer_secret
 from graph.client_state import ClientStateKeys
-from tests.acceptance.conftest import Site, free_port, stop
+from tests.acceptance.conftest import Site, stop
 from tests.databases import Gateway, PostgreSQL, PostgreSQLServer
+from tests.ports import free_port
 from tests.waiting import until
 
 _ENDLESS = 100_000

@@ -25,10 +25,11 @@ from sqlalchemy import select
 from db.schema import revisions
 from db.tables import email_file
 from simulator.control_client import SimulatorControl
-from tests.acceptance.conftest import Site, free_port, running_simulator, running_site, stop
+from tests.acceptance.conftest import Site, running_simulator, running_site, stop
 from tests.databases import EVERY_BACKEND, Databases
 from tests.fork_server import ForkedProcess, ForkServer, running_fork_server
 from tests.paths import ROOT
+from tests.ports import free_port
 from tests.waiting import until
 
 PER_SECOND: Final = 4

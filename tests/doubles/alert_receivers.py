@@ -15,6 +15,8 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from tests.ports import free_port
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -135,9 +137,3 @@ def silent_port() -> Iterator[int]:
     """A port that accepts connections and says nothing."""
     with socket.create_server((LOOPBACK, 0)) as listening:
         yield listening.getsockname()[1]
-
-
-def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.create_server((LOOPBACK, 0)) as listening:
-        return int(listening.getsockname()[1])

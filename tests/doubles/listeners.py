@@ -277,11 +277,3 @@ def dropping() -> Iterator[int]:
     finally:
         for each in [*waiting, listener]:
             each.close()
-
-
-def closed_port() -> int:
-    """A port without a listener."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

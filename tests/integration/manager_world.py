@@ -1,7 +1,6 @@
 """Subscription managers on a world, and a receiver that Graph can reach."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,14 +30,8 @@ from subscriptions.manager import ManagerLimits
 from subscriptions.metrics import ManagerMetrics
 from subscriptions.scheduler import SchedulerLimits
 from tests.integration.world import World
+from tests.ports import free_port
 from tests.waiting import PATIENCE_SECONDS
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Office:

@@ -30,10 +30,11 @@ from simulator.calls import Operation
 from simulator.content.mail import Mail
 from simulator.faults import FaultKind
 from simulator.state.mailboxes import Mailbox, MailboxState
-from tests.doubles.listeners import Issuer, Proxy, answering, closed_port, dropping, old
+from tests.doubles.listeners import Issuer, Proxy, answering, dropping, old
 from tests.doubles.managed_identity import managed_identity_host
 from tests.integration.manager_world import Office
 from tests.integration.world import World, invoke
+from tests.ports import free_port
 from tests.waiting import until
 
 Step = dict[str, Any]
@@ -376,7 +377,7 @@ async def test_a_name_that_dns_does_not_know(desk: Desk) -> None:
 
 
 async def test_no_listener_there(desk: Desk) -> None:
-    desk.changed = {"graph_url": f"https://127.0.0.1:{closed_port()}"}
+    desk.changed = {"graph_url": f"https://127.0.0.1:{free_port()}"}
     steps = await desk.failing("graph_reached", "connectionRefused", "firewall")
     assert steps["permissions"]["result"] == "not_tried"
     assert steps["sign_in_reached"]["result"] == "passed"
@@ -675,7 +676,7 @@ async def test_a_running_manager_is_not_disturbed(office: Office, office_desk: D
 
 
 async def test_a_receiver_that_does_not_run(desk: Desk) -> None:
-    desk.changed = {"notification_url": f"http://127.0.0.1:{closed_port()}"}
+    desk.changed = {"notification_url": f"http://127.0.0.1:{free_port()}"}
     steps = await desk.failing("subscription", "connectionRefused", "port in notification_url", "run receiver")
     own = steps["notification_handshake"]
     assert (own["result"], own["code"]) == ("warned", "connectionRefused")

@@ -7,7 +7,6 @@ only where `MAIL_IMPORTER_TEST_SERVICE` is set.
 import ctypes
 import json
 import os
-import socket
 import sys
 import time
 import urllib.request
@@ -23,6 +22,7 @@ from console.service import commands
 from console.service.installation import Program, tried_program
 from console.service.names import ServiceName
 from tests.paths import ROOT
+from tests.ports import free_port
 
 if sys.platform != "win32":
     pytest.skip("needs Windows or Wine", allow_module_level=True)
@@ -44,9 +44,7 @@ def run(*arguments: str) -> Result:
 @pytest.fixture
 def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A host with settings and a database; the port of its receiver. The service is removed at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     config = tmp_path / "mail-importer.toml"
     config.write_text(f"receiver_port = {port}\nconsole_port = 0\nmetrics_port = 0\n")
     monkeypatch.setenv("MAIL_IMPORTER_CONFIG", str(config))

@@ -14,9 +14,10 @@ from db.queries.console_activity import ActivityKind
 from db.queries.problems import Problem, ProblemKind, Severity
 from phrases import Phrase
 from tests.databases import Gateway
-from tests.doubles.alert_receivers import LOOPBACK, free_port, webhook
+from tests.doubles.alert_receivers import LOOPBACK, webhook
 from tests.integration.web.console_site import ConsoleSite, console_site
 from tests.integration.web.forms_and_jobs import finished, next_page
+from tests.ports import free_port
 
 NAME = "laboratory <b>1</b>"
 SECRET = "s3cret-t0ken"

@@ -10,8 +10,9 @@ import pytest
 
 from alerts.errors import SendFailed, UnusableTargets
 from alerts.services import open_targets
-from tests.doubles.alert_receivers import LOOPBACK, free_port, silent_port, smtp_server, webhook
+from tests.doubles.alert_receivers import LOOPBACK, silent_port, smtp_server, webhook
 from tests.doubles.listeners import Issuer
+from tests.ports import free_port
 
 SECRET = "s3cret-t0ken"
 

@@ -3,7 +3,6 @@
 import errno
 import json
 import re
-import socket
 from contextlib import nullcontext
 
 import aiohttp
@@ -15,6 +14,7 @@ from background.readiness import Readiness
 from console.metrics_endpoint import MetricsUnavailable, serving_metrics
 from operatingsystem.listening import listening_sockets
 from tests.doubles.addresses import refuse_the_second_server, resolve
+from tests.ports import free_port
 
 
 async def _get(port: int, path: str) -> tuple[int, str]:
@@ -22,16 +22,9 @@ async def _get(port: int, path: str) -> tuple[int, str]:
         return answer.status, await answer.text()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 async def test_it_serves_what_is_in_the_registry() -> None:
     """Prometheus text of this process alone, and only at its path."""
-    registry, port = CollectorRegistry(), _free_port()
+    registry, port = CollectorRegistry(), free_port()
     PlatformCollector(registry=registry)
     Counter("mail_importer_things", "Things.", registry=registry).inc(3)
     async with serving_metrics(registry, Readiness(), "127.0.0.1", port):
@@ -46,7 +39,7 @@ async def test_it_serves_what_is_in_the_registry() -> None:
 
 async def test_it_serves_the_health_of_the_process() -> None:
     """The reasons are fixed words; their texts, which may name a file or a host, are in the log, once."""
-    readiness, port = Readiness(), _free_port()
+    readiness, port = Readiness(), free_port()
     trouble: list[str | None] = [None]
     readiness.add("heartbeat", lambda: trouble[0])
     async with serving_metrics(CollectorRegistry(), readiness, "127.0.0.1", port):
@@ -67,7 +60,7 @@ async def test_it_serves_the_health_of_the_process() -> None:
 
 async def test_it_does_not_name_the_programs_behind_it() -> None:
     """A patch level shows which faults to try."""
-    port = _free_port()
+    port = free_port()
     async with (
         serving_metrics(CollectorRegistry(), Readiness(), "127.0.0.1", port),
         aiohttp.ClientSession() as session,
@@ -79,7 +72,7 @@ async def test_it_does_not_name_the_programs_behind_it() -> None:
 async def test_a_second_process_of_the_host_runs_without(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three roles on one host have the same settings; the log names the setting that gives each its metrics."""
     monkeypatch.setattr("operatingsystem.listening.ADDRESS_RELEASE_SECONDS", 0.0)
-    port = _free_port()
+    port = free_port()
     async with serving_metrics(CollectorRegistry(), Readiness(), "127.0.0.1", port):
         with capture_logs() as logged:
             async with serving_metrics(CollectorRegistry(), Readiness(), "127.0.0.1", port):
@@ -92,14 +85,14 @@ async def test_a_second_process_of_the_host_runs_without(monkeypatch: pytest.Mon
 async def test_an_address_of_another_host_is_an_error() -> None:
     """A wrong setting is found at the start."""
     with pytest.raises(MetricsUnavailable, match="assign"):
-        async with serving_metrics(CollectorRegistry(), Readiness(), "192.0.2.1", _free_port()):
+        async with serving_metrics(CollectorRegistry(), Readiness(), "192.0.2.1", free_port()):
             pass
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EADDRINUSE])
 async def test_addresses_that_cannot_all_be_served_are_given_back(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections would wait without end at an address where nothing accepts them."""
-    port = _free_port()
+    port = free_port()
     resolve(monkeypatch, "127.0.0.1", "127.0.0.2", port=port)
     refuse_the_second_server(monkeypatch, number)
     refused = pytest.raises(MetricsUnavailable) if number == errno.EMFILE else nullcontext()

@@ -13,6 +13,7 @@ from receiver.metrics import ReceiverMetrics
 from receiver.server import Listener
 from receiver.throttled_log import ThrottledLog
 from tests.doubles.addresses import refuse_the_second_server, resolve
+from tests.ports import free_port
 
 
 async def _answer(_request: web.BaseRequest) -> web.Response:
@@ -27,10 +28,7 @@ async def test_addresses_that_cannot_all_be_served_are_given_back(
     is_shared: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that tries again, or another one, can listen there."""
-    resolve(monkeypatch, "127.0.0.1")
-    [free] = await listening_sockets("one.example", 0, 1)
-    port = free.getsockname()[1]
-    free.close()
+    port = free_port()
     resolve(monkeypatch, "127.0.0.1", "127.0.0.2", port=port)
     listener = Listener(
         _answer,

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Engine
 from alerts.services import open_targets
 from db.engine import run_writing
 from db.queries import alerts
-from tests.doubles.alert_receivers import LOOPBACK, Mailbox, Webhook, free_port, smtp_server, webhook
+from tests.doubles.alert_receivers import LOOPBACK, Mailbox, Webhook, smtp_server, webhook
+from tests.ports import free_port
 from tests.unit.console.conftest import NOW, Run
 
 SECRET = "s3cret-t0ken"

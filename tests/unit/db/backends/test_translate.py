@@ -21,6 +21,7 @@ from phrases import Phrase
 from tests.databases import Gateway, PostgreSQL
 from tests.doubles.tds import HangUp, ServerError, Silence, TdsServer, tls_with
 from tests.error_chain import error_text
+from tests.ports import free_port
 
 NOW: Final = datetime.now(UTC)
 QUICK: Final = ConnectionOptions(login_seconds=2, statement_seconds=1)
@@ -321,9 +322,7 @@ def test_demoted_server_is_left(engine: Engine, server: TdsServer) -> None:
 
 def test_no_listener() -> None:
     """The driver tries until its sign-in timeout."""
-    with create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    engine = make_engine(url(port), ConnectionOptions(login_seconds=1))
+    engine = make_engine(url(free_port()), ConnectionOptions(login_seconds=1))
     assert "no server answers at the host and port" in refused(engine)
 
 
@@ -548,9 +547,7 @@ def test_table_that_was_dropped(postgresql: Gateway, owner: Engine) -> None:
 
 def test_postgresql_that_is_not_there() -> None:
     """The kernel refuses at once."""
-    with create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    assert "no server answers" in asked(f"postgresql+psycopg://importer:S3cret@127.0.0.1:{port}/gateway")
+    assert "no server answers" in asked(f"postgresql+psycopg://importer:S3cret@127.0.0.1:{free_port()}/gateway")
 
 
 def test_values_of_rows_are_in_no_error_of_postgresql(owner: Engine) -> None:

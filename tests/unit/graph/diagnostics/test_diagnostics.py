@@ -12,7 +12,8 @@ import pytest
 
 from graph.diagnostics import Failure, Host, HostUnreached, Timeouts, Visit, is_foreign_issuer
 from graph.transport import tls_context
-from tests.doubles.listeners import Issuer, Proxy, answering, closed_port, dropping, old
+from tests.doubles.listeners import Issuer, Proxy, answering, dropping, old
+from tests.ports import free_port
 
 SOON = Timeouts(connect=0.5, answer=0.5, total=1.5)
 
@@ -87,7 +88,7 @@ async def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch:
 
 
 async def test_a_port_without_listener_refuses() -> None:
-    assert (await failure(at(closed_port()))).failure is Failure.REFUSED
+    assert (await failure(at(free_port()))).failure is Failure.REFUSED
 
 
 async def test_a_host_that_drops_packets_is_reported_after_a_moment() -> None:
@@ -207,7 +208,7 @@ async def test_a_proxy_that_does_not_let_us_through(
 
 
 async def test_a_proxy_that_is_not_there(proxied: Callable[[str], Host]) -> None:
-    error = await failure(proxied(f"http://localhost:{closed_port()}"))
+    error = await failure(proxied(f"http://localhost:{free_port()}"))
     assert error.failure is Failure.PROXY_UNREACHED
     assert "HTTPS_PROXY" in error.advice
 
