@@ -27,7 +27,6 @@ from db.queries import folders
 from db.queries.schedule import FOLDERS
 from db.tables import account_settings, queue_message
 from graph.client_state import ClientStateKeys
-from graph.mailbox import Mailbox
 from graph.transport import tls_context
 from subscriptions.metrics import ManagerMetrics
 
@@ -75,9 +74,8 @@ async def _measure() -> tuple[float, float]:
 
 async def _bare(scene: Stage) -> float:
     [account] = scene.account_of_user.values()
-    token = await scene.tokens.token(Mailbox.of(account.account_id, account.settings).application)
     headers = {
-        "Authorization": f"Bearer {token}",
+        "Authorization": f"Bearer {await scene.sign_in()}",
         "Prefer": f'IdType="ImmutableId", odata.maxpagesize={_PAGE}',
     }
     user = account.settings.user_id

@@ -32,6 +32,7 @@ from db.schema import migration
 from db.tables import message
 from graph.certificates import make_self_signed, write_pair
 from graph.client import GraphClient
+from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from graph.slots import Slots
 from graph.token import TokenSource
@@ -68,6 +69,11 @@ class Stage:
     def client(self) -> GraphClient:
         """The production client."""
         return self.graph.client
+
+    async def sign_in(self) -> str:
+        """Return a token of the application, which this process keeps for all of its mailboxes."""
+        account = next(iter(self.account_of_user.values()))
+        return await self.tokens.token(Mailbox.of(account.account_id, account.settings).application)
 
     async def process(self, queue: NotificationQueue, stop: asyncio.Event, limits: WorkerLimits | None = None) -> None:
         """Run the production worker on this stage until `stop` is set."""
