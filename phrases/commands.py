@@ -14,10 +14,13 @@ from collections.abc import Iterable
 from typing import Final
 
 _PLAIN: Final = re.compile(r"(?!@)[A-Za-z0-9_./:+=@-]+")
-"""Characters that no shell reads otherwise; PowerShell does, for @ at the beginning."""
+"""A text that every shell takes as it is. PowerShell reads an @ at the beginning."""
 
-_WITHIN_QUOTES: Final = re.compile(r'[^"$`!\x00-\x1f\x7f]*[^"$`!\x00-\x1f\x7f\\]')
-"""A text that stays as it is between double quotes. A backslash at its end would take the closing one with it."""
+_WITHIN_QUOTES: Final = re.compile(r'[^"$`!\u201c-\u201e\x00-\x1f\x7f]*[^"$`!\u201c-\u201e\x00-\x1f\x7f\\]')
+"""A text that stays as it is between double quotes. A backslash at its end would take the closing one with it.
+
+To PowerShell the double quotation marks of typography are quotes as well.
+"""
 
 
 def quoted(argument: str) -> str:

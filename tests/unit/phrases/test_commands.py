@@ -28,6 +28,8 @@ from phrases.commands import joined, quoted
         ("", '""'),
         ("C:\\Import\\", "'C:\\Import\\'"),
         ('5" tube', "'5\" tube'"),
+        ("Pumpe „Nord“", "'Pumpe „Nord“'"),
+        ("Laboratoire d’Aix", '"Laboratoire d’Aix"'),
         ("5 $", "'5 $'"),
         ("now!", "'now!'"),
         ("`id`", "'`id`'"),
