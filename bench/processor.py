@@ -80,9 +80,10 @@ def main() -> None:
     print(f"  processor   {ours.shown()}")
     of_cpu = bare.cpu_seconds / ours.cpu_seconds
     print(f"  ratio {bare.seconds / ours.seconds:.2f}, of CPU time {of_cpu:.2f} (to reach: {_GOAL:g})")
-    rate = asyncio.run(_rate_of_one_mailbox())
+    most, rate = asyncio.run(_rates_of_one_mailbox())
     print(f"processor, one mailbox, {_LATENCY_SECONDS * 1000:.0f} ms latency, messages without attachments:")
-    print(f"  processor   {rate:7.1f} messages/s; 4 at a time allow {_LIMIT_OF_ONE_MAILBOX:.0f}")
+    print(f"  bare loop   {most:7.1f} messages/s; four at a time allow {_LIMIT_OF_ONE_MAILBOX:.0f}")
+    print(f"  processor   {rate:7.1f} messages/s, {rate / most:.2f} of the bare loop's")
     print(f"  ratio {rate / _LIMIT_OF_ONE_MAILBOX:.2f} (to reach: {_GOAL_OF_ONE_MAILBOX:g})")
 
 
@@ -103,12 +104,13 @@ def figures() -> Iterator[Figure]:
         _GOAL,
         f"bare loop {bare.rate:.0f} messages/s",
     )
+    most, rate = asyncio.run(_rates_of_one_mailbox())
     yield Figure(
         f"one mailbox, {_LATENCY_SECONDS * 1000:.0f} ms: messages/s ÷ what four calls allow",
-        asyncio.run(_rate_of_one_mailbox()) / _LIMIT_OF_ONE_MAILBOX,
+        rate / _LIMIT_OF_ONE_MAILBOX,
         "times",
         _GOAL_OF_ONE_MAILBOX,
-        f"{_LIMIT_OF_ONE_MAILBOX:.0f} messages/s",
+        f"{_LIMIT_OF_ONE_MAILBOX:.0f} messages/s, of which the bare loop has {most:.1f}",
     )
 
 
@@ -137,13 +139,14 @@ async def _calls(scene: Stage) -> int:
     return sum(counted.values())
 
 
-async def _rate_of_one_mailbox() -> float:
+async def _rates_of_one_mailbox() -> tuple[float, float]:
+    """Messages a second of the bare loop, which fetches alone, and of the processor."""
     async with stage(1) as scene:
         delivered = await scene.deliver(4 * _OF_ONE_MAILBOX)
         ledger = [each for each in delivered if not each["attachments"]][:_OF_ONE_MAILBOX]
         await scene.control.add_fault(Fault(FaultKind.LATENCY, seconds=_LATENCY_SECONDS))
-        await scene.sign_in()  # as before the bare loop: of its calls each hour has one
-        return len(ledger) / await scene.import_all(ledger)
+        bare = await bare_loop(scene, ledger, {})
+        return len(ledger) / bare, len(ledger) / await scene.import_all(ledger)
 
 
 @dataclass(slots=True)

@@ -500,7 +500,7 @@ async def test_dead_letters_behind_the_last_selected_one_are_not_searched(
 
 async def test_a_slow_replay_keeps_its_locks() -> None:
     """At a low rate the caller takes longer for the next batch than a lock lasts."""
-    with running_broker("--lock-seconds", "4") as broker:
+    with running_broker("--lock-seconds", "12") as broker:
         backend = ServiceBusBackend(broker)
         queue = await backend.open()
         entries = await bury(queue, 3)
