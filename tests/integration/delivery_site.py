@@ -128,8 +128,8 @@ class Watcher:
         """Take what is there."""
         for each in sorted(self.folder.iterdir()):
             if not each.name.startswith("."):
-                content = each.read_bytes()
                 with contextlib.suppress(FileNotFoundError):
+                    content = each.read_bytes()
                     each.unlink()
                     self.taken.append((each.name, content))
 
@@ -236,6 +236,7 @@ class Site:
         for each in (dying, settling):
             each.cancel()
         await asyncio.gather(running, dying, settling, return_exceptions=True)
+        await self.threads_end()  # a process that is killed leaves none that goes on
         self.clock.advance(LEASE + timedelta(seconds=1))
 
     # What came of it.

@@ -221,7 +221,8 @@ async def test_a_message_whose_archive_cannot_be_read_just_now_is_checked_again_
     with capture_logs() as logs:
         async with site.delivering():
             for count in (1, 2):
-                await until(lambda count=count: tries == count)
+                await until(lambda count=count: [each["event"] for each in logs].count("rule_check_postponed") == count)
+                assert tries == count
                 await until(lambda: site.saved == [("b.csv", CSV)])
                 is_down = count < 2
                 site.clock.advance(timedelta(seconds=10 * count))

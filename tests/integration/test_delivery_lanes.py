@@ -38,9 +38,12 @@ class Gate:
         """Folders that are open."""
         self.hangs_in = ""
         """The call that hangs; empty: opening."""
+        self.reached: list[str] = []
+        """Paths of the folders of which a call waited here."""
 
     def wait(self, path: str, call: str) -> None:
         if Path(path).name.startswith("hang") and call == self.hangs_in:
+            self.reached.append(path)
             self.opened.wait()
 
     def open(self, path: str, roots: list[str]) -> ImportFolder:
@@ -72,7 +75,6 @@ class GatedFolder(ImportFolder):
 
 @pytest.fixture
 async def site(gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
-    monkeypatch.setattr(folder_lane, "_SILENT_SECONDS", 0.1)
     monkeypatch.setattr(folder_lane, "_LOOK_SECONDS", 0.05)
     made = Site(gateway, tmp_path)
     yield made
@@ -97,6 +99,13 @@ async def _add_folders(site: Site, names: list[str]) -> None:
         await site.add_rule(name=each, folder=str(site.root / each))
 
 
+def _silence(site: Site, gate: Gate, served: Deliverer) -> int:
+    """Let a minute pass in which nothing happens, once a call hangs; return the number of folders that hang."""
+    if len(gate.reached) > len(served._hanging):
+        site.pass_time(seconds=61)
+    return len(served._hanging)
+
+
 def _there(site: Site, name: str) -> list[tuple[str, bytes]]:
     return [(each.name, each.read_bytes()) for each in (site.root / name).iterdir()]
 
@@ -108,7 +117,7 @@ async def test_many_folders_hang_and_another_is_served(site: Site, gate: Gate, n
     await site.receive(mail("m1", [attached(0, "a.csv", CSV)]))
     served = _deliverer(site, gate)
     async with site.delivering(served):
-        await until(lambda: len(served._hanging) == number)
+        await until(lambda: _silence(site, gate, served) == number)
         # Imported while all of them hang: each rule also selects it for its own folder.
         await _add_folders(site, ["works"])
         site.clock.advance(timedelta(seconds=11))  # rules are read again
@@ -133,7 +142,9 @@ async def test_more_folders_hang_than_there_are_threads_and_that_is_reported(sit
     served = _deliverer(site, gate)
     with capture_logs() as logs:
         async with site.delivering(served):
-            await until(lambda: any(each["event"] == "delivery_blocked" for each in logs))
+            await until(
+                lambda: _silence(site, gate, served) and any(each["event"] == "delivery_blocked" for each in logs)
+            )
             assert len(served._hanging) == _THREADS
             gate.opened.set()
             await until(lambda: any(each["event"] == "delivery_unblocked" for each in logs))
@@ -150,7 +161,7 @@ async def test_a_call_that_returns_late_leaves_nothing_behind(site: Site, gate: 
     await site.receive(mail("m1", [attached(0, "a.csv", CSV)]))
     served = _deliverer(site, gate)
     async with site.delivering(served):
-        await until(lambda: len(served._hanging) == 1)
+        await until(lambda: _silence(site, gate, served) == 1)
         async with site.delivering(site.deliverer(name="host two")):
             await until(site.is_settled)
         gate.opened.set()

@@ -93,7 +93,7 @@ async def test_an_outage_longer_than_a_call_may_take_costs_no_attempt(
 
     watched = operation or Operation.GET_MESSAGE
     minutes = 60 if operation is None else 1  # the clock of the simulator's sign-in does not advance
-    async with world.calling_graph(call_seconds=0.5) as graph, world.processing(graph=graph):
+    async with world.calling_graph(call_seconds=5) as graph, world.processing(graph=graph):
         for _ in range(4 if operation is None else 2):  # a failed sign-in is remembered for seconds
             await until(lambda: _waits(world, 3))
             assert {each.delivery_count for each in await world.waiting()} == {0}
@@ -152,7 +152,7 @@ async def test_one_404_after_other_trouble_loses_no_message(world: World) -> Non
     )
     await world.notify(account, [delivered])
 
-    async with world.calling_graph(call_seconds=0.5) as graph, world.processing(graph=graph):
+    async with world.calling_graph(call_seconds=5) as graph, world.processing(graph=graph):
         for count in (1, 2):
             await until(lambda count=count: _counted(world, count))
             if count == 2:

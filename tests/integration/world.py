@@ -484,7 +484,7 @@ async def open_world(
         clock=simulated,
         token_lifetime=token_lifetime if one_clock else timedelta(hours=1),
         delivery=DeliveryRules(window_secs=0.01, backoff_secs=0.05),
-        subscriptions=SubscriptionRules(validation_timeout_secs=2.0, **rules),
+        subscriptions=SubscriptionRules(**rules),
     )
     application = simulator.add_application()
     await stack.enter_async_context(simulator)
