@@ -76,7 +76,7 @@ def unreached(run: Run, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Call
 
     def call(*arguments: str) -> Result:
         assert engine is not None
-        calls = CallContext(call_seconds=1.0, failures_remembered_seconds=0.0)
+        calls = CallContext(call_seconds=8.0, failures_remembered_seconds=0.0)
         return CliRunner().invoke(cli, list(arguments), obj=Invocation(calls=calls))
 
     return call

@@ -71,7 +71,11 @@ class Hosts:
 
 
 @pytest.fixture
-async def hosts(database: Database, settable_clock: SettableClock) -> AsyncIterator[Hosts]:
+async def hosts(
+    database: Database, settable_clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Hosts]:
+    """Hosts whose heartbeats look when the test has them look."""
+    monkeypatch.setattr(heartbeat_module, "_READ_SECONDS", 3600.0)
     made = Hosts(database, settable_clock)
     yield made
     await made.close()
@@ -211,7 +215,7 @@ async def test_a_process_that_cannot_write_begins_nothing_before_others_take_ove
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001  # it sets the same first
     """Make polls and restarts immediate."""
     monkeypatch.setattr(heartbeat_module, "_READ_SECONDS", 0.01)
     monkeypatch.setattr(background, "_FIRST_PAUSE_SECONDS", 0.01)

@@ -13,6 +13,7 @@ from operatingsystem import ADDRESS_IN_USE
 from operatingsystem.listening import listening_sockets
 from tests.doubles.addresses import resolve
 from tests.paths import ROOT, packages
+from tests.ports import free_port
 from tests.waiting import until
 
 _LOOPBACK = "127.0.0.1"
@@ -89,7 +90,7 @@ def _use(kind: type[_Opened], monkeypatch: pytest.MonkeyPatch) -> list[socket.so
 async def test_a_name_has_a_socket_for_each_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another socket may have one of them: then none is left open, and the error names it."""
     monkeypatch.setattr(_RELEASE_SECONDS, 0.0)
-    [taken] = await listening_sockets("127.0.0.2", 0, 10)
+    [taken] = await listening_sockets("127.0.0.2", free_port(), 10)
     opened = _use(_Opened, monkeypatch)
     resolve(monkeypatch, _LOOPBACK, "127.0.0.2", port=taken.getsockname()[1])
     with taken:

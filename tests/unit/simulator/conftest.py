@@ -73,7 +73,7 @@ async def sim(tmp_path: Path, now: list[datetime]) -> AsyncIterator[Simulator]:
     simulator = Simulator(
         tmp_path / "simulator",
         clock=lambda: now[0],
-        delivery=DeliveryRules(window_secs=0.02, backoff_secs=0.02, first_timeout_secs=1.0, retry_timeout_secs=2.0),
+        delivery=DeliveryRules(window_secs=0.02, backoff_secs=0.02, first_timeout_secs=20.0, retry_timeout_secs=20.0),
         subscriptions=SubscriptionRules(validation_timeout_secs=1.0, list_page=3),
     )
     async with simulator:

@@ -165,6 +165,7 @@ main.main()
 def test_ctrl_c_ends_it_between_two_transactions(engine: Engine, tmp_path: Path) -> None:
     """Completed work is reported and recorded; run again it goes on."""
     asyncio.run(fill(5, 500))
+    before = count(engine)
     with subprocess.Popen(
         [sys.executable, "-c", _WAITS_AFTER_THE_FIRST_TRANSACTION, "db", "purge", "--older-than", "400d", "--yes"],
         cwd=tmp_path,
@@ -174,7 +175,6 @@ def test_ctrl_c_ends_it_between_two_transactions(engine: Engine, tmp_path: Path)
         text=True,
     ) as process:
         try:
-            before = count(engine)
             while count(engine) == before:
                 assert process.poll() is None
             process.send_signal(signal.SIGINT)

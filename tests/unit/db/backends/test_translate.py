@@ -405,7 +405,7 @@ def test_token_signs_in(encrypting: TdsServer) -> None:
     tokens = iter(["first", "second"])
     engine = make_engine(
         f"mssql+pyodbc://127.0.0.1:{encrypting.port}/gateway?TrustServerCertificate=yes",
-        ConnectionOptions(access_token=lambda: next(tokens), login_seconds=2),
+        ConnectionOptions(access_token=lambda: next(tokens)),
     )
     run_writing(engine, insert)
     encrypting.hang_up()
@@ -473,7 +473,7 @@ def as_role(gateway: Gateway, name: str, password: str = PASSWORD) -> str:
 
 def asked(address: str, question: str = 'SELECT count(*) FROM "tblEmailMessage"', **options: Any) -> str:  # noqa: ANN401  # of ConnectionOptions
     """Text for the operator of this failure."""
-    engine = make_engine(address, ConnectionOptions(**{"login_seconds": 2, **options}))
+    engine = make_engine(address, ConnectionOptions(**options))
     try:
         return refused(engine, lambda connection: connection.exec_driver_sql(question).all())
     finally:
