@@ -26,6 +26,7 @@ from graph.mailbox import Mailbox
 from graph.messages import MailReader
 from graph.subscriptions import SubscriptionClient, mail_resource
 from simulator.faults import Fault, FaultKind
+from tests.ports import free_port
 
 _PER_SECOND = 20
 _MESSAGES = 400
@@ -87,7 +88,7 @@ async def _arrivals(scene: Stage, seen: dict[str, datetime], poll: Callable[[], 
 
 
 async def _ours(scene: Stage) -> tuple[float, float]:
-    with_port = await _free_port()
+    with_port = free_port()
     settings = Settings(
         database_url=SecretStr(f"sqlite:///{scene.folder / 'gateway.db'}"),
         notification_url=f"http://127.0.0.1:{with_port}",
@@ -182,11 +183,3 @@ def _bare_database(folder: Path) -> sqlite3.Connection:
     database.execute("PRAGMA synchronous=FULL")
     database.execute("CREATE TABLE message (graph TEXT PRIMARY KEY, body TEXT)")
     return database
-
-
-async def _free_port() -> int:
-    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
-    port: int = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    return port
