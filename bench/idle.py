@@ -6,7 +6,6 @@ counts pages of libraries that processes share as often as there are processes; 
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from bench.resources import proportional, resident
 from console.wiring.clock import utc_now
 from db.engine import make_engine
 from db.schema import migration
+from tests.ports import free_port
 
 _GOALS: Final = {"all": 80, "receiver": 45}
 _OTHERS: Final = ("processor", "subscriptions", "delivery", "console")
@@ -69,8 +69,8 @@ def _memory(arguments: list[str], folder: Path, url: str, *, seconds: float) -> 
         "MAIL_IMPORTER_DATABASE_URL": url,
         "MAIL_IMPORTER_CERTIFICATE_STORE": str(folder),
         "MAIL_IMPORTER_METRICS_PORT": "0",
-        "MAIL_IMPORTER_RECEIVER_PORT": str(_free_port()),
-        "MAIL_IMPORTER_CONSOLE_PORT": str(_free_port()),
+        "MAIL_IMPORTER_RECEIVER_PORT": str(free_port()),
+        "MAIL_IMPORTER_CONSOLE_PORT": str(free_port()),
     }
     command = [sys.executable, *arguments]
     process = subprocess.Popen(command, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -82,12 +82,6 @@ def _memory(arguments: list[str], folder: Path, url: str, *, seconds: float) -> 
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 if __name__ == "__main__":
